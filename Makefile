@@ -1,0 +1,99 @@
+# quota: a PostgreSQL extension, built with PGXS.
+#
+#   make, make install, make installcheck     as with every extension
+#   make demo, demo-stop                      the application behind its paywall
+#   make test, lint                           everything that CI runs
+#   make doctor                               what is missing or in the way here
+#
+# The second group works before PostgreSQL is installed: see packaging/setup.
+
+.DEFAULT_GOAL := all
+SETUP_GOALS := demo demo-stop doctor test
+.PHONY: $(SETUP_GOALS) lint typedefs
+
+demo:
+	@packaging/setup/demo
+demo-stop:
+	@packaging/setup/demo-stop
+doctor:
+	@packaging/setup/doctor
+# "check" belongs to PGXS and means something else, so ours is "test".
+# SUITES="lint regress" runs a part of it.
+test:
+	@test/run $(SUITES)
+
+# Everything below needs pg_config, so it is skipped when only those are asked for.
+ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
+
+EXTENSION := quota
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" quota.control)
+MODULE_big := quota
+
+# Folders of src/ are layers; test/lint/layers knows their order.
+LAYERS := base store engine decide api worker
+OBJS := $(patsubst %.c,%.o,$(sort $(wildcard $(LAYERS:%=src/%/*.c))))
+
+# The install script: the files that sql/MANIFEST names, in its order.
+SQL_PARTS := $(addprefix sql/,$(shell sed 's/\#.*//' sql/MANIFEST))
+INSTALL_SQL := sql/quota--$(EXTVERSION).sql
+DATA_built := $(INSTALL_SQL)
+
+# The library exports what PG_FUNCTION_INFO_V1 declares and nothing else.  A
+# list for the linker says so, not -fvisibility=hidden, which on PostgreSQL 15
+# would hide those functions too (PG_FUNCTION_INFO_V1 exports them since 16).
+EXPORTS := quota.map
+SHLIB_LINK := -Wl,--version-script=$(EXPORTS)
+
+PG_CPPFLAGS := -Isrc
+PG_CFLAGS := -fno-semantic-interposition -Wall -Wextra -Wshadow=compatible-local -Wno-unused-parameter -Wno-missing-field-initializers
+ifneq ($(CI)$(WERROR),)
+PG_CFLAGS += -Werror
+endif
+
+# Results of both kinds of test are in ./expected; pg_regress looks for them
+# in its output folder, which therefore stays ".".
+REGRESS := $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS := --inputdir=test
+ISOLATION := $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS := --inputdir=test --outputdir=. --load-extension=pgcrypto --load-extension=quota
+EXTRA_CLEAN := $(EXPORTS) results regression.diffs regression.out
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) or the files it points to are missing: "make doctor" says what to install)
+endif
+
+# PostgreSQL's headers are not ours to warn about.
+PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
+include $(PGXS)
+
+# Debian's PostgreSQL is built without dependency tracking.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h) Makefile
+
+quota.so: $(EXPORTS)
+$(EXPORTS): $(OBJS:.o=.c) Makefile
+	@{ echo '{ global: Pg_magic_func; _PG_init;'; \
+	sed -nE 's/^PG_FUNCTION_INFO_V1\((.*)\);.*/\1; pg_finfo_\1;/p' $(OBJS:.o=.c); \
+	echo 'local: *; };'; } > $@
+
+$(INSTALL_SQL): $(SQL_PARTS) sql/MANIFEST quota.control
+	@echo "assembling $@"
+	@for part in $(SQL_PARTS); do \
+		printf '/* from %s */\n' "$$part"; cat "$$part" || exit 1; echo; \
+	done > $@.tmp
+	@mv $@.tmp $@
+
+lint: all
+	@PG_CONFIG=$(PG_CONFIG) test/lint/all
+
+# One to a line, for the checks that compile.
+.PHONY: compile-flags
+compile-flags:
+	@printf '%s\n' $(CPPFLAGS)
+
+# The list of our type names, for pgindent.
+typedefs:
+	@test/lint/typedefs --list > typedefs.list
+
+endif

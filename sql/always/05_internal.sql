@@ -1,0 +1,53 @@
+/*
+ * What administration written in SQL shares with the C side.  Internal: granted
+ * to nobody.
+ */
+CREATE OR REPLACE FUNCTION quota._now() RETURNS timestamptz
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_now';
+COMMENT ON FUNCTION quota._now() IS
+    'internal: the transaction''s start, or the test clock quota.clock';
+
+CREATE OR REPLACE FUNCTION quota._subject(subject text) RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_subject';
+COMMENT ON FUNCTION quota._subject(text) IS
+    'internal: the subject, if it is valid; 22004, 22001 or 22023 if not';
+
+CREATE OR REPLACE FUNCTION quota._windows(subject text,
+        OUT feature_id int4, OUT source_id int8, OUT period_start timestamptz, OUT period_end timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
+    AS 'MODULE_PATHNAME', 'quota_sql_windows';
+COMMENT ON FUNCTION quota._windows(text) IS
+    'internal: the present window of every metered account of exactly this prefix, as the newest committed state has it';
+
+CREATE OR REPLACE FUNCTION quota._positive(value int, argument text) RETURNS int
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF value IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = format('%s must not be null', argument);
+    ELSIF value <= 0 THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('%s must be greater than 0', argument);
+    END IF;
+    RETURN value;
+END
+$$;
+COMMENT ON FUNCTION quota._positive(int, text) IS
+    'internal: the value, if it is above 0; 22004 or 22023 naming the argument if not';
+
+/* The words that stand for the one-letter codes of quota.ledger_entry. */
+CREATE OR REPLACE FUNCTION quota._entry_kind(kind "char") RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE kind WHEN 'd' THEN 'debit' WHEN 'r' THEN 'refund' WHEN 'b' THEN 'give_back'
+                     WHEN 'c' THEN 'correction' WHEN 't' THEN 'transfer' END;
+COMMENT ON FUNCTION quota._entry_kind("char") IS
+    'internal: the kind of a ledger entry as a word';
+
+CREATE OR REPLACE FUNCTION quota._entry_source(source "char") RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE source WHEN 'a' THEN 'allowance' WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' END;
+COMMENT ON FUNCTION quota._entry_source("char") IS
+    'internal: the bucket of a ledger entry as a word';

@@ -1,0 +1,64 @@
+/*
+ * Reports over the ledger, in SQL.  Every parameter is qualified with its
+ * function's name: unqualified, the column of the same name would win.
+ */
+
+/*
+ * A debit is charged to every account on its path and has entries for each, so
+ * a report takes one account's entries of every operation: those of the subject
+ * itself, else of the nearest account above, else of the highest below.  No SET
+ * clause, so that the planner can inline it; a parsed body needs no search_path.
+ */
+CREATE OR REPLACE FUNCTION quota._entries(subject text, feature_id int4)
+    RETURNS SETOF quota.ledger_entry
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+    SELECT e.*
+    FROM quota.ledger_entry e
+    WHERE (e.subject = _entries.subject
+           OR (e.subject > _entries.subject || '/' AND e.subject < _entries.subject || '0'))
+      AND e.feature_id = _entries.feature_id
+      AND e.account = (
+          SELECT o.account
+          FROM quota.ledger_entry o
+          WHERE o.debit_id = e.debit_id
+          ORDER BY length(o.account) > length(_entries.subject),
+                   abs(length(o.account) - length(_entries.subject))
+          LIMIT 1);
+END;
+COMMENT ON FUNCTION quota._entries(text, int4) IS
+    'internal: the ledger entries of everything charged for the subject or below, each operation once';
+
+CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
+        since timestamptz = NULL, until timestamptz = NULL, max_rows int = 100,
+        OUT id bigint, OUT at timestamptz, OUT subject text, OUT kind text, OUT amount bigint,
+        OUT source text, OUT running bigint, OUT metadata jsonb)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH wanted AS MATERIALIZED (
+        SELECT quota._subject($1) AS subject, (quota._feature($2)).id AS feature_id,
+               quota._positive($5, 'max_rows') AS max_rows
+    ), picked AS MATERIALIZED (
+        SELECT e.*
+        FROM wanted w, quota._entries(w.subject, w.feature_id) e
+        WHERE e.at >= coalesce($3, '-infinity') AND e.at < coalesce($4, 'infinity')
+        ORDER BY e.at DESC, e.id DESC
+        LIMIT (SELECT w.max_rows FROM wanted w)
+    ), windows AS MATERIALIZED (
+        SELECT DISTINCT p.source_id, p.period_start FROM picked p
+    ), summed AS (
+        SELECT e.id, sum(e.amount) OVER (PARTITION BY e.source_id, e.period_start ORDER BY e.at, e.id) AS running
+        FROM wanted w, quota._entries(w.subject, w.feature_id) e
+        WHERE (e.source_id, e.period_start) IN (SELECT n.source_id, n.period_start FROM windows n)
+    )
+    SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
+           s.running::bigint, p.metadata
+    FROM picked p JOIN summed s ON s.id = p.id
+    ORDER BY p.at, p.id
+$$;
+COMMENT ON FUNCTION quota.statement(text, text, timestamptz, timestamptz, int) IS
+'What was charged for the subject or anything below it in [since, until), newest last, at most the newest max_rows entries.
+amount > 0 was taken, < 0 given back; running is the sum since the start of the period of the subject''s account, else of the nearest above.
+Errors: QT404 unknown feature, 22004, 22023, 22001 bad arguments.';

@@ -1,0 +1,91 @@
+/*
+ * The catalog as typed rows.  apply_catalog() is their only writer; the C side
+ * (src/store/catalog.c) reads them whole into a backend-local cache and reads
+ * them again after a relcache invalidation of any of them.  The attribute order
+ * of these tables is known to src/store/schema.h.
+ */
+CREATE SEQUENCE quota.feature_id_seq AS int4;
+CREATE TABLE quota.feature (
+    id      int4 PRIMARY KEY DEFAULT nextval('quota.feature_id_seq'),
+    name    text COLLATE "C" NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_.:-]{0,62}$'),
+    kind    text NOT NULL CHECK (kind IN ('metered', 'capacity', 'rate', 'boolean', 'static')),
+    unit    text,
+    title   text
+);
+ALTER SEQUENCE quota.feature_id_seq OWNED BY quota.feature.id;
+COMMENT ON TABLE quota.feature IS 'what is limited: one row per feature of the catalog';
+
+CREATE SEQUENCE quota.plan_id_seq AS int4;
+CREATE TABLE quota.plan (
+    id           int4 PRIMARY KEY DEFAULT nextval('quota.plan_id_seq'),
+    name         text COLLATE "C" NOT NULL UNIQUE,
+    title        text,
+    metadata     jsonb NOT NULL DEFAULT '{}',
+    is_default   bool NOT NULL DEFAULT false,
+    external_ids text[] NOT NULL DEFAULT '{}',
+    retired_at   timestamptz,
+    CHECK (NOT (is_default AND retired_at IS NOT NULL))
+);
+ALTER SEQUENCE quota.plan_id_seq OWNED BY quota.plan.id;
+CREATE UNIQUE INDEX plan_one_default ON quota.plan (is_default) WHERE is_default;
+COMMENT ON TABLE quota.plan IS 'a named plan; what it gives is in its versions';
+COMMENT ON COLUMN quota.plan.is_default IS 'the plan of subjects without subscription, always in its newest version';
+COMMENT ON COLUMN quota.plan.retired_at IS 'absent from the catalog since: subscribers keep it, nobody new gets it';
+
+CREATE SEQUENCE quota.plan_version_id_seq AS int4;
+CREATE TABLE quota.plan_version (
+    id            int4 PRIMARY KEY DEFAULT nextval('quota.plan_version_id_seq'),
+    plan_id       int4 NOT NULL REFERENCES quota.plan,
+    version       int4 NOT NULL CHECK (version > 0),
+    period        text NOT NULL DEFAULT 'month',
+    period_months int4 NOT NULL,
+    period_days   int4 NOT NULL,
+    period_us     int8 NOT NULL,
+    created_at    timestamptz NOT NULL,
+    UNIQUE (plan_id, version)
+);
+ALTER SEQUENCE quota.plan_version_id_seq OWNED BY quota.plan_version.id;
+COMMENT ON TABLE quota.plan_version IS 'one version of a plan; never changed once written, subscribers keep theirs until moved';
+COMMENT ON COLUMN quota.plan_version.period IS 'the billing period as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
+
+/*
+ * The columns from allowance on are the terms of an entitlement; subject_override
+ * has the same ones at the same attribute numbers, so that one C function
+ * (terms_from_tuple in src/store/terms.c) reads both.
+ */
+CREATE TABLE quota.entitlement (
+    plan_version_id int4 NOT NULL REFERENCES quota.plan_version,
+    feature_id      int4 NOT NULL REFERENCES quota.feature,
+    allowance       int8 CHECK (allowance >= 0),
+    period          text,
+    period_months   int4 NOT NULL DEFAULT 0,
+    period_days     int4 NOT NULL DEFAULT 0,
+    period_us       int8 NOT NULL DEFAULT 0,
+    anchor          text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
+    anchor_at       timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
+    value           jsonb,
+    PRIMARY KEY (plan_version_id, feature_id),
+    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL))
+);
+COMMENT ON TABLE quota.entitlement IS 'what one plan version gives of one feature';
+COMMENT ON COLUMN quota.entitlement.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
+COMMENT ON COLUMN quota.entitlement.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota.entitlement.value IS 'static: any JSON value; boolean: true or false';
+
+CREATE TABLE quota.subject_override (
+    subject       text COLLATE "C" NOT NULL,
+    feature_id    int4 NOT NULL REFERENCES quota.feature,
+    allowance     int8 CHECK (allowance >= 0),
+    period        text,
+    period_months int4 NOT NULL DEFAULT 0,
+    period_days   int4 NOT NULL DEFAULT 0,
+    period_us     int8 NOT NULL DEFAULT 0,
+    anchor        text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
+    anchor_at     timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
+    value         jsonb,
+    set_at        timestamptz NOT NULL,
+    PRIMARY KEY (subject, feature_id),
+    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL))
+);
+COMMENT ON TABLE quota.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
+COMMENT ON COLUMN quota.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';

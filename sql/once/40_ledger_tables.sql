@@ -1,0 +1,79 @@
+/*
+ * The ledger: append-only, one row for every bucket that an operation touched.
+ * Partitioned by month of "at".  Neither index nor key on the parent, only on
+ * leaves: the dump of an extension's partitioned table would not restore
+ * otherwise.  The default leaf is the only one that is an extension member.
+ */
+CREATE SEQUENCE quota.ledger_id_seq;
+CREATE TABLE quota.ledger_entry (
+    id           int8 NOT NULL,
+    at           timestamptz NOT NULL,
+    subject      text COLLATE "C" NOT NULL,
+    account      text COLLATE "C" NOT NULL,
+    feature_id   int4 NOT NULL,
+    kind         "char" NOT NULL,
+    source       "char" NOT NULL,
+    source_id    int8 NOT NULL,
+    period_start timestamptz NOT NULL,
+    amount       int8 NOT NULL,
+    debit_id     int8 NOT NULL,
+    key          text COLLATE "C",
+    metadata     jsonb
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE quota.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
+COMMENT ON COLUMN quota.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
+COMMENT ON COLUMN quota.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
+COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, t transfer to another window';
+COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, o overdrawn, c capacity; with account, feature_id, source_id, period_start the bucket';
+COMMENT ON COLUMN quota.ledger_entry.amount IS '> 0 taken, < 0 given back';
+COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back; of any other operation its own id';
+
+CREATE TABLE quota.ledger_entry_default PARTITION OF quota.ledger_entry DEFAULT;
+COMMENT ON TABLE quota.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';
+CREATE INDEX ledger_entry_default_debit ON quota.ledger_entry_default (debit_id);
+CREATE INDEX ledger_entry_default_subject ON quota.ledger_entry_default (subject, feature_id, at);
+-- Tells a refund of an id that is no debit from an unknown id; costs next to nothing per insert.
+CREATE INDEX ledger_entry_default_id ON quota.ledger_entry_default USING brin (id) WITH (autosummarize = on);
+
+/*
+ * Uniqueness cannot span time partitions, hence a table of its own.
+ */
+CREATE TABLE quota.idempotency_key (
+    subject   text COLLATE "C" NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    function  text NOT NULL,
+    arguments jsonb NOT NULL,
+    results   jsonb NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (subject, key)
+);
+COMMENT ON TABLE quota.idempotency_key IS 'what a call with a key was asked and answered, so that a retry charges nothing';
+COMMENT ON COLUMN quota.idempotency_key.results IS 'array of {"feature", "id", "amount"}, one for each result row';
+
+/*
+ * Insert-only like the ledger, so that recording a refusal never waits for
+ * another session; the view quota.denials adds up.
+ */
+CREATE TABLE quota.denial (
+    day        date NOT NULL,
+    subject    text COLLATE "C" NOT NULL,
+    feature_id int4 NOT NULL,
+    reason     text NOT NULL,
+    times      int8 NOT NULL,
+    last_at    timestamptz NOT NULL
+);
+CREATE INDEX denial_day ON quota.denial (day, subject);
+COMMENT ON TABLE quota.denial IS 'refusals that committed: those of try_debit and of observe; read the view quota.denials';
+
+CREATE SEQUENCE quota.event_id_seq;
+CREATE TABLE quota.event (
+    id         int8 PRIMARY KEY DEFAULT nextval('quota.event_id_seq'),
+    xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at         timestamptz NOT NULL,
+    type       text NOT NULL,
+    subject    text COLLATE "C",
+    feature_id int4,
+    data       jsonb NOT NULL DEFAULT '{}'
+);
+ALTER SEQUENCE quota.event_id_seq OWNED BY quota.event.id;
+COMMENT ON TABLE quota.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';

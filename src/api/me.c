@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * me.c
+ *		quota.me(): plan and quota state as one JSON object, for a frontend.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "decide/judge.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_me);
+
+static void
+put_text(StringInfo buf, const char *name, const char *value)
+{
+	appendStringInfo(buf, "\"%s\": ", name);
+	if (value)
+		escape_json(buf, value);
+	else
+		appendStringInfoString(buf, "null");
+}
+
+static void
+put_int64(StringInfo buf, const char *name, bool notnull, int64 value)
+{
+	if (notnull)
+		appendStringInfo(buf, ", \"%s\": " INT64_FORMAT, name, value);
+	else
+		appendStringInfo(buf, ", \"%s\": null", name);
+}
+
+static void
+put_time(StringInfo buf, const char *name, TimestampTz at)
+{
+	appendStringInfo(buf, ", \"%s\": ", name);
+	quota_json_time(buf, at);
+}
+
+static void
+put_jsonb(StringInfo buf, const char *name, Jsonb *value)
+{
+	appendStringInfo(buf, ", \"%s\": ", name);
+	if (value)
+		(void) JsonbToCString(buf, &value->root, VARSIZE_ANY_EXHDR(value));
+	else
+		appendStringInfoString(buf, "null");
+}
+
+/*
+ * When the subscription is going to end, as far as somebody decided that: the
+ * end of a trial is told by trial_ends_at.
+ */
+static TimestampTz
+cancel_at(const QuotaSubscription *sub)
+{
+	if (strcmp(sub->status, "trialing") == 0 && sub->ends_at == sub->trial_ends_at)
+		return DT_NOEND;
+	return sub->ends_at;
+}
+
+static void
+put_plan(StringInfo buf, const QuotaPath *path)
+{
+	int			level = quota_path_plan_level(path);
+	const QuotaPlanVersion *plan;
+	const QuotaSubscription *sub;
+	QuotaWindow billing;
+	pg_tz	   *zone;
+
+	if (level < 0)
+	{
+		appendStringInfoString(buf, "null");
+		return;
+	}
+	plan = path->plans[level];
+	sub = path->subscriptions[level];
+	zone = quota_timezone(sub ? sub->timezone : "UTC");
+	billing = quota_window_at(sub ? sub->starts_at : quota_calendar_anchor(&plan->period, zone),
+							  &plan->period, zone, path->at, sub != NULL);
+	appendStringInfoChar(buf, '{');
+	put_text(buf, "name", plan->plan);
+	put_int64(buf, "version", true, plan->version);
+	appendStringInfoString(buf, ", ");
+	put_text(buf, "title", plan->title);
+	appendStringInfoString(buf, ", ");
+	put_text(buf, "status", sub ? sub->status : "active");
+	put_time(buf, "trial_ends_at", sub ? sub->trial_ends_at : DT_NOEND);
+	put_time(buf, "current_period_start", billing.start);
+	put_time(buf, "current_period_end", billing.end);
+	put_time(buf, "cancel_at", sub ? cancel_at(sub) : DT_NOEND);
+	put_jsonb(buf, "metadata", plan->metadata);
+	appendStringInfoChar(buf, '}');
+}
+
+static void
+put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
+{
+	QuotaAccounts accounts;
+	QuotaVerdict v;
+
+	quota_accounts_of(path, feature, &accounts);
+	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+	quota_judge(path, &accounts, 1, &v);
+
+	escape_json(buf, feature->name);
+	appendStringInfoString(buf, ": {");
+	put_text(buf, "kind", quota_kind_name(feature->kind));
+	appendStringInfo(buf, ", \"allowed\": %s", v.reason == QUOTA_OK ? "true" : "false");
+	put_int64(buf, "allowance", !v.allowance_unlimited, v.allowance);
+	put_int64(buf, "used", true, v.used);
+	put_int64(buf, "reserved", true, 0);
+	put_int64(buf, "remaining", v.limited, v.remaining);
+	put_int64(buf, "overage", true, 0);
+	appendStringInfoString(buf, ", ");
+	put_text(buf, "unit", feature->unit);
+	put_jsonb(buf, "value", quota_value_of(&accounts));
+	put_time(buf, "period_start", v.period_start);
+	put_time(buf, "resets_at", v.resets_at);
+	put_int64(buf, "retry_after", v.retry_after_s >= 0, v.retry_after_s);
+	appendStringInfoChar(buf, '}');
+}
+
+Datum
+quota_sql_me(PG_FUNCTION_ARGS)
+{
+	StringInfoData buf;
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_path_look_up(&path, &subject, quota_now(), GetActiveSnapshot());
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	put_text(&buf, "subject", subject.text);
+	appendStringInfoString(&buf, ", \"plan\": ");
+	put_plan(&buf, &path);
+	appendStringInfoString(&buf, ", \"features\": {");
+	for (int i = 0; i < path.catalog->nfeatures; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&buf, ", ");
+		put_feature(&buf, &path, &path.catalog->features[i]);
+	}
+	appendStringInfoString(&buf, "}, \"grants\": [], ");
+	put_text(&buf, "enforcement", quota_enforcement_name());
+	appendStringInfoChar(&buf, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
+}

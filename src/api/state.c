@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * state.c
+ *		quota.check(), has(), setting(), status(), and quota._windows().
+ *
+ * They read what the statement's snapshot sees and lock nothing, so they work
+ * in read-only transactions, in parallel workers and on a standby.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "api/result.h"
+#include "base/args.h"
+#include "base/settings.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_check);
+PG_FUNCTION_INFO_V1(quota_sql_has);
+PG_FUNCTION_INFO_V1(quota_sql_setting);
+PG_FUNCTION_INFO_V1(quota_sql_status);
+PG_FUNCTION_INFO_V1(quota_sql_windows);
+
+/* The path of a call whose first argument is the subject. */
+static void
+look_up(FunctionCallInfo fcinfo, QuotaSubject *subject, QuotaPath *path)
+{
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), subject);
+	quota_path_look_up(path, subject, quota_now(), GetActiveSnapshot());
+}
+
+Datum
+quota_sql_check(PG_FUNCTION_ARGS)
+{
+	static QuotaShape shape = {8, {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID,
+	TIMESTAMPTZOID, INTERVALOID, TEXTOID}, NULL};
+	char	   *name = quota_arg_feature(fcinfo, 1);
+	int64		amount = quota_arg_amount(fcinfo, 2, "amount");
+	const QuotaFeature *feature;
+	QuotaAccounts accounts;
+	QuotaVerdict verdict;
+	QuotaSubject subject;
+	QuotaPath	path;
+	QuotaRow	row = {0};
+
+	look_up(fcinfo, &subject, &path);
+	feature = quota_catalog_require_feature(path.catalog, name);
+	if (feature->kind == QUOTA_STATIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is static: there is no amount to check", name),
+				 errhint("Read it with quota.setting().")));
+	quota_accounts_of(&path, feature, &accounts);
+	quota_engine()->peek(accounts.refs, accounts.nrefs, path.snapshot);
+	quota_judge(&path, &accounts, amount, &verdict);
+
+	quota_row_bool(&row, verdict.reason == QUOTA_OK);
+	quota_row_text(&row, quota_reason_name(verdict.reason));
+	quota_row_int64_or_null(&row, !verdict.allowance_unlimited, verdict.allowance);
+	quota_row_int64(&row, verdict.used);
+	quota_row_int64_or_null(&row, verdict.limited, verdict.remaining);
+	quota_row_time(&row, verdict.resets_at);
+	quota_row_seconds(&row, verdict.retry_after_s);
+	quota_row_text(&row, verdict.blocked_by);
+	return quota_row_datum(&shape, &row);
+}
+
+/* For has() and setting(): their accounts; false when an argument is NULL. */
+static bool
+accounts_or_null(FunctionCallInfo fcinfo, QuotaAccounts *accounts)
+{
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return false;
+	look_up(fcinfo, &subject, &path);
+	quota_accounts_of(&path,
+					  quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1)),
+					  accounts);
+	return true;
+}
+
+Datum
+quota_sql_has(PG_FUNCTION_ARGS)
+{
+	QuotaAccounts accounts;
+
+	PG_RETURN_BOOL(accounts_or_null(fcinfo, &accounts) && quota_is_given(&accounts));
+}
+
+Datum
+quota_sql_setting(PG_FUNCTION_ARGS)
+{
+	QuotaAccounts accounts;
+	Jsonb	   *value = NULL;
+
+	if (accounts_or_null(fcinfo, &accounts))
+		value = quota_value_of(&accounts);
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(value);
+}
+
+static void
+put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *feature)
+{
+	QuotaAccounts accounts;
+	QuotaVerdict v;
+	QuotaRow	row = {0};
+	Jsonb	   *value;
+
+	quota_accounts_of(path, feature, &accounts);
+	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+	quota_judge(path, &accounts, 1, &v);
+	value = quota_value_of(&accounts);
+
+	quota_row_text(&row, feature->name);
+	quota_row_text(&row, quota_kind_name(feature->kind));
+	quota_row_text(&row, v.plan);
+	quota_row_bool(&row, v.reason == QUOTA_OK);
+	quota_row_int64_or_null(&row, !v.allowance_unlimited, v.allowance);
+	quota_row_int64(&row, v.used);
+	quota_row_int64(&row, 0);	/* reserved */
+	quota_row_int64_or_null(&row, v.limited, v.remaining);
+	quota_row_int64(&row, 0);	/* overage */
+	quota_row_jsonb(&row, value);
+	quota_row_time(&row, v.period_start);
+	quota_row_time(&row, v.resets_at);
+	quota_row_text(&row, feature->unit);
+	quota_row_put(rsinfo, &row);
+}
+
+Datum
+quota_sql_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	InitMaterializedSRF(fcinfo, 0);
+	look_up(fcinfo, &subject, &path);
+	for (int i = 0; i < path.catalog->nfeatures; i++)
+		put_status(rsinfo, &path, &path.catalog->features[i]);
+	return (Datum) 0;
+}
+
+/*
+ * quota._windows(subject): the present window of every metered account of
+ * exactly this prefix.  Administration compares them before and after a change
+ * of plan to see whose use must move.  Fresh snapshot: it decides, it does not
+ * report.
+ */
+Datum
+quota_sql_windows(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Snapshot	snapshot;
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	InitMaterializedSRF(fcinfo, 0);
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	quota_path_look_up(&path, &subject, quota_now(), snapshot);
+	for (int i = 0; i < path.catalog->nfeatures; i++)
+	{
+		const QuotaAccount *account;
+		QuotaAccounts accounts;
+		QuotaRow	row = {0};
+
+		if (path.catalog->features[i].kind != QUOTA_METERED)
+			continue;
+		quota_accounts_of(&path, &path.catalog->features[i], &accounts);
+		account = quota_value_account(&accounts);
+		if (account == NULL || account->level != subject.nlevels - 1)
+			continue;
+		quota_row_int32(&row, account->ref->key.feature_id);
+		quota_row_int64(&row, account->ref->key.source_id);
+		quota_row_raw_time(&row, account->window.start);
+		quota_row_raw_time(&row, account->window.end);
+		quota_row_put(rsinfo, &row);
+	}
+	UnregisterSnapshot(snapshot);
+	return (Datum) 0;
+}

@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * args.c
+ *		Validation of the arguments that many functions share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/errors.h"
+
+void
+quota_require(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+static Size
+raw_size(FunctionCallInfo fcinfo, int arg)
+{
+	return toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ;
+}
+
+char *
+quota_arg_feature(FunctionCallInfo fcinfo, int arg)
+{
+	quota_require(fcinfo, arg, "feature");
+	if (raw_size(fcinfo, arg) > QUOTA_MAX_FEATURE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUOTA_NOT_FOUND),
+				 errmsg("feature does not exist"),
+				 errdetail("Its name is longer than the %d bytes that a feature's name can have.",
+						   QUOTA_MAX_FEATURE_BYTES)));
+	return TextDatumGetCString(PG_GETARG_DATUM(arg));
+}
+
+int64
+quota_arg_amount(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	int64		amount;
+
+	quota_require(fcinfo, arg, name);
+	amount = PG_GETARG_INT64(arg);
+	if (amount <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be greater than 0", name)));
+	return amount;
+}
+
+char *
+quota_arg_key(FunctionCallInfo fcinfo, int arg)
+{
+	Size		size;
+
+	if (PG_ARGISNULL(arg))
+		return NULL;
+	size = raw_size(fcinfo, arg);
+	if (size == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key must not be empty"),
+				 errhint("Pass null for a call without a key.")));
+	if (size > QUOTA_MAX_KEY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("key is too long"),
+				 errdetail("It has %zu bytes, at most %d are allowed.",
+						   size, QUOTA_MAX_KEY_BYTES)));
+	return TextDatumGetCString(PG_GETARG_DATUM(arg));
+}
+
+Jsonb *
+quota_arg_metadata(FunctionCallInfo fcinfo, int arg)
+{
+	Jsonb	   *metadata;
+
+	if (PG_ARGISNULL(arg))
+		return NULL;
+	if (raw_size(fcinfo, arg) > QUOTA_MAX_METADATA_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metadata is too large"),
+				 errdetail("It has %zu bytes, at most %d are allowed.",
+						   raw_size(fcinfo, arg), QUOTA_MAX_METADATA_BYTES)));
+	metadata = PG_GETARG_JSONB_P(arg);
+	if (!JB_ROOT_IS_OBJECT(metadata))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metadata must be a JSON object")));
+	return metadata;
+}
+
+bool
+quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	quota_require(fcinfo, arg, name);
+	return PG_GETARG_BOOL(arg);
+}

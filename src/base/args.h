@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * args.h
+ *		Validation of the arguments that many functions share.
+ *
+ * Everything here is checked before anything is read, and sizes before
+ * anything is detoasted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ARGS_H
+#define QUOTA_ARGS_H
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+#define QUOTA_MAX_FEATURE_BYTES		63
+#define QUOTA_MAX_KEY_BYTES			255
+#define QUOTA_MAX_METADATA_BYTES	8192
+
+/* 22004 naming the argument */
+extern void quota_require(FunctionCallInfo fcinfo, int arg, const char *name);
+
+/* 22004 when NULL, QT404 when too long to be a feature's name */
+extern char *quota_arg_feature(FunctionCallInfo fcinfo, int arg);
+
+/* > 0, else 22023; 22004 when NULL */
+extern int64 quota_arg_amount(FunctionCallInfo fcinfo, int arg, const char *name);
+
+/* NULL allowed; 22001 over 255 bytes, 22023 when empty */
+extern char *quota_arg_key(FunctionCallInfo fcinfo, int arg);
+
+/* NULL allowed; 22023 unless an object of at most 8 kB */
+extern Jsonb *quota_arg_metadata(FunctionCallInfo fcinfo, int arg);
+
+/* 22004 when NULL */
+extern bool quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name);
+
+#endif							/* QUOTA_ARGS_H */

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		Every difference between PostgreSQL 15 and 18 that we meet.
+ *
+ * The only file that may name PG_VERSION_NUM (test/lint holds that).  Each
+ * entry says which upstream change it bridges.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_COMPAT_H
+#define QUOTA_COMPAT_H
+
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "quota supports PostgreSQL 15 to 18"
+#endif
+
+/*
+ * 16 lets an update say "only summarizing indexes" (commit 19d8e2308b), so
+ * table_tuple_update() and ExecInsertIndexTuples() changed shape.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes QuotaUpdateIndexes;
+
+static inline bool
+quota_update_needs_indexes(QuotaUpdateIndexes which)
+{
+	return which != TU_None;
+}
+
+static inline void
+quota_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+						  EState *estate, QuotaUpdateIndexes which)
+{
+	ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL,
+						  which == TU_Summarizing);
+}
+#else
+typedef bool QuotaUpdateIndexes;
+
+static inline bool
+quota_update_needs_indexes(QuotaUpdateIndexes which)
+{
+	return which;
+}
+
+static inline void
+quota_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+						  EState *estate, QuotaUpdateIndexes which)
+{
+	ExecInsertIndexTuples(rri, slot, estate, true, false, NULL, NIL);
+}
+#endif
+
+/* 16 frees a setting's extra with guc_free() (commit 407b50f2d4) */
+#if PG_VERSION_NUM >= 160000
+#define quota_guc_malloc(size)	guc_malloc(LOG, (size))
+#else
+#define quota_guc_malloc(size)	malloc(size)
+#endif
+
+/* 16 reports what was wrong through one more argument (commit bcc704b524) */
+#if PG_VERSION_NUM >= 160000
+static inline int
+quota_decode_datetime(char **field, int *ftype, int nf, int *dtype,
+					  struct pg_tm *tm, fsec_t *fsec, int *tz)
+{
+	DateTimeErrorExtra extra;
+
+	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz, &extra);
+}
+#else
+#define quota_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
+#endif
+
+/* 18 spells it as a prefix (commit 28d534e2ae) */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn		pg_attribute_noreturn()
+#endif
+
+#endif							/* QUOTA_COMPAT_H */

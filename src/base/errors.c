@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.c
+ *		The errors of the contract and the JSON object in their DETAIL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+
+const char *
+quota_reason_name(QuotaReason reason)
+{
+	switch (reason)
+	{
+		case QUOTA_OK:
+			return "ok";
+		case QUOTA_NOT_ENTITLED:
+			return "not_entitled";
+		case QUOTA_SUBSCRIPTION_INACTIVE:
+			return "subscription_inactive";
+		case QUOTA_EXCEEDED:
+			return "quota_exceeded";
+	}
+	elog(ERROR, "quota: unknown reason %d", (int) reason);
+	return NULL;				/* keep compiler quiet */
+}
+
+void
+quota_json_time(StringInfo buf, TimestampTz at)
+{
+	char		text[MAXDATELEN + 1];
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		appendStringInfoString(buf, "null");
+	else
+		appendStringInfo(buf, "\"%s\"",
+						 JsonEncodeDateTime(text, TimestampTzGetDatum(at),
+											TIMESTAMPTZOID, NULL));
+}
+
+static void
+json_text_or_null(StringInfo buf, const char *text)
+{
+	if (text)
+		escape_json(buf, text);
+	else
+		appendStringInfoString(buf, "null");
+}
+
+static char *
+refusal_detail(const QuotaRefusal *r)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"code\": \"%s\", \"subject\": ",
+					 quota_reason_name(r->reason));
+	escape_json(&buf, r->subject);
+	appendStringInfoString(&buf, ", \"feature\": ");
+	escape_json(&buf, r->feature);
+	appendStringInfo(&buf,
+					 ", \"requested\": " INT64_FORMAT
+					 ", \"remaining\": " INT64_FORMAT ", \"allowance\": ",
+					 r->requested, r->remaining);
+	if (r->allowance_unlimited)
+		appendStringInfoString(&buf, "null");
+	else
+		appendStringInfo(&buf, INT64_FORMAT, r->allowance);
+	appendStringInfo(&buf, ", \"used\": " INT64_FORMAT ", \"plan\": ", r->used);
+	json_text_or_null(&buf, r->plan);
+	appendStringInfoString(&buf, ", \"blocked_by\": ");
+	json_text_or_null(&buf, r->blocked_by);
+	appendStringInfoString(&buf, ", \"resets_at\": ");
+	quota_json_time(&buf, r->resets_at);
+	appendStringInfoString(&buf, ", \"retry_after\": ");
+	if (r->retry_after_s < 0)
+		appendStringInfoString(&buf, "null");
+	else
+		appendStringInfo(&buf, INT64_FORMAT, r->retry_after_s);
+	appendStringInfoChar(&buf, '}');
+	return buf.data;
+}
+
+void
+quota_raise_refusal(const QuotaRefusal *r)
+{
+	switch (r->reason)
+	{
+		case QUOTA_NOT_ENTITLED:
+			ereport(ERROR,
+					(errcode(ERRCODE_QUOTA_NOT_ENTITLED),
+					 errmsg("\"%s\" is not entitled to feature \"%s\"",
+							r->subject, r->feature),
+					 errdetail_internal("%s", refusal_detail(r)),
+					 errhint("A plan or an override that gives this feature is needed.")));
+			break;
+		case QUOTA_SUBSCRIPTION_INACTIVE:
+			ereport(ERROR,
+					(errcode(ERRCODE_QUOTA_EXCEEDED),
+					 errmsg("subscription of \"%s\" for feature \"%s\" is not active",
+							r->subject, r->feature),
+					 errdetail_internal("%s", refusal_detail(r)),
+					 errhint("It is paused or a payment is overdue.")));
+			break;
+		case QUOTA_EXCEEDED:
+			ereport(ERROR,
+					(errcode(ERRCODE_QUOTA_EXCEEDED),
+					 errmsg("quota of \"%s\" for feature \"%s\" exceeded",
+							r->subject, r->feature),
+					 errdetail_internal("%s", refusal_detail(r)),
+					 r->retry_after_s < 0
+					 ? errhint("Ask for less, give something back, or change the plan.")
+					 : errhint("Wait for the next period, ask for less, or change the plan.")));
+			break;
+		case QUOTA_OK:
+			break;
+	}
+	elog(ERROR, "quota: no refusal to raise");
+}
+
+/*
+ * A name goes into a message clipped, so that no caller's text can make a
+ * message long.
+ */
+void
+quota_raise_not_found(const char *kind, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUOTA_NOT_FOUND),
+			 errmsg("%s \"%.128s\" does not exist", kind, name)));
+}
+
+void
+quota_raise_key_conflict(const char *key, const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUOTA_CONFLICT),
+			 errmsg("key \"%s\" was used before with another %s", key, argument),
+			 errhint("A retry must repeat the call exactly; a new call needs a new key.")));
+}
+
+void
+quota_raise_out_of_range(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("%s is out of range", what)));
+}
+
+int64
+quota_add(int64 a, int64 b, const char *what)
+{
+	int64		sum;
+
+	if (pg_add_s64_overflow(a, b, &sum))
+		quota_raise_out_of_range(what);
+	return sum;
+}

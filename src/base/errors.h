@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.h
+ *		One constructor for each condition of our own SQLSTATE class.
+ *
+ * The three digits of a QT code are the HTTP status that fits it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ERRORS_H
+#define QUOTA_ERRORS_H
+
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+
+#include "base/compat.h"
+
+#define ERRCODE_QUOTA_EXCEEDED		MAKE_SQLSTATE('Q','T','4','0','2')
+#define ERRCODE_QUOTA_NOT_ENTITLED	MAKE_SQLSTATE('Q','T','4','0','3')
+#define ERRCODE_QUOTA_NOT_FOUND		MAKE_SQLSTATE('Q','T','4','0','4')
+#define ERRCODE_QUOTA_CONFLICT		MAKE_SQLSTATE('Q','T','4','0','9')
+#define ERRCODE_QUOTA_RATE_LIMITED	MAKE_SQLSTATE('Q','T','4','2','9')
+
+/* Why a request was refused, or QUOTA_OK. */
+typedef enum QuotaReason
+{
+	QUOTA_OK,
+	QUOTA_NOT_ENTITLED,
+	QUOTA_SUBSCRIPTION_INACTIVE,
+	QUOTA_EXCEEDED
+} QuotaReason;
+
+extern const char *quota_reason_name(QuotaReason reason);
+
+/* The facts of a refusal, as they stand in the DETAIL object. */
+typedef struct QuotaRefusal
+{
+	QuotaReason reason;
+	const char *subject;
+	const char *feature;
+	int64		requested;
+	int64		remaining;
+	int64		allowance;
+	bool		allowance_unlimited;
+	int64		used;
+	const char *plan;			/* or NULL */
+	const char *blocked_by;		/* or NULL */
+	TimestampTz resets_at;		/* DT_NOEND: null */
+	int64		retry_after_s;	/* -1: waiting does not help */
+} QuotaRefusal;
+
+/* QT402 or QT403 with DETAIL JSON */
+pg_noreturn extern void quota_raise_refusal(const QuotaRefusal *refusal);
+
+/* QT404; "kind" is what was looked for: feature, plan, debit */
+pg_noreturn extern void quota_raise_not_found(const char *kind, const char *name);
+
+/* QT409: the key was used before with another "argument" */
+pg_noreturn extern void quota_raise_key_conflict(const char *key, const char *argument);
+
+/* 22003 */
+pg_noreturn extern void quota_raise_out_of_range(const char *what);
+
+/* a + b, or 22003 naming "what" */
+extern int64 quota_add(int64 a, int64 b, const char *what);
+
+/* JSON pieces that other modules write too; infinite times become null */
+extern void quota_json_time(StringInfo buf, TimestampTz at);
+
+/*
+ * Assert in a debug build, an error in a release: for amounts, where going on
+ * with a wrong one would cost somebody money.
+ */
+#define QuotaEnsure(condition) \
+	do { \
+		bool		ensured_ = (condition); \
+		Assert(ensured_); \
+		if (unlikely(!ensured_)) \
+			elog(ERROR, "quota: \"%s\" does not hold", #condition); \
+	} while (0)
+
+#endif							/* QUOTA_ERRORS_H */

@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.c
+ *		Definition of the quota.* settings, and quota_now().
+ *
+ * Check hooks must not throw (at SIGHUP they run in the postmaster), hence
+ * the use of the date/time decoder's return codes instead of timestamptz_in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/period.h"
+#include "base/settings.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_now);
+
+static const struct config_enum_entry enforcement_options[] = {
+	{"enforce", QUOTA_ENFORCE, false},
+	{"observe", QUOTA_OBSERVE, false},
+	{NULL, 0, false}
+};
+
+static int	enforcement = QUOTA_ENFORCE;
+static char *clock_text = NULL;
+static char *retention_text = NULL;
+
+/* the value of quota.clock; NULL when it is not set */
+static const TimestampTz *clock_time = NULL;
+
+/* timestamptz_in() that returns false where that would throw */
+static bool
+decode_timestamptz(const char *text, TimestampTz *at)
+{
+	char		work[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nf;
+	int			dtype;
+	int			tz;
+	fsec_t		fsec;
+	struct pg_tm tm;
+
+	return ParseDateTime(text, work, sizeof(work), field, ftype,
+						 MAXDATEFIELDS, &nf) == 0 &&
+		quota_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 &&
+		dtype == DTK_DATE &&
+		tm2timestamp(&tm, fsec, &tz, at) == 0;
+}
+
+static bool
+clock_check(char **newval, void **extra, GucSource source)
+{
+	TimestampTz at;
+	TimestampTz *copy;
+
+	if (*newval == NULL || **newval == '\0')
+		return true;
+	if (!decode_timestamptz(*newval, &at))
+	{
+		GUC_check_errdetail("It must be a timestamp with time zone, such as '2026-01-31 12:00+00', or empty.");
+		return false;
+	}
+	copy = (TimestampTz *) quota_guc_malloc(sizeof(TimestampTz));
+	if (copy == NULL)
+		return false;
+	*copy = at;
+	*extra = copy;
+	return true;
+}
+
+static void
+clock_assign(const char *newval, void *extra)
+{
+	clock_time = (const TimestampTz *) extra;
+}
+
+static bool
+retention_check(char **newval, void **extra, GucSource source)
+{
+	QuotaPeriod period;
+
+	if (*newval != NULL && quota_period_decode(*newval, &period) == NULL)
+		return true;
+	GUC_check_errdetail("It must be an interval such as '13 months'.");
+	return false;
+}
+
+void
+quota_define_settings(void)
+{
+	DefineCustomEnumVariable("quota.enforcement",
+							 "Whether calls that have no room are refused.",
+							 "\"observe\" charges and records every refusal in quota.denials, but refuses nothing.",
+							 &enforcement,
+							 QUOTA_ENFORCE,
+							 enforcement_options,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+	DefineCustomStringVariable("quota.clock",
+							   "Test clock: a timestamp that stands for now() in this session.",
+							   NULL,
+							   &clock_text,
+							   "",
+							   PGC_SUSET,
+							   GUC_NOT_IN_SAMPLE,
+							   clock_check, clock_assign, NULL);
+	DefineCustomStringVariable("quota.retention",
+							   "How long quota.maintain() keeps ledger entries.",
+							   NULL,
+							   &retention_text,
+							   "13 months",
+							   PGC_SIGHUP,
+							   0,
+							   retention_check, NULL, NULL);
+	MarkGUCPrefixReserved("quota");
+}
+
+bool
+quota_observing(void)
+{
+	return enforcement == QUOTA_OBSERVE;
+}
+
+const char *
+quota_enforcement_name(void)
+{
+	return quota_observing() ? "observe" : "enforce";
+}
+
+TimestampTz
+quota_now(void)
+{
+	return clock_time ? *clock_time : GetCurrentTransactionStartTimestamp();
+}
+
+/* quota._now() -> timestamptz: for administration written in SQL */
+Datum
+quota_sql_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(quota_now());
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *		The quota.* settings and the clock that one of them replaces.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_SETTINGS_H
+#define QUOTA_SETTINGS_H
+
+#include "datatype/timestamp.h"
+
+/* quota.enforcement */
+typedef enum QuotaEnforcement
+{
+	QUOTA_ENFORCE,
+	QUOTA_OBSERVE				/* charge and record, refuse nothing */
+} QuotaEnforcement;
+
+extern void quota_define_settings(void);
+
+extern bool quota_observing(void);
+extern const char *quota_enforcement_name(void);
+
+/* the transaction's start, or the test clock quota.clock */
+extern TimestampTz quota_now(void);
+
+#endif							/* QUOTA_SETTINGS_H */

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * subject.c
+ *		Validation of subjects, done before anything is read.
+ *
+ * The raw size is looked at before detoasting, so that a gigabyte of
+ * compressed text costs no memory.  Bytes are compared as they are: no case
+ * folding, no Unicode normalisation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "base/subject.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_subject);
+
+static void
+malformed(const char *reason)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("subject is not valid: %s", reason),
+			 errhint("A subject is 1 to %d segments joined by \"/\", each of 1 or more characters without control characters.",
+					 QUOTA_MAX_LEVELS)));
+}
+
+void
+quota_subject_parse(Datum datum, bool isnull, QuotaSubject *subject)
+{
+	Size		raw;
+	int			len;
+	int			segment_start = 0;
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("subject must not be null")));
+	raw = toast_raw_datum_size(datum) - VARHDRSZ;
+	if (raw > QUOTA_MAX_SUBJECT_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("subject is too long"),
+				 errdetail("It has %zu bytes, at most %d are allowed.",
+						   raw, QUOTA_MAX_SUBJECT_BYTES)));
+	subject->text = TextDatumGetCString(datum);
+	subject->nlevels = 0;
+	len = (int) raw;
+	if (len == 0)
+		malformed("it is empty");
+
+	for (int i = 0; i <= len; i++)
+	{
+		unsigned char c = (unsigned char) subject->text[i];
+
+		if (i < len && c != '/')
+		{
+			if (c < 0x20 || c == 0x7f)
+				malformed("it has a control character");
+			continue;
+		}
+		if (i == segment_start)
+			malformed("it has an empty segment");
+		if (subject->nlevels == QUOTA_MAX_LEVELS)
+			malformed("it has too many segments");
+		subject->prefix_len[subject->nlevels++] = i;
+		segment_start = i + 1;
+	}
+}
+
+char *
+quota_subject_prefix(const QuotaSubject *subject, int level)
+{
+	Assert(level >= 0 && level < subject->nlevels);
+	return pnstrdup(subject->text, subject->prefix_len[level]);
+}
+
+/* quota._subject(text) -> text: for administration written in SQL */
+Datum
+quota_sql_subject(PG_FUNCTION_ARGS)
+{
+	QuotaSubject subject;
+
+	quota_subject_parse(PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0),
+						PG_ARGISNULL(0), &subject);
+	PG_RETURN_TEXT_P(cstring_to_text(subject.text));
+}

@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * account.c
+ *		Which accounts a request meets on its subject's path.
+ *
+ * A level is an account of a feature if its subscription's plan or an override
+ * gives the feature; without any subscription on the path the default plan
+ * counts for the first segment.  An override replaces the plan wholly at its
+ * level.  An account depends on the subscription of its level, else on the
+ * nearest above: that one's status, time zone and start count, and its id is
+ * part of the bucket's key, so that a new subscription starts at zero.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "decide/account.h"
+
+void
+quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
+				   Snapshot snapshot)
+{
+	bool		subscribed = false;
+
+	memset(path, 0, sizeof(*path));
+	path->subject = subject;
+	path->at = at;
+	path->snapshot = snapshot;
+	path->catalog = quota_catalog();
+	for (int i = 0; i < subject->nlevels; i++)
+	{
+		QuotaSubscription *sub;
+
+		sub = quota_subscription_at(subject->text, subject->prefix_len[i], at, snapshot);
+		if (sub == NULL)
+			continue;
+		subscribed = true;
+		path->subscriptions[i] = sub;
+		path->plans[i] = quota_catalog_version(path->catalog, sub->plan_version_id);
+		if (path->plans[i] == NULL)
+			elog(ERROR, "quota: subscription " INT64_FORMAT " to an unknown plan version",
+				 sub->id);
+	}
+	if (!subscribed)
+		path->plans[0] = path->catalog->default_version;
+}
+
+int
+quota_path_plan_level(const QuotaPath *path)
+{
+	for (int i = path->subject->nlevels - 1; i >= 0; i--)
+	{
+		if (path->plans[i] != NULL)
+			return i;
+	}
+	return -1;
+}
+
+/* The nearest level at or above that has a subscription (or plan), or -1. */
+static int
+subscription_level(const QuotaPath *path, int level)
+{
+	while (level >= 0 && path->subscriptions[level] == NULL)
+		level--;
+	return level;
+}
+
+static int
+plan_level(const QuotaPath *path, int level)
+{
+	while (level >= 0 && path->plans[level] == NULL)
+		level--;
+	return level;
+}
+
+QuotaWindow
+quota_path_window(const QuotaPath *path, const QuotaTerms *terms, int level)
+{
+	int			nearest = subscription_level(path, level);
+	const QuotaSubscription *sub = nearest >= 0 ? path->subscriptions[nearest] : NULL;
+	TimestampTz anchor;
+	pg_tz	   *zone;
+
+	if (quota_period_is_lifetime(&terms->period))
+	{
+		QuotaWindow lifetime = {sub ? sub->starts_at : DT_NOBEGIN, DT_NOEND};
+
+		return lifetime;
+	}
+	zone = quota_timezone(sub ? sub->timezone : "UTC");
+	switch (terms->anchor)
+	{
+		case QUOTA_ANCHOR_SUBSCRIPTION:
+			if (sub)
+				return quota_window_at(sub->starts_at, &terms->period, zone, path->at, true);
+			/* an override has the moment it was set, the default plan has none */
+			if (!TIMESTAMP_NOT_FINITE(terms->anchor_at))
+				return quota_window_at(terms->anchor_at, &terms->period, zone, path->at, true);
+			break;
+		case QUOTA_ANCHOR_TIMESTAMP:
+			return quota_window_at(terms->anchor_at, &terms->period, zone, path->at, true);
+		case QUOTA_ANCHOR_CALENDAR:
+			break;
+	}
+	anchor = quota_calendar_anchor(&terms->period, zone);
+	return quota_window_at(anchor, &terms->period, zone, path->at, false);
+}
+
+/* The terms that a level has of a feature, or NULL. */
+static const QuotaTerms *
+terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
+{
+	if (path->catalog->has_overrides)
+	{
+		const QuotaTerms *terms;
+
+		terms = quota_override_of(path->subject->text, path->subject->prefix_len[level],
+								  feature, path->snapshot);
+		if (terms)
+			return terms;
+	}
+	return path->plans[level] ? path->plans[level]->terms[feature->ordinal] : NULL;
+}
+
+static QuotaBucketRef *
+add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
+{
+	QuotaBucketRef *ref = &accounts->refs[accounts->nrefs++];
+
+	memset(ref, 0, sizeof(*ref));
+	ref->key.prefix = path->subject->text;
+	ref->key.prefix_len = path->subject->prefix_len[level];
+	ref->key.feature_id = accounts->feature->id;
+	/* for capacity: one number for ever */
+	ref->key.source_id = 0;
+	ref->key.start = DT_NOBEGIN;
+	ref->key.end = DT_NOEND;
+	ref->ceiling = PG_INT64_MAX;
+	ref->counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
+	return ref;
+}
+
+static void
+add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
+			const QuotaTerms *terms, QuotaBucketRef *ref)
+{
+	QuotaAccount *account = &accounts->accounts[accounts->naccounts++];
+	int			sub_level = subscription_level(path, level);
+	int			named = plan_level(path, level);
+
+	account->level = level;
+	account->terms = terms;
+	account->plan = named >= 0 ? path->plans[named] : NULL;
+	account->active = sub_level < 0 || path->subscriptions[sub_level]->active;
+	account->window.start = DT_NOBEGIN;
+	account->window.end = DT_NOEND;
+	account->ref = ref;
+	if (ref)
+		ref->ceiling = terms->allowance;
+	if (accounts->feature->kind == QUOTA_METERED)
+	{
+		account->window = quota_path_window(path, terms, level);
+		ref->key.source_id = sub_level >= 0 ? path->subscriptions[sub_level]->id : 0;
+		ref->key.start = account->window.start;
+		ref->key.end = account->window.end;
+	}
+}
+
+void
+quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaAccounts *accounts)
+{
+	accounts->feature = feature;
+	accounts->naccounts = 0;
+	accounts->nrefs = 0;
+	for (int level = 0; level < path->subject->nlevels; level++)
+	{
+		const QuotaTerms *terms = terms_of(path, level, feature);
+		QuotaBucketRef *ref = NULL;
+
+		if (feature->kind == QUOTA_CAPACITY || (terms && feature->kind == QUOTA_METERED))
+			ref = add_ref(accounts, path, level);
+		if (terms)
+			add_account(accounts, path, level, terms, ref);
+	}
+}

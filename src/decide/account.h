@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * account.h
+ *		Which accounts a request meets on its subject's path.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ACCOUNT_H
+#define QUOTA_ACCOUNT_H
+
+#include "base/subject.h"
+#include "decide/window.h"
+#include "engine/engine.h"
+#include "store/catalog.h"
+#include "store/subscription.h"
+
+/* What is known of a subject's path at one moment, for all features. */
+typedef struct QuotaPath
+{
+	const QuotaSubject *subject;
+	TimestampTz at;
+	Snapshot	snapshot;
+	const QuotaCatalog *catalog;
+	QuotaSubscription *subscriptions[QUOTA_MAX_LEVELS]; /* NULL: none */
+	QuotaPlanVersion *plans[QUOTA_MAX_LEVELS];	/* the level's own: its
+												 * subscription's, or the
+												 * default plan */
+} QuotaPath;
+
+/* A level of the path that gives the feature. */
+typedef struct QuotaAccount
+{
+	int			level;
+	const QuotaTerms *terms;
+	const QuotaPlanVersion *plan;	/* what the account depends on, or NULL */
+	bool		active;
+	QuotaWindow window;			/* metered; else from ever to ever */
+	QuotaBucketRef *ref;		/* metered, capacity: into refs; else NULL */
+} QuotaAccount;
+
+typedef struct QuotaAccounts
+{
+	const QuotaFeature *feature;
+	int			naccounts;		/* 0: not entitled */
+	QuotaAccount accounts[QUOTA_MAX_LEVELS];	/* from the first segment down */
+	int			nrefs;			/* buckets to charge; for capacity one of
+								 * every level, account or not */
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+} QuotaAccounts;
+
+/* "snapshot" must outlive the path */
+extern void quota_path_look_up(QuotaPath *path, const QuotaSubject *subject,
+							   TimestampTz at, Snapshot snapshot);
+
+/* the level whose plan quota.me() shows: the deepest that has one, or -1 */
+extern int	quota_path_plan_level(const QuotaPath *path);
+
+extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature,
+							  QuotaAccounts *accounts);
+
+/* the window that terms have for a level */
+extern QuotaWindow quota_path_window(const QuotaPath *path, const QuotaTerms *terms,
+									 int level);
+
+#endif							/* QUOTA_ACCOUNT_H */

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * judge.h
+ *		What the accounts of a path allow.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_JUDGE_H
+#define QUOTA_JUDGE_H
+
+#include "base/errors.h"
+#include "decide/account.h"
+
+/*
+ * The answer to "may it take this amount?", with the numbers of the level that
+ * binds: the one with the least remaining, of equals the deepest.
+ */
+typedef struct QuotaVerdict
+{
+	QuotaReason reason;
+	bool		limited;		/* false: nothing binds, remaining is NULL */
+	int64		remaining;
+	bool		allowance_unlimited;
+	int64		allowance;
+	int64		used;
+	const char *plan;			/* or NULL */
+	char	   *blocked_by;		/* the level that refuses, or NULL */
+	TimestampTz period_start;	/* DT_NOBEGIN: none */
+	TimestampTz resets_at;		/* DT_NOEND: never */
+	int64		retry_after_s;	/* -1: waiting does not help */
+} QuotaVerdict;
+
+/* refs' counts must have been read (metered, capacity) */
+extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
+						int64 amount, QuotaVerdict *verdict);
+
+/* the account whose boolean or static value counts: the deepest; NULL if none */
+extern const QuotaAccount *quota_value_account(const QuotaAccounts *accounts);
+
+/* the value of a boolean or static feature; NULL on other kinds, if not given or inactive */
+extern Jsonb *quota_value_of(const QuotaAccounts *accounts);
+
+/* entitled and active; for a boolean feature also on */
+extern bool quota_is_given(const QuotaAccounts *accounts);
+
+/* raises what a verdict says; "amount" is what was asked for */
+pg_noreturn extern void quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts,
+								int64 amount, const QuotaVerdict *verdict);
+
+#endif							/* QUOTA_JUDGE_H */

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * engine.h
+ *		Taking from and giving back to buckets, whoever keeps them.
+ *
+ * The layer above says which buckets and how much each may hold; it knows plans
+ * and periods and writes the ledger.  The engine knows numbers only, and makes
+ * the decision atomic: whatever other transactions do, no bucket goes beyond its
+ * ceiling, and what is taken comes back when the (sub)transaction aborts.
+ *
+ * The caller has put the buckets of one call in a fixed order (path order);
+ * engines lock in that order.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ENGINE_H
+#define QUOTA_ENGINE_H
+
+#include "utils/snapshot.h"
+
+#include "store/bucket.h"
+
+/* One bucket of a request. */
+typedef struct QuotaBucketRef
+{
+	QuotaBucketKey key;
+	int64		ceiling;		/* most that used + overdrawn may come to by a
+								 * take; PG_INT64_MAX: no limit */
+	bool		counts_only;	/* capacity of a prefix that is no account, or
+								 * overdrawing of one: "used" takes it all */
+	QuotaCounts counts;			/* out: after the call */
+	QuotaCounts change;			/* out: what the call added or (give)
+								 * subtracted; never negative */
+} QuotaBucketRef;
+
+typedef enum QuotaTakeMode
+{
+	QUOTA_TAKE_ALL,				/* the amount from every bucket, or nothing */
+	QUOTA_TAKE_UP_TO,			/* as much of it as every bucket has room for */
+	QUOTA_TAKE_OVERDRAW			/* the amount; what has no room is overdrawn */
+} QuotaTakeMode;
+
+typedef enum QuotaTakeResult
+{
+	QUOTA_TAKEN,
+	QUOTA_NO_ROOM,				/* nothing is taken; counts say why */
+	QUOTA_STALE					/* a window was superseded: look up anew */
+} QuotaTakeResult;
+
+typedef struct QuotaEngine
+{
+	const char *name;
+
+	/* Call before looking up what to take; keeps windows from moving unseen. */
+	void		(*open) (void);
+
+	/* Sets counts as the snapshot sees them. */
+	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
+
+	/*
+	 * Takes "amount" from every bucket.  *had_room: whether each had room for
+	 * what was taken (false only when overdrawing).  22003 when a bucket would
+	 * overflow.
+	 */
+	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, int64 amount,
+							 QuotaTakeMode mode, int64 *taken, bool *had_room);
+
+	/*
+	 * Gives back change.used and change.overdrawn of each ref, as far as the
+	 * bucket has them; change is then what really came back, key the window
+	 * that it came back to (a window whose use another one took over passes
+	 * it on).
+	 */
+	void		(*give) (QuotaBucketRef *refs, int nrefs);
+
+	/* Ends what open() began. */
+	void		(*close) (void);
+} QuotaEngine;
+
+/* the engine that serves */
+extern const QuotaEngine *quota_engine(void);
+
+/* room that is left below a ceiling; never negative */
+extern int64 quota_room(const QuotaBucketRef *ref);
+
+#endif							/* QUOTA_ENGINE_H */

@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * row.c
+ *		The row engine: buckets are rows, locked by the caller's transaction.
+ *
+ * Right by construction: a row that is updated stays locked until its
+ * transaction ends, so debits of one bucket queue behind each other, and abort,
+ * savepoints and PREPARE TRANSACTION are PostgreSQL's own business.
+ *
+ * Locks, in this order: the bucket table (RowExclusiveLock, by open(), before
+ * plans are looked up; who moves windows wholesale takes EXCLUSIVE), then rows
+ * in the order of the refs.  With one bucket the update itself is the lock; with
+ * several all are locked before any is decided on, since a refusal must leave
+ * every one untouched.
+ *
+ * A refusal is first sought without any lock, in what is committed.  A request
+ * that would fit only if a transaction in flight gave something back is
+ * refused, and leaves no lock behind.
+ *
+ * Reads use a fresh snapshot whatever the isolation level; see store/row.c.
+ *
+ * Caveats: a call refused after a lock was taken (because another transaction
+ * took the last units meanwhile) keeps the lock until its transaction ends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+#include "base/errors.h"
+#include "base/subject.h"
+#include "engine/row.h"
+#include "store/schema.h"
+
+/* A window's use is handed on once per change of plan: few hops, no cycle. */
+#define MAX_HOPS	1000
+
+static Relation buckets = NULL;
+
+static void
+row_open(void)
+{
+	buckets = quota_bucket_open();
+}
+
+static void
+row_close(void)
+{
+	/* the lock stays until the transaction ends */
+	table_close(buckets, NoLock);
+	buckets = NULL;
+}
+
+static void
+row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_BUCKET), AccessShareLock);
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaBucketRow row;
+
+		quota_bucket_find(rel, &refs[i].key, snapshot, &row);
+		refs[i].counts = row.counts;
+		if (row.tuple)
+			heap_freetuple(row.tuple);
+	}
+	table_close(rel, AccessShareLock);
+}
+
+/* How much of "amount" can be taken; sets *had_room. */
+static int64
+decide(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode, bool *had_room)
+{
+	int64		room = PG_INT64_MAX;
+
+	for (int i = 0; i < nrefs; i++)
+		room = Min(room, quota_room(&refs[i]));
+	*had_room = room >= amount;
+	if (room >= amount)
+		return amount;
+	switch (mode)
+	{
+		case QUOTA_TAKE_ALL:
+			return 0;
+		case QUOTA_TAKE_UP_TO:
+			*had_room = true;
+			return room;
+		case QUOTA_TAKE_OVERDRAW:
+			return amount;
+	}
+	return 0;					/* keep compiler quiet */
+}
+
+/* What taking "amount" makes of a bucket: the room first, then overdrawn. */
+static void
+split(QuotaBucketRef *ref, int64 amount)
+{
+	ref->change.used = ref->counts_only ? amount : Min(amount, quota_room(ref));
+	ref->change.overdrawn = amount - ref->change.used;
+	/* their sum is checked as well: readers add the two */
+	(void) quota_add(quota_add(ref->counts.used, ref->counts.overdrawn, "use"), amount, "use");
+}
+
+/* Finds the rows; false if a window was superseded. */
+static bool
+find_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
+{
+	for (int i = 0; i < nrefs; i++)
+	{
+		quota_bucket_find(buckets, &refs[i].key, snapshot, &rows[i]);
+		refs[i].counts = rows[i].counts;
+		if (rows[i].moved)
+			return false;
+	}
+	return true;
+}
+
+/* Creates the rows that are missing; true if there were any. */
+static bool
+create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs)
+{
+	bool		created = false;
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		if (rows[i].tuple == NULL)
+		{
+			quota_bucket_create(&refs[i].key);
+			created = true;
+		}
+	}
+	if (created)
+		CommandCounterIncrement();
+	return created;
+}
+
+/* Locks the rows in order; false if one has gone or was superseded. */
+static bool
+lock_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
+{
+	for (int i = 0; i < nrefs; i++)
+	{
+		if (!quota_bucket_lock(buckets, &rows[i], snapshot) || rows[i].moved)
+			return false;
+		refs[i].counts = rows[i].counts;
+	}
+	return true;
+}
+
+static QuotaCounts
+plus(QuotaCounts counts, QuotaCounts change)
+{
+	counts.used = quota_add(counts.used, change.used, "use");
+	counts.overdrawn = quota_add(counts.overdrawn, change.overdrawn, "use");
+	return counts;
+}
+
+/* Writes the decided change; false if the only row changed under us. */
+static bool
+apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, int64 amount,
+		   Snapshot snapshot)
+{
+	for (int i = 0; i < nrefs; i++)
+		split(&refs[i], amount);
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaCounts counts = plus(refs[i].counts, refs[i].change);
+
+		if (!quota_bucket_update(buckets, &rows[i], counts, snapshot))
+		{
+			/* the others are locked, so this can only be an unlocked one */
+			QuotaEnsure(nrefs == 1);
+			return false;
+		}
+		refs[i].counts = counts;
+	}
+	return true;
+}
+
+/* One attempt under one snapshot.  *again: the rows have to be found anew. */
+static QuotaTakeResult
+take_once(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode,
+		  int64 *taken, bool *had_room, Snapshot snapshot, bool *again)
+{
+	QuotaBucketRow rows[QUOTA_MAX_LEVELS];
+
+	*again = false;
+	if (!find_all(refs, rows, nrefs, snapshot))
+		return QUOTA_STALE;
+	*taken = decide(refs, nrefs, amount, mode, had_room);
+	if (*taken == 0)
+		return QUOTA_NO_ROOM;
+	if (create_missing(refs, rows, nrefs))
+	{
+		*again = true;
+		return QUOTA_STALE;
+	}
+	if (nrefs == 1 && apply_take(refs, rows, nrefs, *taken, snapshot))
+		return QUOTA_TAKEN;
+
+	/* several rows, or the only one has changed: lock, look, decide anew */
+	if (!lock_all(refs, rows, nrefs, snapshot))
+		return QUOTA_STALE;
+	*taken = decide(refs, nrefs, amount, mode, had_room);
+	if (*taken == 0)
+		return QUOTA_NO_ROOM;
+	QuotaEnsure(apply_take(refs, rows, nrefs, *taken, snapshot));
+	return QUOTA_TAKEN;
+}
+
+static QuotaTakeResult
+row_take(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode,
+		 int64 *taken, bool *had_room)
+{
+	QuotaTakeResult result;
+	bool		again;
+
+	Assert(amount > 0 && nrefs > 0 && nrefs <= QUOTA_MAX_LEVELS);
+	do
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+		CHECK_FOR_INTERRUPTS();
+		result = take_once(refs, nrefs, amount, mode, taken, had_room, snapshot, &again);
+		UnregisterSnapshot(snapshot);
+	} while (again);
+	if (result == QUOTA_TAKEN)
+		CommandCounterIncrement();
+	return result;
+}
+
+/*
+ * Finds and locks the row of a bucket that has been charged before, or of the
+ * window that took its use over.
+ */
+static void
+lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+{
+	for (int hop = 0; hop < MAX_HOPS; hop++)
+	{
+		quota_bucket_find(buckets, &ref->key, snapshot, row);
+		if (row->tuple == NULL || !quota_bucket_lock(buckets, row, snapshot))
+		{
+			/* erased: nothing is there to come back to */
+			memset(row, 0, sizeof(*row));
+			return;
+		}
+		if (!row->moved)
+			return;
+		ref->key.source_id = row->moved_source_id;
+		ref->key.start = row->moved_start;
+	}
+	elog(ERROR, "quota: a window's successors do not end");
+}
+
+static void
+row_give(QuotaBucketRef *refs, int nrefs)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaBucketRef *ref = &refs[i];
+		QuotaBucketRow row;
+
+		lock_for_give(ref, &row, snapshot);
+		ref->counts = row.counts;
+		ref->change.used = Min(ref->change.used, ref->counts.used);
+		ref->change.overdrawn = Min(ref->change.overdrawn, ref->counts.overdrawn);
+		ref->counts.used -= ref->change.used;
+		ref->counts.overdrawn -= ref->change.overdrawn;
+		if (ref->change.used > 0 || ref->change.overdrawn > 0)
+			QuotaEnsure(quota_bucket_update(buckets, &row, ref->counts, snapshot));
+	}
+	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
+}
+
+const QuotaEngine quota_row_engine = {
+	.name = "row",
+	.open = row_open,
+	.peek = row_peek,
+	.take = row_take,
+	.give = row_give,
+	.close = row_close,
+};

@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * bucket.c
+ *		Rows of quota.bucket: find, create, lock, update.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "store/bucket.h"
+#include "store/row.h"
+#include "store/schema.h"
+#include "store/sql.h"
+
+Relation
+quota_bucket_open(void)
+{
+	return table_open(quota_relid(QUOTA_BUCKET), RowExclusiveLock);
+}
+
+static void
+deform(Relation rel, QuotaBucketRow *row)
+{
+	Datum		values[Natts_bucket];
+	bool		nulls[Natts_bucket];
+
+	heap_deform_tuple(row->tuple, RelationGetDescr(rel), values, nulls);
+	row->counts.used = DatumGetInt64(values[Anum_bucket_used - 1]);
+	row->counts.overdrawn = DatumGetInt64(values[Anum_bucket_overdrawn - 1]);
+	row->moved = !nulls[Anum_bucket_moved_start - 1];
+	if (row->moved)
+	{
+		row->moved_source_id = DatumGetInt64(values[Anum_bucket_moved_source_id - 1]);
+		row->moved_start = DatumGetTimestampTz(values[Anum_bucket_moved_start - 1]);
+	}
+}
+
+void
+quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+				  QuotaBucketRow *row)
+{
+	ScanKeyData keys[4];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	memset(row, 0, sizeof(*row));
+	ScanKeyInit(&keys[0], Anum_bucket_subject, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len)));
+	ScanKeyInit(&keys[1], Anum_bucket_feature_id, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(key->feature_id));
+	ScanKeyInit(&keys[2], Anum_bucket_source_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(key->source_id));
+	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->start));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_BUCKET_PKEY), true, snapshot, 4, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		row->tuple = heap_copytuple(tuple);
+		ItemPointerCopy(&tuple->t_self, &row->tid);
+		deform(rel, row);
+	}
+	systable_endscan(scan);
+}
+
+/*
+ * Once in a window's life, so SQL does: ON CONFLICT waits for a concurrent
+ * first request and finds its row.
+ */
+void
+quota_bucket_create(const QuotaBucketKey *key)
+{
+	static QuotaStatement insert = {
+		.text = "INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)"
+		" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+		.nparams = 5,
+		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	Datum		values[5];
+
+	values[0] = PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len));
+	values[1] = Int32GetDatum(key->feature_id);
+	values[2] = Int64GetDatum(key->source_id);
+	values[3] = TimestampTzGetDatum(key->start);
+	values[4] = TimestampTzGetDatum(key->end);
+	quota_sql_begin();
+	quota_sql_execute(&insert, values, NULL);
+	quota_sql_end();
+}
+
+bool
+quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
+{
+	HeapTuple	tuple = quota_lock_row(rel, &row->tid, snapshot);
+
+	if (tuple == NULL)
+		return false;
+	row->tuple = tuple;
+	deform(rel, row);
+	return true;
+}
+
+bool
+quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snapshot snapshot)
+{
+	int			columns[2] = {Anum_bucket_used, Anum_bucket_overdrawn};
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	HeapTuple	tuple;
+	TM_Result	result;
+
+	/* The table's CHECK constraints are not looked at on this route. */
+	QuotaEnsure(counts.used >= 0 && counts.overdrawn >= 0);
+	values[0] = Int64GetDatum(counts.used);
+	values[1] = Int64GetDatum(counts.overdrawn);
+	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 2, columns,
+									  values, nulls);
+	result = quota_update_row(rel, &row->tid, tuple, snapshot);
+	if (result == TM_Updated || result == TM_Deleted)
+		return false;
+	if (result != TM_Ok)
+		elog(ERROR, "quota: unexpected result %d of updating a bucket", (int) result);
+	row->counts = counts;
+	return true;
+}

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *		The catalog (features, plans, entitlements) in backend-local memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_CATALOG_H
+#define QUOTA_CATALOG_H
+
+#include "datatype/timestamp.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+
+#include "base/period.h"
+
+typedef enum QuotaKind
+{
+	QUOTA_METERED,
+	QUOTA_CAPACITY,
+	QUOTA_RATE,
+	QUOTA_BOOLEAN,
+	QUOTA_STATIC
+} QuotaKind;
+
+extern const char *quota_kind_name(QuotaKind kind);
+
+typedef enum QuotaAnchor
+{
+	QUOTA_ANCHOR_CALENDAR,
+	QUOTA_ANCHOR_SUBSCRIPTION,
+	QUOTA_ANCHOR_TIMESTAMP
+} QuotaAnchor;
+
+/* What an entitlement gives. */
+typedef struct QuotaTerms
+{
+	int64		allowance;		/* units; PG_INT64_MAX where unlimited */
+	bool		unlimited;
+	QuotaPeriod period;
+	QuotaAnchor anchor;
+	TimestampTz anchor_at;		/* QUOTA_ANCHOR_TIMESTAMP: from here; for an
+								 * override with QUOTA_ANCHOR_SUBSCRIPTION:
+								 * when it was set */
+	Jsonb	   *value;			/* static, boolean; else NULL */
+	bool		on;				/* boolean: its value */
+} QuotaTerms;
+
+typedef struct QuotaFeature
+{
+	char	   *name;
+	int32		id;
+	int			ordinal;		/* place in QuotaCatalog.features */
+	QuotaKind	kind;
+	char	   *unit;			/* or NULL */
+} QuotaFeature;
+
+typedef struct QuotaPlanVersion
+{
+	int32		id;				/* hash key: first */
+	int			version;
+	const char *plan;
+	const char *title;			/* or NULL */
+	Jsonb	   *metadata;
+	bool		newest;
+	bool		retired;
+	QuotaPeriod period;			/* billing */
+	QuotaTerms **terms;			/* by feature ordinal; NULL = not given */
+} QuotaPlanVersion;
+
+typedef struct QuotaCatalog
+{
+	uint64		generation;
+	MemoryContext context;		/* everything below lives here */
+	int			pins;
+	int			nfeatures;
+	QuotaFeature *features;		/* by name, byte for byte */
+	int			nversions;
+	HTAB	   *versions;		/* QuotaPlanVersion by id */
+	QuotaPlanVersion **newest;	/* of each plan in force, by name */
+	int			nnewest;
+	QuotaPlanVersion *default_version;	/* or NULL */
+	bool		has_overrides;	/* is there any row in subject_override? */
+} QuotaCatalog;
+
+/*
+ * The catalog as of now.  It stays as it is until CurrentMemoryContext is reset
+ * or deleted, also if another session changes it meanwhile.
+ */
+extern QuotaCatalog *quota_catalog(void);
+
+/* NULL when there is none */
+extern const QuotaFeature *quota_catalog_feature(const QuotaCatalog *catalog, const char *name);
+
+/* QT404 when there is none */
+extern const QuotaFeature *quota_catalog_require_feature(const QuotaCatalog *catalog, const char *name);
+
+extern const QuotaFeature *quota_catalog_feature_by_id(const QuotaCatalog *catalog, int32 id);
+extern QuotaPlanVersion *quota_catalog_version(const QuotaCatalog *catalog, int32 id);
+
+/* terms of a tuple of entitlement or subject_override, in CurrentMemoryContext */
+extern QuotaTerms *quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind);
+
+#endif							/* QUOTA_CATALOG_H */

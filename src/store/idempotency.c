@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * idempotency.c
+ *		Keys under which a repeated call charges only once.
+ *
+ * A key is claimed before anything else is held, because claiming can mean
+ * waiting for another transaction.  The row is written with the result that the
+ * call expects to have, so that the usual call writes it once.  A refusal that
+ * raises takes the row back by itself; a refusal that returns must disclaim.
+ *
+ * At REPEATABLE READ a key that was committed after the transaction's snapshot
+ * gives 40001, as ON CONFLICT does with any such row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "store/idempotency.h"
+#include "store/sql.h"
+
+static JsonbValue
+string_value(const char *text)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = pstrdup(text);
+	v.val.string.len = (int) strlen(text);
+	return v;
+}
+
+static JsonbValue
+int64_value(int64 n)
+{
+	JsonbValue	v;
+
+	v.type = jbvNumeric;
+	v.val.numeric = int64_to_numeric(n);
+	return v;
+}
+
+QuotaArgument
+quota_argument_text(const char *name, const char *value)
+{
+	QuotaArgument a = {name, string_value(value)};
+
+	return a;
+}
+
+QuotaArgument
+quota_argument_int64(const char *name, int64 value)
+{
+	QuotaArgument a = {name, int64_value(value)};
+
+	return a;
+}
+
+QuotaArgument
+quota_argument_bool(const char *name, bool value)
+{
+	QuotaArgument a = {name, {.type = jbvBool, .val.boolean = value}};
+
+	return a;
+}
+
+QuotaArgument
+quota_argument_jsonb(const char *name, Jsonb *value)
+{
+	QuotaArgument a = {name, {.type = jbvNull}};
+
+	if (value)
+	{
+		a.value.type = jbvBinary;
+		a.value.val.binary.data = &value->root;
+		a.value.val.binary.len = (int) VARSIZE_ANY_EXHDR(value);
+	}
+	return a;
+}
+
+static void
+push_pair(JsonbParseState **state, const char *name, JsonbValue *value)
+{
+	JsonbValue	key = string_value(name);
+
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, value);
+}
+
+static Jsonb *
+arguments_to_jsonb(const QuotaCall *call)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < call->narguments; i++)
+	{
+		JsonbValue	value = call->arguments[i].value;
+
+		push_pair(&state, call->arguments[i].name, &value);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static Jsonb *
+result_to_jsonb(const QuotaResult *result)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	feature = string_value(result->feature);
+	JsonbValue	id = int64_value(result->id);
+	JsonbValue	amount = int64_value(result->amount);
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_pair(&state, "feature", &feature);
+	push_pair(&state, "id", &id);
+	push_pair(&state, "amount", &amount);
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+static JsonbValue *
+field(JsonbContainer *object, const char *name)
+{
+	JsonbValue	key = string_value(name);
+	JsonbValue *value = findJsonbValueFromContainer(object, JB_FOBJECT, &key);
+
+	if (value == NULL)
+		elog(ERROR, "quota: a stored key lacks \"%s\"", name);
+	return value;
+}
+
+static int64
+int64_field(JsonbContainer *object, const char *name)
+{
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 NumericGetDatum(field(object, name)->val.numeric)));
+}
+
+/* What the stored call was answered; the memory is the caller's. */
+static void
+result_from_jsonb(Jsonb *stored, QuotaResult *result)
+{
+	JsonbValue *row = getIthJsonbValueFromContainer(&stored->root, 0);
+	JsonbValue *feature;
+
+	QuotaEnsure(row != NULL && row->type == jbvBinary);
+	feature = field(row->val.binary.data, "feature");
+	result->feature = pnstrdup(feature->val.string.val, feature->val.string.len);
+	result->id = int64_field(row->val.binary.data, "id");
+	result->amount = int64_field(row->val.binary.data, "amount");
+}
+
+static bool
+same_value(JsonbValue *a, JsonbValue *b)
+{
+	return compareJsonbContainers(&JsonbValueToJsonb(a)->root,
+								  &JsonbValueToJsonb(b)->root) == 0;
+}
+
+static void
+raise_if_different(const QuotaCall *call, const char *function, Jsonb *arguments)
+{
+	if (strcmp(function, call->function) != 0)
+		quota_raise_key_conflict(call->key, "function");
+	for (int i = 0; i < call->narguments; i++)
+	{
+		JsonbValue	value = call->arguments[i].value;
+
+		if (!same_value(&value, field(&arguments->root, call->arguments[i].name)))
+			quota_raise_key_conflict(call->key, call->arguments[i].name);
+	}
+}
+
+/* Reads the key's row into *result; false when it has vanished meanwhile. */
+static bool
+look_up(const QuotaCall *call, QuotaResult *result, MemoryContext context)
+{
+	static QuotaStatement select = {
+		.text = "SELECT function, arguments, results FROM quota.idempotency_key"
+		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
+		.nparams = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key)};
+	TupleDesc	desc;
+	HeapTuple	row;
+	MemoryContext old;
+	bool		isnull;
+
+	if (quota_sql_execute(&select, values, NULL) == 0)
+		return false;
+	desc = SPI_tuptable->tupdesc;
+	row = SPI_tuptable->vals[0];
+	raise_if_different(call, SPI_getvalue(row, desc, 1),
+					   DatumGetJsonbP(SPI_getbinval(row, desc, 2, &isnull)));
+	old = MemoryContextSwitchTo(context);
+	result_from_jsonb(DatumGetJsonbP(SPI_getbinval(row, desc, 3, &isnull)), result);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+bool
+quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResult *result)
+{
+	static QuotaStatement insert = {
+		.text = "INSERT INTO quota.idempotency_key (subject, key, function, arguments, results, at)"
+		" VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		.nparams = 6,
+		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[6] = {
+		CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key),
+		CStringGetTextDatum(call->function),
+		JsonbPGetDatum(arguments_to_jsonb(call)),
+		JsonbPGetDatum(result_to_jsonb(result)),
+		TimestampTzGetDatum(at)
+	};
+	bool		claimed;
+	bool		found = false;
+
+	quota_sql_begin();
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		claimed = quota_sql_execute(&insert, values, NULL) == 1;
+		if (!claimed)
+			found = look_up(call, result, context);
+	} while (!claimed && !found);
+	quota_sql_end();
+	return claimed;
+}
+
+void
+quota_key_set_result(const QuotaCall *call, const QuotaResult *result)
+{
+	static QuotaStatement update = {
+		.text = "UPDATE quota.idempotency_key SET results = $3"
+		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
+		.nparams = 3,
+		.types = {TEXTOID, TEXTOID, JSONBOID}
+	};
+	Datum		values[3] = {
+		CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key),
+		JsonbPGetDatum(result_to_jsonb(result))
+	};
+
+	quota_sql_begin();
+	QuotaEnsure(quota_sql_execute(&update, values, NULL) == 1);
+	quota_sql_end();
+}
+
+void
+quota_key_disclaim(const QuotaCall *call)
+{
+	static QuotaStatement delete = {
+		.text = "DELETE FROM quota.idempotency_key"
+		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
+		.nparams = 2,
+		.types = {TEXTOID, TEXTOID}
+	};
+	Datum		values[2] = {CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key)};
+
+	quota_sql_begin();
+	QuotaEnsure(quota_sql_execute(&delete, values, NULL) == 1);
+	quota_sql_end();
+}

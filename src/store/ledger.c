@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.c
+ *		The append-only ledger.
+ *
+ * Rows go straight into the leaf, so that the partitioned parent is not even
+ * locked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "store/ledger.h"
+#include "store/row.h"
+#include "store/schema.h"
+#include "store/sql.h"
+
+int64
+quota_ledger_next_id(void)
+{
+	return nextval_internal(quota_relid(QUOTA_LEDGER_ID_SEQ), false);
+}
+
+static Datum
+text_or_null(const char *text, bool *isnull)
+{
+	*isnull = (text == NULL);
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+void
+quota_ledger_append(const QuotaEntry *entries, int nentries)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), RowExclusiveLock);
+	QuotaInserter *inserter = quota_insert_begin(rel);
+
+	for (int i = 0; i < nentries; i++)
+	{
+		const QuotaEntry *e = &entries[i];
+		Datum		values[Natts_ledger];
+		bool		nulls[Natts_ledger] = {false};
+
+		values[Anum_ledger_id - 1] = Int64GetDatum(e->id);
+		values[Anum_ledger_at - 1] = TimestampTzGetDatum(e->at);
+		values[Anum_ledger_subject - 1] = CStringGetTextDatum(e->subject);
+		values[Anum_ledger_account - 1] =
+			PointerGetDatum(cstring_to_text_with_len(e->bucket.prefix, e->bucket.prefix_len));
+		values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.feature_id);
+		values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
+		values[Anum_ledger_source - 1] = CharGetDatum(e->source);
+		values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
+		values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
+		values[Anum_ledger_amount - 1] = Int64GetDatum(e->amount);
+		values[Anum_ledger_debit_id - 1] = Int64GetDatum(e->debit_id);
+		values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
+		values[Anum_ledger_metadata - 1] = PointerGetDatum(e->metadata);
+		nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
+		quota_insert_row(inserter, values, nulls);
+	}
+	quota_insert_end(inserter);
+	table_close(rel, NoLock);
+}
+
+static void
+from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
+{
+	Datum		values[Natts_ledger];
+	bool		nulls[Natts_ledger];
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	memset(e, 0, sizeof(*e));
+	e->id = DatumGetInt64(values[Anum_ledger_id - 1]);
+	e->at = DatumGetTimestampTz(values[Anum_ledger_at - 1]);
+	e->subject = TextDatumGetCString(values[Anum_ledger_subject - 1]);
+	e->bucket.prefix = TextDatumGetCString(values[Anum_ledger_account - 1]);
+	e->bucket.prefix_len = (int) strlen(e->bucket.prefix);
+	e->bucket.feature_id = DatumGetInt32(values[Anum_ledger_feature_id - 1]);
+	e->kind = DatumGetChar(values[Anum_ledger_kind - 1]);
+	e->source = DatumGetChar(values[Anum_ledger_source - 1]);
+	e->bucket.source_id = DatumGetInt64(values[Anum_ledger_source_id - 1]);
+	e->bucket.start = DatumGetTimestampTz(values[Anum_ledger_period_start - 1]);
+	e->amount = DatumGetInt64(values[Anum_ledger_amount - 1]);
+	e->debit_id = DatumGetInt64(values[Anum_ledger_debit_id - 1]);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = ((const QuotaEntry *) a)->id;
+	int64		right = ((const QuotaEntry *) b)->id;
+
+	return (left > right) - (left < right);
+}
+
+int
+quota_ledger_of_debit(int64 debit_id, Snapshot snapshot, QuotaEntry **entries)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), AccessShareLock);
+	int			n = 0;
+	int			room = 8;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	*entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * room);
+	ScanKeyInit(&key, Anum_ledger_debit_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(debit_id));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_LEDGER_DEFAULT_DEBIT), true,
+							  snapshot, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (n == room)
+		{
+			room *= 2;
+			*entries = (QuotaEntry *) repalloc(*entries, sizeof(QuotaEntry) * room);
+		}
+		from_tuple(tuple, RelationGetDescr(rel), &(*entries)[n++]);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	qsort(*entries, n, sizeof(QuotaEntry), compare_ids);
+	return n;
+}
+
+bool
+quota_ledger_has_entry(int64 id)
+{
+	static QuotaStatement select = {
+		.text = "SELECT FROM quota.ledger_entry WHERE id OPERATOR(pg_catalog.=) $1 LIMIT 1",
+		.nparams = 1,
+		.types = {INT8OID}
+	};
+	Datum		values[1] = {Int64GetDatum(id)};
+	bool		found;
+
+	quota_sql_begin();
+	found = quota_sql_execute(&select, values, NULL) > 0;
+	quota_sql_end();
+	return found;
+}
+
+/*
+ * An object lock within the ledger.  It has 32 bits for the object, so two
+ * debits can share a lock: they wait for each other needlessly, no harm.
+ */
+void
+quota_ledger_lock_debit(int64 debit_id)
+{
+	LockDatabaseObject(quota_relid(QUOTA_LEDGER), (Oid) (debit_id & 0xFFFFFFFF), 0,
+					   ExclusiveLock);
+}

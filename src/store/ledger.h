@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.h
+ *		The append-only ledger.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_LEDGER_H
+#define QUOTA_LEDGER_H
+
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+#include "store/bucket.h"
+
+/* quota.ledger_entry.kind */
+#define QUOTA_ENTRY_DEBIT		'd'
+#define QUOTA_ENTRY_REFUND		'r'
+#define QUOTA_ENTRY_GIVE_BACK	'b'
+#define QUOTA_ENTRY_CORRECTION	'c'
+
+/* quota.ledger_entry.source */
+#define QUOTA_SOURCE_ALLOWANCE	'a'
+#define QUOTA_SOURCE_OVERDRAWN	'o'
+#define QUOTA_SOURCE_CAPACITY	'c'
+
+/* One row.  Together with "source" the key says which bucket. */
+typedef struct QuotaEntry
+{
+	int64		id;
+	TimestampTz at;
+	const char *subject;
+	QuotaBucketKey bucket;
+	char		kind;
+	char		source;
+	int64		amount;			/* > 0 taken, < 0 given back */
+	int64		debit_id;
+	const char *key;			/* or NULL */
+	Jsonb	   *metadata;		/* or NULL */
+} QuotaEntry;
+
+extern int64 quota_ledger_next_id(void);
+extern void quota_ledger_append(const QuotaEntry *entries, int nentries);
+
+/*
+ * The entries of a debit and of its refunds in order of id; palloc'd.  Returns
+ * how many there are.
+ */
+extern int	quota_ledger_of_debit(int64 debit_id, Snapshot snapshot, QuotaEntry **entries);
+
+/* is there any entry with this id?  Slow; for error messages. */
+extern bool quota_ledger_has_entry(int64 id);
+
+/*
+ * Lets one transaction at a time work on what was charged by one debit, until
+ * it ends.  Taken before any bucket.
+ */
+extern void quota_ledger_lock_debit(int64 debit_id);
+
+#endif							/* QUOTA_LEDGER_H */

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * row.c
+ *		Insert and update of single rows of our tables, without SQL.
+ *
+ * Nothing here looks at privileges: a caller who may execute quota.debit()
+ * may charge, without any right on the tables.
+ *
+ * Rows are locked and updated in their newest version whatever the isolation
+ * level.  Our tables are counters, not the caller's data: at REPEATABLE READ a
+ * debit that had to wait goes on with what it finds instead of failing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "store/row.h"
+
+struct QuotaInserter
+{
+	EState	   *estate;
+	ResultRelInfo *rri;
+	TupleTableSlot *slot;
+};
+
+static ResultRelInfo *
+result_rel_info(Relation rel)
+{
+	ResultRelInfo *rri = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(rri, rel, 1, NULL, 0);
+	ExecOpenIndices(rri, false);
+	return rri;
+}
+
+QuotaInserter *
+quota_insert_begin(Relation rel)
+{
+	QuotaInserter *inserter = (QuotaInserter *) palloc(sizeof(QuotaInserter));
+
+	inserter->estate = CreateExecutorState();
+	inserter->rri = result_rel_info(rel);
+	inserter->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	return inserter;
+}
+
+void
+quota_insert_row(QuotaInserter *inserter, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = inserter->slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	ExecSimpleRelationInsert(inserter->rri, inserter->estate, slot);
+}
+
+void
+quota_insert_end(QuotaInserter *inserter)
+{
+	ExecCloseIndices(inserter->rri);
+	ExecDropSingleTupleTableSlot(inserter->slot);
+	FreeExecutorState(inserter->estate);
+	pfree(inserter);
+}
+
+/* The index entries of an update that was not HOT. */
+static void
+insert_index_entries(Relation rel, TupleTableSlot *slot, QuotaUpdateIndexes which)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *rri = result_rel_info(rel);
+
+	quota_insert_index_tuples(rri, slot, estate, which);
+	ExecCloseIndices(rri);
+	FreeExecutorState(estate);
+}
+
+TM_Result
+quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	LockTupleMode lockmode;
+	QuotaUpdateIndexes which;
+	TM_Result	result;
+
+	ExecForceStoreHeapTuple(tuple, slot, false);
+	result = table_tuple_update(rel, tid, slot, GetCurrentCommandId(true),
+								snapshot, InvalidSnapshot, true,
+								&failure, &lockmode, &which);
+	if (result == TM_Ok && quota_update_needs_indexes(which))
+		insert_index_entries(rel, slot, which);
+	ExecDropSingleTupleTableSlot(slot);
+	return result;
+}
+
+HeapTuple
+quota_lock_row(Relation rel, ItemPointer tid, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	TM_Result	result;
+	HeapTuple	copy = NULL;
+
+	result = table_tuple_lock(rel, tid, snapshot, slot, GetCurrentCommandId(false),
+							  LockTupleNoKeyExclusive, LockWaitBlock,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result == TM_Ok)
+	{
+		copy = ExecCopySlotHeapTuple(slot);
+		ItemPointerCopy(&slot->tts_tid, tid);
+	}
+	else if (result != TM_Deleted)
+		elog(ERROR, "quota: unexpected result %d of locking a row", (int) result);
+	ExecDropSingleTupleTableSlot(slot);
+	return copy;
+}

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * row.h
+ *		Insert and update of single rows of our tables, without SQL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ROW_H
+#define QUOTA_ROW_H
+
+#include "access/tableam.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/*
+ * Rows to insert into one table.  Constraints and every kind of index are kept,
+ * as in logical replication's apply; the table may have no AFTER ROW triggers.
+ */
+typedef struct QuotaInserter QuotaInserter;
+
+extern QuotaInserter *quota_insert_begin(Relation rel);
+extern void quota_insert_row(QuotaInserter *inserter, const Datum *values, const bool *nulls);
+extern void quota_insert_end(QuotaInserter *inserter);
+
+/*
+ * Replaces the row at "tid" by "tuple", waiting for a transaction that is
+ * changing it.  TM_Updated or TM_Deleted: the row has changed, nothing is done.
+ */
+extern TM_Result quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple,
+								  Snapshot snapshot);
+
+/*
+ * Locks the newest version of the row at *tid against change and returns a
+ * copy of it, *tid set to its place; NULL when it has been deleted.
+ */
+extern HeapTuple quota_lock_row(Relation rel, ItemPointer tid, Snapshot snapshot);
+
+#endif							/* QUOTA_ROW_H */

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql.h
+ *		SQL statements of our own, run as the owner of our tables.
+ *
+ * For what is rare or what SQL does better (ON CONFLICT); the hot path uses
+ * row.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_SQL_H
+#define QUOTA_SQL_H
+
+#include "executor/spi.h"
+
+#define QUOTA_MAX_PARAMETERS	6
+
+/*
+ * One statement, planned at its first use and kept; declare it static.  Names
+ * in it must be qualified, operators too: it runs under the caller's
+ * search_path.
+ */
+typedef struct QuotaStatement
+{
+	const char *text;
+	int			nparams;
+	Oid			types[QUOTA_MAX_PARAMETERS];
+	SPIPlanPtr	plan;
+} QuotaStatement;
+
+extern void quota_sql_begin(void);
+
+/* nulls: 'n' or ' ' for each, or NULL; returns the number of rows */
+extern uint64 quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls);
+extern void quota_sql_end(void);
+
+#endif							/* QUOTA_SQL_H */

@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * subscription.c
+ *		Look-ups of subscriptions and overrides, one index scan each.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "store/schema.h"
+#include "store/subscription.h"
+
+static TimestampTz
+time_or_noend(HeapTuple tuple, TupleDesc desc, int attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+static Datum
+attribute(HeapTuple tuple, TupleDesc desc, int attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	Assert(!isnull);
+	return value;
+}
+
+static QuotaSubscription *
+from_tuple(HeapTuple tuple, TupleDesc desc)
+{
+	QuotaSubscription *sub = (QuotaSubscription *) palloc(sizeof(QuotaSubscription));
+
+	sub->id = DatumGetInt64(attribute(tuple, desc, Anum_subscription_id));
+	sub->plan_version_id = DatumGetInt32(attribute(tuple, desc, Anum_subscription_plan_version_id));
+	sub->status = TextDatumGetCString(attribute(tuple, desc, Anum_subscription_status));
+	sub->active = strcmp(sub->status, "active") == 0 || strcmp(sub->status, "trialing") == 0;
+	sub->starts_at = DatumGetTimestampTz(attribute(tuple, desc, Anum_subscription_starts_at));
+	sub->ends_at = time_or_noend(tuple, desc, Anum_subscription_ends_at);
+	sub->trial_ends_at = time_or_noend(tuple, desc, Anum_subscription_trial_ends_at);
+	sub->timezone = TextDatumGetCString(attribute(tuple, desc, Anum_subscription_timezone));
+	return sub;
+}
+
+/*
+ * A subject has few subscriptions over its life and at most one at a time, so
+ * all of them are looked at; the ends are in no index.
+ */
+QuotaSubscription *
+quota_subscription_at(const char *prefix, int prefix_len, TimestampTz at, Snapshot snapshot)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_SUBSCRIPTION), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	QuotaSubscription *found = NULL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_subscription_subject, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
+	ScanKeyInit(&keys[1], Anum_subscription_starts_at, BTLessEqualStrategyNumber,
+				F_TIMESTAMPTZ_LE, TimestampTzGetDatum(at));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_SUBSCRIPTION_SUBJECT), true,
+							  snapshot, 2, keys);
+	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (at < time_or_noend(tuple, desc, Anum_subscription_ends_at))
+			found = from_tuple(tuple, desc);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+QuotaTerms *
+quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *feature,
+				  Snapshot snapshot)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_SUBJECT_OVERRIDE), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	QuotaTerms *terms = NULL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_subject_override_subject, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
+	ScanKeyInit(&keys[1], Anum_subject_override_feature_id, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(feature->id));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), true,
+							  snapshot, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		terms = quota_terms_from_tuple(tuple, desc, feature->kind);
+		if (terms->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
+			terms->anchor_at =
+				DatumGetTimestampTz(attribute(tuple, desc, Anum_subject_override_set_at));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return terms;
+}
