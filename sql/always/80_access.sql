@@ -1,0 +1,178 @@
+/*
+ * Who may call what.  The extension creates no roles: grant_access() grants a
+ * level to a role that is there.
+ *
+ * SECURITY DEFINER, so that the owner is the grantor of everything: the caller,
+ * of level admin, has nothing to grant with, and what one administrator granted
+ * another can take away.  Nothing is ever granted with grant option.
+ */
+
+-- The one list.  A name that does not exist (yet) grants nothing.
+CREATE OR REPLACE FUNCTION quota._access_object(OUT kind text, OUT name text, OUT levels text[]) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.kind, v.name, v.levels::text[] FROM (VALUES
+        -- state
+        ('function', 'check',           '{reader,app,admin}'),
+        ('function', 'has',             '{reader,app,admin}'),
+        ('function', 'setting',         '{reader,app,admin}'),
+        ('function', 'status',          '{reader,app,admin}'),
+        ('function', 'me',              '{reader,app,admin}'),
+        ('function', 'explain',         '{reader,app,admin}'),
+        ('function', 'offers',          '{reader,app,admin}'),
+        ('function', 'usage',           '{reader,app,admin}'),
+        ('function', 'statement',       '{reader,app,admin}'),
+        ('view',     'events',          '{reader,admin}'),
+        ('view',     'metrics',         '{reader,admin}'),
+        -- enforcement
+        ('function', 'debit',           '{app,admin}'),
+        ('function', 'try_debit',       '{app,admin}'),
+        ('function', 'debit_many',      '{app,admin}'),
+        ('function', 'charge',          '{app,admin}'),
+        ('function', 'charge_units',    '{app,admin}'),
+        ('function', 'refund',          '{app,admin}'),
+        ('function', 'give_back',       '{app,admin}'),
+        ('function', 'throttle',        '{app,admin}'),
+        ('function', 'reserve',         '{app,admin}'),
+        ('function', 'extend',          '{app,admin}'),
+        ('function', 'settle',          '{app,admin}'),
+        ('function', 'release',         '{app,admin}'),
+        ('function', 'authenticate',    '{app,admin}'),
+        -- administration; gate is in no level
+        ('function', 'apply_catalog',   '{admin}'),
+        ('function', 'export_catalog',  '{admin}'),
+        ('function', 'subscribe',       '{admin}'),
+        ('function', 'change_plan',     '{admin}'),
+        ('function', 'cancel',          '{admin}'),
+        ('function', 'set_status',      '{admin}'),
+        ('function', 'override',        '{admin}'),
+        ('function', 'credit',          '{admin}'),
+        ('function', 'revoke',          '{admin}'),
+        ('function', 'set_usage',       '{admin}'),
+        ('function', 'protect',         '{admin}'),
+        ('function', 'unprotect',       '{admin}'),
+        ('function', 'recount',         '{admin}'),
+        ('function', 'grant_access',    '{admin}'),
+        ('function', 'revoke_access',   '{admin}'),
+        ('function', 'create_api_key',  '{admin}'),
+        ('function', 'revoke_api_key',  '{admin}'),
+        ('function', 'maintain',        '{admin}'),
+        ('function', 'verify',          '{admin}'),
+        ('function', 'simulate',        '{admin}'),
+        ('function', 'forget',          '{admin}'),
+        ('view',     'ledger',          '{admin}'),
+        ('view',     'subscriptions',   '{admin}'),
+        -- The two views call these with their reader's rights.  They compute and
+        -- read nothing; no other function with an underscore is ever granted.
+        ('function', '_entry_kind',     '{admin}'),
+        ('function', '_entry_source',   '{admin}'),
+        ('function', '_now',            '{admin}'),
+        ('function', '_window',         '{admin}'),
+        ('view',     'periods',         '{admin}'),
+        ('view',     'holds',           '{admin}'),
+        ('view',     'gates',           '{admin}'),
+        ('view',     'denials',         '{admin}')
+    ) AS v(kind, name, levels)
+$$;
+COMMENT ON FUNCTION quota._access_object() IS 'internal: the levels that each function and view belongs to';
+
+/*
+ * %I would print the role named public like PUBLIC, the pseudo-role; there can
+ * be no such role, so what is in pg_roles is safe to print.
+ */
+CREATE OR REPLACE FUNCTION quota._require_grantee(grantee text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    role_oid oid;
+BEGIN
+    PERFORM quota._require(_require_grantee.grantee IS NOT NULL, 'grantee');
+    IF octet_length(_require_grantee.grantee) < 64 THEN
+        IF lower(_require_grantee.grantee) = 'public' THEN
+            RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'access is given to roles, never to PUBLIC';
+        END IF;
+        SELECT r.oid INTO role_oid FROM pg_roles r WHERE r.rolname = _require_grantee.grantee;
+    END IF;
+    IF role_oid IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42704',
+            MESSAGE = format('role "%s" does not exist', left(_require_grantee.grantee, 128));
+    END IF;
+    IF role_oid IN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'quota'
+                    UNION ALL
+                    SELECT p.proowner FROM pg_proc p WHERE p.pronamespace = 'quota'::regnamespace) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = format('role "%s" owns the extension', _require_grantee.grantee),
+            DETAIL = 'It has every right already, and cannot do without.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota._require_grantee(text) IS 'internal: 42704 unless it is a role, 22023 for PUBLIC and for our owner';
+
+CREATE OR REPLACE FUNCTION quota._strip_access(grantee text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ours_type regtype;
+BEGIN
+    -- One at a time: two at once would update the same catalog rows and fail.
+    LOCK TABLE quota.event IN SHARE UPDATE EXCLUSIVE MODE;
+    EXECUTE format('REVOKE ALL ON SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
+    FOR ours_type IN
+        SELECT t.oid FROM pg_type t, aclexplode(t.typacl) a
+        WHERE t.typnamespace = 'quota'::regnamespace AND a.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = _strip_access.grantee)
+          AND (t.typtype <> 'm' OR current_setting('server_version_num')::int < 170000)
+    LOOP
+        EXECUTE format('REVOKE ALL ON TYPE %s FROM %I CASCADE', ours_type, _strip_access.grantee);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota._strip_access(text) IS 'internal: takes every right in schema quota from a role';
+
+CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    object record;
+BEGIN
+    PERFORM quota._require_word(grant_access.level, 'level', '{app,reader,admin}');
+    PERFORM quota._require_grantee(grant_access.grantee);
+
+    PERFORM quota._strip_access(grant_access.grantee);
+    EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', grant_access.grantee);
+    FOR object IN
+        SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS what
+        FROM quota._access_object() o
+            JOIN pg_proc p ON p.pronamespace = 'quota'::regnamespace AND p.proname = o.name
+        WHERE o.kind = 'function' AND grant_access.level = ANY (o.levels)
+        UNION ALL
+        SELECT 'SELECT ON ' || c.oid::regclass
+        FROM quota._access_object() o
+            JOIN pg_class c ON c.relnamespace = 'quota'::regnamespace AND c.relname = o.name AND c.relkind = 'v'
+        WHERE o.kind = 'view' AND grant_access.level = ANY (o.levels)
+        ORDER BY 1
+    LOOP
+        EXECUTE format('GRANT %s TO %I', object.what, grant_access.grantee);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota.grant_access(text, text) IS
+    'gives a role exactly one level: reader (look at state, the views events and metrics), app (look and spend) or admin (everything, and the views); any other level it had is taken away; after an update of the extension call it again for what is new';
+
+CREATE OR REPLACE FUNCTION quota.revoke_access(grantee text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM quota._require_grantee(revoke_access.grantee);
+    PERFORM quota._strip_access(revoke_access.grantee);
+END
+$$;
+COMMENT ON FUNCTION quota.revoke_access(text) IS
+    'takes from a role everything that it has in schema quota; what it has as a member of another role stays';

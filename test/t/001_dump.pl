@@ -1,0 +1,169 @@
+# A dump carries everything that a balance depends on, and what comes back goes
+# on where it was: catalog, subscriptions, overrides, buckets, ledger, keys,
+# denials, events, sequences, and the rights that grant_access() gave.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# One moment for the whole test, so that no window ends in the middle of it.
+$ENV{PGOPTIONS} = '-c quota.clock=2026-03-15T12:00:00Z';
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+my $dumps = PostgreSQL::Test::Utils::tempdir();
+
+sub run_in
+{
+	my ($server, $db, $sql) = @_;
+	return $server->safe_psql($db, $sql,
+		extra_params => [ '-v', 'ON_ERROR_STOP=1' ]);
+}
+
+# Every row of every table and sequence of ours: relation => rows as text.
+# log_cnt of a sequence, how many values were logged ahead, is left out.
+sub contents
+{
+	my ($server, $db) = @_;
+	my %rows = split /\t|\n/, run_in($server, $db, q{
+		SELECT c.oid::regclass || E'\t' || replace(query_to_xml(format(
+			CASE c.relkind WHEN 'S' THEN 'SELECT last_value, is_called FROM %s'
+				ELSE 'SELECT t::text FROM %s t ORDER BY t::text COLLATE "C"' END, c.oid::regclass), true, true, '')::text, E'\n', ' ')
+		FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'S')});
+	return \%rows;
+}
+
+sub rights
+{
+	my ($server, $db) = @_;
+	return run_in($server, $db, q{
+		SELECT 'f ' || p.oid::regprocedure AS what, a.grantee::regrole, a.privilege_type, a.is_grantable
+			FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'quota'::regnamespace
+		UNION ALL SELECT 'r ' || c.oid::regclass, a.grantee::regrole, a.privilege_type, a.is_grantable
+			FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'quota'::regnamespace
+		UNION ALL SELECT 's', a.grantee::regrole, a.privilege_type, a.is_grantable
+			FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'quota'
+		ORDER BY 1, 2, 3});
+}
+
+# ---- a database with something of everything ------------------------------
+
+$node->safe_psql('postgres', q{
+	CREATE DATABASE shop;
+	CREATE ROLE shop_app;
+	CREATE ROLE shop_reader;
+	CREATE ROLE shop_admin});
+run_in($node, 'shop', q{
+	CREATE EXTENSION quota CASCADE;
+	SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'),
+		quota.grant_access('shop_admin', 'admin');
+	SELECT quota.apply_catalog('{
+		"features": {"tokens": {"kind": "metered", "unit": "token", "title": "Tokens"}, "docs": {"kind": "capacity"},
+					 "mindmap": {"kind": "boolean"}, "max_mb": {"kind": "static"}},
+		"plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 10, "period": "month"}, "docs": {"allowance": 2}}},
+				  "pro": {"period": "year", "external_ids": ["price_1"], "metadata": {"cents": 900},
+						  "entitlements": {"tokens": {"allowance": 1000, "period": "month", "anchor": "subscription"},
+										   "docs": {"allowance": 20}, "mindmap": {"value": true}, "max_mb": {"value": {"a": [1, null]}}}},
+				  "old": {"entitlements": {}}}}');
+	SELECT quota.subscribe('past', 'pro', '2020-01-01', '2021-01-01');
+	SELECT quota.subscribe('acme', 'old');
+	SELECT quota.apply_catalog(quota.export_catalog() #- '{plans,old}');
+	SELECT quota.change_plan('acme', 'pro');
+	SELECT quota.subscribe('beta', 'pro', timezone => 'Europe/Berlin', external_id => 'sub_9', metadata => '{"x": 1}', trial => '14 days');
+	SELECT quota.subscribe('later', 'pro', '2999-01-01');
+	SELECT quota.override('acme/alice', 'tokens', '{"allowance": 50, "period": "day", "anchor": "2020-01-01T00:00:00Z"}');
+	SELECT quota.override('beta', 'max_mb', '{"value": null}');
+	SELECT quota.debit('acme/alice', 'tokens', 30, 'order-1', '{"why": "upload"}');
+	SELECT quota.debit('acme/alice', 'docs', 3);
+	SELECT quota.debit('nobody', 'tokens', 4);
+	SELECT quota.refund(1, 5, 'refund-1');
+	SELECT quota.give_back('acme/alice', 'docs', 1);
+	SELECT quota.try_debit('nobody', 'tokens', 100);
+	SET quota.enforcement = observe;
+	SELECT quota.debit('nobody', 'tokens', 100);
+	RESET quota.enforcement;
+	SELECT quota.override('nobody', 'tokens', '{"allowance": 500, "period": "year"}');
+	SELECT quota.cancel('acme');
+	-- an application's rows, and a view of theirs on ours
+	CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint);
+	INSERT INTO public.documents VALUES (1, 1);
+	CREATE VIEW public.bill AS SELECT subject, sum(amount) FROM quota.ledger GROUP BY subject});
+
+my $before = contents($node, 'shop');
+my $rights_before = rights($node, 'shop');
+like($before->{"quota.$_"}, qr/<t>/, "something is in $_")
+  foreach qw(bucket denial entitlement event feature idempotency_key ledger_entry_default plan plan_version subject_override subscription);
+like($rights_before, qr/shop_admin/, 'and rights were given');
+
+# ---- dumps -------------------------------------------------------------------
+
+my $connstr = $node->connstr('shop');
+command_checks_all([ 'pg_dump', '-Fc', '-f', "$dumps/shop.custom", '-d', $connstr ],
+	0, [qr/^$/], [qr/^$/], 'pg_dump -Fc warns of nothing');
+command_checks_all([ 'pg_dump', '-f', "$dumps/shop.sql", '-d', $connstr ],
+	0, [qr/^$/], [qr/^$/], 'pg_dump as SQL warns of nothing');
+command_ok([ 'pg_dump', '-Fd', '-j', '2', '-f', "$dumps/shop.dir", '-d', $connstr ], 'pg_dump -Fd -j');
+
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->start;
+$other->safe_psql('postgres', 'CREATE ROLE shop_app; CREATE ROLE shop_reader; CREATE ROLE shop_admin');
+
+my %restores = (
+	custom => [ $node, [ 'pg_restore', '--exit-on-error', "$dumps/shop.custom" ] ],
+	transaction => [ $node, [ 'pg_restore', '--single-transaction', "$dumps/shop.custom" ] ],
+	directory => [ $node, [ 'pg_restore', '--exit-on-error', '-j', '2', "$dumps/shop.dir" ] ],
+	plain => [ $node, [ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dumps/shop.sql" ] ],
+	elsewhere => [ $other, [ 'pg_restore', '--exit-on-error', "$dumps/shop.custom" ] ],);
+
+foreach my $name (sort keys %restores)
+{
+	my ($server, $command) = @{ $restores{$name} };
+	my $db = "shop_$name";
+	$server->safe_psql('postgres', "CREATE DATABASE $db");
+	my @command = (@$command, '-d', $server->connstr($db));
+	command_ok(\@command, "$name: restored without an error");
+	is_deeply(contents($server, $db), $before, "$name: every row and every sequence is there");
+	is(rights($server, $db), $rights_before, "$name: so are the rights");
+}
+
+# ---- what was restored goes on ---------------------------------------------
+
+foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 'shop_elsewhere' ])
+{
+	my ($server, $db) = @$place;
+	my $newest = run_in($server, $db, 'SELECT max(id) FROM quota.ledger');
+
+	is(run_in($server, $db, q{SELECT used FROM quota.check('acme/alice', 'docs')}), '2', "$db: capacity as it was");
+	is(run_in($server, $db, q{SET ROLE shop_app; SELECT id, remaining FROM quota.debit('acme/alice', 'tokens', 30, 'order-1', '{"why": "upload"}')}),
+		'1|25', "$db: a retried key is answered with the first id and charges nothing");
+	is(run_in($server, $db, q{SET ROLE shop_app; SELECT id > } . $newest . q{, remaining FROM quota.debit('acme/alice', 'tokens', 20)}),
+		't|5', "$db: the next debit takes a new id and the balance that was left");
+	my ($ret, $out, $err) = $server->psql($db, q{SET ROLE shop_app; SELECT quota.debit('acme/alice', 'tokens', 6)}, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	like($err, qr/QT402/, "$db: and the limit still holds");
+	is(run_in($server, $db, q{SELECT refunded FROM quota.refund(1)}), '25', "$db: a debit from before the dump can be refunded");
+	is(run_in($server, $db, q{SELECT allowance, used FROM quota.check('nobody', 'tokens')}), '500|104', "$db: use moved by an override, overdrawn included");
+	is(run_in($server, $db, q{SELECT used FROM quota.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
+	is(run_in($server, $db, q{SELECT plan, status, current_period_end = starts_at + interval '1 year', ends_at = current_period_end FROM quota.subscriptions WHERE subject = 'acme'}),
+		'pro|active|t|t', "$db: subscription, and its cancellation");
+	is(run_in($server, $db, q{SELECT times FROM quota.denials WHERE subject = 'nobody'}), '2', "$db: denials");
+	like(run_in($server, $db, q{SELECT quota.subscribe('new', 'pro')}), qr/^5$/, "$db: the next subscription takes a new id");
+	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(quota.export_catalog()) WHERE change <> 'unchanged'}), '0', "$db: the catalog is the same");
+	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,new}', '{"entitlements": {}}')) WHERE change = 'added'}), '1', "$db: and can be changed");
+	($ret, $out, $err) = $server->psql($db, q{UPDATE quota.ledger_entry_default SET amount = 0});
+	like($err, qr/append-only/, "$db: the ledger is as closed as before");
+	($ret, $out, $err) = $server->psql($db, q{SET ROLE shop_app; SELECT quota.subscribe('x', 'pro')});
+	like($err, qr/permission denied/, "$db: the application is still no administrator");
+}
+
+# A dump of what was restored is the same dump.
+command_ok([ 'pg_dump', '-f', "$dumps/again.sql", '-d', $node->connstr('shop_transaction') ], 'dumped again');
+my ($first, $again) = map { my $text = slurp_file("$dumps/$_.sql"); $text =~ s/^\\(un)?restrict .*$//mg; $text } qw(shop again);
+is($again, $first, 'a dump of the restored database is the same dump');
+
+$node->stop;
+$other->stop;
+done_testing();
