@@ -88,4 +88,40 @@ CREATE TABLE quota.subject_override (
     CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL))
 );
 COMMENT ON TABLE quota.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
+CREATE SEQUENCE quota.action_id_seq AS int4;
+CREATE TABLE quota.action (
+    id         int4 PRIMARY KEY DEFAULT nextval('quota.action_id_seq'),
+    name       text COLLATE "C" NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 128),
+    retired_at timestamptz
+);
+ALTER SEQUENCE quota.action_id_seq OWNED BY quota.action.id;
+COMMENT ON TABLE quota.action IS 'the price book: what an application does and charges for';
+COMMENT ON COLUMN quota.action.retired_at IS 'absent from the catalog since: it can no longer be charged';
+
+CREATE TABLE quota.action_require (
+    action_id  int4 NOT NULL REFERENCES quota.action,
+    feature_id int4 NOT NULL REFERENCES quota.feature,
+    PRIMARY KEY (action_id, feature_id)
+);
+COMMENT ON TABLE quota.action_require IS 'features that must be given for an action';
+
+CREATE TABLE quota.action_charge (
+    action_id  int4 NOT NULL REFERENCES quota.action,
+    feature_id int4 NOT NULL REFERENCES quota.feature,
+    base       numeric NOT NULL DEFAULT 0 CHECK (base >= 0 AND base < 'Infinity'),
+    PRIMARY KEY (action_id, feature_id)
+);
+COMMENT ON TABLE quota.action_charge IS 'what an action charges of a feature: ceil(base + sum of per_unit x units), once a call';
+
+CREATE TABLE quota.action_price (
+    action_id  int4 NOT NULL,
+    feature_id int4 NOT NULL,
+    dimension  text COLLATE "C" NOT NULL,
+    per_unit   numeric NOT NULL CHECK (per_unit >= 0 AND per_unit < 'Infinity'),
+    PRIMARY KEY (action_id, feature_id, dimension),
+    FOREIGN KEY (action_id, feature_id) REFERENCES quota.action_charge
+);
+COMMENT ON TABLE quota.action_price IS 'prices per unit of a charge, one for each dimension';
+COMMENT ON COLUMN quota.action_price.dimension IS 'a key of charge_units(); empty: the units of charge()';
+
 COMMENT ON COLUMN quota.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';

@@ -106,10 +106,11 @@ put_plan(StringInfo buf, const QuotaPath *path)
 static void
 put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaVerdict v;
 
-	quota_accounts_of(path, feature, &accounts);
+	quota_accounts_of(path, feature, refs, &accounts);
 	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
 	quota_judge(path, &accounts, 1, &v);
 

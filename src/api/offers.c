@@ -61,12 +61,13 @@ account_at(QuotaAccounts *accounts, int level)
 static bool
 would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts then;
 	QuotaAccount *before = account_at(now, level);
 	QuotaAccount *after;
 	QuotaVerdict verdict;
 
-	quota_accounts_of(path, now->feature, &then);
+	quota_accounts_of(path, now->feature, refs, &then);
 	quota_engine()->peek(then.refs, then.nrefs, path->snapshot);
 	after = account_at(&then, level);
 	if (after != NULL && after->ref != NULL && now->feature->kind == QUOTA_METERED)
@@ -85,10 +86,11 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 {
 	int			level = Max(quota_path_plan_level(path), 0);
 	QuotaPlanVersion *present = path->plans[level];
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts now;
 	int			n = 0;
 
-	quota_accounts_of(path, feature, &now);
+	quota_accounts_of(path, feature, refs, &now);
 	quota_engine()->peek(now.refs, now.nrefs, path->snapshot);
 	for (int i = 0; i < path->catalog->nnewest; i++)
 	{

@@ -43,6 +43,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	char	   *name = quota_arg_feature(fcinfo, 1);
 	int64		amount = quota_arg_amount(fcinfo, 2, "amount");
 	const QuotaFeature *feature;
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaVerdict verdict;
 	QuotaSubject subject;
@@ -56,7 +57,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is static: there is no amount to check", name),
 				 errhint("Read it with quota.setting().")));
-	quota_accounts_of(&path, feature, &accounts);
+	quota_accounts_of(&path, feature, refs, &accounts);
 	quota_engine()->peek(accounts.refs, accounts.nrefs, path.snapshot);
 	quota_judge(&path, &accounts, amount, &verdict);
 
@@ -73,7 +74,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 
 /* For has() and setting(): their accounts; false when an argument is NULL. */
 static bool
-accounts_or_null(FunctionCallInfo fcinfo, QuotaAccounts *accounts)
+accounts_or_null(FunctionCallInfo fcinfo, QuotaBucketRef *refs, QuotaAccounts *accounts)
 {
 	QuotaSubject subject;
 	QuotaPath	path;
@@ -83,25 +84,27 @@ accounts_or_null(FunctionCallInfo fcinfo, QuotaAccounts *accounts)
 	look_up(fcinfo, &subject, &path);
 	quota_accounts_of(&path,
 					  quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1)),
-					  accounts);
+					  refs, accounts);
 	return true;
 }
 
 Datum
 quota_sql_has(PG_FUNCTION_ARGS)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 
-	PG_RETURN_BOOL(accounts_or_null(fcinfo, &accounts) && quota_is_given(&accounts));
+	PG_RETURN_BOOL(accounts_or_null(fcinfo, refs, &accounts) && quota_is_given(&accounts));
 }
 
 Datum
 quota_sql_setting(PG_FUNCTION_ARGS)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	Jsonb	   *value = NULL;
 
-	if (accounts_or_null(fcinfo, &accounts))
+	if (accounts_or_null(fcinfo, refs, &accounts))
 		value = quota_value_of(&accounts);
 	if (value == NULL)
 		PG_RETURN_NULL();
@@ -111,12 +114,13 @@ quota_sql_setting(PG_FUNCTION_ARGS)
 static void
 put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *feature)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaVerdict v;
 	QuotaRow	row = {0};
 	Jsonb	   *value;
 
-	quota_accounts_of(path, feature, &accounts);
+	quota_accounts_of(path, feature, refs, &accounts);
 	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
 	quota_judge(path, &accounts, 1, &v);
 	value = quota_value_of(&accounts);
@@ -172,12 +176,13 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 	{
 		const QuotaAccount *account;
-		QuotaAccounts accounts;
+		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
 		QuotaRow	row = {0};
 
 		if (path.catalog->features[i].kind != QUOTA_METERED)
 			continue;
-		quota_accounts_of(&path, &path.catalog->features[i], &accounts);
+		quota_accounts_of(&path, &path.catalog->features[i], refs, &accounts);
 		account = quota_value_account(&accounts);
 		if (account == NULL || account->level != subject.nlevels - 1)
 			continue;

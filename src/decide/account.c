@@ -170,8 +170,10 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 }
 
 void
-quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaAccounts *accounts)
+quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *refs,
+				  QuotaAccounts *accounts)
 {
+	accounts->refs = refs;
 	accounts->feature = feature;
 	accounts->naccounts = 0;
 	accounts->nrefs = 0;

@@ -45,7 +45,7 @@ typedef struct QuotaAccounts
 	QuotaAccount accounts[QUOTA_MAX_LEVELS];	/* from the first segment down */
 	int			nrefs;			/* buckets to charge; for capacity one of
 								 * every level, account or not */
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaBucketRef *refs;		/* the caller's */
 } QuotaAccounts;
 
 /* "snapshot" must outlive the path */
@@ -55,8 +55,9 @@ extern void quota_path_look_up(QuotaPath *path, const QuotaSubject *subject,
 /* the level whose plan quota.me() shows: the deepest that has one, or -1 */
 extern int	quota_path_plan_level(const QuotaPath *path);
 
+/* "refs" has room for one of each level; it stays the accounts' */
 extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature,
-							  QuotaAccounts *accounts);
+							  QuotaBucketRef *refs, QuotaAccounts *accounts);
 
 /* the window that terms have for a level */
 extern QuotaWindow quota_path_window(const QuotaPath *path, const QuotaTerms *terms,

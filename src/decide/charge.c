@@ -1,12 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * charge.c
- *		Charging a path and giving back, ledger included.
+ *		Charging a path, ledger included.
  *
  * Order of a charge: the engine is opened first, then plans are looked up under
- * a fresh snapshot, then the engine takes, then the ledger is written.  When the
- * engine says that a window was superseded meanwhile (a plan change moved its
- * use), all of it is done again.
+ * a fresh snapshot, then the engine takes from the buckets of all items at once,
+ * then the ledger is written.  When the engine says that a window was superseded
+ * meanwhile (a plan change moved its use), all of it is done again.
+ *
+ * Buckets are ordered by feature, then by level, in every call: so no two calls
+ * wait for each other.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,16 +27,23 @@
 /* at most two entries (allowance, overdrawn) for each level */
 #define MAX_ENTRIES		(2 * QUOTA_MAX_LEVELS)
 
+/* The accounts that a request's items meet. */
+typedef struct Charge
+{
+	QuotaAccounts *accounts;	/* of each item */
+	QuotaBucketRef *refs;		/* of all items, one behind the other */
+	int			nrefs;
+} Charge;
+
 void
-quota_write_entries(const QuotaRequest *request, const QuotaAccounts *accounts,
-					TimestampTz at, char kind, int sign, int64 *id)
+quota_write_entries(const QuotaRequest *request, QuotaItem *item,
+					const QuotaAccounts *accounts, TimestampTz at, char kind, int sign)
 {
 	QuotaEntry	entries[MAX_ENTRIES];
 	int			n = 0;
 	bool		capacity = accounts->feature->kind == QUOTA_CAPACITY;
 
-	if (*id == 0)
-		*id = quota_ledger_next_id();
+	item->id = item->reserved_id ? item->reserved_id : quota_ledger_next_id();
 	for (int i = 0; i < accounts->nrefs; i++)
 	{
 		const QuotaBucketRef *ref = &accounts->refs[i];
@@ -46,7 +56,7 @@ quota_write_entries(const QuotaRequest *request, const QuotaAccounts *accounts,
 			if (parts[part] == 0)
 				continue;
 			e = &entries[n];
-			e->id = n == 0 ? *id : quota_ledger_next_id();
+			e->id = n == 0 ? item->id : quota_ledger_next_id();
 			e->at = at;
 			e->subject = request->subject.text;
 			e->bucket = ref->key;
@@ -54,7 +64,7 @@ quota_write_entries(const QuotaRequest *request, const QuotaAccounts *accounts,
 			e->source = part == 1 ? QUOTA_SOURCE_OVERDRAWN :
 				capacity ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
 			e->amount = sign * parts[part];
-			e->debit_id = *id;
+			e->debit_id = item->id;
 			e->key = request->key;
 			e->metadata = request->metadata;
 			n++;
@@ -62,106 +72,147 @@ quota_write_entries(const QuotaRequest *request, const QuotaAccounts *accounts,
 	}
 	QuotaEnsure(n > 0);
 	quota_ledger_append(entries, n);
-	CommandCounterIncrement();
 }
 
-/* Refused: an error, or a record and an answer. */
+/* The accounts of every item; QT404, 22023. */
 static void
-refuse(const QuotaRequest *request, const QuotaPath *path, const QuotaAccounts *accounts,
-	   const QuotaVerdict *verdict)
+resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
 {
-	if (request->raise && !quota_observing())
-		quota_raise_verdict(path, accounts, request->amount, verdict);
-	quota_denial_record(request->subject.text, accounts->feature->id,
-						quota_reason_name(verdict->reason), path->at);
-	CommandCounterIncrement();
+	charge->accounts = (QuotaAccounts *) palloc(sizeof(QuotaAccounts) * request->nitems);
+	charge->refs = (QuotaBucketRef *)
+		palloc(sizeof(QuotaBucketRef) * request->nitems * QUOTA_MAX_LEVELS);
+	charge->nrefs = 0;
+	for (int i = 0; i < request->nitems; i++)
+	{
+		QuotaAccounts *accounts = &charge->accounts[i];
+		const QuotaFeature *feature;
+
+		feature = quota_catalog_require_feature(path->catalog, request->items[i].feature);
+		if (feature->kind == QUOTA_STATIC)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("feature \"%s\" is static: there is nothing to charge", feature->name),
+					 errhint("Read it with quota.setting().")));
+		quota_accounts_of(path, feature, charge->refs + charge->nrefs, accounts);
+		for (int j = 0; j < accounts->nrefs; j++)
+			accounts->refs[j].amount = request->items[i].amount;
+		charge->nrefs += accounts->nrefs;
+	}
 }
 
 /*
- * Takes from the engine.  Returns QUOTA_OK or QUOTA_EXCEEDED as *reason says
- * what enforce would answer, however it came out.
- */
-static QuotaTakeResult
-take(const QuotaRequest *request, QuotaAccounts *accounts, int64 *taken, QuotaReason *reason)
-{
-	const QuotaEngine *engine = quota_engine();
-	QuotaTakeMode mode = request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL;
-	QuotaTakeResult result;
-	bool		had_room = false;
-
-	*reason = QUOTA_OK;
-	result = engine->take(accounts->refs, accounts->nrefs, request->amount, mode,
-						  taken, &had_room);
-	if (result != QUOTA_NO_ROOM)
-		return result;
-	*reason = QUOTA_EXCEEDED;
-	if (!quota_observing())
-		return result;
-
-	/* room may have come back meanwhile: then it was no refusal after all */
-	result = engine->take(accounts->refs, accounts->nrefs, request->amount,
-						  QUOTA_TAKE_OVERDRAW, taken, &had_room);
-	if (result == QUOTA_TAKEN && had_room)
-		*reason = QUOTA_OK;
-	return result;
-}
-
-/*
- * One attempt; false if it has to be repeated because a window was superseded.
+ * Judges the items' amounts; true if none is refused.  Without "counts_known"
+ * only what refuses whatever the room: not entitled, not active.
  */
 static bool
-charge_once(const QuotaRequest *request, const QuotaPath *path, QuotaOutcome *outcome)
+judge_items(const QuotaRequest *request, const QuotaPath *path, const Charge *charge,
+			bool counts_known)
 {
-	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, request->feature);
-	QuotaVerdict *verdict = &outcome->verdict;
-	QuotaAccounts accounts;
-	QuotaReason refused;
-	QuotaReason room_reason;
-	QuotaTakeResult result;
+	bool		all_ok = true;
 
-	if (feature->kind == QUOTA_STATIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("feature \"%s\" is static: there is nothing to charge", feature->name),
-				 errhint("Read it with quota.setting().")));
-	quota_accounts_of(path, feature, &accounts);
-
-	/* what refuses whatever the room: not entitled, not active */
-	quota_judge(path, &accounts, 0, verdict);
-	refused = verdict->reason;
-	if (refused == QUOTA_SUBSCRIPTION_INACTIVE && accounts.nrefs > 0)
+	for (int i = 0; i < request->nitems; i++)
 	{
-		quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
-		quota_judge(path, &accounts, request->amount, verdict);
-	}
-	if (refused != QUOTA_OK)
-	{
-		refuse(request, path, &accounts, verdict);
-		if (!quota_observing())
-			return true;
-	}
-	if (accounts.nrefs == 0)
-		return true;			/* boolean, or observed without any account */
+		QuotaItem  *item = &request->items[i];
 
-	result = take(request, &accounts, &outcome->amount, &room_reason);
+		quota_judge(path, &charge->accounts[i], counts_known ? item->amount : 0,
+					&item->verdict);
+		all_ok = all_ok && item->verdict.reason == QUOTA_OK;
+	}
+	return all_ok;
+}
+
+/* Refused: the first item in order that is not OK raises; else all are recorded. */
+static void
+refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
+{
+	for (int i = 0; i < request->nitems; i++)
+	{
+		QuotaItem  *item = &request->items[i];
+		const QuotaAccounts *accounts = &charge->accounts[i];
+
+		if (item->verdict.reason == QUOTA_OK)
+			continue;
+		if (request->raise && !quota_observing())
+			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
+		quota_denial_record(request->subject.text, accounts->feature->id,
+							quota_reason_name(item->verdict.reason), path->at);
+	}
+}
+
+/*
+ * What was taken: ledger entries, and verdicts with the numbers of now.  An item
+ * keeps the reason for which enforce would have refused it.  "clipped": only
+ * what there was room for has been taken.
+ */
+static void
+book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, bool clipped)
+{
+	for (int i = 0; i < request->nitems; i++)
+	{
+		QuotaItem  *item = &request->items[i];
+		const QuotaAccounts *accounts = &charge->accounts[i];
+		QuotaReason refused = item->verdict.reason;
+		bool		had_room = true;
+
+		for (int j = 0; j < accounts->nrefs; j++)
+			had_room = had_room && (clipped || accounts->refs[j].had_room);
+		if (accounts->nrefs > 0)
+		{
+			item->charged = accounts->refs[0].amount;
+			quota_write_entries(request, item, accounts, path->at, QUOTA_ENTRY_DEBIT, 1);
+		}
+		quota_judge(path, accounts, had_room ? 0 : item->amount, &item->verdict);
+		item->verdict.reason = refused != QUOTA_OK ? refused :
+			had_room ? QUOTA_OK : QUOTA_EXCEEDED;
+	}
+}
+
+/* One attempt; false if it has to be repeated because a window was superseded. */
+static bool
+charge_once(const QuotaRequest *request, const QuotaPath *path)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaTakeResult result = QUOTA_TAKEN;
+	bool		clipped = request->up_to;
+	Charge		charge;
+
+	resolve(request, path, &charge);
+	if (!judge_items(request, path, &charge, false) && !quota_observing())
+	{
+		/* one of an earlier item's buckets may be what is reported */
+		engine->peek(charge.refs, charge.nrefs, path->snapshot);
+		judge_items(request, path, &charge, true);
+		refuse(request, path, &charge);
+		return true;
+	}
+	if (charge.nrefs > 0)
+		result = engine->take(charge.refs, charge.nrefs,
+							  request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL);
+	if (result == QUOTA_NO_ROOM && !quota_observing())
+	{
+		judge_items(request, path, &charge, true);
+		refuse(request, path, &charge);
+		return true;
+	}
+	if (result == QUOTA_NO_ROOM)
+	{
+		/* observed: what there is no room for is overdrawn */
+		clipped = false;
+		for (int i = 0; i < request->nitems; i++)
+			for (int j = 0; j < charge.accounts[i].nrefs; j++)
+				charge.accounts[i].refs[j].amount = request->items[i].amount;
+		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW);
+		QuotaEnsure(result != QUOTA_NO_ROOM);
+	}
 	if (result == QUOTA_STALE)
 		return false;
-	if (result == QUOTA_TAKEN)
-	{
-		outcome->id = request->id;
-		quota_write_entries(request, &accounts, path->at, QUOTA_ENTRY_DEBIT, 1, &outcome->id);
-	}
-	else
-		outcome->amount = 0;
-	quota_judge(path, &accounts, room_reason == QUOTA_OK ? 0 : request->amount, verdict);
-	if (refused == QUOTA_OK && room_reason != QUOTA_OK)
-		refuse(request, path, &accounts, verdict);
-	verdict->reason = refused != QUOTA_OK ? refused : room_reason;
+	book(request, path, &charge, clipped);
+	refuse(request, path, &charge);
 	return true;
 }
 
 void
-quota_charge(const QuotaRequest *request, QuotaOutcome *outcome)
+quota_charge(QuotaRequest *request)
 {
 	const QuotaEngine *engine = quota_engine();
 	bool		done;
@@ -172,25 +223,31 @@ quota_charge(const QuotaRequest *request, QuotaOutcome *outcome)
 		QuotaPath	path;
 
 		CHECK_FOR_INTERRUPTS();
-		memset(outcome, 0, sizeof(*outcome));
+		for (int i = 0; i < request->nitems; i++)
+		{
+			request->items[i].id = 0;
+			request->items[i].charged = 0;
+		}
 		engine->open();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-		done = charge_once(request, &path, outcome);
+		done = charge_once(request, &path);
 		UnregisterSnapshot(snapshot);
 		engine->close();
 	} while (!done);
+	CommandCounterIncrement();
 }
 
 void
 quota_charge_verdict(const QuotaSubject *subject, const char *feature, QuotaVerdict *verdict)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaPath	path;
 
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
-	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, feature), &accounts);
+	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, feature), refs, &accounts);
 	quota_engine()->peek(accounts.refs, accounts.nrefs, snapshot);
 	quota_judge(&path, &accounts, 0, verdict);
 	UnregisterSnapshot(snapshot);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * charge.h
- *		Charging a path and giving back, ledger included.
+ *		Charging a path, ledger included.
  *
  * All of these may wait for other transactions.  What they do is undone by the
  * abort of the (sub)transaction.
@@ -15,43 +15,51 @@
 
 #include "decide/judge.h"
 
+/* One feature of a request, and what came of it. */
+typedef struct QuotaItem
+{
+	const char *feature;
+	int64		amount;
+	int64		reserved_id;	/* id for the ledger, from
+								 * quota_ledger_next_id(); 0: draw one */
+
+	/* what came of it */
+	int64		id;				/* 0: nothing was charged */
+	int64		charged;
+	QuotaVerdict verdict;		/* its reason is what enforce would say; its
+								 * numbers are those after the charge */
+} QuotaItem;
+
 typedef struct QuotaRequest
 {
 	QuotaSubject subject;
-	const char *feature;
-	int64		amount;
-	bool		up_to;			/* take what there is */
+	QuotaItem  *items;			/* in order of feature, byte for byte */
+	int			nitems;
+	bool		up_to;			/* take what there is; of a single item */
+	int64		debit_id;		/* what a refund gives back */
+	const struct QuotaActionCall *action;	/* what quota_charge_action() prices */
 	bool		raise;			/* raise a refusal, or return it? */
-	int64		id;				/* for the ledger, from
-								 * quota_ledger_next_id(); 0: take one when
-								 * needed */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaRequest;
 
-typedef struct QuotaOutcome
-{
-	QuotaVerdict verdict;		/* its reason is what enforce would say; its
-								 * numbers are those after the charge */
-	int64		id;				/* 0: nothing was charged */
-	int64		amount;			/* what was charged */
-} QuotaOutcome;
-
 /*
- * Charges every account on the path, or none.  QT404, QT402, QT403 (the latter
- * two only with request->raise), 22023 on a static feature, 22003.
+ * Charges every account on the path for every item, or nothing.  QT404, 22023
+ * on a static feature, 22003; with request->raise also QT402 and QT403, for the
+ * first item that is refused.
  */
-extern void quota_charge(const QuotaRequest *request, QuotaOutcome *outcome);
+extern void quota_charge(QuotaRequest *request);
 
 /* the verdict on the present state, for a call that repeats an earlier one */
 extern void quota_charge_verdict(const QuotaSubject *subject, const char *feature,
 								 QuotaVerdict *verdict);
 
 /*
- * Writes the ledger entries of what the engine changed, amounts times "sign";
- * the first bears *id, which is drawn here when it is 0.
+ * Writes the ledger entries of what the engine changed for an item, amounts
+ * times "sign", and sets item->id.
  */
-extern void quota_write_entries(const QuotaRequest *request, const QuotaAccounts *accounts,
-								TimestampTz at, char kind, int sign, int64 *id);
+extern void quota_write_entries(const QuotaRequest *request, QuotaItem *item,
+								const QuotaAccounts *accounts, TimestampTz at,
+								char kind, int sign);
 
 #endif							/* QUOTA_CHARGE_H */

@@ -215,74 +215,76 @@ write_refund(const Debit *debit, const QuotaBucketRef *refs, const QuotaEntry *t
 }
 
 void
-quota_refund(int64 debit_id, int64 amount, int64 id, const char *key, QuotaOutcome *outcome)
+quota_refund(QuotaRequest *request)
 {
+	int64		debit_id = request->debit_id;
+	QuotaItem  *item = &request->items[0];
 	const QuotaEngine *engine = quota_engine();
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaEntry	template = {0};
 	Snapshot	snapshot;
 	Debit		debit;
 
-	memset(outcome, 0, sizeof(*outcome));
 	quota_ledger_lock_debit(debit_id);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (!read_debit(debit_id, snapshot, &debit))
 		raise_no_debit(debit_id);
 	UnregisterSnapshot(snapshot);
 
-	amount = checked_amount(amount, left_of(&debit));
-	plan_refund(&debit, amount);
+	item->charged = checked_amount(item->amount, left_of(&debit));
+	plan_refund(&debit, item->charged);
 	for (int i = 0; i < debit.nparts; i++)
 		refs[i] = debit.parts[i].ref;
 	engine->open();
 	engine->give(refs, debit.nparts);
 	engine->close();
 
-	template.id = id == 0 ? quota_ledger_next_id() : id;
+	template.id = item->reserved_id ? item->reserved_id : quota_ledger_next_id();
 	template.at = quota_now();
 	template.subject = debit.subject.text;
 	template.debit_id = debit_id;
-	template.key = key;
+	template.key = request->key;
 	write_refund(&debit, refs, &template);
-	outcome->id = template.id;
-	outcome->amount = amount;
-	quota_charge_verdict(&debit.subject, feature_of(&debit)->name, &outcome->verdict);
+	item->id = template.id;
+	quota_charge_verdict(&debit.subject, feature_of(&debit)->name, &item->verdict);
 }
 
 void
-quota_give_back(const QuotaRequest *request, QuotaOutcome *outcome)
+quota_give_back(QuotaRequest *request)
 {
 	const QuotaEngine *engine = quota_engine();
+	QuotaItem  *item = &request->items[0];
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
 	QuotaAccounts accounts;
 	QuotaPath	path;
 	Snapshot	snapshot;
 
-	memset(outcome, 0, sizeof(*outcome));
+	Assert(request->nitems == 1);
 	engine->open();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-	feature = quota_catalog_require_feature(path.catalog, request->feature);
+	feature = quota_catalog_require_feature(path.catalog, item->feature);
 	if (feature->kind != QUOTA_CAPACITY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is not a capacity", feature->name),
 				 errhint("What a metered debit took comes back with quota.refund().")));
-	quota_accounts_of(&path, feature, &accounts);
+	quota_accounts_of(&path, feature, refs, &accounts);
 	for (int i = 0; i < accounts.nrefs; i++)
-		accounts.refs[i].change.used = request->amount;
+		accounts.refs[i].change.used = item->amount;
 	engine->give(accounts.refs, accounts.nrefs);
-	if (accounts.refs[accounts.nrefs - 1].change.used < request->amount)
+	if (accounts.refs[accounts.nrefs - 1].change.used < item->amount)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" does not hold that much of feature \"%s\"",
 						request->subject.text, feature->name),
 				 errdetail("Asked to give back " INT64_FORMAT ", held are " INT64_FORMAT ".",
-						   request->amount, accounts.refs[accounts.nrefs - 1].change.used)));
-	outcome->id = request->id;
-	quota_write_entries(request, &accounts, path.at, QUOTA_ENTRY_GIVE_BACK, -1, &outcome->id);
-	outcome->amount = request->amount;
-	quota_judge(&path, &accounts, 0, &outcome->verdict);
+						   item->amount, accounts.refs[accounts.nrefs - 1].change.used)));
+	quota_write_entries(request, item, &accounts, path.at, QUOTA_ENTRY_GIVE_BACK, -1);
+	item->charged = item->amount;
+	quota_judge(&path, &accounts, 0, &item->verdict);
 	UnregisterSnapshot(snapshot);
 	engine->close();
+	CommandCounterIncrement();
 }

@@ -14,10 +14,10 @@
 #include "decide/charge.h"
 
 /*
- * Gives back capacity at every level of the path; the levels above the subject
- * stop at 0.  22023 when the subject itself holds less, or on another kind.
+ * Gives back one item's capacity at every level of the path; the levels above
+ * the subject stop at 0.  22023 when the subject itself holds less, or on another kind.
  */
-extern void quota_give_back(const QuotaRequest *request, QuotaOutcome *outcome);
+extern void quota_give_back(QuotaRequest *request);
 
 /* Whose debit it is, to claim a key before anything is locked. */
 typedef struct QuotaDebitOwner
@@ -30,10 +30,9 @@ typedef struct QuotaDebitOwner
 extern void quota_refund_look_up(int64 debit_id, QuotaDebitOwner *owner);
 
 /*
- * Gives back "amount" of a debit, everything that is left of it when 0, into the
- * buckets it came from, last first.  22023 when so much is not left.
+ * Gives back its one item's amount of request->debit_id, everything that is left
+ * of it when the amount is 0, into the buckets it came from, last first.  22023 when so much is not left.
  */
-extern void quota_refund(int64 debit_id, int64 amount, int64 id, const char *key,
-						 QuotaOutcome *outcome);
+extern void quota_refund(QuotaRequest *request);
 
 #endif							/* QUOTA_GIVE_H */

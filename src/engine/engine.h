@@ -28,6 +28,8 @@ typedef struct QuotaBucketRef
 								 * take; PG_INT64_MAX: no limit */
 	bool		counts_only;	/* capacity of a prefix that is no account, or
 								 * overdrawing of one: "used" takes it all */
+	int64		amount;			/* take: how much is asked for */
+	bool		had_room;		/* out: did it fit? */
 	QuotaCounts counts;			/* out: after the call */
 	QuotaCounts change;			/* out: what the call added or (give)
 								 * subtracted; never negative */
@@ -35,9 +37,10 @@ typedef struct QuotaBucketRef
 
 typedef enum QuotaTakeMode
 {
-	QUOTA_TAKE_ALL,				/* the amount from every bucket, or nothing */
-	QUOTA_TAKE_UP_TO,			/* as much of it as every bucket has room for */
-	QUOTA_TAKE_OVERDRAW			/* the amount; what has no room is overdrawn */
+	QUOTA_TAKE_ALL,				/* its amount from every bucket, or nothing */
+	QUOTA_TAKE_UP_TO,			/* the same from every bucket: as much of the
+								 * amount as all of them have room for */
+	QUOTA_TAKE_OVERDRAW			/* the amounts; what has no room is overdrawn */
 } QuotaTakeMode;
 
 typedef enum QuotaTakeResult
@@ -58,12 +61,10 @@ typedef struct QuotaEngine
 	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
 	/*
-	 * Takes "amount" from every bucket.  *had_room: whether each had room for
-	 * what was taken (false only when overdrawing).  22003 when a bucket would
-	 * overflow.
+	 * Takes ref.amount from every bucket, and sets it to what was taken.  22003
+	 * when a bucket would overflow.
 	 */
-	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, int64 amount,
-							 QuotaTakeMode mode, int64 *taken, bool *had_room);
+	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode);
 
 	/*
 	 * Gives back change.used and change.overdrawn of each ref, as far as the

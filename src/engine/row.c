@@ -34,7 +34,6 @@
 #include "utils/snapmgr.h"
 
 #include "base/errors.h"
-#include "base/subject.h"
 #include "engine/row.h"
 #include "store/schema.h"
 
@@ -74,38 +73,38 @@ row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 }
 
-/* How much of "amount" can be taken; sets *had_room. */
-static int64
-decide(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode, bool *had_room)
+/*
+ * What is to be taken from each bucket, given what they hold: sets ref.change
+ * and had_room.  False if nothing can be taken.
+ */
+static bool
+decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 {
-	int64		room = PG_INT64_MAX;
+	bool		all_fit = true;
+	int64		least = PG_INT64_MAX;
 
 	for (int i = 0; i < nrefs; i++)
-		room = Min(room, quota_room(&refs[i]));
-	*had_room = room >= amount;
-	if (room >= amount)
-		return amount;
-	switch (mode)
 	{
-		case QUOTA_TAKE_ALL:
-			return 0;
-		case QUOTA_TAKE_UP_TO:
-			*had_room = true;
-			return room;
-		case QUOTA_TAKE_OVERDRAW:
-			return amount;
-	}
-	return 0;					/* keep compiler quiet */
-}
+		int64		room = quota_room(&refs[i]);
 
-/* What taking "amount" makes of a bucket: the room first, then overdrawn. */
-static void
-split(QuotaBucketRef *ref, int64 amount)
-{
-	ref->change.used = ref->counts_only ? amount : Min(amount, quota_room(ref));
-	ref->change.overdrawn = amount - ref->change.used;
-	/* their sum is checked as well: readers add the two */
-	(void) quota_add(quota_add(ref->counts.used, ref->counts.overdrawn, "use"), amount, "use");
+		refs[i].had_room = room >= refs[i].amount;
+		all_fit = all_fit && refs[i].had_room;
+		least = Min(least, Min(room, refs[i].amount));
+	}
+	if (!all_fit && (mode == QUOTA_TAKE_ALL || (mode == QUOTA_TAKE_UP_TO && least == 0)))
+		return false;
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaBucketRef *ref = &refs[i];
+		int64		amount = mode == QUOTA_TAKE_UP_TO ? least : ref->amount;
+
+		/* the room first, then overdrawn */
+		ref->change.used = ref->counts_only ? amount : Min(amount, quota_room(ref));
+		ref->change.overdrawn = amount - ref->change.used;
+		/* the sum is checked, as readers add the two */
+		(void) quota_add(quota_add(ref->counts.used, ref->counts.overdrawn, "use"), amount, "use");
+	}
+	return true;
 }
 
 /* Finds the rows; false if a window was superseded. */
@@ -164,11 +163,8 @@ plus(QuotaCounts counts, QuotaCounts change)
 
 /* Writes the decided change; false if the only row changed under us. */
 static bool
-apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, int64 amount,
-		   Snapshot snapshot)
+apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
 {
-	for (int i = 0; i < nrefs; i++)
-		split(&refs[i], amount);
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaCounts counts = plus(refs[i].counts, refs[i].change);
@@ -180,55 +176,52 @@ apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, int64 amount,
 			return false;
 		}
 		refs[i].counts = counts;
+		refs[i].amount = refs[i].change.used + refs[i].change.overdrawn;
 	}
 	return true;
 }
 
 /* One attempt under one snapshot.  *again: the rows have to be found anew. */
 static QuotaTakeResult
-take_once(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode,
-		  int64 *taken, bool *had_room, Snapshot snapshot, bool *again)
+take_once(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot, bool *again)
 {
-	QuotaBucketRow rows[QUOTA_MAX_LEVELS];
+	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * nrefs);
 
 	*again = false;
 	if (!find_all(refs, rows, nrefs, snapshot))
 		return QUOTA_STALE;
-	*taken = decide(refs, nrefs, amount, mode, had_room);
-	if (*taken == 0)
+	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	if (create_missing(refs, rows, nrefs))
 	{
 		*again = true;
 		return QUOTA_STALE;
 	}
-	if (nrefs == 1 && apply_take(refs, rows, nrefs, *taken, snapshot))
+	if (nrefs == 1 && apply_take(refs, rows, nrefs, snapshot))
 		return QUOTA_TAKEN;
 
 	/* several rows, or the only one has changed: lock, look, decide anew */
 	if (!lock_all(refs, rows, nrefs, snapshot))
 		return QUOTA_STALE;
-	*taken = decide(refs, nrefs, amount, mode, had_room);
-	if (*taken == 0)
+	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
-	QuotaEnsure(apply_take(refs, rows, nrefs, *taken, snapshot));
+	QuotaEnsure(apply_take(refs, rows, nrefs, snapshot));
 	return QUOTA_TAKEN;
 }
 
 static QuotaTakeResult
-row_take(QuotaBucketRef *refs, int nrefs, int64 amount, QuotaTakeMode mode,
-		 int64 *taken, bool *had_room)
+row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 {
 	QuotaTakeResult result;
 	bool		again;
 
-	Assert(amount > 0 && nrefs > 0 && nrefs <= QUOTA_MAX_LEVELS);
+	Assert(nrefs > 0);
 	do
 	{
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 		CHECK_FOR_INTERRUPTS();
-		result = take_once(refs, nrefs, amount, mode, taken, had_room, snapshot, &again);
+		result = take_once(refs, nrefs, mode, snapshot, &again);
 		UnregisterSnapshot(snapshot);
 	} while (again);
 	if (result == QUOTA_TAKEN)

@@ -23,10 +23,8 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -34,8 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "store/action.h"
 #include "store/catalog.h"
 #include "store/schema.h"
+#include "store/tuple.h"
 
 /* the newest catalog that this backend has built, itself not counted as a pin */
 static QuotaCatalog *current = NULL;
@@ -53,27 +53,6 @@ static const char *const anchor_names[] = {
 	[QUOTA_ANCHOR_SUBSCRIPTION] = "subscription",
 	[QUOTA_ANCHOR_TIMESTAMP] = "timestamp",
 };
-
-/* One attribute of a tuple, with the null checks that its column promises. */
-static Datum
-attribute(HeapTuple tuple, TupleDesc desc, int attnum)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	if (isnull)
-		elog(ERROR, "quota: unexpected null in attribute %d", attnum);
-	return value;
-}
-
-static char *
-text_or_null(HeapTuple tuple, TupleDesc desc, int attnum)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
 
 static int
 word_index(const char *const *words, int nwords, const char *word)
@@ -103,12 +82,12 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 	value = heap_getattr(tuple, Anum_terms_allowance, desc, &isnull);
 	terms->unlimited = isnull;
 	terms->allowance = isnull ? PG_INT64_MAX : DatumGetInt64(value);
-	terms->period.months = DatumGetInt32(attribute(tuple, desc, Anum_terms_period_months));
-	terms->period.days = DatumGetInt32(attribute(tuple, desc, Anum_terms_period_days));
-	terms->period.us = DatumGetInt64(attribute(tuple, desc, Anum_terms_period_us));
+	terms->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_months));
+	terms->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_days));
+	terms->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_terms_period_us));
 	terms->anchor = (QuotaAnchor)
 		word_index(anchor_names, lengthof(anchor_names),
-				   TextDatumGetCString(attribute(tuple, desc, Anum_terms_anchor)));
+				   TextDatumGetCString(quota_attribute(tuple, desc, Anum_terms_anchor)));
 	value = heap_getattr(tuple, Anum_terms_anchor_at, desc, &isnull);
 	terms->anchor_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	value = heap_getattr(tuple, Anum_terms_value, desc, &isnull);
@@ -126,11 +105,9 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 	return terms;
 }
 
-/* Calls "load" for every tuple of one of our tables. */
-typedef void (*LoadTuple) (QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc);
-
-static void
-load_table(QuotaCatalog *catalog, QuotaRelation which, Snapshot snapshot, LoadTuple load)
+void
+quota_catalog_read(QuotaCatalog *catalog, QuotaRelation which, Snapshot snapshot,
+				   QuotaLoadTuple load)
 {
 	Relation	rel = table_open(quota_relid(which), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
@@ -154,12 +131,12 @@ load_feature(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 		catalog->features = (QuotaFeature *)
 			repalloc(catalog->features, sizeof(QuotaFeature) * (n + 1));
 	feature = &catalog->features[n];
-	feature->id = DatumGetInt32(attribute(tuple, desc, Anum_feature_id));
-	feature->name = TextDatumGetCString(attribute(tuple, desc, Anum_feature_name));
+	feature->id = DatumGetInt32(quota_attribute(tuple, desc, Anum_feature_id));
+	feature->name = TextDatumGetCString(quota_attribute(tuple, desc, Anum_feature_name));
 	feature->kind = (QuotaKind)
 		word_index(kind_names, lengthof(kind_names),
-				   TextDatumGetCString(attribute(tuple, desc, Anum_feature_kind)));
-	feature->unit = text_or_null(tuple, desc, Anum_feature_unit);
+				   TextDatumGetCString(quota_attribute(tuple, desc, Anum_feature_kind)));
+	feature->unit = quota_text_attribute(tuple, desc, Anum_feature_unit);
 }
 
 static int
@@ -177,16 +154,16 @@ compare_versions(const void *a, const void *b)
 static void
 load_version(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 {
-	int32		id = DatumGetInt32(attribute(tuple, desc, Anum_plan_version_id));
+	int32		id = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_id));
 	QuotaPlanVersion *version;
 
 	version = (QuotaPlanVersion *) hash_search(catalog->versions, &id, HASH_ENTER, NULL);
 	memset(version, 0, sizeof(*version));
 	version->id = id;
-	version->version = DatumGetInt32(attribute(tuple, desc, Anum_plan_version_version));
-	version->period.months = DatumGetInt32(attribute(tuple, desc, Anum_plan_version_period_months));
-	version->period.days = DatumGetInt32(attribute(tuple, desc, Anum_plan_version_period_days));
-	version->period.us = DatumGetInt64(attribute(tuple, desc, Anum_plan_version_period_us));
+	version->version = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_version));
+	version->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_months));
+	version->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_days));
+	version->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_period_us));
 	version->terms = (QuotaTerms **)
 		palloc0(sizeof(QuotaTerms *) * Max(catalog->nfeatures, 1));
 	catalog->nversions++;
@@ -199,9 +176,9 @@ load_entitlement(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	const QuotaFeature *feature;
 
 	version = quota_catalog_version(catalog,
-									DatumGetInt32(attribute(tuple, desc, Anum_entitlement_plan_version_id)));
+									DatumGetInt32(quota_attribute(tuple, desc, Anum_entitlement_plan_version_id)));
 	feature = quota_catalog_feature_by_id(catalog,
-										  DatumGetInt32(attribute(tuple, desc, Anum_entitlement_feature_id)));
+										  DatumGetInt32(quota_attribute(tuple, desc, Anum_entitlement_feature_id)));
 	if (version == NULL || feature == NULL)
 		elog(ERROR, "quota: an entitlement of an unknown plan version or feature");
 	version->terms[feature->ordinal] = quota_terms_from_tuple(tuple, desc, feature->kind);
@@ -225,9 +202,9 @@ load_plans(QuotaCatalog *catalog, Snapshot snapshot)
 	while (HeapTupleIsValid(plan_tuple = systable_getnext(plan_scan)))
 	{
 		TupleDesc	desc = RelationGetDescr(plans);
-		char	   *name = TextDatumGetCString(attribute(plan_tuple, desc, Anum_plan_name));
-		char	   *title = text_or_null(plan_tuple, desc, Anum_plan_title);
-		Jsonb	   *metadata = DatumGetJsonbPCopy(attribute(plan_tuple, desc, Anum_plan_metadata));
+		char	   *name = TextDatumGetCString(quota_attribute(plan_tuple, desc, Anum_plan_name));
+		char	   *title = quota_text_attribute(plan_tuple, desc, Anum_plan_title);
+		Jsonb	   *metadata = DatumGetJsonbPCopy(quota_attribute(plan_tuple, desc, Anum_plan_metadata));
 		bool		retired = !heap_attisnull(plan_tuple, Anum_plan_retired_at, desc);
 		QuotaPlanVersion *newest = NULL;
 		ScanKeyData key;
@@ -235,14 +212,14 @@ load_plans(QuotaCatalog *catalog, Snapshot snapshot)
 		HeapTuple	tuple;
 
 		ScanKeyInit(&key, Anum_plan_version_plan_id, BTEqualStrategyNumber, F_INT4EQ,
-					attribute(plan_tuple, desc, Anum_plan_id));
+					quota_attribute(plan_tuple, desc, Anum_plan_id));
 		scan = systable_beginscan(versions, InvalidOid, false, snapshot, 1, &key);
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
 			QuotaPlanVersion *version;
 
 			version = quota_catalog_version(catalog,
-											DatumGetInt32(attribute(tuple, RelationGetDescr(versions),
+											DatumGetInt32(quota_attribute(tuple, RelationGetDescr(versions),
 																	Anum_plan_version_id)));
 			QuotaEnsure(version != NULL);
 			version->plan = name;
@@ -258,7 +235,7 @@ load_plans(QuotaCatalog *catalog, Snapshot snapshot)
 		newest->newest = true;
 		if (!retired)
 			catalog->newest[catalog->nnewest++] = newest;
-		if (DatumGetBool(attribute(plan_tuple, desc, Anum_plan_is_default)))
+		if (DatumGetBool(quota_attribute(plan_tuple, desc, Anum_plan_is_default)))
 			catalog->default_version = newest;
 	}
 	systable_endscan(plan_scan);
@@ -300,15 +277,16 @@ load(QuotaCatalog *catalog)
 	 * and, unlike GetLatestSnapshot(), may be had in a parallel worker.
 	 */
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(quota_relid(QUOTA_FEATURE)));
-	load_table(catalog, QUOTA_FEATURE, snapshot, load_feature);
+	quota_catalog_read(catalog, QUOTA_FEATURE, snapshot, load_feature);
 	if (catalog->nfeatures > 0)
 		qsort(catalog->features, catalog->nfeatures, sizeof(QuotaFeature), compare_features);
 	for (int i = 0; i < catalog->nfeatures; i++)
 		catalog->features[i].ordinal = i;
-	load_table(catalog, QUOTA_PLAN_VERSION, snapshot, load_version);
+	quota_catalog_read(catalog, QUOTA_PLAN_VERSION, snapshot, load_version);
 	load_plans(catalog, snapshot);
-	load_table(catalog, QUOTA_ENTITLEMENT, snapshot, load_entitlement);
+	quota_catalog_read(catalog, QUOTA_ENTITLEMENT, snapshot, load_entitlement);
 
+	quota_actions_load(catalog, snapshot);
 	catalog->has_overrides = has_overrides(snapshot);
 	UnregisterSnapshot(snapshot);
 }

@@ -11,8 +11,10 @@
 #include "datatype/timestamp.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
+#include "utils/snapshot.h"
 
 #include "base/period.h"
+#include "store/schema.h"
 
 typedef enum QuotaKind
 {
@@ -80,8 +82,14 @@ typedef struct QuotaCatalog
 	QuotaPlanVersion **newest;	/* of each plan in force, by name */
 	int			nnewest;
 	QuotaPlanVersion *default_version;	/* or NULL */
+	HTAB	   *actions;		/* QuotaAction by name, retired ones left out */
 	bool		has_overrides;	/* is there any row in subject_override? */
 } QuotaCatalog;
+
+/* Calls "load" for every tuple of one of our tables. */
+typedef void (*QuotaLoadTuple) (QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc);
+extern void quota_catalog_read(QuotaCatalog *catalog, QuotaRelation which, Snapshot snapshot,
+							   QuotaLoadTuple load);
 
 /*
  * The catalog as of now.  It stays as it is until CurrentMemoryContext is reset

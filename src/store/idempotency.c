@@ -110,19 +110,23 @@ arguments_to_jsonb(const QuotaCall *call)
 }
 
 static Jsonb *
-result_to_jsonb(const QuotaResult *result)
+results_to_jsonb(const QuotaResults *results)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	feature = string_value(result->feature);
-	JsonbValue	id = int64_value(result->id);
-	JsonbValue	amount = int64_value(result->amount);
 
 	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_pair(&state, "feature", &feature);
-	push_pair(&state, "id", &id);
-	push_pair(&state, "amount", &amount);
-	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	for (int i = 0; i < results->nrows; i++)
+	{
+		JsonbValue	feature = string_value(results->rows[i].feature);
+		JsonbValue	id = int64_value(results->rows[i].id);
+		JsonbValue	amount = int64_value(results->rows[i].amount);
+
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_pair(&state, "feature", &feature);
+		push_pair(&state, "id", &id);
+		push_pair(&state, "amount", &amount);
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
@@ -146,16 +150,21 @@ int64_field(JsonbContainer *object, const char *name)
 
 /* What the stored call was answered; the memory is the caller's. */
 static void
-result_from_jsonb(Jsonb *stored, QuotaResult *result)
+results_from_jsonb(Jsonb *stored, QuotaResults *results)
 {
-	JsonbValue *row = getIthJsonbValueFromContainer(&stored->root, 0);
-	JsonbValue *feature;
+	results->nrows = JB_ROOT_COUNT(stored);
+	results->rows = (QuotaResult *) palloc(sizeof(QuotaResult) * Max(results->nrows, 1));
+	for (int i = 0; i < results->nrows; i++)
+	{
+		JsonbValue *row = getIthJsonbValueFromContainer(&stored->root, i);
+		JsonbValue *feature;
 
-	QuotaEnsure(row != NULL && row->type == jbvBinary);
-	feature = field(row->val.binary.data, "feature");
-	result->feature = pnstrdup(feature->val.string.val, feature->val.string.len);
-	result->id = int64_field(row->val.binary.data, "id");
-	result->amount = int64_field(row->val.binary.data, "amount");
+		QuotaEnsure(row != NULL && row->type == jbvBinary);
+		feature = field(row->val.binary.data, "feature");
+		results->rows[i].feature = pnstrdup(feature->val.string.val, feature->val.string.len);
+		results->rows[i].id = int64_field(row->val.binary.data, "id");
+		results->rows[i].amount = int64_field(row->val.binary.data, "amount");
+	}
 }
 
 static bool
@@ -179,9 +188,9 @@ raise_if_different(const QuotaCall *call, const char *function, Jsonb *arguments
 	}
 }
 
-/* Reads the key's row into *result; false when it has vanished meanwhile. */
+/* Reads the key's row into *results; false when it has vanished meanwhile. */
 static bool
-look_up(const QuotaCall *call, QuotaResult *result, MemoryContext context)
+look_up(const QuotaCall *call, QuotaResults *results, MemoryContext context)
 {
 	static QuotaStatement select = {
 		.text = "SELECT function, arguments, results FROM quota.idempotency_key"
@@ -202,13 +211,13 @@ look_up(const QuotaCall *call, QuotaResult *result, MemoryContext context)
 	raise_if_different(call, SPI_getvalue(row, desc, 1),
 					   DatumGetJsonbP(SPI_getbinval(row, desc, 2, &isnull)));
 	old = MemoryContextSwitchTo(context);
-	result_from_jsonb(DatumGetJsonbP(SPI_getbinval(row, desc, 3, &isnull)), result);
+	results_from_jsonb(DatumGetJsonbP(SPI_getbinval(row, desc, 3, &isnull)), results);
 	MemoryContextSwitchTo(old);
 	return true;
 }
 
 bool
-quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResult *result)
+quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResults *results)
 {
 	static QuotaStatement insert = {
 		.text = "INSERT INTO quota.idempotency_key (subject, key, function, arguments, results, at)"
@@ -221,7 +230,7 @@ quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResult *result)
 		CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key),
 		CStringGetTextDatum(call->function),
 		JsonbPGetDatum(arguments_to_jsonb(call)),
-		JsonbPGetDatum(result_to_jsonb(result)),
+		JsonbPGetDatum(results_to_jsonb(results)),
 		TimestampTzGetDatum(at)
 	};
 	bool		claimed;
@@ -233,14 +242,14 @@ quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResult *result)
 		CHECK_FOR_INTERRUPTS();
 		claimed = quota_sql_execute(&insert, values, NULL) == 1;
 		if (!claimed)
-			found = look_up(call, result, context);
+			found = look_up(call, results, context);
 	} while (!claimed && !found);
 	quota_sql_end();
 	return claimed;
 }
 
 void
-quota_key_set_result(const QuotaCall *call, const QuotaResult *result)
+quota_key_set_results(const QuotaCall *call, const QuotaResults *results)
 {
 	static QuotaStatement update = {
 		.text = "UPDATE quota.idempotency_key SET results = $3"
@@ -250,7 +259,7 @@ quota_key_set_result(const QuotaCall *call, const QuotaResult *result)
 	};
 	Datum		values[3] = {
 		CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key),
-		JsonbPGetDatum(result_to_jsonb(result))
+		JsonbPGetDatum(results_to_jsonb(results))
 	};
 
 	quota_sql_begin();

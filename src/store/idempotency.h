@@ -27,7 +27,7 @@ extern QuotaArgument quota_argument_jsonb(const char *name, Jsonb *value);	/* or
 typedef struct QuotaResult
 {
 	const char *feature;
-	int64		id;
+	int64		id;				/* 0: the row charged nothing */
 	int64		amount;
 } QuotaResult;
 
@@ -40,16 +40,23 @@ typedef struct QuotaCall
 	int			narguments;
 } QuotaCall;
 
-/*
- * Claims the call's key with the result that it is about to have; true when it
- * is ours.  False when it was used before: *result is what was answered then.
- * Waits for a concurrent transaction that has claimed it.  QT409 when the key
- * belongs to a call with other arguments.
- */
-extern bool quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResult *result);
+/* Result rows, in order of feature. */
+typedef struct QuotaResults
+{
+	QuotaResult *rows;
+	int			nrows;
+} QuotaResults;
 
-/* the result of a call whose key this transaction has claimed, once it is known */
-extern void quota_key_set_result(const QuotaCall *call, const QuotaResult *result);
+/*
+ * Claims the call's key with the results that it is about to have, as far as
+ * they are known; true when it is ours.  False when it was used before: *results
+ * is what was answered then.  Waits for a concurrent transaction that has
+ * claimed it.  QT409 when the key belongs to a call with other arguments.
+ */
+extern bool quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResults *results);
+
+/* the results of a call whose key this transaction has claimed, once they are known */
+extern void quota_key_set_results(const QuotaCall *call, const QuotaResults *results);
 
 /* nothing was charged: the key is free again */
 extern void quota_key_disclaim(const QuotaCall *call);

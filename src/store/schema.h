@@ -19,6 +19,10 @@ typedef enum QuotaRelation
 	QUOTA_PLAN,
 	QUOTA_PLAN_VERSION,
 	QUOTA_ENTITLEMENT,
+	QUOTA_ACTION,
+	QUOTA_ACTION_REQUIRE,
+	QUOTA_ACTION_CHARGE,
+	QUOTA_ACTION_PRICE,
 	QUOTA_SUBJECT_OVERRIDE,
 	QUOTA_LAST_CATALOG_RELATION = QUOTA_SUBJECT_OVERRIDE,
 	/* everything else */
@@ -54,6 +58,22 @@ typedef enum QuotaRelation
 #define Anum_plan_version_period_months	5
 #define Anum_plan_version_period_days	6
 #define Anum_plan_version_period_us		7
+
+#define Anum_action_id					1
+#define Anum_action_name				2
+#define Anum_action_retired_at			3
+
+#define Anum_action_require_action_id	1
+#define Anum_action_require_feature_id	2
+
+#define Anum_action_charge_action_id	1
+#define Anum_action_charge_feature_id	2
+#define Anum_action_charge_base			3
+
+#define Anum_action_price_action_id		1
+#define Anum_action_price_feature_id	2
+#define Anum_action_price_dimension		3
+#define Anum_action_price_per_unit		4
 
 #define Anum_entitlement_plan_version_id 1
 #define Anum_entitlement_feature_id		2

@@ -8,15 +8,14 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "store/schema.h"
 #include "store/subscription.h"
+#include "store/tuple.h"
 
 static TimestampTz
 time_or_noend(HeapTuple tuple, TupleDesc desc, int attnum)
@@ -27,29 +26,19 @@ time_or_noend(HeapTuple tuple, TupleDesc desc, int attnum)
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
-static Datum
-attribute(HeapTuple tuple, TupleDesc desc, int attnum)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	Assert(!isnull);
-	return value;
-}
-
 static QuotaSubscription *
 from_tuple(HeapTuple tuple, TupleDesc desc)
 {
 	QuotaSubscription *sub = (QuotaSubscription *) palloc(sizeof(QuotaSubscription));
 
-	sub->id = DatumGetInt64(attribute(tuple, desc, Anum_subscription_id));
-	sub->plan_version_id = DatumGetInt32(attribute(tuple, desc, Anum_subscription_plan_version_id));
-	sub->status = TextDatumGetCString(attribute(tuple, desc, Anum_subscription_status));
+	sub->id = DatumGetInt64(quota_attribute(tuple, desc, Anum_subscription_id));
+	sub->plan_version_id = DatumGetInt32(quota_attribute(tuple, desc, Anum_subscription_plan_version_id));
+	sub->status = TextDatumGetCString(quota_attribute(tuple, desc, Anum_subscription_status));
 	sub->active = strcmp(sub->status, "active") == 0 || strcmp(sub->status, "trialing") == 0;
-	sub->starts_at = DatumGetTimestampTz(attribute(tuple, desc, Anum_subscription_starts_at));
+	sub->starts_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subscription_starts_at));
 	sub->ends_at = time_or_noend(tuple, desc, Anum_subscription_ends_at);
 	sub->trial_ends_at = time_or_noend(tuple, desc, Anum_subscription_trial_ends_at);
-	sub->timezone = TextDatumGetCString(attribute(tuple, desc, Anum_subscription_timezone));
+	sub->timezone = TextDatumGetCString(quota_attribute(tuple, desc, Anum_subscription_timezone));
 	return sub;
 }
 
@@ -106,7 +95,7 @@ quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *featur
 		terms = quota_terms_from_tuple(tuple, desc, feature->kind);
 		if (terms->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
 			terms->anchor_at =
-				DatumGetTimestampTz(attribute(tuple, desc, Anum_subject_override_set_at));
+				DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subject_override_set_at));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

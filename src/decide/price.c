@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * price.c
+ *		Charging an action by the price book.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+
+#include "base/settings.h"
+#include "decide/price.h"
+#include "store/action.h"
+#include "store/denial.h"
+
+/* The units that were given of a dimension, or NULL. */
+static const QuotaUnits *
+units_of(const QuotaActionCall *call, const char *dimension)
+{
+	for (int i = 0; i < call->nunits; i++)
+	{
+		if (strcmp(call->units[i].dimension, dimension) == 0)
+			return &call->units[i];
+	}
+	return NULL;
+}
+
+static bool
+action_prices(const QuotaAction *action, const char *dimension)
+{
+	for (int i = 0; i < action->ncharges; i++)
+	{
+		for (int j = 0; j < action->charges[i].nprices; j++)
+		{
+			if (strcmp(action->charges[i].prices[j].dimension, dimension) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Units that have no price are a mistake that would give work away; the units
+ * of quota.charge() alone are allowed to have none (their default is 1).
+ */
+static void
+check_units(const QuotaAction *action, const QuotaActionCall *call)
+{
+	bool		plain = call->nunits == 1 && call->units[0].dimension[0] == '\0';
+
+	for (int i = 0; !plain && i < call->nunits; i++)
+	{
+		if (!action_prices(action, call->units[i].dimension))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("action \"%s\" has no price for \"%.128s\"",
+							action->name, call->units[i].dimension)));
+	}
+	for (int i = 0; i < action->ncharges; i++)
+	{
+		for (int j = 0; j < action->charges[i].nprices; j++)
+		{
+			if ((action->charges[i].prices[j].dimension[0] == '\0') != plain)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 plain ?
+						 errmsg("action \"%s\" is priced by several dimensions", action->name) :
+						 errmsg("action \"%s\" is priced by one number of units", action->name),
+						 plain ? errhint("Call quota.charge_units().") : errhint("Call quota.charge().")));
+		}
+	}
+}
+
+/* ceil(base + sum of per_unit x units); 22003 */
+static int64
+amount_of(const QuotaActionCharge *charge, const QuotaActionCall *call)
+{
+	Datum		sum = NumericGetDatum(charge->base);
+
+	for (int i = 0; i < charge->nprices; i++)
+	{
+		const QuotaUnits *units = units_of(call, charge->prices[i].dimension);
+
+		if (units)
+			sum = DirectFunctionCall2(numeric_add, sum,
+									  DirectFunctionCall2(numeric_mul,
+														  NumericGetDatum(charge->prices[i].per_unit),
+														  NumericGetDatum(units->units)));
+	}
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 DirectFunctionCall1(numeric_ceil, sum)));
+}
+
+/* QT403 unless every required feature is given; observed: a record. */
+static void
+check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAction *action)
+{
+	for (int i = 0; i < action->nrequires; i++)
+	{
+		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+		QuotaAccounts accounts;
+		QuotaVerdict verdict;
+
+		quota_accounts_of(path, action->requires[i], refs, &accounts);
+		quota_judge(path, &accounts, 0, &verdict);
+		if (verdict.reason == QUOTA_OK)
+			continue;
+		if (!quota_observing())
+			quota_raise_verdict(path, &accounts, 1, &verdict);
+		quota_denial_record(request->subject.text, action->requires[i]->id,
+							quota_reason_name(verdict.reason), path->at);
+	}
+}
+
+/* The action's items, priced; *npaid of them cost anything. */
+static QuotaItem *
+price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
+{
+	const QuotaActionCall *call = request->action;
+	const QuotaAction *action = quota_action_require(path->catalog, call->name);
+	QuotaItem  *items = (QuotaItem *) palloc0(sizeof(QuotaItem) * Max(action->ncharges, 1));
+
+	check_units(action, call);
+	check_requires(request, path, action);
+	for (int i = 0; i < action->ncharges; i++)
+	{
+		items[i].feature = pstrdup(action->charges[i].feature->name);
+		items[i].amount = amount_of(&action->charges[i], call);
+	}
+	*nitems = action->ncharges;
+	return items;
+}
+
+void
+quota_charge_action(QuotaRequest *request)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaRequest paid = *request;
+	QuotaItem  *items;
+	QuotaPath	path;
+	int			nitems;
+
+	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
+	items = price(request, &path, &nitems);
+	UnregisterSnapshot(snapshot);
+
+	/* only what costs something is charged */
+	paid.items = (QuotaItem *) palloc(sizeof(QuotaItem) * Max(nitems, 1));
+	paid.nitems = 0;
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i].amount > 0)
+			paid.items[paid.nitems++] = items[i];
+	}
+	if (paid.nitems > 0)
+		quota_charge(&paid);
+	for (int i = 0, next = 0; i < nitems; i++)
+	{
+		if (items[i].amount > 0)
+			items[i] = paid.items[next++];
+		else
+			quota_charge_verdict(&request->subject, items[i].feature, &items[i].verdict);
+	}
+	request->items = items;
+	request->nitems = nitems;
+}
