@@ -975,19 +975,19 @@ COMMENT ON FUNCTION quota._default_windows(int, timestamptz) IS
  * subscription now is no exception: what the default plan charged before must
  * still be there when it ends.
  */
-CREATE OR REPLACE FUNCTION quota._default_buckets(feature_id int, period_start timestamptz)
+CREATE OR REPLACE FUNCTION quota._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz)
     RETURNS SETOF quota.bucket
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT b.* FROM quota.bucket b
     WHERE b.feature_id = _default_buckets.feature_id AND b.source_id = 0
-      AND b.period_start = _default_buckets.period_start
+      AND b.period_start = _default_buckets.window_start AND b.period_end = _default_buckets.window_end
       AND strpos(b.subject, '/') = 0
       AND NOT EXISTS (SELECT FROM quota.subject_override o
                       WHERE o.subject = b.subject AND o.feature_id = b.feature_id)
 $$;
-COMMENT ON FUNCTION quota._default_buckets(int, timestamptz) IS
+COMMENT ON FUNCTION quota._default_buckets(int, timestamptz, timestamptz) IS
     'internal: the buckets of the default plan''s accounts in one window';
 
 /*
@@ -1002,10 +1002,10 @@ CREATE OR REPLACE FUNCTION quota._keep_moved_window(
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._take_over(s.subject, feature_id, 0, old_start, 0, new_start, new_end, old_end)
-    FROM (SELECT b.subject FROM quota._default_buckets(feature_id, old_start) b
+    PERFORM quota._take_over(s.subject, feature_id, 0, old_start, old_end, new_start, new_end)
+    FROM (SELECT b.subject FROM quota._default_buckets(feature_id, old_start, old_end) b
           UNION
-          SELECT b.subject FROM quota._default_buckets(feature_id, new_start) b WHERE b.moved_start IS NOT NULL
+          SELECT b.subject FROM quota._default_buckets(feature_id, new_start, new_end) b WHERE b.moved_start IS NOT NULL
           ORDER BY subject) s;
 END
 $$;
@@ -1023,19 +1023,14 @@ CREATE OR REPLACE FUNCTION quota._keep_same_window(feature_id int, window_start 
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._take_over(b.subject, b.feature_id, b.moved_source_id, b.moved_start,
-                             0, b.period_start, window_end)
-    FROM (SELECT d.* FROM quota._default_buckets(feature_id, window_start) d
+    PERFORM quota._take_over(b.subject, b.feature_id, 0, b.moved_start, b.moved_end,
+                             b.period_start, b.period_end, follow => true)
+    FROM (SELECT d.* FROM quota._default_buckets(feature_id, window_start, window_end) d
           WHERE d.moved_start IS NOT NULL ORDER BY d.subject) b;
-
-    UPDATE quota.bucket b SET period_end = window_end
-    FROM quota._default_buckets(_keep_same_window.feature_id, window_start) d
-    WHERE (b.subject, b.feature_id, b.source_id, b.period_start) = (d.subject, d.feature_id, d.source_id, d.period_start)
-      AND b.period_end <> window_end;
 END
 $$;
 COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS
-    'internal: makes the buckets of all accounts of the default plan in a window count again, up to its new end';
+    'internal: makes the buckets of all accounts of the default plan in a window count again';
 
 -- Acts as change_plan keep for all who have the default plan.
 CREATE OR REPLACE FUNCTION quota._keep_default_use(old_version int, new_version int)
@@ -1060,7 +1055,7 @@ BEGIN
             PERFORM quota._lock_buckets();
             locked := true;
         END IF;
-        IF move.old_start <> move.window_start THEN
+        IF move.old_start IS NOT NULL THEN
             PERFORM quota._keep_moved_window(move.feature_id, move.old_start, move.old_end,
                                              move.window_start, move.window_end);
         ELSE

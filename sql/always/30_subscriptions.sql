@@ -275,7 +275,7 @@ CREATE OR REPLACE FUNCTION quota._restored_end(subscription quota.subscription) 
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT least(coalesce((_restored_end.subscription).trial_ends_at, (_restored_end.subscription).ends_after_trial_at),
+    SELECT least(coalesce((_restored_end.subscription).trial_ends_at, (_restored_end.subscription).asked_ends_at),
                  (SELECT min(s.starts_at) FROM quota.subscription s
                   WHERE s.subject = (_restored_end.subscription).subject
                     AND s.starts_at > (_restored_end.subscription).starts_at
@@ -328,64 +328,63 @@ COMMENT ON FUNCTION quota._record_event(text, text, int, jsonb) IS 'internal: on
  * from there.  Without it a mark in the old bucket is one that means nothing any
  * more, because the account has come back to that window since.
  */
-CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, old_source bigint, old_start timestamptz,
-                                            new_source bigint, new_start timestamptz, new_end timestamptz,
-                                            old_end timestamptz DEFAULT NULL, follow boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, source_id bigint,
+                                            old_start timestamptz, old_end timestamptz,
+                                            new_start timestamptz, new_end timestamptz,
+                                            follow boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link        quota.bucket;
-    link_source bigint := _take_over.old_source;
-    link_start  timestamptz := _take_over.old_start;
-    sum_used    bigint := 0;
-    sum_over    bigint := 0;
-    operation   bigint;
+    link       quota.bucket;
+    link_start timestamptz := _take_over.old_start;
+    link_end   timestamptz := _take_over.old_end;
+    sum_used   bigint := 0;
+    sum_over   bigint := 0;
+    operation  bigint;
 BEGIN
-    IF (_take_over.old_source, _take_over.old_start) = (_take_over.new_source, _take_over.new_start) THEN
+    IF (_take_over.old_start, _take_over.old_end) = (_take_over.new_start, _take_over.new_end) THEN
         RETURN;
     END IF;
     INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
-        VALUES (_take_over.subject, _take_over.feature_id, _take_over.old_source, _take_over.old_start,
-                coalesce(_take_over.old_end, _take_over.new_end))
+        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.old_start, _take_over.old_end)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
 
     LOOP
         SELECT b.* INTO link FROM quota.bucket b
             WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-              AND b.source_id = link_source AND b.period_start = link_start
+              AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end
             FOR UPDATE;
         EXIT WHEN NOT FOUND;
         UPDATE quota.bucket b
-            SET used = 0, overdrawn = 0,
-                moved_source_id = _take_over.new_source, moved_start = _take_over.new_start
+            SET used = 0, overdrawn = 0, moved_start = _take_over.new_start, moved_end = _take_over.new_end
             WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-              AND b.source_id = link_source AND b.period_start = link_start;
+              AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end;
         operation := quota._record_transfer(operation, link, 'a', - link.used);
         operation := quota._record_transfer(operation, link, 'o', - link.overdrawn);
         sum_used := sum_used + link.used;
         sum_over := sum_over + link.overdrawn;
         -- each link that was passed points at the new bucket: no endless chain
         EXIT WHEN NOT _take_over.follow OR link.moved_start IS NULL
-            OR (link.moved_source_id, link.moved_start) = (_take_over.new_source, _take_over.new_start);
-        link_source := link.moved_source_id;
+            OR (link.moved_start, link.moved_end) = (_take_over.new_start, _take_over.new_end);
         link_start := link.moved_start;
+        link_end := link.moved_end;
     END LOOP;
 
     INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
-        VALUES (_take_over.subject, _take_over.feature_id, _take_over.new_source, _take_over.new_start, _take_over.new_end)
+        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
     UPDATE quota.bucket b
-        SET used = b.used + sum_used, overdrawn = b.overdrawn + sum_over,
-            period_end = _take_over.new_end, moved_source_id = NULL, moved_start = NULL
+        SET used = b.used + sum_used, overdrawn = b.overdrawn + sum_over, moved_start = NULL, moved_end = NULL
         WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-          AND b.source_id = _take_over.new_source AND b.period_start = _take_over.new_start
+          AND b.source_id = _take_over.source_id
+          AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
         RETURNING b.* INTO link;
     operation := quota._record_transfer(operation, link, 'a', sum_used);
     operation := quota._record_transfer(operation, link, 'o', sum_over);
 END
 $$;
-COMMENT ON FUNCTION quota._take_over(text, int, bigint, timestamptz, bigint, timestamptz, timestamptz, timestamptz, boolean) IS
+COMMENT ON FUNCTION quota._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
     'internal: moves the use of one window to another by ledger entries of kind transfer, and leaves a mark in the old one that sends debits to the new one';
 
 CREATE OR REPLACE FUNCTION quota._record_transfer(operation bigint, bucket quota.bucket, source "char", amount bigint) RETURNS bigint
@@ -397,10 +396,10 @@ DECLARE
 BEGIN
     IF _record_transfer.amount <> 0 THEN
         entry := nextval('quota.ledger_id_seq');
-        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, amount, debit_id)
+        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
             VALUES (entry, quota._now(), _record_transfer.bucket.subject, _record_transfer.bucket.subject,
                     _record_transfer.bucket.feature_id, 't', _record_transfer.source, _record_transfer.bucket.source_id,
-                    _record_transfer.bucket.period_start, _record_transfer.amount,
+                    _record_transfer.bucket.period_start, _record_transfer.bucket.period_end, _record_transfer.amount,
                     coalesce(_record_transfer.operation, entry));
     END IF;
     RETURN coalesce(_record_transfer.operation, entry);
@@ -422,7 +421,7 @@ AS $$
            array_agg(b.moved_start IS NOT NULL)
     FROM quota._windows(_windows_before.subject) w
         LEFT JOIN quota.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
-            AND b.source_id = w.source_id AND b.period_start = w.period_start
+            AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
 $$;
 COMMENT ON FUNCTION quota._windows_before(text) IS 'internal: what _keep_use needs to know of the time before a change';
 
@@ -444,35 +443,32 @@ BEGIN
     FOR moved IN
         SELECT f.name, a.feature_id, a.source_id, a.period_start, a.period_end,
                b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end, NOT b.marked AS follow,
-               k.moved_source_id, k.moved_start
+               k.moved_start, k.moved_end
         FROM quota._windows(_keep_use.subject) a
             JOIN quota.feature f ON f.id = a.feature_id
             LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked)
                 AS b(feature_id, source_id, period_start, period_end, marked)
                 ON b.feature_id = a.feature_id AND b.source_id = a.source_id
             LEFT JOIN quota.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
-                AND k.source_id = a.source_id AND k.period_start = a.period_start
+                AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
         ORDER BY f.name
     LOOP
         IF moved.is_new THEN
             IF moved.moved_start IS NOT NULL THEN
-                PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.moved_source_id, moved.moved_start,
-                                         moved.source_id, moved.period_start, moved.period_end, NULL, true);
+                PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
+                                         moved.moved_start, moved.moved_end,
+                                         moved.period_start, moved.period_end, true);
             END IF;
-        ELSIF moved.old_start <> moved.period_start THEN
-            PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start,
-                                     moved.source_id, moved.period_start, moved.period_end, moved.old_end, moved.follow);
-        ELSIF moved.old_end <> moved.period_end THEN
-            -- the same bucket, as when a month becomes a year in January
-            UPDATE quota.bucket b SET period_end = moved.period_end
-                WHERE b.subject = _keep_use.subject COLLATE "C" AND b.feature_id = moved.feature_id
-                  AND b.source_id = moved.source_id AND b.period_start = moved.period_start;
+        ELSE
+            PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
+                                     moved.old_start, moved.old_end,
+                                     moved.period_start, moved.period_end, moved.follow);
         END IF;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION quota._keep_use(text, record) IS
-    'internal: after a change, moves use to the present windows where they begin elsewhere than before';
+    'internal: after a change, moves use to the present windows where they are others than before';
 
 -- The functions of the contract
 
@@ -520,7 +516,7 @@ BEGIN
 
     -- ON CONFLICT, because two plain inserts at once would wait for each other
     INSERT INTO quota.subscription (subject, plan_version_id, status, starts_at, ends_at, timezone,
-                                    trial_ends_at, ends_after_trial_at, external_id, metadata)
+                                    trial_ends_at, asked_ends_at, external_id, metadata)
         VALUES (who, newest.version_id, CASE WHEN trial_end IS NULL THEN 'active' ELSE 'trialing' END,
                 begins, coalesce(trial_end, asked_end), zone,
                 trial_end, CASE WHEN trial_end IS NOT NULL THEN asked_end END, other_id, extra)
@@ -569,8 +565,8 @@ BEGIN
     UPDATE quota.subscription s
         SET ends_at = ends,
             cancelled_at = coalesce(s.cancelled_at, at),
-            ends_after_trial_at = CASE WHEN s.trial_ends_at IS NULL AND s.cancelled_at IS NULL THEN s.ends_at
-                                       ELSE s.ends_after_trial_at END
+            asked_ends_at = CASE WHEN s.trial_ends_at IS NULL AND s.cancelled_at IS NULL THEN s.ends_at
+                                       ELSE s.asked_ends_at END
         WHERE s.id = live.id;
     IF live.starts_at > at THEN
         PERFORM quota._record_event('subscription_removed', who, NULL,
@@ -608,14 +604,14 @@ BEGIN
         live.trial_ends_at := NULL;
         IF live.cancelled_at IS NULL THEN
             live.ends_at := quota._restored_end(live);
-            live.ends_after_trial_at := NULL;
+            live.asked_ends_at := NULL;
         END IF;
     END IF;
 
     BEGIN
         UPDATE quota.subscription s
             SET status = live.status, ends_at = live.ends_at,
-                trial_ends_at = live.trial_ends_at, ends_after_trial_at = live.ends_after_trial_at
+                trial_ends_at = live.trial_ends_at, asked_ends_at = live.asked_ends_at
             WHERE s.id = live.id;
     EXCEPTION WHEN exclusion_violation THEN
         PERFORM quota._raise_overlap(who);
@@ -686,7 +682,7 @@ BEGIN
         UPDATE quota.subscription s
             SET plan_version_id = newest.version_id,
                 ends_at = CASE WHEN resumes THEN quota._restored_end(live) ELSE s.ends_at END,
-                ends_after_trial_at = CASE WHEN resumes AND s.trial_ends_at IS NULL THEN NULL ELSE s.ends_after_trial_at END,
+                asked_ends_at = CASE WHEN resumes AND s.trial_ends_at IS NULL THEN NULL ELSE s.asked_ends_at END,
                 cancelled_at = NULL
             WHERE s.id = live.id;
     EXCEPTION WHEN exclusion_violation THEN

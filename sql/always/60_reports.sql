@@ -47,11 +47,11 @@ AS $$
         ORDER BY e.at DESC, e.id DESC
         LIMIT (SELECT w.max_rows FROM wanted w)
     ), windows AS MATERIALIZED (
-        SELECT DISTINCT p.source_id, p.period_start FROM picked p
+        SELECT DISTINCT p.source_id, p.period_start, p.period_end FROM picked p
     ), summed AS (
-        SELECT e.id, sum(e.amount) OVER (PARTITION BY e.source_id, e.period_start ORDER BY e.at, e.id) AS running
+        SELECT e.id, sum(e.amount) OVER (PARTITION BY e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
         FROM wanted w, quota._entries(w.subject, w.feature_id) e
-        WHERE (e.source_id, e.period_start) IN (SELECT n.source_id, n.period_start FROM windows n)
+        WHERE (e.source_id, e.period_start, e.period_end) IN (SELECT n.source_id, n.period_start, n.period_end FROM windows n)
     )
     SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
            s.running::bigint, p.metadata

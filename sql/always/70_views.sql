@@ -7,7 +7,7 @@ CREATE OR REPLACE VIEW quota.ledger AS
 SELECT e.id, e.at, e.subject, e.account, f.name AS feature,
        quota._entry_kind(e.kind) AS kind, quota._entry_source(e.source) AS source,
        e.amount, e.debit_id, e.key, e.metadata,
-       nullif(e.source_id, 0) AS subscription_id, e.period_start
+       nullif(e.source_id, 0) AS subscription_id, e.period_start, e.period_end
 FROM quota.ledger_entry e LEFT JOIN quota.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.ledger IS 'the append-only ledger: one row for every bucket that an operation charged or gave back to';
@@ -24,6 +24,7 @@ COMMENT ON COLUMN quota.ledger.key IS 'the idempotency key of the call';
 COMMENT ON COLUMN quota.ledger.metadata IS 'what the caller noted';
 COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged; NULL: none, or capacity';
 COMMENT ON COLUMN quota.ledger.period_start IS 'when the window that was charged began; -infinity for capacity and a lifetime without subscription';
+COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged ends; infinity for capacity and a lifetime';
 
 /*
  * A subscription that was removed before it started, or cancelled at the very

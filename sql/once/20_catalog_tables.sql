@@ -35,7 +35,7 @@ COMMENT ON COLUMN quota.plan.retired_at IS 'absent from the catalog since: subsc
 CREATE SEQUENCE quota.plan_version_id_seq AS int4;
 CREATE TABLE quota.plan_version (
     id            int4 PRIMARY KEY DEFAULT nextval('quota.plan_version_id_seq'),
-    plan_id       int4 NOT NULL REFERENCES quota.plan,
+    plan_id       int4 NOT NULL,
     version       int4 NOT NULL CHECK (version > 0),
     period        text NOT NULL DEFAULT 'month',
     period_months int4 NOT NULL,
@@ -54,8 +54,8 @@ COMMENT ON COLUMN quota.plan_version.period IS 'the billing period as the catalo
  * (terms_from_tuple in src/store/terms.c) reads both.
  */
 CREATE TABLE quota.entitlement (
-    plan_version_id int4 NOT NULL REFERENCES quota.plan_version,
-    feature_id      int4 NOT NULL REFERENCES quota.feature,
+    plan_version_id int4 NOT NULL,
+    feature_id      int4 NOT NULL,
     allowance       int8 CHECK (allowance >= 0),
     period          text,
     period_months   int4 NOT NULL DEFAULT 0,
@@ -74,7 +74,7 @@ COMMENT ON COLUMN quota.entitlement.value IS 'static: any JSON value; boolean: t
 
 CREATE TABLE quota.subject_override (
     subject       text COLLATE "C" NOT NULL,
-    feature_id    int4 NOT NULL REFERENCES quota.feature,
+    feature_id    int4 NOT NULL,
     allowance     int8 CHECK (allowance >= 0),
     period        text,
     period_months int4 NOT NULL DEFAULT 0,
@@ -99,15 +99,15 @@ COMMENT ON TABLE quota.action IS 'the price book: what an application does and c
 COMMENT ON COLUMN quota.action.retired_at IS 'absent from the catalog since: it can no longer be charged';
 
 CREATE TABLE quota.action_require (
-    action_id  int4 NOT NULL REFERENCES quota.action,
-    feature_id int4 NOT NULL REFERENCES quota.feature,
+    action_id  int4 NOT NULL,
+    feature_id int4 NOT NULL,
     PRIMARY KEY (action_id, feature_id)
 );
 COMMENT ON TABLE quota.action_require IS 'features that must be given for an action';
 
 CREATE TABLE quota.action_charge (
-    action_id  int4 NOT NULL REFERENCES quota.action,
-    feature_id int4 NOT NULL REFERENCES quota.feature,
+    action_id  int4 NOT NULL,
+    feature_id int4 NOT NULL,
     base       numeric NOT NULL DEFAULT 0 CHECK (base >= 0 AND base < 'Infinity'),
     PRIMARY KEY (action_id, feature_id)
 );
@@ -118,8 +118,7 @@ CREATE TABLE quota.action_price (
     feature_id int4 NOT NULL,
     dimension  text COLLATE "C" NOT NULL,
     per_unit   numeric NOT NULL CHECK (per_unit >= 0 AND per_unit < 'Infinity'),
-    PRIMARY KEY (action_id, feature_id, dimension),
-    FOREIGN KEY (action_id, feature_id) REFERENCES quota.action_charge
+    PRIMARY KEY (action_id, feature_id, dimension)
 );
 COMMENT ON TABLE quota.action_price IS 'prices per unit of a charge, one for each dimension';
 COMMENT ON COLUMN quota.action_price.dimension IS 'a key of charge_units(); empty: the units of charge()';

@@ -15,6 +15,7 @@ CREATE TABLE quota.ledger_entry (
     source       "char" NOT NULL,
     source_id    int8 NOT NULL,
     period_start timestamptz NOT NULL,
+    period_end   timestamptz NOT NULL,
     amount       int8 NOT NULL,
     debit_id     int8 NOT NULL,
     key          text COLLATE "C",
@@ -24,7 +25,7 @@ COMMENT ON TABLE quota.ledger_entry IS 'append-only ledger; read it through the 
 COMMENT ON COLUMN quota.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
 COMMENT ON COLUMN quota.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
 COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, t transfer to another window';
-COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, o overdrawn, c capacity; with account, feature_id, source_id, period_start the bucket';
+COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, o overdrawn, c capacity; with account, feature_id, source_id, period_start, period_end the bucket';
 COMMENT ON COLUMN quota.ledger_entry.amount IS '> 0 taken, < 0 given back';
 COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back; of any other operation its own id';
 

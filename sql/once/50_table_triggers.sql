@@ -30,8 +30,6 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.action_charg
     FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.action_price
     FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
-CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.subject_override
-    FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
 ALTER TABLE quota.feature ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.plan ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.plan_version ENABLE ALWAYS TRIGGER invalidate;
@@ -40,7 +38,6 @@ ALTER TABLE quota.action ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.action_require ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.action_charge ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.action_price ENABLE ALWAYS TRIGGER invalidate;
-ALTER TABLE quota.subject_override ENABLE ALWAYS TRIGGER invalidate;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota.ledger_entry
     FOR EACH STATEMENT EXECUTE FUNCTION quota._append_only();

@@ -19,33 +19,49 @@
 #include "base/errors.h"
 #include "decide/account.h"
 
-void
-quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
-				   Snapshot snapshot)
+/*
+ * The subscriptions of the path and their plans; false if one has a plan version
+ * that the catalog does not know.
+ */
+static bool
+look_up_subscriptions(QuotaPath *path)
 {
+	const QuotaSubject *subject = path->subject;
 	bool		subscribed = false;
 
-	memset(path, 0, sizeof(*path));
-	path->subject = subject;
-	path->at = at;
-	path->snapshot = snapshot;
-	path->catalog = quota_catalog();
 	for (int i = 0; i < subject->nlevels; i++)
 	{
 		QuotaSubscription *sub;
 
-		sub = quota_subscription_at(subject->text, subject->prefix_len[i], at, snapshot);
+		sub = quota_subscription_at(subject->text, subject->prefix_len[i], path->at,
+									path->snapshot);
+		path->subscriptions[i] = sub;
+		path->plans[i] = NULL;
 		if (sub == NULL)
 			continue;
 		subscribed = true;
-		path->subscriptions[i] = sub;
 		path->plans[i] = quota_catalog_version(path->catalog, sub->plan_version_id);
 		if (path->plans[i] == NULL)
-			elog(ERROR, "quota: subscription " INT64_FORMAT " to an unknown plan version",
-				 sub->id);
+			return false;
 	}
 	if (!subscribed)
 		path->plans[0] = path->catalog->default_version;
+	return true;
+}
+
+void
+quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
+				   Snapshot snapshot)
+{
+	path->subject = subject;
+	path->at = at;
+	path->snapshot = snapshot;
+	path->catalog = quota_catalog();
+	if (look_up_subscriptions(path))
+		return;
+	path->catalog = quota_catalog_anew();
+	if (!look_up_subscriptions(path))
+		elog(ERROR, "quota: a subscription to an unknown plan version");
 }
 
 int
@@ -113,15 +129,12 @@ quota_path_window(const QuotaPath *path, const QuotaTerms *terms, int level)
 static const QuotaTerms *
 terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
 {
-	if (path->catalog->has_overrides)
-	{
-		const QuotaTerms *terms;
+	const QuotaTerms *terms;
 
-		terms = quota_override_of(path->subject->text, path->subject->prefix_len[level],
-								  feature, path->snapshot);
-		if (terms)
-			return terms;
-	}
+	terms = quota_override_of(path->subject->text, path->subject->prefix_len[level],
+							  feature, path->snapshot);
+	if (terms)
+		return terms;
 	return path->plans[level] ? path->plans[level]->terms[feature->ordinal] : NULL;
 }
 

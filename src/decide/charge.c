@@ -5,8 +5,8 @@
  *
  * Order of a charge: the engine is opened first, then plans are looked up under
  * a fresh snapshot, then the engine takes from the buckets of all items at once,
- * then the ledger is written.  When the engine says that a window was superseded
- * meanwhile (a plan change moved its use), all of it is done again.
+ * then the ledger is written.  When the engine says that the look-up is stale (a
+ * plan change moved a window's use meanwhile), all of it is done again.
  *
  * Buckets are ordered by feature, then by level, in every call: so no two calls
  * wait for each other.
@@ -167,7 +167,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 	}
 }
 
-/* One attempt; false if it has to be repeated because a window was superseded. */
+/* One attempt; false if it has to be repeated. */
 static bool
 charge_once(const QuotaRequest *request, const QuotaPath *path)
 {
@@ -187,7 +187,8 @@ charge_once(const QuotaRequest *request, const QuotaPath *path)
 	}
 	if (charge.nrefs > 0)
 		result = engine->take(charge.refs, charge.nrefs,
-							  request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL);
+							  request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL,
+							  path->snapshot);
 	if (result == QUOTA_NO_ROOM && !quota_observing())
 	{
 		judge_items(request, path, &charge, true);
@@ -201,7 +202,7 @@ charge_once(const QuotaRequest *request, const QuotaPath *path)
 		for (int i = 0; i < request->nitems; i++)
 			for (int j = 0; j < charge.accounts[i].nrefs; j++)
 				charge.accounts[i].refs[j].amount = request->items[i].amount;
-		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW);
+		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
 		QuotaEnsure(result != QUOTA_NO_ROOM);
 	}
 	if (result == QUOTA_STALE)

@@ -116,7 +116,7 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 	}
 }
 
-/* The action's items, priced; *npaid of them cost anything. */
+/* The action's items, priced. */
 static QuotaItem *
 price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
 {

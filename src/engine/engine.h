@@ -47,7 +47,8 @@ typedef enum QuotaTakeResult
 {
 	QUOTA_TAKEN,
 	QUOTA_NO_ROOM,				/* nothing is taken; counts say why */
-	QUOTA_STALE					/* a window was superseded: look up anew */
+	QUOTA_STALE					/* look up anew: a window was superseded, or its
+								 * row has only now been created */
 } QuotaTakeResult;
 
 typedef struct QuotaEngine
@@ -61,10 +62,12 @@ typedef struct QuotaEngine
 	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
 	/*
-	 * Takes ref.amount from every bucket, and sets it to what was taken.  22003
-	 * when a bucket would overflow.
+	 * Takes ref.amount from every bucket, and sets it to what was taken.
+	 * "snapshot" is the one that the buckets were looked up with.  22003 when a
+	 * bucket would overflow.
 	 */
-	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode);
+	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
+							 Snapshot snapshot);
 
 	/*
 	 * Gives back change.used and change.overdrawn of each ref, as far as the

@@ -107,18 +107,14 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 	return true;
 }
 
-/* Finds the rows; false if a window was superseded. */
-static bool
+static void
 find_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
 {
 	for (int i = 0; i < nrefs; i++)
 	{
 		quota_bucket_find(buckets, &refs[i].key, snapshot, &rows[i]);
 		refs[i].counts = rows[i].counts;
-		if (rows[i].moved)
-			return false;
 	}
-	return true;
 }
 
 /* Creates the rows that are missing; true if there were any. */
@@ -140,13 +136,25 @@ create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs)
 	return created;
 }
 
-/* Locks the rows in order; false if one has gone or was superseded. */
+/*
+ * Locks the rows in order; false if one has gone or its window was superseded.
+ *
+ * A mark says that another window took the use over.  If the version that the
+ * look-up's own snapshot saw bears it and the look-up led here all the same, the
+ * account has come back to this window since: the mark is spent.  If it has come
+ * in after that snapshot, the look-up is out of date.
+ */
 static bool
 lock_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
 {
 	for (int i = 0; i < nrefs; i++)
 	{
-		if (!quota_bucket_lock(buckets, &rows[i], snapshot) || rows[i].moved)
+		ItemPointerData seen = rows[i].tid;
+		bool		spent = rows[i].moved;
+
+		if (!quota_bucket_lock(buckets, &rows[i], snapshot))
+			return false;
+		if (rows[i].moved && !(spent && ItemPointerEquals(&seen, &rows[i].tid)))
 			return false;
 		refs[i].counts = rows[i].counts;
 	}
@@ -181,22 +189,17 @@ apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snaps
 	return true;
 }
 
-/* One attempt under one snapshot.  *again: the rows have to be found anew. */
 static QuotaTakeResult
-take_once(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot, bool *again)
+row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
 	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * nrefs);
 
-	*again = false;
-	if (!find_all(refs, rows, nrefs, snapshot))
-		return QUOTA_STALE;
+	Assert(nrefs > 0);
+	find_all(refs, rows, nrefs, snapshot);
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	if (create_missing(refs, rows, nrefs))
-	{
-		*again = true;
 		return QUOTA_STALE;
-	}
 	if (nrefs == 1 && apply_take(refs, rows, nrefs, snapshot))
 		return QUOTA_TAKEN;
 
@@ -209,37 +212,23 @@ take_once(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot
 	return QUOTA_TAKEN;
 }
 
-static QuotaTakeResult
-row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
-{
-	QuotaTakeResult result;
-	bool		again;
-
-	Assert(nrefs > 0);
-	do
-	{
-		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-
-		CHECK_FOR_INTERRUPTS();
-		result = take_once(refs, nrefs, mode, snapshot, &again);
-		UnregisterSnapshot(snapshot);
-	} while (again);
-	if (result == QUOTA_TAKEN)
-		CommandCounterIncrement();
-	return result;
-}
-
 /*
  * Finds and locks the row of a bucket that has been charged before, or of the
  * window that took its use over.
  */
 static void
-lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row)
 {
 	for (int hop = 0; hop < MAX_HOPS; hop++)
 	{
+		/* a successor may be younger than any earlier snapshot */
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		bool		found;
+
 		quota_bucket_find(buckets, &ref->key, snapshot, row);
-		if (row->tuple == NULL || !quota_bucket_lock(buckets, row, snapshot))
+		found = row->tuple != NULL && quota_bucket_lock(buckets, row, snapshot);
+		UnregisterSnapshot(snapshot);
+		if (!found)
 		{
 			/* erased: nothing is there to come back to */
 			memset(row, 0, sizeof(*row));
@@ -247,8 +236,8 @@ lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 		}
 		if (!row->moved)
 			return;
-		ref->key.source_id = row->moved_source_id;
 		ref->key.start = row->moved_start;
+		ref->key.end = row->moved_end;
 	}
 	elog(ERROR, "quota: a window's successors do not end");
 }
@@ -256,24 +245,20 @@ lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 static void
 row_give(QuotaBucketRef *refs, int nrefs)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaBucketRef *ref = &refs[i];
 		QuotaBucketRow row;
 
-		lock_for_give(ref, &row, snapshot);
+		lock_for_give(ref, &row);
 		ref->counts = row.counts;
 		ref->change.used = Min(ref->change.used, ref->counts.used);
 		ref->change.overdrawn = Min(ref->change.overdrawn, ref->counts.overdrawn);
 		ref->counts.used -= ref->change.used;
 		ref->counts.overdrawn -= ref->change.overdrawn;
 		if (ref->change.used > 0 || ref->change.overdrawn > 0)
-			QuotaEnsure(quota_bucket_update(buckets, &row, ref->counts, snapshot));
+			QuotaEnsure(quota_bucket_update(buckets, &row, ref->counts, InvalidSnapshot));
 	}
-	UnregisterSnapshot(snapshot);
-	CommandCounterIncrement();
 }
 
 const QuotaEngine quota_row_engine = {

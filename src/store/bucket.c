@@ -41,8 +41,8 @@ deform(Relation rel, QuotaBucketRow *row)
 	row->moved = !nulls[Anum_bucket_moved_start - 1];
 	if (row->moved)
 	{
-		row->moved_source_id = DatumGetInt64(values[Anum_bucket_moved_source_id - 1]);
 		row->moved_start = DatumGetTimestampTz(values[Anum_bucket_moved_start - 1]);
+		row->moved_end = DatumGetTimestampTz(values[Anum_bucket_moved_end - 1]);
 	}
 }
 
@@ -50,7 +50,7 @@ void
 quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 				  QuotaBucketRow *row)
 {
-	ScanKeyData keys[4];
+	ScanKeyData keys[5];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
@@ -63,7 +63,9 @@ quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 				Int64GetDatum(key->source_id));
 	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->start));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_BUCKET_PKEY), true, snapshot, 4, keys);
+	ScanKeyInit(&keys[4], Anum_bucket_period_end, BTEqualStrategyNumber,
+				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->end));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_BUCKET_PKEY), true, snapshot, 5, keys);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
@@ -114,9 +116,11 @@ quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
 bool
 quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snapshot snapshot)
 {
-	int			columns[2] = {Anum_bucket_used, Anum_bucket_overdrawn};
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	int			columns[4] = {
+		Anum_bucket_used, Anum_bucket_overdrawn, Anum_bucket_moved_start, Anum_bucket_moved_end
+	};
+	Datum		values[4] = {0};
+	bool		nulls[4] = {false, false, true, true};
 	HeapTuple	tuple;
 	TM_Result	result;
 
@@ -124,7 +128,7 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snaps
 	QuotaEnsure(counts.used >= 0 && counts.overdrawn >= 0);
 	values[0] = Int64GetDatum(counts.used);
 	values[1] = Int64GetDatum(counts.overdrawn);
-	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 2, columns,
+	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 4, columns,
 									  values, nulls);
 	result = quota_update_row(rel, &row->tid, tuple, snapshot);
 	if (result == TM_Updated || result == TM_Deleted)

@@ -22,7 +22,7 @@ typedef struct QuotaBucketKey
 	int32		feature_id;
 	int64		source_id;		/* subscription; 0: default plan, capacity */
 	TimestampTz start;
-	TimestampTz end;			/* not part of the key */
+	TimestampTz end;
 } QuotaBucketKey;
 
 typedef struct QuotaCounts
@@ -37,9 +37,9 @@ typedef struct QuotaBucketRow
 	HeapTuple	tuple;			/* NULL: there is none */
 	ItemPointerData tid;
 	QuotaCounts counts;
-	bool		moved;			/* another window took its use over, ... */
-	int64		moved_source_id;	/* ... this one */
+	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
+	TimestampTz moved_end;
 } QuotaBucketRow;
 
 /* before anything is decided, so that nobody can lock the table in between */
@@ -55,7 +55,10 @@ extern void quota_bucket_create(const QuotaBucketKey *key);
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);
 
-/* false when the row has changed since it was read: lock it and decide anew */
+/*
+ * Sets the counts and ends a mark.  False when the row has changed since it was
+ * read: lock it and decide anew.
+ */
 extern bool quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts,
 								Snapshot snapshot);
 

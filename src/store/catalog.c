@@ -15,8 +15,7 @@
  * The generation is read before the tables and compared after, so a change that
  * commits while we read makes us read again instead of being lost.
  *
- * Overrides are not cached here, since there may be one for every customer;
- * only whether there is any at all.
+ * Overrides are not cached here, since there may be one for every customer.
  *
  *-------------------------------------------------------------------------
  */
@@ -244,19 +243,6 @@ load_plans(QuotaCatalog *catalog, Snapshot snapshot)
 	qsort(catalog->newest, catalog->nnewest, sizeof(QuotaPlanVersion *), compare_versions);
 }
 
-/* One tuple is enough to know. */
-static bool
-has_overrides(Snapshot snapshot)
-{
-	Relation	rel = table_open(quota_relid(QUOTA_SUBJECT_OVERRIDE), AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
-	bool		found = HeapTupleIsValid(systable_getnext(scan));
-
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
 /* Fills an empty catalog; CurrentMemoryContext is the catalog's. */
 static void
 load(QuotaCatalog *catalog)
@@ -287,7 +273,6 @@ load(QuotaCatalog *catalog)
 	quota_catalog_read(catalog, QUOTA_ENTITLEMENT, snapshot, load_entitlement);
 
 	quota_actions_load(catalog, snapshot);
-	catalog->has_overrides = has_overrides(snapshot);
 	UnregisterSnapshot(snapshot);
 }
 
@@ -358,6 +343,13 @@ quota_catalog(void)
 	}
 	pin(current);
 	return current;
+}
+
+QuotaCatalog *
+quota_catalog_anew(void)
+{
+	quota_catalog_outdated();
+	return quota_catalog();
 }
 
 const QuotaFeature *

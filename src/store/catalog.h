@@ -83,7 +83,6 @@ typedef struct QuotaCatalog
 	int			nnewest;
 	QuotaPlanVersion *default_version;	/* or NULL */
 	HTAB	   *actions;		/* QuotaAction by name, retired ones left out */
-	bool		has_overrides;	/* is there any row in subject_override? */
 } QuotaCatalog;
 
 /* Calls "load" for every tuple of one of our tables. */
@@ -96,6 +95,12 @@ extern void quota_catalog_read(QuotaCatalog *catalog, QuotaRelation which, Snaps
  * or deleted, also if another session changes it meanwhile.
  */
 extern QuotaCatalog *quota_catalog(void);
+
+/*
+ * The same, read again: for who has met an id that it does not know.  A commit
+ * is visible a moment before its invalidation has been sent.
+ */
+extern QuotaCatalog *quota_catalog_anew(void);
 
 /* NULL when there is none */
 extern const QuotaFeature *quota_catalog_feature(const QuotaCatalog *catalog, const char *name);

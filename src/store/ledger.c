@@ -61,6 +61,7 @@ quota_ledger_append(const QuotaEntry *entries, int nentries)
 		values[Anum_ledger_source - 1] = CharGetDatum(e->source);
 		values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
 		values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
+		values[Anum_ledger_period_end - 1] = TimestampTzGetDatum(e->bucket.end);
 		values[Anum_ledger_amount - 1] = Int64GetDatum(e->amount);
 		values[Anum_ledger_debit_id - 1] = Int64GetDatum(e->debit_id);
 		values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
@@ -90,6 +91,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	e->source = DatumGetChar(values[Anum_ledger_source - 1]);
 	e->bucket.source_id = DatumGetInt64(values[Anum_ledger_source_id - 1]);
 	e->bucket.start = DatumGetTimestampTz(values[Anum_ledger_period_start - 1]);
+	e->bucket.end = DatumGetTimestampTz(values[Anum_ledger_period_end - 1]);
 	e->amount = DatumGetInt64(values[Anum_ledger_amount - 1]);
 	e->debit_id = DatumGetInt64(values[Anum_ledger_debit_id - 1]);
 }

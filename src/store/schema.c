@@ -112,6 +112,12 @@ quota_catalog_generation(void)
 	return catalog_generation;
 }
 
+void
+quota_catalog_outdated(void)
+{
+	catalog_generation++;
+}
+
 Oid
 quota_owner(void)
 {

@@ -23,9 +23,9 @@ typedef enum QuotaRelation
 	QUOTA_ACTION_REQUIRE,
 	QUOTA_ACTION_CHARGE,
 	QUOTA_ACTION_PRICE,
-	QUOTA_SUBJECT_OVERRIDE,
-	QUOTA_LAST_CATALOG_RELATION = QUOTA_SUBJECT_OVERRIDE,
+	QUOTA_LAST_CATALOG_RELATION = QUOTA_ACTION_PRICE,
 	/* everything else */
+	QUOTA_SUBJECT_OVERRIDE,
 	QUOTA_SUBJECT_OVERRIDE_PKEY,
 	QUOTA_SUBSCRIPTION,
 	QUOTA_SUBSCRIPTION_SUBJECT,
@@ -107,8 +107,8 @@ typedef enum QuotaRelation
 #define Anum_bucket_period_end			5
 #define Anum_bucket_used				6
 #define Anum_bucket_overdrawn			7
-#define Anum_bucket_moved_source_id		8
-#define Anum_bucket_moved_start			9
+#define Anum_bucket_moved_start			8
+#define Anum_bucket_moved_end			9
 #define Natts_bucket					9
 
 #define Anum_ledger_id					1
@@ -120,11 +120,12 @@ typedef enum QuotaRelation
 #define Anum_ledger_source				7
 #define Anum_ledger_source_id			8
 #define Anum_ledger_period_start		9
-#define Anum_ledger_amount				10
-#define Anum_ledger_debit_id			11
-#define Anum_ledger_key					12
-#define Anum_ledger_metadata			13
-#define Natts_ledger					13
+#define Anum_ledger_period_end			10
+#define Anum_ledger_amount				11
+#define Anum_ledger_debit_id			12
+#define Anum_ledger_key					13
+#define Anum_ledger_metadata			14
+#define Natts_ledger					14
 
 #define Anum_denial_day					1
 #define Anum_denial_subject				2
@@ -142,6 +143,9 @@ extern Oid	quota_relid(QuotaRelation which);
  * invalidations that other sessions have sent meanwhile.
  */
 extern uint64 quota_catalog_generation(void);
+
+/* counts the generation up */
+extern void quota_catalog_outdated(void);
 
 /* the role that owns our tables: what we read and write, we do as it */
 extern Oid	quota_owner(void);

@@ -171,7 +171,7 @@ FROM (VALUES
     ('CREATE FUNCTION quota.debit() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
     ('CREATE OR REPLACE FUNCTION quota._now() RETURNS timestamptz LANGUAGE sql AS ''SELECT now()'''),
     ('SELECT quota._now()'),
-    ('SELECT quota._take_over(''a'', 1, 0, now(), 1, now(), now())'),
+    ('SELECT quota._take_over(''a'', 1, 0, now(), now(), now(), now())'),
     ('SELECT quota.subject_range(''a'', ''b'')'),
     ('CREATE TABLE pg_temp.t (r quota.subject_range)'),
     ('CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE c AS ''$libdir/quota'', ''quota_invalidate'''),
@@ -183,7 +183,7 @@ SELECT s.statement, pg_temp.try(s.statement, 'regress_quota_admin') AS "as admin
 FROM (VALUES
     ('SET quota.enforcement = observe'),
     ('SET quota.clock = ''2020-01-01'''),
-    ('SELECT quota._take_over(''a'', 1, 0, now(), 1, now(), now())'),
+    ('SELECT quota._take_over(''a'', 1, 0, now(), now(), now(), now())'),
     ('UPDATE quota.subscriptions SET plan = plan'),
     ('DELETE FROM quota.events'),
     ('GRANT EXECUTE ON FUNCTION quota.subscribe TO regress_quota_nobody'),

@@ -264,4 +264,4 @@ SELECT used, remaining, resets_at FROM quota.check('solo', 'tokens');
 -- all of it adds up
 SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM quota.bucket b
 WHERE b.used + b.overdrawn <> (SELECT coalesce(sum(e.amount), 0) FROM quota.ledger_entry e
-                               WHERE (e.account, e.feature_id, e.source_id, e.period_start) = (b.subject, b.feature_id, b.source_id, b.period_start));
+                               WHERE (e.account, e.feature_id, e.source_id, e.period_start, e.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end));

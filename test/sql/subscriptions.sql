@@ -321,7 +321,9 @@ COMMIT;
 --
 SELECT coalesce(b.subject, l.account) AS account, l.total, b.used + b.overdrawn AS bucket
 FROM quota.bucket b FULL JOIN (
-    SELECT e.account, e.feature_id, e.source_id, e.period_start, sum(e.amount) AS total FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4) l
-    ON (b.subject, b.feature_id, b.source_id, b.period_start) = (l.account, l.feature_id, l.source_id, l.period_start)
+    SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, sum(e.amount) AS total
+    FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5) l
+    ON (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end)
+       = (l.account, l.feature_id, l.source_id, l.period_start, l.period_end)
 WHERE coalesce(l.total, 0) IS DISTINCT FROM coalesce(b.used + b.overdrawn, 0);
 SELECT count(*) > 0 AS transfers, sum(amount) FROM quota.ledger WHERE kind = 'transfer';
