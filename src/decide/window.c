@@ -180,8 +180,8 @@ boundary_at(const Timeline *line, int64 n)
 static int64
 estimate_number(const Timeline *line, TimestampTz at)
 {
-	int64		elapsed_us;
-	int64		mean_us;
+	int64		elapsed_us = 0;
+	int64		mean_us = 0;
 
 	if (!quota_period_mean_us(line->period, &mean_us) ||
 		pg_sub_s64_overflow(at, line->anchor, &elapsed_us))

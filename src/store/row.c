@@ -35,7 +35,8 @@ result_rel_info(Relation rel)
 {
 	ResultRelInfo *rri = makeNode(ResultRelInfo);
 
-	InitResultRelInfo(rri, rel, 1, NULL, 0);
+	/* no range table index: there is no range table in which to look it up */
+	InitResultRelInfo(rri, rel, 0, NULL, 0);
 	ExecOpenIndices(rri, false);
 	return rri;
 }
