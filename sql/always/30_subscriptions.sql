@@ -173,7 +173,7 @@ $$;
 COMMENT ON FUNCTION quota._plan_version(text) IS 'internal: a plan''s newest version, locked against being deleted; QT404 if there is no such plan';
 
 CREATE OR REPLACE FUNCTION quota._feature(feature text) RETURNS quota.feature
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -181,7 +181,7 @@ DECLARE
 BEGIN
     PERFORM quota._require(_feature.feature IS NOT NULL, 'feature');
     IF octet_length(_feature.feature) <= 63 THEN
-        SELECT f.* INTO found_row FROM quota.feature f WHERE f.name = _feature.feature COLLATE "C" FOR KEY SHARE;
+        SELECT f.* INTO found_row FROM quota.feature f WHERE f.name = _feature.feature COLLATE "C";
     END IF;
     IF found_row.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
@@ -190,7 +190,22 @@ BEGIN
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION quota._feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
+COMMENT ON FUNCTION quota._feature(text) IS 'internal: a feature''s row; QT404 if there is none; locks nothing, for reports';
+
+CREATE OR REPLACE FUNCTION quota._lock_feature(feature text) RETURNS quota.feature
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_row quota.feature;
+BEGIN
+    SELECT f.* INTO found_row FROM quota.feature f
+        WHERE f.id = (quota._feature(_lock_feature.feature)).id FOR KEY SHARE;
+    -- NULLs if it was deleted while we waited: then this says so
+    RETURN coalesce(found_row, quota._feature(_lock_feature.feature));
+END
+$$;
+COMMENT ON FUNCTION quota._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
 
 CREATE OR REPLACE FUNCTION quota._override_terms(kind text, entitlement jsonb) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -357,7 +372,8 @@ BEGIN
             FOR UPDATE;
         EXIT WHEN NOT FOUND;
         UPDATE quota.bucket b
-            SET used = 0, overdrawn = 0, moved_start = _take_over.new_start, moved_end = _take_over.new_end
+            SET used = 0, overdrawn = 0, moved_start = _take_over.new_start, moved_end = _take_over.new_end,
+                moved_id = nextval('quota.ledger_id_seq')
             WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
               AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end;
         operation := quota._record_transfer(operation, link, 'a', - link.used);
@@ -375,7 +391,8 @@ BEGIN
         VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
     UPDATE quota.bucket b
-        SET used = b.used + sum_used, overdrawn = b.overdrawn + sum_over, moved_start = NULL, moved_end = NULL
+        SET used = b.used + sum_used, overdrawn = b.overdrawn + sum_over,
+            moved_start = NULL, moved_end = NULL, moved_id = NULL
         WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
           AND b.source_id = _take_over.source_id
           AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
@@ -721,7 +738,7 @@ DECLARE
     before record;
 BEGIN
     LOCK TABLE quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
-    what := quota._feature(override.feature);
+    what := quota._lock_feature(override.feature);
     IF override.entitlement IS NOT NULL THEN
         terms := quota._override_terms(what.kind, override.entitlement);
     END IF;

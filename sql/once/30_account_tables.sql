@@ -48,12 +48,14 @@ CREATE TABLE quota.bucket (
     overdrawn        int8 NOT NULL DEFAULT 0 CHECK (overdrawn >= 0),
     moved_start      timestamptz,
     moved_end        timestamptz,
+    moved_id         int8,
     PRIMARY KEY (subject, feature_id, source_id, period_start, period_end),
-    CHECK ((moved_start IS NULL) = (moved_end IS NULL))
+    CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE quota.bucket IS 'the use of one account in one window; sums of ledger_entry, kept in the same transaction';
 COMMENT ON COLUMN quota.bucket.source_id IS 'the subscription that the account depends on, 0 = none (default plan) or capacity';
 COMMENT ON COLUMN quota.bucket.used IS 'units taken from the allowance (capacity: held)';
 COMMENT ON COLUMN quota.bucket.overdrawn IS 'units taken beyond all room; count as used, end with the period';
 COMMENT ON COLUMN quota.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
+COMMENT ON COLUMN quota.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
 COMMENT ON COLUMN quota.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';

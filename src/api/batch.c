@@ -20,6 +20,7 @@
 #include "api/result.h"
 #include "base/args.h"
 #include "decide/price.h"
+#include "store/action.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_debit_many);
 PG_FUNCTION_INFO_V1(quota_sql_charge);
@@ -46,7 +47,7 @@ raise_member(const char *argument, const char *name, int code, const char *probl
 {
 	ereport(ERROR,
 			(errcode(code),
-			 errmsg("%s.%.128s %s", argument, name, problem)));
+			 errmsg("%s.%s %s", argument, quota_clip(name), problem)));
 }
 
 /*
@@ -164,7 +165,7 @@ static char *
 arg_action(FunctionCallInfo fcinfo, int arg)
 {
 	quota_require(fcinfo, arg, "action");
-	if (toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ > MAX_UNITS_BYTES)
+	if (toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ > QUOTA_MAX_ACTION_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUOTA_NOT_FOUND),
 				 errmsg("action does not exist"),

@@ -61,7 +61,11 @@ single_from_args(FunctionCallInfo fcinfo, const char *function, Single *single)
 Datum
 quota_sql_debit(PG_FUNCTION_ARGS)
 {
-	static QuotaShape shape = {3, {INT8OID, INT8OID, TIMESTAMPTZOID}, NULL};
+	static QuotaShape shape = {
+		.ncolumns = 3,
+		.types = {INT8OID, INT8OID, TIMESTAMPTZOID},
+		.names = {"id", "remaining", "resets_at"}
+	};
 	const QuotaItem *item;
 	QuotaRow	row = {0};
 	Single		single;
@@ -81,8 +85,13 @@ quota_sql_debit(PG_FUNCTION_ARGS)
 Datum
 quota_sql_try_debit(PG_FUNCTION_ARGS)
 {
-	static QuotaShape shape = {8, {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	TIMESTAMPTZOID, INTERVALOID, TEXTOID}, NULL};
+	static QuotaShape shape = {
+		.ncolumns = 8,
+		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID},
+		.names = {
+			"allowed", "reason", "id", "debited", "remaining", "resets_at", "retry_after", "blocked_by"
+		}
+	};
 	QuotaReason reason = QUOTA_OK;
 	const QuotaItem *item;
 	const QuotaVerdict *verdict;
@@ -116,7 +125,11 @@ quota_sql_try_debit(PG_FUNCTION_ARGS)
 Datum
 quota_sql_give_back(PG_FUNCTION_ARGS)
 {
-	static QuotaShape shape = {2, {INT8OID, INT8OID}, NULL};
+	static QuotaShape shape = {
+		.ncolumns = 2,
+		.types = {INT8OID, INT8OID},
+		.names = {"id", "remaining"}
+	};
 	const QuotaItem *item;
 	QuotaRow	row = {0};
 	Single		single;
@@ -134,7 +147,11 @@ quota_sql_give_back(PG_FUNCTION_ARGS)
 Datum
 quota_sql_refund(PG_FUNCTION_ARGS)
 {
-	static QuotaShape shape = {3, {INT8OID, INT8OID, INT8OID}, NULL};
+	static QuotaShape shape = {
+		.ncolumns = 3,
+		.types = {INT8OID, INT8OID, INT8OID},
+		.names = {"id", "refunded", "remaining"}
+	};
 	QuotaDebitOwner owner;
 	const QuotaItem *item;
 	QuotaRow	row = {0};

@@ -36,7 +36,7 @@ compare_offers(const void *a, const void *b)
 
 	if (left->terms->unlimited != right->terms->unlimited)
 		return left->terms->unlimited ? 1 : -1;
-	if (left->terms->allowance != right->terms->allowance)
+	if (!left->terms->unlimited && left->terms->allowance != right->terms->allowance)
 		return left->terms->allowance > right->terms->allowance ? 1 : -1;
 	return strcmp(left->plan->plan, right->plan->plan);
 }

@@ -99,7 +99,7 @@ make_desc(const QuotaShape *shape)
 	TupleDesc	desc = CreateTemplateTupleDesc(shape->ncolumns);
 
 	for (int i = 0; i < shape->ncolumns; i++)
-		TupleDescInitEntry(desc, (AttrNumber) (i + 1), NULL, shape->types[i], -1, 0);
+		TupleDescInitEntry(desc, (AttrNumber) (i + 1), shape->names[i], shape->types[i], -1, 0);
 	desc = BlessTupleDesc(desc);
 	MemoryContextSwitchTo(old);
 	return desc;

@@ -26,6 +26,7 @@ typedef struct QuotaShape
 {
 	int			ncolumns;
 	Oid			types[QUOTA_MAX_COLUMNS];
+	const char *names[QUOTA_MAX_COLUMNS];
 	TupleDesc	desc;
 } QuotaShape;
 

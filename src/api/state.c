@@ -38,8 +38,13 @@ look_up(FunctionCallInfo fcinfo, QuotaSubject *subject, QuotaPath *path)
 Datum
 quota_sql_check(PG_FUNCTION_ARGS)
 {
-	static QuotaShape shape = {8, {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	TIMESTAMPTZOID, INTERVALOID, TEXTOID}, NULL};
+	static QuotaShape shape = {
+		.ncolumns = 8,
+		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID},
+		.names = {
+			"allowed", "reason", "allowance", "used", "remaining", "resets_at", "retry_after", "blocked_by"
+		}
+	};
 	char	   *name = quota_arg_feature(fcinfo, 1);
 	int64		amount = quota_arg_amount(fcinfo, 2, "amount");
 	const QuotaFeature *feature;

@@ -57,11 +57,43 @@ quota_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 }
 #endif
 
+/*
+ * Speculative insertion: 16 added onlySummarizing, 18 the tid of the row being
+ * updated (commit 48ac7b0a5a), which an insertion does not have.
+ */
+static inline void
+quota_insert_speculative_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
+									  EState *estate, bool *conflict)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(rri, slot, estate, false, true, conflict, NIL, false);
+#else
+	ExecInsertIndexTuples(rri, slot, estate, false, true, conflict, NIL);
+#endif
+}
+
+static inline bool
+quota_check_unique(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate)
+{
+	ItemPointerData conflict;
+
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData none;
+
+	ItemPointerSetInvalid(&none);
+	return ExecCheckIndexConstraints(rri, slot, estate, &conflict, &none, NIL);
+#else
+	return ExecCheckIndexConstraints(rri, slot, estate, &conflict, NIL);
+#endif
+}
+
 /* 16 frees a setting's extra with guc_free() (commit 407b50f2d4) */
 #if PG_VERSION_NUM >= 160000
 #define quota_guc_malloc(size)	guc_malloc(LOG, (size))
+#define quota_guc_free(ptr)		guc_free(ptr)
 #else
 #define quota_guc_malloc(size)	malloc(size)
+#define quota_guc_free(ptr)		free(ptr)
 #endif
 
 /* 16 reports what was wrong through one more argument (commit bcc704b524) */

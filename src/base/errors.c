@@ -9,11 +9,14 @@
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
+#include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+
+#define MAX_NAME_BYTES	128
 
 const char *
 quota_reason_name(QuotaReason reason)
@@ -126,16 +129,21 @@ quota_raise_refusal(const QuotaRefusal *r)
 	elog(ERROR, "quota: no refusal to raise");
 }
 
-/*
- * A name goes into a message clipped, so that no caller's text can make a
- * message long.
- */
+const char *
+quota_clip(const char *name)
+{
+	int			len = (int) strlen(name);
+
+	return len <= MAX_NAME_BYTES ? name :
+		pnstrdup(name, pg_mbcliplen(name, len, MAX_NAME_BYTES));
+}
+
 void
 quota_raise_not_found(const char *kind, const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_QUOTA_NOT_FOUND),
-			 errmsg("%s \"%.128s\" does not exist", kind, name)));
+			 errmsg("%s \"%s\" does not exist", kind, quota_clip(name))));
 }
 
 void

@@ -52,6 +52,12 @@ typedef struct QuotaRefusal
 /* QT402 or QT403 with DETAIL JSON */
 pg_noreturn extern void quota_raise_refusal(const QuotaRefusal *refusal);
 
+/*
+ * A name as it may stand in a message: cut, between characters, so that no
+ * caller's text makes a message long.
+ */
+extern const char *quota_clip(const char *name);
+
 /* QT404; "kind" is what was looked for: feature, plan, debit */
 pg_noreturn extern void quota_raise_not_found(const char *kind, const char *name);
 

@@ -57,6 +57,30 @@ decode_timestamptz(const char *text, TimestampTz *at)
 		tm2timestamp(&tm, fsec, &tz, at) == 0;
 }
 
+/*
+ * The text as it means the same in every session: a parallel worker reads it
+ * again, perhaps before it has been given the leader's TimeZone.
+ */
+static bool
+replace_by_iso_text(char **newval, TimestampTz at)
+{
+	char		text[MAXDATELEN + 1];
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char	   *copy;
+
+	if (timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) != 0)
+		return false;
+	EncodeDateTime(&tm, fsec, true, 0, "UTC", USE_ISO_DATES, text);
+	copy = (char *) quota_guc_malloc(strlen(text) + 1);
+	if (copy == NULL)
+		return false;
+	strcpy(copy, text);
+	quota_guc_free(*newval);
+	*newval = copy;
+	return true;
+}
+
 static bool
 clock_check(char **newval, void **extra, GucSource source)
 {
@@ -75,7 +99,7 @@ clock_check(char **newval, void **extra, GucSource source)
 		return false;
 	*copy = at;
 	*extra = copy;
-	return true;
+	return replace_by_iso_text(newval, at);
 }
 
 static void

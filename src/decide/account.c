@@ -151,7 +151,7 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 	ref->key.source_id = 0;
 	ref->key.start = DT_NOBEGIN;
 	ref->key.end = DT_NOEND;
-	ref->ceiling = PG_INT64_MAX;
+	ref->unlimited = true;
 	ref->counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
 	return ref;
 }
@@ -172,7 +172,10 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->window.end = DT_NOEND;
 	account->ref = ref;
 	if (ref)
+	{
+		ref->unlimited = terms->unlimited;
 		ref->ceiling = terms->allowance;
+	}
 	if (accounts->feature->kind == QUOTA_METERED)
 	{
 		account->window = quota_path_window(path, terms, level);

@@ -169,7 +169,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 
 /* One attempt; false if it has to be repeated. */
 static bool
-charge_once(const QuotaRequest *request, const QuotaPath *path)
+charge_once(const QuotaRequest *request, const QuotaPath *path, bool opened)
 {
 	const QuotaEngine *engine = quota_engine();
 	QuotaTakeResult result = QUOTA_TAKEN;
@@ -177,6 +177,8 @@ charge_once(const QuotaRequest *request, const QuotaPath *path)
 	Charge		charge;
 
 	resolve(request, path, &charge);
+	if (charge.nrefs > 0 && !opened)
+		return false;			/* a feature has just become another kind */
 	if (!judge_items(request, path, &charge, false) && !quota_observing())
 	{
 		/* one of an earlier item's buckets may be what is reported */
@@ -212,6 +214,26 @@ charge_once(const QuotaRequest *request, const QuotaPath *path)
 	return true;
 }
 
+/*
+ * Is there anything to count?  An assertion of boolean features shall not wait
+ * for who locks the buckets.
+ */
+static bool
+needs_engine(const QuotaRequest *request)
+{
+	const QuotaCatalog *catalog = quota_catalog();
+
+	for (int i = 0; i < request->nitems; i++)
+	{
+		const QuotaFeature *feature = quota_catalog_feature(catalog, request->items[i].feature);
+
+		if (feature != NULL &&
+			(feature->kind == QUOTA_METERED || feature->kind == QUOTA_CAPACITY))
+			return true;
+	}
+	return false;
+}
+
 void
 quota_charge(QuotaRequest *request)
 {
@@ -220,6 +242,7 @@ quota_charge(QuotaRequest *request)
 
 	do
 	{
+		bool		opened = needs_engine(request);
 		Snapshot	snapshot;
 		QuotaPath	path;
 
@@ -229,12 +252,14 @@ quota_charge(QuotaRequest *request)
 			request->items[i].id = 0;
 			request->items[i].charged = 0;
 		}
-		engine->open();
+		if (opened)
+			engine->open();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-		done = charge_once(request, &path);
+		done = charge_once(request, &path, opened);
 		UnregisterSnapshot(snapshot);
-		engine->close();
+		if (opened)
+			engine->close();
 	} while (!done);
 	CommandCounterIncrement();
 }
@@ -244,12 +269,18 @@ quota_charge_verdict(const QuotaSubject *subject, const char *feature, QuotaVerd
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
+	QuotaAccounts accounts = {0};
+	const QuotaFeature *found;
 	QuotaPath	path;
 
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
-	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, feature), refs, &accounts);
-	quota_engine()->peek(accounts.refs, accounts.nrefs, snapshot);
+	found = quota_catalog_feature(path.catalog, feature);
+	/* of a feature that is no more, nothing is left */
+	if (found)
+	{
+		quota_accounts_of(&path, found, refs, &accounts);
+		quota_engine()->peek(accounts.refs, accounts.nrefs, snapshot);
+	}
 	quota_judge(&path, &accounts, 0, verdict);
 	UnregisterSnapshot(snapshot);
 }

@@ -56,7 +56,7 @@ part_of(Debit *debit, const QuotaEntry *e)
 	part = &debit->parts[debit->nparts++];
 	memset(part, 0, sizeof(*part));
 	part->ref.key = e->bucket;
-	part->ref.ceiling = PG_INT64_MAX;
+	part->ref.counts_only = (e->source == QUOTA_SOURCE_CAPACITY);
 	part->source[1] = QUOTA_SOURCE_OVERDRAWN;
 	part->source[0] = QUOTA_SOURCE_ALLOWANCE;
 	return part;
@@ -225,7 +225,10 @@ quota_refund(QuotaRequest *request)
 	Snapshot	snapshot;
 	Debit		debit;
 
-	quota_ledger_lock_debit(debit_id);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	quota_ledger_lock_debit(debit_id, snapshot);
+	UnregisterSnapshot(snapshot);
+	/* what another refund committed while we waited counts */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (!read_debit(debit_id, snapshot, &debit))
 		raise_no_debit(debit_id);
@@ -236,7 +239,7 @@ quota_refund(QuotaRequest *request)
 	for (int i = 0; i < debit.nparts; i++)
 		refs[i] = debit.parts[i].ref;
 	engine->open();
-	engine->give(refs, debit.nparts);
+	engine->give(refs, debit.nparts, debit_id);
 	engine->close();
 
 	template.id = item->reserved_id ? item->reserved_id : quota_ledger_next_id();
@@ -273,7 +276,8 @@ quota_give_back(QuotaRequest *request)
 	quota_accounts_of(&path, feature, refs, &accounts);
 	for (int i = 0; i < accounts.nrefs; i++)
 		accounts.refs[i].change.used = item->amount;
-	engine->give(accounts.refs, accounts.nrefs);
+	/* a capacity bucket never moves */
+	engine->give(accounts.refs, accounts.nrefs, 0);
 	if (accounts.refs[accounts.nrefs - 1].change.used < item->amount)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -52,23 +52,28 @@ quota_value_of(const QuotaAccounts *accounts)
 	return deepest && first_inactive(accounts) == NULL ? deepest->terms->value : NULL;
 }
 
-/* The account with the least room, of equals the deepest. */
+static bool
+is_limited(const QuotaAccount *account)
+{
+	return account->ref != NULL && !account->ref->unlimited;
+}
+
+/*
+ * The account with the least room, of equals the deepest; without limit ranks as
+ * infinite.
+ */
 static const QuotaAccount *
-binding_account(const QuotaAccounts *accounts, int64 *room)
+binding_account(const QuotaAccounts *accounts)
 {
 	const QuotaAccount *binding = NULL;
 
-	*room = PG_INT64_MAX;
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
 		const QuotaAccount *account = &accounts->accounts[i];
-		int64		here = account->ref ? quota_room(account->ref) : PG_INT64_MAX;
 
-		if (binding == NULL || here <= *room)
-		{
+		if (binding == NULL || !is_limited(binding) ||
+			(is_limited(account) && quota_room(account->ref) <= quota_room(binding->ref)))
 			binding = account;
-			*room = here;
-		}
 	}
 	return binding;
 }
@@ -88,7 +93,6 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 {
 	const QuotaAccount *inactive = first_inactive(accounts);
 	const QuotaAccount *binding;
-	int64		room;
 
 	memset(verdict, 0, sizeof(*verdict));
 	verdict->limited = true;
@@ -101,7 +105,7 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 		return;
 	}
 
-	binding = binding_account(accounts, &room);
+	binding = binding_account(accounts);
 	verdict->plan = binding->plan ? binding->plan->plan : NULL;
 	verdict->allowance_unlimited = binding->terms->unlimited;
 	verdict->allowance = binding->terms->unlimited ? 0 : binding->terms->allowance;
@@ -109,8 +113,8 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 		verdict->used = quota_add(binding->ref->counts.used, binding->ref->counts.overdrawn, "use");
 	verdict->period_start = binding->window.start;
 	verdict->resets_at = binding->window.end;
-	verdict->limited = room < PG_INT64_MAX;
-	verdict->remaining = verdict->limited ? room : 0;
+	verdict->limited = is_limited(binding);
+	verdict->remaining = verdict->limited ? quota_room(binding->ref) : 0;
 	if (inactive)
 	{
 		verdict->reason = QUOTA_SUBSCRIPTION_INACTIVE;
@@ -118,7 +122,7 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 		verdict->remaining = 0;
 		verdict->blocked_by = quota_subject_prefix(path->subject, inactive->level);
 	}
-	else if (room < amount)
+	else if (verdict->limited && verdict->remaining < amount)
 	{
 		verdict->reason = QUOTA_EXCEEDED;
 		verdict->blocked_by = quota_subject_prefix(path->subject, binding->level);

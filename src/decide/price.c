@@ -57,8 +57,8 @@ check_units(const QuotaAction *action, const QuotaActionCall *call)
 		if (!action_prices(action, call->units[i].dimension))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("action \"%s\" has no price for \"%.128s\"",
-							action->name, call->units[i].dimension)));
+					 errmsg("action \"%s\" has no price for \"%s\"",
+							action->name, quota_clip(call->units[i].dimension))));
 	}
 	for (int i = 0; i < action->ncharges; i++)
 	{

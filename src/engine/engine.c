@@ -20,10 +20,8 @@ quota_engine(void)
 int64
 quota_room(const QuotaBucketRef *ref)
 {
-	int64		total;
+	int64		total = quota_add(ref->counts.used, ref->counts.overdrawn, "use");
+	int64		ceiling = ref->unlimited ? PG_INT64_MAX : ref->ceiling;
 
-	if (ref->ceiling == PG_INT64_MAX)
-		return PG_INT64_MAX;
-	total = quota_add(ref->counts.used, ref->counts.overdrawn, "use");
-	return total >= ref->ceiling ? 0 : ref->ceiling - total;
+	return total >= ceiling ? 0 : ceiling - total;
 }

@@ -24,8 +24,9 @@
 typedef struct QuotaBucketRef
 {
 	QuotaBucketKey key;
+	bool		unlimited;		/* else: */
 	int64		ceiling;		/* most that used + overdrawn may come to by a
-								 * take; PG_INT64_MAX: no limit */
+								 * take */
 	bool		counts_only;	/* capacity of a prefix that is no account, or
 								 * overdrawing of one: "used" takes it all */
 	int64		amount;			/* take: how much is asked for */
@@ -72,10 +73,12 @@ typedef struct QuotaEngine
 	/*
 	 * Gives back change.used and change.overdrawn of each ref, as far as the
 	 * bucket has them; change is then what really came back, key the window
-	 * that it came back to (a window whose use another one took over passes
-	 * it on).
+	 * that it came back to: a window whose use another one took over passes
+	 * on what debits before "debit_id" took.  Of counts_only buckets, none
+	 * gives back more than the last one: what the last one has not got was
+	 * given back before, at every level.
 	 */
-	void		(*give) (QuotaBucketRef *refs, int nrefs);
+	void		(*give) (QuotaBucketRef *refs, int nrefs, int64 debit_id);
 
 	/* Ends what open() began. */
 	void		(*close) (void);
@@ -84,7 +87,10 @@ typedef struct QuotaEngine
 /* the engine that serves */
 extern const QuotaEngine *quota_engine(void);
 
-/* room that is left below a ceiling; never negative */
+/*
+ * Room that is left below the ceiling, never negative; of an unlimited bucket
+ * what its number can still hold.
+ */
 extern int64 quota_room(const QuotaBucketRef *ref);
 
 #endif							/* QUOTA_ENGINE_H */

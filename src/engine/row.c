@@ -87,6 +87,9 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 	{
 		int64		room = quota_room(&refs[i]);
 
+		/* no plan can give what a number cannot hold: 22003, not a refusal */
+		if (refs[i].unlimited && room < refs[i].amount && mode != QUOTA_TAKE_UP_TO)
+			quota_raise_out_of_range("use");
 		refs[i].had_room = room >= refs[i].amount;
 		all_fit = all_fit && refs[i].had_room;
 		least = Min(least, Min(room, refs[i].amount));
@@ -127,7 +130,7 @@ create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs)
 	{
 		if (rows[i].tuple == NULL)
 		{
-			quota_bucket_create(&refs[i].key);
+			quota_bucket_create(buckets, &refs[i].key);
 			created = true;
 		}
 	}
@@ -149,12 +152,11 @@ lock_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapsho
 {
 	for (int i = 0; i < nrefs; i++)
 	{
-		ItemPointerData seen = rows[i].tid;
-		bool		spent = rows[i].moved;
+		int64		spent = rows[i].moved ? rows[i].moved_id : 0;
 
 		if (!quota_bucket_lock(buckets, &rows[i], snapshot))
 			return false;
-		if (rows[i].moved && !(spent && ItemPointerEquals(&seen, &rows[i].tid)))
+		if (rows[i].moved && rows[i].moved_id != spent)
 			return false;
 		refs[i].counts = rows[i].counts;
 	}
@@ -213,11 +215,11 @@ row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 }
 
 /*
- * Finds and locks the row of a bucket that has been charged before, or of the
- * window that took its use over.
+ * Finds and locks the row that a debit charged, or that of the window which took
+ * its use over.
  */
 static void
-lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row)
+lock_for_give(QuotaBucketRef *ref, int64 debit_id, QuotaBucketRow *row)
 {
 	for (int hop = 0; hop < MAX_HOPS; hop++)
 	{
@@ -234,7 +236,7 @@ lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row)
 			memset(row, 0, sizeof(*row));
 			return;
 		}
-		if (!row->moved)
+		if (!row->moved || debit_id > row->moved_id)
 			return;
 		ref->key.start = row->moved_start;
 		ref->key.end = row->moved_end;
@@ -243,21 +245,25 @@ lock_for_give(QuotaBucketRef *ref, QuotaBucketRow *row)
 }
 
 static void
-row_give(QuotaBucketRef *refs, int nrefs)
+row_give(QuotaBucketRef *refs, int nrefs, int64 debit_id)
 {
+	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * nrefs);
+	int64		most;
+
+	for (int i = 0; i < nrefs; i++)
+		lock_for_give(&refs[i], debit_id, &rows[i]);
+	most = refs[nrefs - 1].counts_only ? rows[nrefs - 1].counts.used : PG_INT64_MAX;
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaBucketRef *ref = &refs[i];
-		QuotaBucketRow row;
 
-		lock_for_give(ref, &row);
-		ref->counts = row.counts;
-		ref->change.used = Min(ref->change.used, ref->counts.used);
+		ref->counts = rows[i].counts;
+		ref->change.used = Min(Min(ref->change.used, most), ref->counts.used);
 		ref->change.overdrawn = Min(ref->change.overdrawn, ref->counts.overdrawn);
 		ref->counts.used -= ref->change.used;
 		ref->counts.overdrawn -= ref->change.overdrawn;
 		if (ref->change.used > 0 || ref->change.overdrawn > 0)
-			QuotaEnsure(quota_bucket_update(buckets, &row, ref->counts, InvalidSnapshot));
+			QuotaEnsure(quota_bucket_update(buckets, &rows[i], ref->counts, InvalidSnapshot));
 	}
 }
 

@@ -10,8 +10,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -21,7 +19,6 @@
 #include "store/bucket.h"
 #include "store/row.h"
 #include "store/schema.h"
-#include "store/sql.h"
 
 Relation
 quota_bucket_open(void)
@@ -43,6 +40,7 @@ deform(Relation rel, QuotaBucketRow *row)
 	{
 		row->moved_start = DatumGetTimestampTz(values[Anum_bucket_moved_start - 1]);
 		row->moved_end = DatumGetTimestampTz(values[Anum_bucket_moved_end - 1]);
+		row->moved_id = DatumGetInt64(values[Anum_bucket_moved_id - 1]);
 	}
 }
 
@@ -76,29 +74,24 @@ quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 	systable_endscan(scan);
 }
 
-/*
- * Once in a window's life, so SQL does: ON CONFLICT waits for a concurrent
- * first request and finds its row.
- */
 void
-quota_bucket_create(const QuotaBucketKey *key)
+quota_bucket_create(Relation rel, const QuotaBucketKey *key)
 {
-	static QuotaStatement insert = {
-		.text = "INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)"
-		" VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-		.nparams = 5,
-		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
-	Datum		values[5];
+	Datum		values[Natts_bucket] = {0};
+	bool		nulls[Natts_bucket] = {false};
 
-	values[0] = PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len));
-	values[1] = Int32GetDatum(key->feature_id);
-	values[2] = Int64GetDatum(key->source_id);
-	values[3] = TimestampTzGetDatum(key->start);
-	values[4] = TimestampTzGetDatum(key->end);
-	quota_sql_begin();
-	quota_sql_execute(&insert, values, NULL);
-	quota_sql_end();
+	values[Anum_bucket_subject - 1] =
+		PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len));
+	values[Anum_bucket_feature_id - 1] = Int32GetDatum(key->feature_id);
+	values[Anum_bucket_source_id - 1] = Int64GetDatum(key->source_id);
+	values[Anum_bucket_period_start - 1] = TimestampTzGetDatum(key->start);
+	values[Anum_bucket_period_end - 1] = TimestampTzGetDatum(key->end);
+	values[Anum_bucket_used - 1] = Int64GetDatum(0);
+	values[Anum_bucket_overdrawn - 1] = Int64GetDatum(0);
+	nulls[Anum_bucket_moved_start - 1] = true;
+	nulls[Anum_bucket_moved_end - 1] = true;
+	nulls[Anum_bucket_moved_id - 1] = true;
+	quota_insert_if_absent(rel, values, nulls);
 }
 
 bool
@@ -116,11 +109,9 @@ quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
 bool
 quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snapshot snapshot)
 {
-	int			columns[4] = {
-		Anum_bucket_used, Anum_bucket_overdrawn, Anum_bucket_moved_start, Anum_bucket_moved_end
-	};
-	Datum		values[4] = {0};
-	bool		nulls[4] = {false, false, true, true};
+	int			columns[2] = {Anum_bucket_used, Anum_bucket_overdrawn};
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 	HeapTuple	tuple;
 	TM_Result	result;
 
@@ -128,7 +119,7 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snaps
 	QuotaEnsure(counts.used >= 0 && counts.overdrawn >= 0);
 	values[0] = Int64GetDatum(counts.used);
 	values[1] = Int64GetDatum(counts.overdrawn);
-	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 4, columns,
+	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 2, columns,
 									  values, nulls);
 	result = quota_update_row(rel, &row->tid, tuple, snapshot);
 	if (result == TM_Updated || result == TM_Deleted)

@@ -40,6 +40,7 @@ typedef struct QuotaBucketRow
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
 	TimestampTz moved_end;
+	int64		moved_id;		/* use of debits with a smaller id went along */
 } QuotaBucketRow;
 
 /* before anything is decided, so that nobody can lock the table in between */
@@ -50,15 +51,12 @@ extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot 
 							  QuotaBucketRow *row);
 
 /* makes sure that there is a row, waiting for whoever is creating it */
-extern void quota_bucket_create(const QuotaBucketKey *key);
+extern void quota_bucket_create(Relation rel, const QuotaBucketKey *key);
 
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);
 
-/*
- * Sets the counts and ends a mark.  False when the row has changed since it was
- * read: lock it and decide anew.
- */
+/* false when the row has changed since it was read: lock it and decide anew */
 extern bool quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts,
 								Snapshot snapshot);
 

@@ -80,7 +80,7 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 
 	value = heap_getattr(tuple, Anum_terms_allowance, desc, &isnull);
 	terms->unlimited = isnull;
-	terms->allowance = isnull ? PG_INT64_MAX : DatumGetInt64(value);
+	terms->allowance = isnull ? 0 : DatumGetInt64(value);
 	terms->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_months));
 	terms->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_days));
 	terms->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_terms_period_us));

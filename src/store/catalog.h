@@ -37,8 +37,8 @@ typedef enum QuotaAnchor
 /* What an entitlement gives. */
 typedef struct QuotaTerms
 {
-	int64		allowance;		/* units; PG_INT64_MAX where unlimited */
 	bool		unlimited;
+	int64		allowance;		/* units, unless unlimited */
 	QuotaPeriod period;
 	QuotaAnchor anchor;
 	TimestampTz anchor_at;		/* QUOTA_ANCHOR_TIMESTAMP: from here; for an

@@ -15,7 +15,6 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -105,21 +104,28 @@ compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static SysScanDesc
+scan_debit(Relation rel, int64 debit_id, Snapshot snapshot)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_ledger_debit_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(debit_id));
+	return systable_beginscan(rel, quota_relid(QUOTA_LEDGER_DEFAULT_DEBIT), true,
+							  snapshot, 1, &key);
+}
+
 int
 quota_ledger_of_debit(int64 debit_id, Snapshot snapshot, QuotaEntry **entries)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), AccessShareLock);
 	int			n = 0;
 	int			room = 8;
-	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	*entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * room);
-	ScanKeyInit(&key, Anum_ledger_debit_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(debit_id));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_LEDGER_DEFAULT_DEBIT), true,
-							  snapshot, 1, &key);
+	scan = scan_debit(rel, debit_id, snapshot);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (n == room)
@@ -153,12 +159,28 @@ quota_ledger_has_entry(int64 id)
 }
 
 /*
- * An object lock within the ledger.  It has 32 bits for the object, so two
- * debits can share a lock: they wait for each other needlessly, no harm.
+ * A row lock on the debit's first entry: heavyweight locks would fill the lock
+ * table when many refunds are made in one transaction.
  */
 void
-quota_ledger_lock_debit(int64 debit_id)
+quota_ledger_lock_debit(int64 debit_id, Snapshot snapshot)
 {
-	LockDatabaseObject(quota_relid(QUOTA_LEDGER), (Oid) (debit_id & 0xFFFFFFFF), 0,
-					   ExclusiveLock);
+	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), RowExclusiveLock);
+	SysScanDesc scan = scan_debit(rel, debit_id, snapshot);
+	ItemPointerData tid;
+	HeapTuple	tuple;
+
+	ItemPointerSetInvalid(&tid);
+	while (!ItemPointerIsValid(&tid) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		QuotaEntry	entry;
+
+		from_tuple(tuple, RelationGetDescr(rel), &entry);
+		if (entry.id == debit_id)
+			ItemPointerCopy(&tuple->t_self, &tid);
+	}
+	systable_endscan(scan);
+	if (ItemPointerIsValid(&tid))
+		(void) quota_lock_row(rel, &tid, snapshot);
+	table_close(rel, NoLock);
 }

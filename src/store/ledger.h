@@ -55,6 +55,6 @@ extern bool quota_ledger_has_entry(int64 id);
  * Lets one transaction at a time work on what was charged by one debit, until
  * it ends.  Taken before any bucket.
  */
-extern void quota_ledger_lock_debit(int64 debit_id);
+extern void quota_ledger_lock_debit(int64 debit_id, Snapshot snapshot);
 
 #endif							/* QUOTA_LEDGER_H */

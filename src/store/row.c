@@ -17,6 +17,8 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -31,13 +33,13 @@ struct QuotaInserter
 };
 
 static ResultRelInfo *
-result_rel_info(Relation rel)
+result_rel_info(Relation rel, bool speculative)
 {
 	ResultRelInfo *rri = makeNode(ResultRelInfo);
 
 	/* no range table index: there is no range table in which to look it up */
 	InitResultRelInfo(rri, rel, 0, NULL, 0);
-	ExecOpenIndices(rri, false);
+	ExecOpenIndices(rri, speculative);
 	return rri;
 }
 
@@ -47,22 +49,27 @@ quota_insert_begin(Relation rel)
 	QuotaInserter *inserter = (QuotaInserter *) palloc(sizeof(QuotaInserter));
 
 	inserter->estate = CreateExecutorState();
-	inserter->rri = result_rel_info(rel);
+	inserter->rri = result_rel_info(rel, false);
 	inserter->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	return inserter;
 }
 
-void
-quota_insert_row(QuotaInserter *inserter, const Datum *values, const bool *nulls)
+static void
+fill_slot(TupleTableSlot *slot, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = inserter->slot;
 	int			natts = slot->tts_tupleDescriptor->natts;
 
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
-	ExecSimpleRelationInsert(inserter->rri, inserter->estate, slot);
+}
+
+void
+quota_insert_row(QuotaInserter *inserter, const Datum *values, const bool *nulls)
+{
+	fill_slot(inserter->slot, values, nulls);
+	ExecSimpleRelationInsert(inserter->rri, inserter->estate, inserter->slot);
 }
 
 void
@@ -74,12 +81,51 @@ quota_insert_end(QuotaInserter *inserter)
 	pfree(inserter);
 }
 
+/*
+ * One speculative insertion, as ExecInsert() does it for ON CONFLICT.  False if
+ * another session's row with the same key has come in between.
+ */
+static bool
+insert_speculatively(Relation rel, ResultRelInfo *rri, EState *estate, TupleTableSlot *slot)
+{
+	uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+	bool		conflict = false;
+
+	table_tuple_insert_speculative(rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+	quota_insert_speculative_index_tuples(rri, slot, estate, &conflict);
+	table_tuple_complete_speculative(rel, slot, token, !conflict);
+	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	return !conflict;
+}
+
+void
+quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *rri = result_rel_info(rel, true);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fill_slot(slot, values, nulls);
+		slot->tts_tableOid = RelationGetRelid(rel);
+		/* waits for whoever is inserting it; false: it is there */
+		if (!quota_check_unique(rri, slot, estate) ||
+			insert_speculatively(rel, rri, estate, slot))
+			break;
+	}
+	ExecCloseIndices(rri);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
+}
+
 /* The index entries of an update that was not HOT. */
 static void
 insert_index_entries(Relation rel, TupleTableSlot *slot, QuotaUpdateIndexes which)
 {
 	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *rri = result_rel_info(rel);
+	ResultRelInfo *rri = result_rel_info(rel, false);
 
 	quota_insert_index_tuples(rri, slot, estate, which);
 	ExecCloseIndices(rri);

@@ -23,6 +23,14 @@ extern void quota_insert_row(QuotaInserter *inserter, const Datum *values, const
 extern void quota_insert_end(QuotaInserter *inserter);
 
 /*
+ * Inserts one row unless a unique index has its key already, as INSERT ... ON
+ * CONFLICT DO NOTHING does, but at every isolation level alike: waits for a
+ * transaction that is inserting the same key, and takes what it committed for
+ * there, also when no snapshot of ours can see it.
+ */
+extern void quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls);
+
+/*
  * Replaces the row at "tid" by "tuple", waiting for a transaction that is
  * changing it.  TM_Updated or TM_Deleted: the row has changed, nothing is done.
  */

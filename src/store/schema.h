@@ -109,7 +109,8 @@ typedef enum QuotaRelation
 #define Anum_bucket_overdrawn			7
 #define Anum_bucket_moved_start			8
 #define Anum_bucket_moved_end			9
-#define Natts_bucket					9
+#define Anum_bucket_moved_id			10
+#define Natts_bucket					10
 
 #define Anum_ledger_id					1
 #define Anum_ledger_at					2
