@@ -8,7 +8,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test
+SETUP_GOALS := demo demo-stop doctor test test-matrix
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 demo:
@@ -21,6 +21,9 @@ doctor:
 # SUITES="lint regress" runs a part of it.
 test:
 	@test/run $(SUITES)
+# Against other PostgreSQLs, each in a Debian of its own; takes its time.
+test-matrix:
+	@test/matrix $(MATRIX)
 
 # Everything below needs pg_config, so it is skipped when only those are asked for.
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
