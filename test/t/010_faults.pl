@@ -1,0 +1,315 @@
+# Faults: what was acknowledged is there afterwards, and nothing else is.
+# Killed backends, a server that stops at once, cancelled and terminated waits,
+# prepared transactions over a restart, a standby and its promotion.
+
+use strict;
+use warnings;
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $patience = $PostgreSQL::Test::Utils::timeout_default;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', qq{
+max_prepared_transactions = 10
+restart_after_crash = on
+deadlock_timeout = 100s
+});
+$node->start;
+
+$node->safe_psql('postgres', 'CREATE EXTENSION quota CASCADE');
+$node->safe_psql('postgres', q{SELECT quota.apply_catalog('{
+	"features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}, "mindmap": {"kind": "boolean"}, "max_mb": {"kind": "static"}},
+	"plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 100}, "docs": {"allowance": 1000000}, "max_mb": {"value": 5}}},
+			  "pro": {"entitlements": {"tokens": {"allowance": 1000}, "docs": {"allowance": null}, "mindmap": {"value": true}}}}}')});
+
+# ---- helpers -------------------------------------------------------------------
+
+# A session that stays open; its statements are sent one by one.
+sub session
+{
+	my $server = shift;
+	my %s = (in => '', out => '', err => '');
+	$s{timer} = IPC::Run::timeout($patience);
+	$s{handle} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $server->connstr('postgres'), '-f', '-' ],
+		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, $s{timer});
+	return \%s;
+}
+
+sub say_to
+{
+	my ($s, $sql) = @_;
+	$s->{timer}->start($patience);
+	$s->{in} .= "$sql;\n";
+	$s->{handle}->pump_nb;
+	return;
+}
+
+# What it answers, errors included, once everything sent to it is done.
+my $marks = 0;
+
+sub answer
+{
+	my $s = shift;
+	my $mark = 'mark ' . ++$marks;
+	$s->{timer}->start($patience);
+	$s->{in} .= "\\echo $mark\n";
+	$s->{handle}->pump until $s->{out} =~ /^\Q$mark\E$/m;
+	my $text = $s->{out} . $s->{err};
+	$s->{out} = $s->{err} = '';
+	$text =~ s/^mark \d+\n//mg;
+	chomp $text;
+	return $text;
+}
+
+sub ask
+{
+	my ($s, $sql) = @_;
+	say_to($s, $sql);
+	return answer($s);
+}
+
+# For a session whose server end is gone: psql ends with an error.
+sub gone
+{
+	my $s = shift;
+	$s->{timer}->start($patience);
+	eval { $s->{handle}->finish };
+	return $s->{out} . $s->{err};
+}
+
+sub bye
+{
+	my $s = shift;
+	$s->{handle}->finish;
+	return;
+}
+
+sub value { my ($server, $sql) = @_; return $server->safe_psql('postgres', $sql) }
+sub used { my ($server, $subject, $feature) = @_; return value($server, "SELECT used FROM quota.check('$subject', '$feature')") }
+
+# One statement's error as SQLSTATE, else what it answers.
+sub outcome
+{
+	my ($server, $sql) = @_;
+	my ($ret, $out, $err) = $server->psql('postgres', $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	return $err =~ /ERROR:\s+(\w{5})/ ? $1 : $out;
+}
+
+sub balanced
+{
+	my ($server, $when) = @_;
+	my $rows = value($server, q{
+		SELECT * FROM (SELECT subject, feature_id, source_id, period_start, period_end, used + overdrawn AS n FROM quota.bucket) b
+		FULL JOIN (SELECT account AS subject, feature_id, source_id, period_start, period_end, sum(amount) AS n
+				   FROM quota.ledger_entry GROUP BY 1, 2, 3, 4, 5) l USING (subject, feature_id, source_id, period_start, period_end)
+		WHERE coalesce(b.n, 0) <> coalesce(l.n, 0)});
+	is($rows, '', "$when: every bucket is the sum of its ledger entries");
+	return;
+}
+
+sub wait_until_waiting
+{
+	my ($server, $pid) = @_;
+	$server->poll_query_until('postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid")
+	  or die "backend $pid does not wait";
+	return;
+}
+
+# ---- a backend is killed ---------------------------------------------------------
+
+my $first = value($node, q{SELECT id FROM quota.debit('ann', 'tokens', 10, 'acknowledged')});
+my $victim = session($node);
+ask($victim, 'BEGIN');
+is(ask($victim, q{SELECT remaining FROM quota.debit('ann', 'tokens', 20, 'in flight')}), '70', 'killed: a debit that has not committed');
+is(ask($victim, q{SELECT remaining FROM quota.debit('ann/x', 'docs', 3)}), '999997', 'killed: and one of a path');
+my $pid = ask($victim, 'SELECT pg_backend_pid()');
+kill 'KILL', $pid;
+gone($victim);
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+
+is(used($node, 'ann', 'tokens'), '10', 'killed: what was acknowledged is there, the rest is not');
+is(value($node, q{SELECT count(*) FROM quota.bucket WHERE subject LIKE 'ann%' AND used > 0}), '1', 'killed: at no level');
+is(value($node, q{SELECT string_agg(key, ',') FROM quota.idempotency_key}), 'acknowledged', 'killed: its key is not burnt');
+is(value($node, q{SELECT id FROM quota.debit('ann', 'tokens', 10, 'acknowledged')}), $first, 'killed: the acknowledged one is answered again');
+is(value($node, q{SELECT remaining FROM quota.debit('ann', 'tokens', 20, 'in flight')}), '70', 'killed: the other one is charged when it is repeated');
+balanced($node, 'killed');
+
+# ---- the server stops at once, while clients charge ----------------------------
+
+# Each client sends debits with keys of its own, one after the other, and notes
+# the ids that it was given.  Afterwards it repeats every one of them.
+my $clients = 4;
+my $calls = 20000;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my @running;
+for my $c (1 .. $clients)
+{
+	append_to_file("$dir/calls$c.sql",
+		join('', map { "SELECT $_, id FROM quota.debit('hot/c$c', 'docs', 1, 'call-$_');\n" } 1 .. $calls));
+	push @running, IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$dir/calls$c.sql" ],
+		'>', "$dir/out$c", '2>', "$dir/err$c");
+}
+$node->poll_query_until('postgres', q{SELECT used > 300 FROM quota.check('hot', 'docs')}) or die 'nobody charges';
+$node->stop('immediate');
+foreach my $client (@running) { eval { $client->finish } }
+$node->start;
+
+my ($acknowledged, $lost) = (0, 0);
+my %last;
+for my $c (1 .. $clients)
+{
+	my %ids = slurp_file("$dir/out$c") =~ /^(\d+)\|(\d+)$/mg;
+	$last{$c} = scalar keys %ids;
+	$acknowledged += $last{$c};
+	my $list = join(',', values %ids) || '0';
+	$lost += $last{$c} - value($node, "SELECT count(DISTINCT debit_id) FROM quota.ledger WHERE subject = 'hot/c$c' AND debit_id IN ($list)");
+}
+my $kept = value($node, q{SELECT used FROM quota.check('hot', 'docs')});
+note "acknowledged $acknowledged, kept $kept";
+cmp_ok($acknowledged, '>', 0, 'immediate stop: some calls were acknowledged');
+is($lost, 0, 'immediate stop: each of them is in the ledger under the id that was answered');
+cmp_ok($kept, '>=', $acknowledged, 'immediate stop: and counted');
+cmp_ok($kept, '<=', $acknowledged + $clients, 'immediate stop: beside them at most the calls that were in flight');
+is(value($node, q{SELECT count(*) FROM quota.idempotency_key WHERE subject LIKE 'hot/%'}), $kept, 'immediate stop: as many keys as charges');
+balanced($node, 'immediate stop');
+# every client repeats its last call and does the next one: the one may have been charged, the other not
+for my $c (1 .. $clients)
+{
+	value($node, "SELECT id FROM quota.debit('hot/c$c', 'docs', 1, 'call-$_')") for grep { $_ > 0 } $last{$c}, $last{$c} + 1;
+}
+is(used($node, 'hot', 'docs'), $acknowledged + $clients, 'immediate stop: repeated calls are charged once');
+
+# ---- waiting is ended ------------------------------------------------------------
+
+my $holder = session($node);
+ask($holder, 'BEGIN');
+ask($holder, q{SELECT FROM quota.debit('wait', 'tokens', 40, 'held')});
+
+is(outcome($node, q{SET lock_timeout = '100ms'; SELECT remaining FROM quota.debit('wait', 'tokens', 1)}), '55P03', 'lock_timeout ends the wait for an account');
+is(outcome($node, q{SET statement_timeout = '100ms'; SELECT remaining FROM quota.debit('wait', 'tokens', 1)}), '57014', 'so does statement_timeout');
+is(outcome($node, q{SET lock_timeout = '100ms'; SELECT remaining FROM quota.debit('wait', 'tokens', 40, 'held')}), '55P03', 'and the wait for a key');
+
+my $waiter = session($node);
+$pid = ask($waiter, 'SELECT pg_backend_pid()');
+ask($waiter, 'BEGIN');
+is(ask($waiter, q{SELECT remaining FROM quota.debit('other', 'tokens', 5)}), '95', 'a session that has charged one account');
+ask($waiter, 'SAVEPOINT s');
+say_to($waiter, q{SELECT remaining FROM quota.debit('wait', 'tokens', 1)});
+wait_until_waiting($node, $pid);
+value($node, "SELECT pg_cancel_backend($pid)");
+like(answer($waiter), qr/57014/, 'and waits for another can be cancelled');
+ask($waiter, 'ROLLBACK TO s');
+is(ask($waiter, q{SELECT remaining FROM quota.debit('other', 'tokens', 5)}), '90', 'and goes on where it was');
+say_to($waiter, q{SELECT remaining FROM quota.debit('wait', 'tokens', 1)});
+wait_until_waiting($node, $pid);
+value($node, "SELECT pg_terminate_backend($pid)");
+like(gone($waiter), qr/57P01/, 'or terminated');
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+is(used($node, 'other', 'tokens'), '0', 'which gives back what it had charged');
+
+my $late = session($node);
+ask($late, 'BEGIN');
+ask($late, q{SELECT FROM quota.debit('other', 'tokens', 7)});
+ask($late, q{SET LOCAL statement_timeout = '50ms'});
+like(ask($late, 'SELECT pg_sleep(60)'), qr/57014/, 'a timeout after the debit');
+ask($late, 'COMMIT');
+bye($late);
+is(used($node, 'other', 'tokens'), '0', 'takes the debit back with its transaction');
+
+is(ask($holder, 'ROLLBACK'), '', 'the holder rolls back');
+bye($holder);
+is(value($node, q{SELECT remaining FROM quota.debit('wait', 'tokens', 100, 'held')}), '0', 'and everything is free again');
+balanced($node, 'waiting');
+
+# ---- prepared transactions -------------------------------------------------------
+
+my $refundable = value($node, q{SELECT id FROM quota.debit('two', 'tokens', 30)});
+my %prepared = (
+	charge => q{SELECT FROM quota.debit('one', 'tokens', 60, 'k1'); SELECT FROM quota.debit('one/x', 'docs', 2)},
+	drop => q{SELECT FROM quota.debit('drop', 'tokens', 60, 'k2')},
+	refund => "SELECT FROM quota.refund($refundable, 25, 'k3')",
+	catalog => q{SELECT FROM quota.subscribe('three', 'pro')},);
+foreach my $name (sort keys %prepared)
+{
+	value($node, "BEGIN; $prepared{$name}; PREPARE TRANSACTION '$name'");
+}
+
+sub prepared_are_pending
+{
+	my $when = shift;
+	my $timeout = q{SET lock_timeout = '100ms'};
+	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '4', "$when: four prepared transactions");
+	is(used($node, 'one', 'tokens'), '0', "$when: a prepared debit is not visible");
+	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 41)"), '55P03', "$when: but others wait for it");
+	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')"), '55P03', "$when: and for its key");
+	is(outcome($node, "$timeout; SELECT refunded FROM quota.refund($refundable)"), '55P03', "$when: a prepared refund keeps its debit from another");
+	is(outcome($node, q{SELECT remaining FROM quota.debit('three', 'tokens', 101)}), 'QT402', "$when: a prepared subscription does not count yet");
+	return;
+}
+prepared_are_pending('prepared');
+$node->restart;
+prepared_are_pending('restarted');
+$node->stop('immediate');
+$node->start;
+prepared_are_pending('after a crash');
+
+value($node, q{COMMIT PREPARED 'charge'});
+value($node, q{COMMIT PREPARED 'refund'});
+value($node, q{COMMIT PREPARED 'catalog'});
+value($node, q{ROLLBACK PREPARED 'drop'});
+is(used($node, 'one', 'tokens') . ' ' . used($node, 'one', 'docs'), '60 2', 'COMMIT PREPARED charges');
+is(outcome($node, q{SELECT remaining FROM quota.debit('one', 'tokens', 41)}), 'QT402', 'and counts against the limit');
+is(value($node, q{SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')}), '40', 'its key is known');
+is(value($node, q{SELECT remaining FROM quota.debit('drop', 'tokens', 100, 'k2')}), '0', 'ROLLBACK PREPARED takes all of it back, key included');
+is(value($node, "SELECT refunded FROM quota.refund($refundable)"), '5', 'a prepared refund is taken into account');
+is(value($node, q{SELECT remaining FROM quota.debit('three', 'tokens', 101)}), '899', 'and so is a prepared subscription');
+balanced($node, 'prepared');
+
+# ---- a standby -------------------------------------------------------------------
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+
+value($node, q{SELECT FROM quota.debit('ann', 'tokens', 5)});
+value($node, q{SELECT FROM quota.debit('ann/x', 'docs', 4)});
+$node->wait_for_catchup($standby);
+my $reader = session($standby);
+is(ask($reader, 'SELECT pg_is_in_recovery()'), 't', 'standby: this is one');
+is(ask($reader, q{SELECT allowed, used, remaining FROM quota.check('ann', 'tokens', 66)}), 'f|35|65', 'standby: check');
+is(ask($reader, q{SELECT feature, allowed, used FROM quota.status('ann/x')}),
+	"docs|t|4\nmax_mb|t|0\nmindmap|f|0\ntokens|t|35", 'standby: status');
+is(ask($reader, q{SELECT quota.has('ann', 'mindmap'), quota.has('ann', 'tokens'), quota.setting('ann', 'max_mb')}), 'f|t|5', 'standby: has and setting');
+is(ask($reader, q{SELECT quota.me('ann') #>> '{plan,name}', quota.me('ann') #> '{features,tokens,used}'}), 'free|35', 'standby: me');
+is(ask($reader, q{SELECT plan FROM quota.offers('ann', 'tokens', 66)}), 'pro', 'standby: offers');
+is(ask($reader, q{SELECT sum(amount) FROM quota.statement('ann', 'tokens')}), '35', 'standby: statement');
+foreach my $call (q{debit('ann', 'tokens')}, q{debit('ann', 'mindmap')}, q{try_debit('ann', 'tokens')}, q{give_back('ann', 'docs')},
+	"refund($first)", q{debit('ann', 'tokens', 10, 'acknowledged')})
+{
+	like(ask($reader, "SELECT quota.$call"), qr/25006/, "standby: $call is refused as read-only");
+}
+# a session that has read the catalog sees it change
+value($node, q{SELECT FROM quota.subscribe('ann', 'pro')});
+value($node, q{SELECT FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,max_mb,value}', '6'))});
+$node->wait_for_catchup($standby);
+is(ask($reader, q{SELECT quota.has('ann', 'mindmap'), quota.setting('bob', 'max_mb')}), 't|6', 'standby: a changed plan and catalog arrive');
+
+my $highest = value($node, 'SELECT max(id) FROM quota.ledger');
+$node->stop('immediate');
+$standby->promote;
+is(ask($reader, q{SELECT remaining FROM quota.debit('ann', 'tokens', 100)}), '900', 'promoted: the same session charges');
+is(ask($reader, "SELECT id > $highest FROM quota.debit('ann', 'tokens', 1)"), 't', 'promoted: under new ids');
+is(ask($reader, q{SELECT id FROM quota.debit('ann', 'tokens', 10, 'acknowledged')}), $first, 'promoted: keys are known');
+is(ask($reader, "SELECT refunded FROM quota.refund($first)"), '10', 'promoted: old debits can be refunded');
+is(ask($reader, q{SELECT remaining FROM quota.give_back('ann/x', 'docs', 4)}), '', 'promoted: and capacity given back');
+bye($reader);
+balanced($standby, 'promoted');
+
+$standby->stop;
+done_testing();
