@@ -173,7 +173,7 @@ $$;
 COMMENT ON FUNCTION quota._plan_version(text) IS 'internal: a plan''s newest version, locked against being deleted; QT404 if there is no such plan';
 
 CREATE OR REPLACE FUNCTION quota._feature(feature text) RETURNS quota.feature
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -13,7 +13,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
@@ -140,7 +139,7 @@ quota_sql_me(PG_FUNCTION_ARGS)
 	QuotaPath	path;
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
-	quota_path_look_up(&path, &subject, quota_now(), GetActiveSnapshot());
+	quota_path_look_up_state(&path, &subject);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
@@ -157,5 +156,6 @@ quota_sql_me(PG_FUNCTION_ARGS)
 	appendStringInfoString(&buf, "}, \"grants\": [], ");
 	put_text(&buf, "enforcement", quota_enforcement_name());
 	appendStringInfoChar(&buf, '}');
+	quota_path_release(&path);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }

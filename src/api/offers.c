@@ -13,11 +13,9 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "utils/snapmgr.h"
 
 #include "api/result.h"
 #include "base/args.h"
-#include "base/settings.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_offers);
 
@@ -125,7 +123,7 @@ quota_sql_offers(PG_FUNCTION_ARGS)
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	InitMaterializedSRF(fcinfo, 0);
-	quota_path_look_up(&path, &subject, quota_now(), GetActiveSnapshot());
+	quota_path_look_up_state(&path, &subject);
 	feature = quota_catalog_require_feature(path.catalog, name);
 	if (feature->kind == QUOTA_STATIC)
 		ereport(ERROR,
@@ -146,5 +144,6 @@ quota_sql_offers(PG_FUNCTION_ARGS)
 		quota_row_jsonb(&row, offers[i].plan->metadata);
 		quota_row_put(rsinfo, &row);
 	}
+	quota_path_release(&path);
 	return (Datum) 0;
 }

@@ -32,7 +32,7 @@ static void
 look_up(FunctionCallInfo fcinfo, QuotaSubject *subject, QuotaPath *path)
 {
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), subject);
-	quota_path_look_up(path, subject, quota_now(), GetActiveSnapshot());
+	quota_path_look_up_state(path, subject);
 }
 
 Datum
@@ -74,6 +74,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	quota_row_time(&row, verdict.resets_at);
 	quota_row_seconds(&row, verdict.retry_after_s);
 	quota_row_text(&row, verdict.blocked_by);
+	quota_path_release(&path);
 	return quota_row_datum(&shape, &row);
 }
 
@@ -90,6 +91,7 @@ accounts_or_null(FunctionCallInfo fcinfo, QuotaBucketRef *refs, QuotaAccounts *a
 	quota_accounts_of(&path,
 					  quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1)),
 					  refs, accounts);
+	quota_path_release(&path);
 	return true;
 }
 
@@ -157,6 +159,7 @@ quota_sql_status(PG_FUNCTION_ARGS)
 	look_up(fcinfo, &subject, &path);
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 		put_status(rsinfo, &path, &path.catalog->features[i]);
+	quota_path_release(&path);
 	return (Datum) 0;
 }
 

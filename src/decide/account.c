@@ -14,9 +14,13 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/settings.h"
 #include "decide/account.h"
 
 /*
@@ -62,6 +66,23 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 	path->catalog = quota_catalog_anew();
 	if (!look_up_subscriptions(path))
 		elog(ERROR, "quota: a subscription to an unknown plan version");
+}
+
+void
+quota_path_look_up_state(QuotaPath *path, const QuotaSubject *subject)
+{
+	/* a parallel worker may take no snapshot of its own */
+	bool		fresh = IsolationUsesXactSnapshot() && !IsInParallelMode();
+
+	quota_path_look_up(path, subject, quota_now(),
+					   RegisterSnapshot(fresh ? GetLatestSnapshot() : GetActiveSnapshot()));
+}
+
+void
+quota_path_release(QuotaPath *path)
+{
+	UnregisterSnapshot(path->snapshot);
+	path->snapshot = InvalidSnapshot;
 }
 
 int

@@ -52,6 +52,15 @@ typedef struct QuotaAccounts
 extern void quota_path_look_up(QuotaPath *path, const QuotaSubject *subject,
 							   TimestampTz at, Snapshot snapshot);
 
+/*
+ * The same for a report on the present state, until quota_path_release().  At
+ * READ COMMITTED it is what the statement sees.  Above, what is committed now:
+ * that is what a charge would be decided on, and a transaction that has charged
+ * would see two versions of the row with its older snapshot.
+ */
+extern void quota_path_look_up_state(QuotaPath *path, const QuotaSubject *subject);
+extern void quota_path_release(QuotaPath *path);
+
 /* the level whose plan quota.me() shows: the deepest that has one, or -1 */
 extern int	quota_path_plan_level(const QuotaPath *path);
 

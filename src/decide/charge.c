@@ -9,7 +9,9 @@
  * plan change moved a window's use meanwhile), all of it is done again.
  *
  * Buckets are ordered by feature, then by level, in every call: so no two calls
- * wait for each other.
+ * wait for each other.  (A call that looks up anew keeps the row locks it has;
+ * against a change of plan that locks the same rows meanwhile, 40P01 remains
+ * possible.)
  *
  *-------------------------------------------------------------------------
  */

@@ -1,0 +1,194 @@
+"""The routes about the account: who am I, plans, the payment callback, offers, history, members."""
+
+import secrets
+from datetime import datetime
+
+from flask import Blueprint, current_app, g, request, url_for
+from sqlalchemy import select, text
+
+import quota_flask
+from quota_flask import QuotaError, requires
+
+from . import auth, config, web
+from .auth import owner_only, signed_in
+from .models import User, Workspace
+from .plans import BadCallback
+from .web import Problem, respond
+
+blueprint = Blueprint("account", __name__)
+
+FEATURES = config.catalog()["features"]
+LONGEST_HISTORY = 500
+
+
+@blueprint.get("/healthz")
+def healthz():
+    """200 if the database answers and has the extension."""
+    with current_app.db.app.connect() as connection:
+        version = connection.execute(
+            text("SELECT extversion FROM pg_extension WHERE extname = 'quota'")
+        ).scalar_one()
+    return {"ok": True, "quota": version}
+
+
+@blueprint.get("/api/user/me")
+@signed_in
+def me():
+    """Who am I, and everything quota.me says: plan, features with what is left, grants."""
+    user = g.user
+    with current_app.db.app.connect() as connection:
+        state = quota_flask.me(connection, user.subject)
+    return {
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "workspace": {"name": user.workspace.name, "slug": user.workspace.slug},
+        "subject": user.subject,
+        "quota": state,
+    }
+
+
+@blueprint.get("/api/plans")
+def plans():
+    """Every plan on offer with what it gives; needs no session."""
+    return {"plans": current_app.plans.plans()}
+
+
+def _receive(body, signature):
+    """Carry a signed callback out: what the route and the demo checkout share."""
+    try:
+        event = current_app.plans.read_callback(body, signature)
+        with current_app.db.session.begin() as session:
+            if not session.scalars(select(Workspace.id).where(Workspace.slug == event["workspace"])).first():
+                raise Problem(404, "not_found", "There is no such workspace.")
+        carried_out = current_app.plans.carry_out(event)
+    except BadCallback as error:
+        raise Problem(error.status, "bad_callback", str(error)) from error
+    return {"workspace": event["workspace"], "plan": event["plan"], "carried_out": carried_out}
+
+
+@blueprint.post("/api/user/plan")
+@web.csrf_exempt
+def plan_callback():
+    """A payment provider's callback; authenticated by X-Signature, never by a session.
+
+    Body: {"id": unique event id, "workspace": slug, "plan": name, "effective": "now" or "period_end"}.
+    Delivered twice, it is carried out once ("carried_out": false the second time).
+    """
+    return _receive(request.get_data(), request.headers.get("X-Signature"))
+
+
+@blueprint.post("/checkout")
+@signed_in
+@owner_only
+def demo_checkout():
+    """Stand in for the payment provider: sign a callback for the form's `plan` and receive it ourselves."""
+    event = {
+        "id": f"demo-{secrets.token_hex(12)}",
+        "workspace": g.user.workspace.slug,
+        "plan": request.form.get("plan", ""),
+        "effective": request.form.get("effective", "now"),
+    }
+    body = current_app.json.dumps(event).encode()
+    result = _receive(body, current_app.plans.sign(body))
+    return respond(result | {"url": url_for("pages.plans")})
+
+
+@blueprint.get("/api/offers")
+@signed_in
+def offers():
+    """Plans that would allow `amount` (default 1) of `feature`: what the paywall dialog shows."""
+    feature, amount = request.args.get("feature", ""), request.args.get("amount", "1")
+    if feature not in FEATURES or not (amount.isascii() and amount.isdigit() and 0 < len(amount) < 19):
+        raise Problem(400, "bad_request", "feature and amount are needed.")
+    with current_app.db.app.connect() as connection:
+        rows = quota_flask.offers(connection, g.user.subject, feature, int(amount))
+    return {
+        "feature": feature,
+        "title": FEATURES[feature]["title"],
+        "unit": FEATURES[feature].get("unit"),
+        "may_change_plan": g.user.role == "owner",
+        "offers": [dict(row._mapping) for row in rows],
+    }
+
+
+_HISTORY = text(
+    """
+    SELECT f.feature, s.id, s.at, s.subject, s.kind, s.amount, s.source, s.running, s.metadata
+      FROM unnest(CAST(:features AS text[])) AS f(feature)
+     CROSS JOIN LATERAL quota.statement(subject => :subject, feature => f.feature,
+                                        since => CAST(:since AS timestamptz), max_rows => :most) AS s
+     ORDER BY s.id DESC
+     LIMIT :most
+    """
+)
+
+
+def history_rows(connection, user, since=None, most=200):
+    """What was charged, newest first, over every metered and capacity feature: the owner sees the whole
+    workspace, a member their own part."""
+    return connection.execute(
+        _HISTORY,
+        {
+            "features": [name for name, f in FEATURES.items() if f["kind"] in ("metered", "capacity")],
+            "subject": user.workspace.slug if user.role == "owner" else user.subject,
+            "since": since,
+            "most": most,
+        },
+    ).all()
+
+
+@blueprint.get("/api/history")
+@signed_in
+def history():
+    """quota.statement of every feature, newest first.  ?since= an ISO time, ?most= rows (at most 500)."""
+    since, most = request.args.get("since"), request.args.get("most", "200")
+    try:
+        since = datetime.fromisoformat(since) if since else None
+        most = min(max(int(most), 1), LONGEST_HISTORY)
+    except ValueError as error:
+        raise Problem(400, "bad_request", "since is an ISO time, most a number.") from error
+    with current_app.db.app.connect() as connection:
+        rows = history_rows(connection, g.user, since, most)
+    return {"entries": [dict(row._mapping) | {"at": row.at.isoformat()} for row in rows]}
+
+
+@blueprint.post("/members/invite")
+@signed_in
+@owner_only
+@requires("seats")
+def invite():
+    """A link with which one person more can join.  The seat itself is taken when they sign up."""
+    invitation = auth.invitation_for(g.user.workspace)
+    link = url_for("auth.sign_up", invitation=invitation, _external=True)
+    return respond({"invitation": link, "url": url_for("pages.team", invited=invitation)})
+
+
+@blueprint.post("/members/<int:member_id>/remove")
+@signed_in
+@owner_only
+def remove(member_id):
+    """Remove a member and give their seat back."""
+    with current_app.db.session.begin() as session:
+        auth.remove_member(session, g.user, member_id)
+    return respond({"removed": member_id, "url": url_for("pages.team")})
+
+
+@blueprint.post("/members/<int:member_id>/limit")
+@signed_in
+@owner_only
+def limit(member_id):
+    """Set a member's own monthly llm_tokens (`tokens`; empty: none beside the workspace's)."""
+    wanted = request.form.get("tokens", "").strip()
+    if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 13):
+        raise Problem(422, "bad_limit", "A limit is a whole number of tokens, or empty.")
+    with current_app.db.session.begin() as session:
+        member = session.get(User, member_id)
+    if member is None or member.workspace_id != g.user.workspace_id:
+        raise Problem(404, "not_found", "There is no such member.")
+    try:
+        current_app.plans.limit_member(member.subject, int(wanted) if wanted else None)
+    except QuotaError as error:
+        raise Problem(error.status, error.code, error.message) from error
+    return respond({"member": member_id, "tokens": int(wanted) if wanted else None, "url": url_for("pages.team")})

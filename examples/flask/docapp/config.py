@@ -1,0 +1,45 @@
+"""Settings, all from the environment: nothing secret is in the code.
+
+QUOTA_APP_URL     SQLAlchemy URL of the role of level app
+QUOTA_ADMIN_URL   SQLAlchemy URL of the role of level admin
+SECRET_KEY        signs sessions and invitations; at least 16 characters
+CALLBACK_SECRET   signs the payment provider's callbacks; at least 16 characters
+"""
+
+import json
+import os
+from pathlib import Path
+
+CATALOG_FILE = Path(__file__).parent.parent / "catalog.json"
+LARGEST_REQUEST_BYTES = 64_000_000
+
+
+class Unset(Exception):
+    """A setting is missing or too short; the message names it."""
+
+
+def from_environment(environ=os.environ):
+    """The Flask configuration.  Raises Unset."""
+    for name in ("QUOTA_APP_URL", "QUOTA_ADMIN_URL", "SECRET_KEY", "CALLBACK_SECRET"):
+        if not environ.get(name):
+            raise Unset(f"{name} is not set in the environment")
+    for name in ("SECRET_KEY", "CALLBACK_SECRET"):
+        if len(environ[name]) < 16:
+            raise Unset(f"{name} must have at least 16 characters")
+    return {
+        "QUOTA_APP_URL": environ["QUOTA_APP_URL"],
+        "QUOTA_ADMIN_URL": environ["QUOTA_ADMIN_URL"],
+        "SECRET_KEY": environ["SECRET_KEY"],
+        "CALLBACK_SECRET": environ["CALLBACK_SECRET"],
+        "MAX_CONTENT_LENGTH": LARGEST_REQUEST_BYTES,
+        "SESSION_COOKIE_NAME": "docapp",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": True,  # manage.py serve lifts it for plain HTTP on the loopback address
+        "PERMANENT_SESSION_LIFETIME": 12 * 3600,
+    }
+
+
+def catalog():
+    """catalog.json as a dict: what set-up applies, and the titles and units that pages show."""
+    return json.loads(CATALOG_FILE.read_text(encoding="utf-8"))

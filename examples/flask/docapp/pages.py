@@ -1,0 +1,187 @@
+"""The pages, rendered on the server; they work without JavaScript and are nicer with it."""
+
+import uuid
+from datetime import datetime, timezone
+from itertools import groupby
+
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
+from markupsafe import Markup, escape
+from sqlalchemy import select
+
+import quota_flask
+
+from . import account, mindmap, parsing
+from . import documents as service
+from .account import FEATURES
+from .auth import owner_only, signed_in
+from .models import Answer, MindMap, User
+
+blueprint = Blueprint("pages", __name__)
+
+CHUNKS_ON_A_PAGE = 60
+ANSWERS_SHOWN = 20
+
+
+# -- how things are written
+
+
+@blueprint.app_template_filter()
+def amount(number, unit=None):
+    """12345, 'token' -> '12,345 tokens'; bytes in kB, MB, GB; None is 'unlimited'."""
+    if number is None:
+        return "unlimited"
+    if unit == "byte":
+        for size, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+            if abs(number) >= 0.9995 * size:
+                return f"{number / size:.3g} {name}"
+        return f"{number:,} bytes"
+    if unit is None or unit == "MB":
+        return f"{number:,} {unit or ''}".strip()
+    return f"{number:,} {unit}{'' if abs(number) == 1 else 's'}"
+
+
+@blueprint.app_template_filter()
+def moment(value, with_time=True):
+    """A datetime or ISO text -> a <time> element, in UTC."""
+    if not value:
+        return ""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    at = at.astimezone(timezone.utc)
+    shown = f"{at.day} {at:%B %Y}" + (f", {at:%H:%M} UTC" if with_time else "")
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), shown)
+
+
+@blueprint.app_template_filter()
+def marked(snippet):
+    """A search snippet with its matches in <mark>."""
+    safe = str(escape(snippet))
+    return Markup(safe.replace(service.MARK_START, "<mark>").replace(service.MARK_STOP, "</mark>"))
+
+
+@blueprint.app_template_filter()
+def price(cents):
+    """1900 -> '$19'; 0 -> 'Free of charge'."""
+    return f"${cents / 100:,.2f}".removesuffix(".00") if cents else "Free of charge"
+
+
+@blueprint.app_context_processor
+def _shared():
+    return {"features": FEATURES, "new_key": lambda: uuid.uuid4().hex}
+
+
+def _render(template, **values):
+    """A page of the signed-in person, with what quota.me says for the header and the bars."""
+    with current_app.db.app.connect() as connection:
+        state = quota_flask.me(connection, g.user.subject)
+    return render_template(template, state=state, **values)
+
+
+def paywall(error):
+    """The page a browser without JavaScript gets for a refusal; quota_flask calls it."""
+    detail, offers = error.detail, []
+    if detail and FEATURES.get(detail["feature"], {}).get("kind") != "static" and g.user:
+        with current_app.db.app.connect() as connection:
+            offers = quota_flask.offers(connection, g.user.subject, detail["feature"], detail["requested"])
+    return render_template("paywall.html", error=error, detail=detail, offers=offers)
+
+
+# -- routes
+
+
+@blueprint.get("/")
+def home():
+    """To the documents, or to sign in."""
+    return redirect(url_for("pages.documents" if g.user else "auth.sign_in"))
+
+
+@blueprint.get("/documents")
+@signed_in
+def documents():
+    """Upload and the list of documents; ?q= searches them."""
+    query = parsing.clean(request.args.get("q", ""))[:500]
+    with current_app.db.session.begin() as session:
+        listed = service.listing(session, g.user)
+        found = service.search(session, g.user, query) if query else []
+    return _render("documents.html", documents=listed, query=query, found=found)
+
+
+@blueprint.get("/documents/<int:document_id>")
+@signed_in
+def document(document_id):
+    """One document: its facts, mind map and chunks."""
+    start = min(max(request.args.get("from", 0, type=int), 0), service.MOST_CHUNKS)
+    with current_app.db.session.begin() as session:
+        found = service.find(session, g.user, document_id)
+        chunks = service.chunks_of(session, found, start, CHUNKS_ON_A_PAGE + 1)
+        tree = session.get(MindMap, document_id)
+    return _render(
+        "document.html",
+        document=found,
+        chunks=chunks[:CHUNKS_ON_A_PAGE],
+        start=start,
+        step=CHUNKS_ON_A_PAGE,
+        more=len(chunks) > CHUNKS_ON_A_PAGE,
+        map=tree,
+        drawing=Markup(mindmap.draw(tree.tree)) if tree else None,
+    )
+
+
+@blueprint.get("/ask")
+@signed_in
+def ask():
+    """Ask a question; one's own last answers.  ?asked= is a question that found nothing."""
+    with current_app.db.session.begin() as session:
+        answers = session.scalars(
+            select(Answer).where(Answer.user_id == g.user.id).order_by(Answer.id.desc()).limit(ANSWERS_SHOWN)
+        ).all()
+    return _render("ask.html", answers=answers, asked=request.args.get("asked"))
+
+
+@blueprint.get("/usage")
+@signed_in
+def usage():
+    """What is used and what is left, feature by feature."""
+    return _render("usage.html")
+
+
+@blueprint.get("/plans")
+@signed_in
+def plans():
+    """The plans side by side, with the demo checkout."""
+    return _render("plans.html", plans=current_app.plans.plans())
+
+
+@blueprint.get("/history")
+@signed_in
+def history():
+    """What was charged, when and why: entries of one action together."""
+    with current_app.db.app.connect() as connection:
+        rows = account.history_rows(connection, g.user)
+    names = {}
+    with current_app.db.session.begin() as session:
+        for user in session.scalars(select(User).where(User.workspace_id == g.user.workspace_id)):
+            names[user.subject] = user.name
+    actions = [
+        sorted(group, key=lambda row: row.feature)
+        for _, group in groupby(rows, lambda row: (row.at, row.subject, row.metadata))
+    ]
+    return _render("history.html", actions=actions, names=names)
+
+
+@blueprint.get("/team")
+@signed_in
+@owner_only
+def team():
+    """The workspace's members, their limits, and an invitation (?invited=)."""
+    with current_app.db.session.begin() as session:
+        members = session.scalars(
+            select(User).where(User.workspace_id == g.user.workspace_id).order_by(User.id)
+        ).all()
+    with current_app.db.app.connect() as connection:
+        used = {
+            member.id: quota_flask.me(connection, member.subject)["features"]["llm_tokens"]
+            for member in members
+        }
+    invited = request.args.get("invited")
+    link = url_for("auth.sign_up", invitation=invited, _external=True) if invited else None
+    return _render("team.html", members=members, used=used, link=link)

@@ -1,0 +1,160 @@
+"""The plan manager: lists plans, changes them, sets members' limits.
+
+It alone holds the connection of level admin.  A plan changes only through an event signed with
+CALLBACK_SECRET, as payment providers send them; the demo checkout button makes and signs one itself and
+then goes the same way.  An event's id is stored in the transaction that changes the plan, so a callback
+that is delivered twice is carried out once.
+"""
+
+import hashlib
+import hmac
+import json
+import time
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from quota_flask import QuotaError, call
+
+from . import config
+from .models import PaymentEvent
+
+SIGNATURE_SECONDS = 300
+_UNLIMIT = text("SELECT quota.override(subject => :subject, feature => 'llm_tokens', entitlement => NULL)")
+FIELDS = {"id", "workspace", "plan", "effective"}
+
+
+_ORDER = list(config.catalog()["features"])
+
+
+def _as_in_catalog_file(entitlement):
+    """Sort key: JSON from the database has lost the order that people should read in."""
+    return _ORDER.index(entitlement[0]) if entitlement[0] in _ORDER else len(_ORDER)
+
+
+class BadCallback(Exception):
+    """A callback that is refused: status 401 (signature), 400 (content), 404 (plan) or 409 (id reused)."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class PlanManager:
+    """One for each application, over the engine of level admin."""
+
+    def __init__(self, admin_engine, callback_secret):
+        self._engine = admin_engine
+        self._secret = callback_secret.encode()
+
+    def plans(self):
+        """Every plan on offer, cheapest first: dicts with plan, title, default, price_cents, summary and
+        features [{feature, title, unit, kind, and allowance (None: unlimited) with period, or value}]."""
+        with self._engine.connect() as connection:
+            catalog = call(connection, "export_catalog").scalar_one()
+        listed = []
+        for name, plan in catalog["plans"].items():
+            features = [
+                {"feature": feature, **catalog["features"][feature], **terms}
+                for feature, terms in sorted(plan["entitlements"].items(), key=_as_in_catalog_file)
+            ]
+            metadata = plan.get("metadata") or {}
+            listed.append(
+                {
+                    "plan": name,
+                    "title": plan.get("title") or name,
+                    "default": bool(plan.get("default")),
+                    "price_cents": metadata.get("price_cents", 0),
+                    "summary": metadata.get("summary", ""),
+                    "features": features,
+                }
+            )
+        return sorted(listed, key=lambda p: (p["price_cents"], p["plan"]))
+
+    def sign(self, body, at=None):
+        """The X-Signature header for the bytes `body`: 't=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>'."""
+        at = int(time.time() if at is None else at)
+        digest = hmac.new(self._secret, b"%d." % at + body, hashlib.sha256).hexdigest()
+        return f"t={at},v1={digest}"
+
+    def _verify(self, body, header):
+        parts = dict(part.split("=", 1) for part in (header or "").split(",") if "=" in part)
+        at = parts.get("t", "")
+        if not (at.isascii() and at.isdigit() and len(at) < 12):
+            raise BadCallback(401, "The signature is missing.")
+        good = hmac.compare_digest(self.sign(body, int(at)).encode(), f"t={at},v1={parts.get('v1')}".encode())
+        if not good or abs(time.time() - int(at)) > SIGNATURE_SECONDS:
+            raise BadCallback(401, "The signature is wrong or too old.")
+
+    def read_callback(self, body, header):
+        """Verify and read a callback: the dict with id, workspace, plan, effective.  Raises BadCallback."""
+        self._verify(body, header)
+        try:
+            event = json.loads(body)
+        except ValueError as error:
+            raise BadCallback(400, "The body is not JSON.") from error
+        if not isinstance(event, dict) or set(event) != FIELDS:
+            raise BadCallback(400, f"The body must have exactly the keys {', '.join(sorted(FIELDS))}.")
+        if not all(isinstance(v, str) and 0 < len(v) <= 200 and v.isprintable() for v in event.values()):
+            raise BadCallback(400, "Every value must be a short text.")
+        if event["effective"] not in ("now", "period_end"):
+            raise BadCallback(400, "effective is now or period_end.")
+        return event
+
+    def carry_out(self, event):
+        """Change the plan as the verified `event` says; True, or False if this event was carried out before.
+
+        A paid plan starts at once: what is held (documents, storage) goes on; metered use starts at 0 with a
+        first subscription and is kept between paid plans.  The default plan needs no subscription:
+        going back to it cancels the one there is.  Raises BadCallback.
+        """
+        default = next(plan["plan"] for plan in self.plans() if plan["default"])
+        with self._engine.begin() as connection:
+            new = connection.execute(
+                insert(PaymentEvent).values(**event).on_conflict_do_nothing().returning(PaymentEvent.id)
+            ).first()
+            if new is None:
+                self._same_event(connection, event)
+                return False
+            try:
+                if event["plan"] != default:
+                    call(
+                        connection,
+                        "change_plan",
+                        subject=event["workspace"],
+                        plan=event["plan"],
+                        effective=event["effective"],
+                        usage="keep",
+                    )
+                else:
+                    self._cancel(connection, event["workspace"], event["effective"])
+            except QuotaError as error:
+                raise BadCallback(error.status, error.message) from error
+        return True
+
+    @staticmethod
+    def _same_event(connection, event):
+        stored = connection.execute(
+            PaymentEvent.__table__.select().where(PaymentEvent.id == event["id"])
+        ).one()
+        if any(getattr(stored, field) != event[field] for field in FIELDS):
+            raise BadCallback(409, "This event id was used for another change.")
+
+    @staticmethod
+    def _cancel(connection, workspace, effective):
+        """Cancel; a workspace without subscription is on the default plan already."""
+        try:
+            with connection.begin_nested():
+                call(connection, "cancel", subject=workspace, effective=effective)
+        except QuotaError as error:
+            if error.sqlstate != "QT404":
+                raise
+
+    def limit_member(self, subject, tokens_per_month):
+        """Give one member a limit of their own on llm_tokens, below the workspace's (None: no limit)."""
+        with self._engine.begin() as connection:
+            if tokens_per_month is None:
+                connection.execute(_UNLIMIT, {"subject": subject})
+            else:
+                terms = {"allowance": tokens_per_month, "period": "month", "anchor": "subscription"}
+                call(connection, "override", subject=subject, feature="llm_tokens", entitlement=terms)

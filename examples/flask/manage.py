@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""Commands of the example: set up a database, fill it with real documents, serve.
+
+    manage.py setup                      roles, tables, grants, catalog (needs QUOTA_OWNER_URL, a superuser)
+    manage.py seed [--docs DIR]          two accounts with documents; prints {"accounts": [...]} on one line
+    manage.py serve --host H --port N    a threaded development server: right for a demo, not for production
+
+All read QUOTA_APP_URL and QUOTA_ADMIN_URL; seed and serve also SECRET_KEY and CALLBACK_SECRET
+(docapp/config.py says what each is).  setup and seed may be run again at any time.
+"""
+
+import argparse
+import ipaddress
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from docapp import config, create_app, seed, setup  # noqa: E402
+
+
+def _setup(_arguments):
+    for name in ("QUOTA_OWNER_URL", "QUOTA_APP_URL", "QUOTA_ADMIN_URL"):
+        if not os.environ.get(name):
+            raise config.Unset(f"{name} is not set in the environment")
+    changes = setup.run(*(os.environ[f"QUOTA_{door}_URL"] for door in ("OWNER", "APP", "ADMIN")))
+    made = [f"{kind} {name} {change}" for kind, name, change in changes if change != "unchanged"]
+    print("set up:", ", ".join(made) or "nothing to change", file=sys.stderr)
+
+
+def _seed(arguments):
+    app = create_app()
+    accounts = seed.run(app, arguments.docs, say=lambda line: print(line, file=sys.stderr))
+    print(json.dumps({"accounts": accounts}))
+
+
+def _serve(arguments):
+    app = create_app()
+    loopback = arguments.host == "localhost" or ipaddress.ip_address(arguments.host).is_loopback
+    if loopback and not arguments.https:
+        app.config["SESSION_COOKIE_SECURE"] = False
+    print(f"serving http://{arguments.host}:{arguments.port}/ (development server)", file=sys.stderr)
+    app.run(host=arguments.host, port=arguments.port, threaded=True, use_reloader=False)
+
+
+def main(arguments=None):
+    """Parse the command line and run; returns the exit status."""
+    parser = argparse.ArgumentParser(description="quota's example application")
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("setup").set_defaults(run=_setup)
+    command = commands.add_parser("seed")
+    command.add_argument("--docs", help="folder with the PostgreSQL manual's HTML pages")
+    command.set_defaults(run=_seed)
+    command = commands.add_parser("serve")
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=8000)
+    command.add_argument("--https", action="store_true", help="a proxy in front speaks HTTPS: keep Secure cookies")
+    command.set_defaults(run=_serve)
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except (config.Unset, FileNotFoundError) as error:
+        print(f"manage.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""The pages in Debian's Chromium: the paywall dialog, the guard, upload without reload, and screenshots.
+
+Screenshots go to the folder in QUOTA_SCREENSHOTS, else to pytest's temporary folder: look at them.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PASSWORD, text_of
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --hide-scrollbars"
+).split()
+DESKTOP, PHONE = (1200, 850), (390, 800)
+
+
+class Browser:
+    """One Chromium with a profile of its own."""
+
+    def __init__(self, base, profile):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.base = base
+        self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+
+    def look(self, size=DESKTOP, dark=False):
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, path):
+        self.driver.get(self.base + path)
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def wait(self, condition, seconds=60):
+        return WebDriverWait(self.driver, seconds).until(lambda _: condition())
+
+    def keys(self, *keys):
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self):
+        return self.driver.switch_to.active_element
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def sign_in(self, email, password=PASSWORD):
+        self.driver.delete_all_cookies()
+        self.open("/sign-in")
+        self.find("[name=email]").send_keys(email)
+        self.find("[name=password]").send_keys(password, Keys.ENTER)
+        self.wait(lambda: self.all("#upload"))
+
+    def dialog_is_open(self):
+        return self.run("return document.getElementById('paywall').open")
+
+
+@pytest.fixture(scope="module")
+def browser(server, tmp_path_factory):
+    assert shutil.which("chromium") and shutil.which("chromedriver"), "install chromium and chromium-driver"
+    browser = Browser(server, tmp_path_factory.mktemp("profile"))
+    browser.look()
+    yield browser
+    browser.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory):
+    given = os.environ.get("QUOTA_SCREENSHOTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"\nscreenshots: {folder}")
+    return folder
+
+
+@pytest.fixture
+def no_script_errors(browser):
+    browser.driver.get_log("browser")
+    yield
+    wrong = [
+        entry["message"]
+        for entry in browser.driver.get_log("browser")
+        if entry["level"] == "SEVERE" and not any(f"status of {code}" in entry["message"] for code in (402, 403))
+    ]
+    assert wrong == []
+
+
+def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script_errors, tmp_path):
+    rob = person("Rob")
+    for number in range(4):
+        rob.upload(f"r{number}.md", text_of(f"rotor{number}"))
+    browser.sign_in(rob.email)
+    browser.open("/documents")
+
+    # the last document there is room for: stored without leaving the page, the list and the bars follow
+    for name in ("fifth", "sixth"):
+        (tmp_path / f"{name}.md").write_bytes(text_of(name))
+    browser.find("#file").send_keys(str(tmp_path / "fifth.md"))
+    browser.find("#upload button").click()
+    browser.wait(lambda: "Stored" in browser.find("#status").text)
+    assert len(browser.all("#document-list li.card")) == 5
+    assert "5 of 5 documents" in browser.find("#room").text
+
+    # one more: refused by the database, shown by the dialog
+    browser.find("#file").send_keys(str(tmp_path / "sixth.md"))
+    button = browser.find("#upload button")
+    button.click()
+    browser.wait(browser.dialog_is_open)
+    dialog = browser.find("#paywall")
+    assert browser.find("#paywall-title").text == "Documents: no room left"
+    assert "This needs 1 document; 0 of 5 documents are left" in browser.find("#paywall-text").text
+    assert "does not renew by itself" in browser.find("#paywall-text").text
+    offers = [item.text.replace("\n", " ") for item in browser.all("#paywall-offers li")]
+    assert offers == ["Pro 200 documents $19 a month", "Team unlimited $99 a month"]
+    bar = browser.find("#paywall-meter progress")
+    assert bar.get_attribute("aria-label") == "Documents: 5 of 5 documents used"
+    assert dialog.get_attribute("aria-labelledby") == "paywall-title"
+    assert browser.run("return document.getElementById('paywall').matches(':modal')")
+
+    # Tab stays inside, both ways; Escape closes; the focus is back where it was
+    stops = set()
+    for _ in range(6):
+        browser.keys(Keys.TAB)
+        assert browser.run("return document.getElementById('paywall').contains(document.activeElement)")
+        stops.add(browser.focused().text)
+    assert stops == {"Pro", "Team", "Compare plans", "Not now"}
+    ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+    assert browser.run("return document.getElementById('paywall').contains(document.activeElement)")
+    browser.keys(Keys.ESCAPE)
+    browser.wait(lambda: not browser.dialog_is_open())
+    assert browser.focused() == browser.find("#upload button")
+    assert browser.find("#upload button").text == "Upload"
+    assert len(rob.get("/api/documents").json()["documents"]) == 5
+
+    # by the dialog to the plan, and on: it is the same server that now says yes
+    browser.find("#upload button").click()
+    browser.wait(browser.dialog_is_open)
+    browser.all("#paywall-offers a")[0].click()
+    browser.wait(lambda: browser.all("#plan-pro button"))
+    browser.find("#plan-pro button").click()
+    browser.wait(lambda: browser.all("#plan-pro.current"))
+    assert browser.find(".badge").text.endswith("Pro")
+    browser.open("/documents")
+    browser.find("#file").send_keys(str(tmp_path / "sixth.md"))
+    browser.find("#upload button").click()
+    browser.wait(lambda: len(browser.all("#document-list li.card")) == 6)
+
+
+def test_a_control_that_the_plan_lacks_is_guarded(browser, person, no_script_errors):
+    sue = person("Sue")
+    document = sue.upload("s.md", text_of("spring")).json()
+    browser.sign_in(sue.email)
+    browser.open(document["url"])
+    browser.wait(lambda: browser.all("form[data-needs=mindmap] .lock"))
+    assert browser.find(".lock").text == "Not in Free"
+    button = browser.find("form[data-needs=mindmap] button")
+    button.send_keys(Keys.ENTER)
+    browser.wait(browser.dialog_is_open)
+    assert browser.find("#paywall-title").text == "Mind maps: not in your plan"
+    assert [i.text.split("\n")[0] for i in browser.all("#paywall-offers li")] == ["Pro", "Team"]
+    assert browser.focused().text == "Not now"
+    browser.keys(Keys.ENTER)
+    browser.wait(lambda: not browser.dialog_is_open())
+    assert browser.focused() == button
+
+
+def test_work_without_reload(browser, person, callback, no_script_errors):
+    tom = person("Tom")
+    callback(tom.me()["workspace"]["slug"], "pro")
+    document = tom.upload("t.md", text_of("tappet", 8)).json()
+    browser.sign_in(tom.email)
+    browser.open(document["url"])
+    browser.find("#work form button").click()
+    browser.wait(lambda: browser.all("[data-similar]"))
+    browser.find("[data-similar]").click()
+    browser.wait(lambda: browser.all(".similar li a"))
+    assert browser.find("[data-similar]").get_attribute("aria-expanded") == "true"
+    browser.find("form[data-needs=mindmap] button").click()
+    browser.wait(lambda: browser.all("svg.mindmap"))
+    assert browser.find("#status").text == "The mind map is drawn."
+    browser.open("/ask")
+    browser.find("#question").send_keys("How does the tappet number 4 work?")
+    browser.find("#ask button").click()
+    browser.wait(lambda: browser.all(".answer .citations a"))
+    assert browser.find("#question").get_attribute("value") == ""
+    browser.open("/documents")
+    browser.find("#document-list form button").click()
+    browser.driver.switch_to.alert.accept()
+    browser.wait(lambda: browser.all("#document-list .empty"))
+
+
+@pytest.mark.parametrize("size, dark", [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)])
+def test_screenshots(browser, seeded, screenshots, no_script_errors, size, dark):
+    browser.look(size, dark)
+    suffix = f"{'phone' if size is PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+
+    def shoot(name):
+        width = browser.run("return document.documentElement.scrollWidth")
+        assert width <= size[0], f"{name} is {width} pixels wide"
+        browser.driver.save_screenshot(str(screenshots / f"{name}-{suffix}.png"))
+
+    try:
+        browser.open("/sign-up")
+        shoot("sign-up")
+        browser.sign_in(seeded[0]["email"], seeded[0]["password"])
+        for path in ("documents", "ask", "usage", "plans", "history", "team"):
+            browser.open(f"/{path}")
+            shoot(path)
+        browser.open("/documents?q=index")
+        shoot("search")
+        browser.open("/documents")
+        browser.find("li:has(.tag + .tag) .title").click()
+        browser.wait(lambda: browser.all("svg.mindmap"))
+        shoot("document")
+        browser.run("document.getElementById('mindmap').scrollIntoView()")
+        shoot("mindmap")
+        browser.sign_in(seeded[1]["email"], seeded[1]["password"])
+        browser.open("/usage")
+        shoot("usage-free")
+        browser.open("/documents")
+        browser.run(
+            "import('/static/js/paywall.js').then((m) => m.openPaywall({code: 'quota_exceeded', subject: 'a/b',"
+            " feature: 'llm_tokens', requested: 1200, remaining: 310, allowance: 8000, used: 7690, plan: 'free',"
+            " blocked_by: 'a', resets_at: '2030-01-01T00:00:00+00:00', retry_after: 99}))"
+        )
+        browser.wait(browser.dialog_is_open)
+        shoot("dialog")
+    finally:
+        browser.look()

@@ -1,0 +1,215 @@
+"""quota_flask.py by itself: Core, Session, a bare driver, and a Flask application of five lines."""
+
+import importlib
+import importlib.util
+import json
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import quota_flask as qf
+from flask import Flask, jsonify
+from quota_flask import Quota, QuotaError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+KEYS = {
+    "code", "subject", "feature", "requested", "remaining", "allowance",
+    "used", "plan", "blocked_by", "resets_at", "retry_after",
+}  # fmt: skip
+
+
+# psycopg 3 is read as well where it is installed; SQLAlchemy 1.4 itself runs on psycopg2
+DRIVERS = ["psycopg2"] + (["psycopg"] if importlib.util.find_spec("psycopg") else [])
+
+
+@pytest.fixture
+def subject(request):
+    return f"test-{request.node.name[:40].replace('/', '-')}/me"
+
+
+def test_needs_no_flask_for_the_core_part():
+    code = "import sys; sys.modules['flask'] = None; import quota_flask; print(quota_flask.debit.__name__)"
+    here = qf.__file__.rsplit("/", 1)[0]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-B", "-c", code], cwd=here, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "debit\n"
+
+
+def test_core_connection(app_engine, subject):
+    with app_engine.begin() as connection:
+        row = qf.debit(connection, subject, "llm_tokens", 1200, key="k1", metadata={"why": "test"})
+        assert isinstance(row.id, int) and row.remaining == 6800 and row.resets_at.tzinfo
+        again = qf.debit(connection, subject, "llm_tokens", 1200, key="k1", metadata={"why": "test"})
+        assert (again.id, again.remaining) == (row.id, 6800)
+        assert qf.refund(connection, row.id, 200).remaining == 7000
+        assert qf.check(connection, subject, "llm_tokens", 7001).allowed is False
+        assert qf.has(connection, subject, "llm_tokens") and not qf.has(connection, subject, "mindmap")
+        assert qf.setting(connection, subject, "max_upload_mb") == 1
+        assert qf.setting(connection, subject, "mindmap") is None
+        assert qf.me(connection, subject)["features"]["llm_tokens"]["used"] == 1000
+        assert {r.feature for r in qf.status(connection, subject)} >= {"llm_tokens", "mindmap", "seats"}
+        assert [o.plan for o in qf.offers(connection, subject, "llm_tokens", 9000)] == ["pro", "team"]
+        entries = qf.statement(connection, subject, "llm_tokens")
+        assert [e.amount for e in entries] == [1200, -200] and entries[0].metadata == {"why": "test"}
+
+
+def test_session_flushes_first_and_rolls_back_with_the_charge(app_engine, subject):
+    session = Session(app_engine, future=True)
+    qf.debit(session, subject, "documents")
+    assert qf.give_back(session, subject, "documents").remaining == 5
+    qf.debit(session, subject, "documents", 2)
+    session.rollback()
+    with Session(app_engine, future=True) as fresh:
+        assert qf.check(fresh, subject, "documents").used == 0
+    session.close()
+
+
+def test_refusal_carries_detail(app_engine, subject):
+    with pytest.raises(QuotaError) as caught, app_engine.begin() as connection:
+        qf.debit(connection, subject, "documents", 6)
+    error = caught.value
+    assert (error.sqlstate, error.status, error.code) == ("QT402", 402, "quota_exceeded")
+    assert set(error.detail) == KEYS and error.body is error.detail
+    assert error.detail["requested"] == 6 and error.detail["remaining"] == 5
+    assert error.detail["plan"] == "free" and error.retry_after is None
+    assert "documents" in error.message and "sqlalchemy" not in error.message.lower()
+
+
+def test_other_codes(app_engine, subject):
+    def code_of(function, *arguments, **more):
+        with pytest.raises(QuotaError) as caught, app_engine.begin() as connection:
+            function(connection, *arguments, **more)
+        assert caught.value.body == caught.value.detail or set(caught.value.body) == {"code", "message"}
+        return caught.value.sqlstate, caught.value.code
+
+    assert code_of(qf.debit, subject, "mindmap") == ("QT403", "not_entitled")
+    assert code_of(qf.debit, subject, "nonsense") == ("QT404", "not_found")
+    assert code_of(qf.refund, 999_999_999) == ("QT404", "not_found")
+    with app_engine.begin() as connection:
+        qf.debit(connection, subject, "pages", 1, key="same")
+    assert code_of(qf.debit, subject, "pages", 2, key="same") == ("QT409", "idempotency_conflict")
+
+
+def test_try_debit_leaves_the_transaction_usable(app_engine, subject):
+    with app_engine.begin() as connection:
+        refused = qf.try_debit(connection, subject, "documents", 6)
+        assert (refused.allowed, refused.reason, refused.debited) == (False, "quota_exceeded", 0)
+        taken = qf.try_debit(connection, subject, "documents", 6, up_to=True)
+        assert (taken.allowed, taken.debited, taken.remaining) == (True, 5, 0)
+
+
+@pytest.mark.parametrize("feature, amount", [("documents", 6), ("llm_tokens", 8001), ("mindmap", 1)])
+def test_require_says_what_debit_would_say(app_engine, subject, feature, amount):
+    with pytest.raises(QuotaError) as early, app_engine.connect() as connection:
+        qf.require(connection, subject, feature, amount)
+    with pytest.raises(QuotaError) as late, app_engine.begin() as connection:
+        qf.debit(connection, subject, feature, amount)
+    assert early.value.sqlstate == late.value.sqlstate
+    told, said = dict(early.value.detail), dict(late.value.detail)
+    assert list(told) == list(said) or set(told) == set(said)
+    assert (told["resets_at"] is None) == (said["resets_at"] is None)
+    for volatile in ("resets_at", "retry_after"):  # the format of times may differ, the second may turn
+        told.pop(volatile), said.pop(volatile)
+    assert told == said
+
+
+def test_other_database_errors_pass_through(app_engine, subject):
+    with pytest.raises(DBAPIError) as caught, app_engine.begin() as connection:
+        qf.debit(connection, subject, "documents", 0)
+    assert caught.value.orig.pgcode == "22023"
+    with pytest.raises(ValueError):
+        qf.call(None, "debit(); DROP TABLE x; --")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_bare_driver_errors(driver, app_engine, subject):
+    driver = importlib.import_module(driver)
+    _, place = app_engine.dialect.create_connect_args(app_engine.url)
+    place["dbname"] = place.pop("database", None) or place["dbname"]  # SQLAlchemy 1.4's psycopg2 names it so
+    connection = driver.connect(**place)
+    try:
+        with pytest.raises(driver.Error) as caught:
+            connection.cursor().execute("SELECT * FROM quota.debit(%s, 'documents', 99)", (subject,))
+        assert QuotaError.from_exception(caught.value).detail["requested"] == 99
+    finally:
+        connection.close()
+
+
+def test_only_our_codes_are_read():
+    detail = dict.fromkeys(KEYS) | {"code": "rate_limited", "retry_after": 3}
+    diag = SimpleNamespace(message_primary="slow", message_detail=json.dumps(detail), message_hint=None)
+    error = QuotaError.from_exception(SimpleNamespace(sqlstate="QT429", diag=diag))
+    assert (error.status, error.retry_after, error.body) == (429, 3, detail)
+    assert QuotaError.from_exception(SimpleNamespace(sqlstate="23505", diag=diag)) is None
+
+
+@pytest.fixture
+def small_app(app_engine, subject):
+    """An application that has only quota_flask."""
+    app = Flask("small")
+    quota = Quota(app, connect=app_engine.connect, subject=lambda: subject)
+
+    @app.post("/take/<int:amount>")
+    @quota.requires("documents")
+    def take(amount):
+        with app_engine.begin() as connection:
+            return jsonify(remaining=qf.debit(connection, subject, "documents", amount).remaining)
+
+    @app.post("/raw")
+    def raw():  # a refusal that does not come through our helpers, as a gate's would
+        with app_engine.begin() as connection:
+            connection.execute(text("SELECT quota.debit(:s, 'mindmap')"), {"s": subject})
+
+    @app.post("/broken")
+    def broken():
+        with app_engine.begin() as connection:
+            connection.execute(text("SELECT 1/0"))
+
+    @app.post("/many")
+    @qf.requires("llm_tokens", lambda: 9000)
+    def many():
+        raise AssertionError("the view must not run")
+
+    return app.test_client()
+
+
+def test_flask_answers(small_app, subject):
+    assert small_app.post("/take/4").json == {"remaining": 1}
+    late = small_app.post("/take/2")  # passes the check, refused by the debit
+    assert late.status_code == 402 and set(late.json) == KEYS
+    assert (late.json["requested"], late.json["remaining"]) == (2, 1)
+    assert "Retry-After" not in late.headers and late.headers["Cache-Control"] == "no-store"
+    assert small_app.post("/take/1").json == {"remaining": 0}
+    early = small_app.post("/take/1")
+    assert early.status_code == 402 and early.json["remaining"] == 0
+
+
+def test_flask_catches_refusals_it_did_not_ask_for(small_app):
+    answer = small_app.post("/raw")
+    assert answer.status_code == 403 and answer.json["code"] == "not_entitled"
+    assert small_app.post("/broken").status_code == 500
+
+
+def test_requires_with_an_amount_and_retry_after(small_app):
+    answer = small_app.post("/many")
+    assert answer.status_code == 402 and answer.json["requested"] == 9000
+    # 9,000 never fit a period of 8,000: waiting does not help, and says so
+    assert answer.json["retry_after"] is None and "Retry-After" not in answer.headers
+
+
+def test_retry_after_is_sent_where_waiting_helps(small_app, app_engine, subject):
+    with app_engine.begin() as connection:
+        qf.debit(connection, subject, "llm_tokens", 7000)
+    app = small_app.application
+    with app.app_context():
+        view = app.extensions["quota"].requires("llm_tokens", 2000)(lambda: "never")
+    app.view_functions["many"] = view
+    answer = small_app.post("/many")
+    assert answer.status_code == 402
+    seconds = answer.json["retry_after"]
+    assert 0 < seconds <= 31 * 86400 and answer.headers["Retry-After"] == str(seconds)
+
+
