@@ -75,7 +75,7 @@ replace_by_iso_text(char **newval, TimestampTz at)
 	copy = (char *) quota_guc_malloc(strlen(text) + 1);
 	if (copy == NULL)
 		return false;
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	quota_guc_free(*newval);
 	*newval = copy;
 	return true;
