@@ -6,7 +6,8 @@
  * The internal functions come in four groups: complaints and paths; one
  * validator for each kind of JSON value, which returns it typed; the parts
  * (features, plans, their versions), each of which compares, answers and
- * stores; and what a new version of the default plan does to use.
+ * stores; and what a new version of the default plan does to use.  Actions, the
+ * third of the catalog's parts, are in 25_actions.sql.
  *
  * dry_run goes through the same code and leaves out the writes and the locks,
  * so its answer is that of a real run, and it works in a read-only transaction.
@@ -68,7 +69,7 @@ CREATE OR REPLACE FUNCTION quota._catalog_keys(
 BEGIN ATOMIC
     VALUES ('catalog',  'features',     '{object}'::text[], false, true),
            ('catalog',  'plans',        '{object}',         false, true),
-           ('catalog',  'actions',      '{object}',         false, false),
+           ('catalog',  'actions',      '{object}',         false, true),
            ('feature',  'kind',         '{string}',         true,  true),
            ('feature',  'unit',         '{string}',         false, true),
            ('feature',  'title',        '{string}',         false, true),
@@ -93,7 +94,11 @@ BEGIN ATOMIC
            ('capacity', 'notify',       '{array}',          false, false),
            ('rate',     'rate',         '{object}',         true,  false),
            ('boolean',  'value',        '{boolean}',        true,  true),
-           ('static',   'value',        '{object,array,string,number,boolean,"null"}', true, true);
+           ('static',   'value',        '{object,array,string,number,boolean,"null"}', true, true),
+           ('action',   'requires',     '{array}',          false, true),
+           ('action',   'charges',      '{object}',         false, true),
+           ('charge',   'base',         '{number}',         false, true),
+           ('charge',   'per_unit',     '{number,object}',  false, true);
 END;
 COMMENT ON FUNCTION quota._catalog_keys() IS
     'internal: every key that the catalog''s JSON may have, by place (an entitlement''s place is the kind of its feature), with its JSON types and whether it is enforced yet';
@@ -187,8 +192,6 @@ DECLARE
 BEGIN
     SELECT k.key INTO refused FROM quota._catalog_keys() k
     WHERE k.place = _catalog_not_yet.place AND NOT k.enforced AND value ? k.key
-      -- no actions at all ask for nothing
-      AND NOT (k.key = 'actions' AND value -> k.key = '{}')
     ORDER BY k.key COLLATE "C" LIMIT 1;
     IF FOUND THEN
         PERFORM quota._catalog_error(quota._catalog_path(path, refused), 'not supported yet', hint, '0A000');
@@ -247,7 +250,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_identifier(text, text, int) IS
-    'internal: refuses what is empty or has control characters (22023) or is too long (22001); for names of plans and external ids';
+    'internal: refuses what is empty or has control characters (22023) or is too long (22001); for names of plans, actions and dimensions, and external ids';
 
 CREATE OR REPLACE FUNCTION quota._catalog_json(path text, value jsonb)
     RETURNS jsonb
@@ -584,10 +587,10 @@ COMMENT ON FUNCTION quota._lock_feature_use() IS
 
 /*
  * A version is kept while somebody has or had it, or can get it.  The newest
- * versions of the plans count only if the catalog leaves the plans alone:
- * otherwise they are about to be replaced by what the catalog says.
+ * versions of the plans, and the actions, count only if the catalog leaves them
+ * alone: otherwise they are about to be replaced by what the catalog says.
  */
-CREATE OR REPLACE FUNCTION quota._feature_use(feature_id int, plans_stay boolean)
+CREATE OR REPLACE FUNCTION quota._feature_use(feature_id int, plans_stay boolean, actions_stay boolean)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -605,34 +608,43 @@ AS $$
          WHERE _feature_use.plans_stay AND p.retired_at IS NULL AND e.feature_id = _feature_use.feature_id
          ORDER BY p.name LIMIT 1)
         UNION ALL
-        (SELECT 3, 'An override names it.'
+        (SELECT 3, format('Action %s names it.', to_json(a.name))
+         FROM quota.action a
+         WHERE _feature_use.actions_stay
+           AND a.id IN (SELECT c.action_id FROM quota.action_charge c WHERE c.feature_id = _feature_use.feature_id
+                        UNION ALL
+                        SELECT r.action_id FROM quota.action_require r WHERE r.feature_id = _feature_use.feature_id)
+         ORDER BY a.name LIMIT 1)
+        UNION ALL
+        (SELECT 4, 'An override names it.'
          FROM quota.subject_override o WHERE o.feature_id = _feature_use.feature_id LIMIT 1)
         UNION ALL
-        (SELECT 4, 'Use of it is counted.'
+        (SELECT 5, 'Use of it is counted.'
          FROM quota.bucket b
          WHERE b.feature_id = _feature_use.feature_id AND (b.used <> 0 OR b.overdrawn <> 0) LIMIT 1)
     ) u (rank, use) ORDER BY u.rank LIMIT 1
 $$;
-COMMENT ON FUNCTION quota._feature_use(int, boolean) IS
-    'internal: a sentence that says why a feature is in use, NULL if it is not; plans_stay: the newest versions of the plans count too';
+COMMENT ON FUNCTION quota._feature_use(int, boolean, boolean) IS
+    'internal: a sentence that says why a feature is in use, NULL if it is not; plans_stay, actions_stay: the newest versions of the plans, and the actions, count too';
 
-CREATE OR REPLACE FUNCTION quota._catalog_require_unused(path text, feature_id int, plans_stay boolean, problem text)
+CREATE OR REPLACE FUNCTION quota._catalog_require_unused(
+        path text, feature_id int, plans_stay boolean, actions_stay boolean, problem text)
     RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    use CONSTANT text := quota._feature_use(feature_id, plans_stay);
+    use CONSTANT text := quota._feature_use(feature_id, plans_stay, actions_stay);
 BEGIN
     IF use IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('%s: %s', path, problem),
             DETAIL = use,
-            HINT = 'Leave it declared as it is; plans need not give it.';
+            HINT = 'Leave it declared as it is; plans and actions need not name it.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._catalog_require_unused(text, int, boolean, text) IS
+COMMENT ON FUNCTION quota._catalog_require_unused(text, int, boolean, boolean, text) IS
     'internal: refuses (22023) what cannot be done to a feature that is in use';
 
 /*
@@ -683,7 +695,7 @@ BEGIN
         RETURN 'unchanged';
     END IF;
     IF old.kind <> new.kind THEN
-        PERFORM quota._catalog_require_unused(path || '.kind', old.id, true,
+        PERFORM quota._catalog_require_unused(path || '.kind', old.id, true, true,
                                               format('in use as %s, so it cannot change', old.kind));
     END IF;
     IF NOT dry_run THEN
@@ -699,7 +711,7 @@ $$;
 COMMENT ON FUNCTION quota._catalog_apply_feature(text, quota.feature, jsonb, boolean) IS
     'internal: compares a feature''s JSON with its row (all NULL: a new feature), stores it, and says added, changed or unchanged; another kind for a feature in use is 22023';
 
-CREATE OR REPLACE FUNCTION quota._catalog_apply_features(features jsonb, plans_stay boolean, dry_run boolean)
+CREATE OR REPLACE FUNCTION quota._catalog_apply_features(features jsonb, plans_stay boolean, actions_stay boolean, dry_run boolean)
     RETURNS TABLE (name text, change text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -719,7 +731,7 @@ BEGIN
     LOOP
         name := given.name;
         IF given.value IS NULL THEN
-            PERFORM quota._catalog_require_unused(quota._catalog_path('features', name), given.id, plans_stay,
+            PERFORM quota._catalog_require_unused(quota._catalog_path('features', name), given.id, plans_stay, actions_stay,
                                                   'in use, so it cannot be left out');
             change := 'retired';
         ELSE
@@ -729,7 +741,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._catalog_apply_features(jsonb, boolean, boolean) IS
+COMMENT ON FUNCTION quota._catalog_apply_features(jsonb, boolean, boolean, boolean) IS
     'internal: stores the features that a catalog declares and answers with one row for each; features that are absent keep their rows until _catalog_drop_features()';
 
 CREATE OR REPLACE FUNCTION quota._catalog_drop_features(features jsonb)
@@ -1102,6 +1114,7 @@ AS $$
 DECLARE
     features CONSTANT jsonb := catalog -> 'features';
     plans CONSTANT jsonb := catalog -> 'plans';
+    actions CONSTANT jsonb := catalog -> 'actions';
     kinds jsonb;
     old_default int;
 BEGIN
@@ -1115,10 +1128,13 @@ BEGIN
 
     IF features IS NOT NULL THEN
         RETURN QUERY SELECT 'feature', f.name, f.change
-                     FROM quota._catalog_apply_features(features, plans IS NULL, dry_run) f;
+                     FROM quota._catalog_apply_features(features, plans IS NULL, actions IS NULL, dry_run) f;
     END IF;
     IF plans IS NOT NULL THEN
         RETURN QUERY SELECT 'plan', p.name, p.change FROM quota._catalog_apply_plans(plans, kinds, dry_run) p;
+    END IF;
+    IF actions IS NOT NULL THEN
+        RETURN QUERY SELECT 'action', a.name, a.change FROM quota._catalog_apply_actions(actions, kinds, dry_run) a;
     END IF;
 
     IF NOT dry_run THEN
@@ -1130,9 +1146,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.apply_catalog(jsonb, boolean) IS
-$$makes the catalog be what the JSON says, all or nothing, and answers with what that changes: features, then plans, by name. dry_run answers the same and changes nothing.
-The JSON is complete: a plan that is absent is retired (subscribers keep it), a feature that is absent is removed. A missing top-level key leaves that part as it is, without rows. Changed entitlements or another period make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan that comes back is reported as added.
-A time as anchor is written in ISO 8601 with its offset or Z. A catalog has at most 1 MB, 1000 features and 1000 plans.
+$$makes the catalog be what the JSON says, all or nothing, and answers with what that changes: features, then plans, then actions, by name. dry_run answers the same and changes nothing.
+The JSON is complete: a plan that is absent is retired (subscribers keep it), so is an action (it can no longer be charged), and a feature that is absent is removed. A missing top-level key leaves that part as it is, without rows. Changed entitlements or another period make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan or an action that comes back is reported as added.
+A time as anchor is written in ISO 8601 with its offset or Z. What an action requires, of any kind, must be given as quota.has() says; it charges metered and capacity features. All its prices per unit are plain numbers, for quota.charge(), or all are by dimension, for quota.charge_units(); they are exact, with up to 50 digits after the point.
+A catalog has at most 1 MB, 1000 features, 1000 plans and 1000 actions, an action 100 each of features that it requires, features that it charges, and dimensions.
 Errors, each naming the JSON path: 22023 wrong value, type, unknown key, or a feature in use removed or given another kind; 22003 a number out of range; 22001 a text too long; 0A000 a key that is not enforced yet. 22004 for NULL. 0A000 also where use has to move or a feature goes, in a transaction above read committed.$$;
 
 CREATE OR REPLACE FUNCTION quota._export_entitlement(kind text, terms quota.entitlement)
@@ -1184,7 +1201,9 @@ AS $$
                                 'kind', f.kind, 'unit', f.unit, 'title', f.title))), '{}')
                      FROM quota.feature f),
         'plans', (SELECT coalesce(jsonb_object_agg(p.name, quota._export_plan(p)), '{}')
-                  FROM quota.plan p WHERE p.retired_at IS NULL))
+                  FROM quota.plan p WHERE p.retired_at IS NULL),
+        'actions', (SELECT coalesce(jsonb_object_agg(a.name, quota._export_action(a.id)), '{}')
+                    FROM quota.action a WHERE a.retired_at IS NULL))
 $$;
 COMMENT ON FUNCTION quota.export_catalog() IS
-    'the catalog as the JSON that apply_catalog() takes: every feature, and every plan that is not retired in its newest version, without what is default. Applied again it changes nothing';
+    'the catalog as the JSON that apply_catalog() takes: every feature, every action that is not retired, and every plan that is not, in its newest version, without what is default. Applied again it changes nothing';

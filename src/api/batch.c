@@ -27,7 +27,8 @@ PG_FUNCTION_INFO_V1(quota_sql_charge);
 PG_FUNCTION_INFO_V1(quota_sql_charge_units);
 
 #define MAX_FEATURES		100
-#define MAX_UNITS_BYTES		8192
+/* 100 names of 63 bytes with large numbers fit */
+#define MAX_NUMBERS_BYTES	16384
 
 /* One number of a JSON object argument. */
 typedef struct NamedNumber
@@ -64,7 +65,7 @@ numbers_from_arg(FunctionCallInfo fcinfo, int arg, const char *argument, int *n)
 	NamedNumber *numbers;
 
 	quota_require(fcinfo, arg, argument);
-	if (toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ > MAX_UNITS_BYTES)
+	if (toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ > MAX_NUMBERS_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is too large", argument)));
@@ -97,10 +98,15 @@ numbers_from_arg(FunctionCallInfo fcinfo, int arg, const char *argument, int *n)
 }
 
 static bool
+is_less(Numeric a, Numeric b)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+static bool
 is_negative(Numeric number)
 {
-	return DatumGetBool(DirectFunctionCall2(numeric_lt, NumericGetDatum(number),
-											NumericGetDatum(int64_to_numeric(0))));
+	return is_less(number, int64_to_numeric(0));
 }
 
 /* A whole amount above 0; 22023, 22003. */
@@ -108,17 +114,18 @@ static int64
 amount_from_number(const NamedNumber *named)
 {
 	Datum		number = NumericGetDatum(named->number);
-	int64		amount;
 
+	if (!is_less(int64_to_numeric(0), named->number))
+		raise_member("amounts", named->name, ERRCODE_INVALID_PARAMETER_VALUE,
+					 "must be greater than 0");
 	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number,
 										  DirectFunctionCall1(numeric_ceil, number))))
 		raise_member("amounts", named->name, ERRCODE_INVALID_PARAMETER_VALUE,
 					 "must be a whole number");
-	amount = DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
-	if (amount <= 0)
-		raise_member("amounts", named->name, ERRCODE_INVALID_PARAMETER_VALUE,
-					 "must be greater than 0");
-	return amount;
+	if (is_less(int64_to_numeric(PG_INT64_MAX), named->number))
+		raise_member("amounts", named->name, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+					 "is out of range");
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
 Datum
@@ -190,7 +197,7 @@ charge_action(FunctionCallInfo fcinfo, const char *function, QuotaActionCall *ac
 	arguments[0] = quota_argument_text("action", action->name);
 	arguments[1] = units;
 	arguments[2] = quota_argument_jsonb("metadata", request.metadata);
-	quota_prevent_if_not_writable(function);
+	quota_prevent_if_not_writable(psprintf("quota.%s()", function));
 	quota_call_once(&request, &call, quota_charge_action);
 
 	for (int i = 0; i < request.nitems; i++)
@@ -237,9 +244,14 @@ quota_sql_charge_units(PG_FUNCTION_ARGS)
 	action.units = (QuotaUnits *) palloc(sizeof(QuotaUnits) * action.nunits);
 	for (int i = 0; i < action.nunits; i++)
 	{
-		if (numbers[i].name[0] == '\0' || is_negative(numbers[i].number))
+		/* the dimension without a name is charge()'s */
+		if (numbers[i].name[0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("units must name each dimension")));
+		if (is_negative(numbers[i].number))
 			raise_member("units", numbers[i].name, ERRCODE_INVALID_PARAMETER_VALUE,
-						 "must have a name and not be negative");
+						 "must not be negative");
 		action.units[i].dimension = numbers[i].name;
 		action.units[i].units = numbers[i].number;
 	}

@@ -52,14 +52,6 @@ check_units(const QuotaAction *action, const QuotaActionCall *call)
 {
 	bool		plain = call->nunits == 1 && call->units[0].dimension[0] == '\0';
 
-	for (int i = 0; !plain && i < call->nunits; i++)
-	{
-		if (!action_prices(action, call->units[i].dimension))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("action \"%s\" has no price for \"%s\"",
-							action->name, quota_clip(call->units[i].dimension))));
-	}
 	for (int i = 0; i < action->ncharges; i++)
 	{
 		for (int j = 0; j < action->charges[i].nprices; j++)
@@ -68,10 +60,18 @@ check_units(const QuotaAction *action, const QuotaActionCall *call)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 plain ?
-						 errmsg("action \"%s\" is priced by several dimensions", action->name) :
+						 errmsg("action \"%s\" is priced by dimensions", action->name) :
 						 errmsg("action \"%s\" is priced by one number of units", action->name),
 						 plain ? errhint("Call quota.charge_units().") : errhint("Call quota.charge().")));
 		}
+	}
+	for (int i = 0; !plain && i < call->nunits; i++)
+	{
+		if (!action_prices(action, call->units[i].dimension))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("action \"%s\" has no price for \"%s\"",
+							action->name, quota_clip(call->units[i].dimension))));
 	}
 }
 
@@ -91,8 +91,11 @@ amount_of(const QuotaActionCharge *charge, const QuotaActionCall *call)
 														  NumericGetDatum(charge->prices[i].per_unit),
 														  NumericGetDatum(units->units)));
 	}
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 DirectFunctionCall1(numeric_ceil, sum)));
+	sum = DirectFunctionCall1(numeric_ceil, sum);
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, sum,
+										 NumericGetDatum(int64_to_numeric(PG_INT64_MAX)))))
+		quota_raise_out_of_range(psprintf("charge for feature \"%s\"", charge->feature->name));
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, sum));
 }
 
 /* QT403 unless every required feature is given; observed: a record. */
@@ -110,7 +113,12 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 		if (verdict.reason == QUOTA_OK)
 			continue;
 		if (!quota_observing())
+		{
+			/* DETAIL says what is used */
+			quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+			quota_judge(path, &accounts, 0, &verdict);
 			quota_raise_verdict(path, &accounts, 1, &verdict);
+		}
 		quota_denial_record(request->subject.text, action->requires[i]->id,
 							quota_reason_name(verdict.reason), path->at);
 	}

@@ -120,23 +120,32 @@ find_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapsho
 	}
 }
 
-/* Creates the rows that are missing; true if there were any. */
+/*
+ * Creates the rows that are missing; true if there were any.
+ *
+ * A row that we create is locked until we end, so the order of the refs holds
+ * here too: rows that exist are locked on the way.  It stops at a row that
+ * somebody else has created meanwhile, since that one is not locked yet.
+ */
 static bool
-create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs)
+create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapshot)
 {
-	bool		created = false;
+	bool		ours = true;
+	int			last = nrefs - 1;
 
-	for (int i = 0; i < nrefs; i++)
+	while (last >= 0 && rows[last].tuple != NULL)
+		last--;
+	if (last < 0)
+		return false;
+	for (int i = 0; i <= last && ours; i++)
 	{
 		if (rows[i].tuple == NULL)
-		{
-			quota_bucket_create(buckets, &refs[i].key);
-			created = true;
-		}
+			ours = quota_bucket_create(buckets, &refs[i].key);
+		else
+			ours = quota_bucket_lock(buckets, &rows[i], snapshot);
 	}
-	if (created)
-		CommandCounterIncrement();
-	return created;
+	CommandCounterIncrement();
+	return true;
 }
 
 /*
@@ -200,7 +209,7 @@ row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 	find_all(refs, rows, nrefs, snapshot);
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
-	if (create_missing(refs, rows, nrefs))
+	if (create_missing(refs, rows, nrefs, snapshot))
 		return QUOTA_STALE;
 	if (nrefs == 1 && apply_take(refs, rows, nrefs, snapshot))
 		return QUOTA_TAKEN;

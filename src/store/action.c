@@ -29,12 +29,17 @@ load_action(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	action = (QuotaAction *) hash_search(catalog->actions, name, HASH_ENTER, NULL);
 	action->id = id;
 	action->nrequires = 0;
-	action->requires = (const QuotaFeature **)
-		palloc(sizeof(QuotaFeature *) * Max(catalog->nfeatures, 1));
+	action->requires = NULL;
 	action->ncharges = 0;
-	action->charges = (QuotaActionCharge *)
-		palloc(sizeof(QuotaActionCharge) * Max(catalog->nfeatures, 1));
+	action->charges = NULL;
 	pfree(name);
+}
+
+/* An array with room for one element more; CurrentMemoryContext is the catalog's. */
+static void *
+grown(void *array, int n, Size size)
+{
+	return array == NULL ? palloc(size) : repalloc(array, size * (n + 1));
 }
 
 /* NULL: retired */
@@ -72,9 +77,12 @@ load_require(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 {
 	QuotaAction *action = action_of(catalog, tuple, desc, Anum_action_require_action_id);
 
-	if (action)
-		action->requires[action->nrequires++] =
-			feature_of(catalog, tuple, desc, Anum_action_require_feature_id);
+	if (action == NULL)
+		return;
+	action->requires = (const QuotaFeature **)
+		grown(action->requires, action->nrequires, sizeof(QuotaFeature *));
+	action->requires[action->nrequires++] =
+		feature_of(catalog, tuple, desc, Anum_action_require_feature_id);
 }
 
 static void
@@ -85,6 +93,8 @@ load_charge(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 
 	if (action == NULL)
 		return;
+	action->charges = (QuotaActionCharge *)
+		grown(action->charges, action->ncharges, sizeof(QuotaActionCharge));
 	charge = &action->charges[action->ncharges++];
 	charge->feature = feature_of(catalog, tuple, desc, Anum_action_charge_feature_id);
 	charge->base = DatumGetNumericCopy(quota_attribute(tuple, desc, Anum_action_charge_base));
@@ -105,9 +115,7 @@ load_price(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 
 		if (charge->feature->id != feature_id)
 			continue;
-		charge->prices = charge->prices == NULL ?
-			(QuotaPrice *) palloc(sizeof(QuotaPrice)) :
-			(QuotaPrice *) repalloc(charge->prices, sizeof(QuotaPrice) * (charge->nprices + 1));
+		charge->prices = (QuotaPrice *) grown(charge->prices, charge->nprices, sizeof(QuotaPrice));
 		price = &charge->prices[charge->nprices++];
 		price->dimension = quota_text_attribute(tuple, desc, Anum_action_price_dimension);
 		price->per_unit = DatumGetNumericCopy(quota_attribute(tuple, desc, Anum_action_price_per_unit));
@@ -147,8 +155,10 @@ quota_actions_load(QuotaCatalog *catalog, Snapshot snapshot)
 	hash_seq_init(&scan, catalog->actions);
 	while ((action = (QuotaAction *) hash_seq_search(&scan)) != NULL)
 	{
-		qsort(action->requires, action->nrequires, sizeof(QuotaFeature *), compare_requires);
-		qsort(action->charges, action->ncharges, sizeof(QuotaActionCharge), compare_charges);
+		if (action->nrequires > 0)
+			qsort(action->requires, action->nrequires, sizeof(QuotaFeature *), compare_requires);
+		if (action->ncharges > 0)
+			qsort(action->charges, action->ncharges, sizeof(QuotaActionCharge), compare_charges);
 	}
 }
 

@@ -74,7 +74,7 @@ quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 	systable_endscan(scan);
 }
 
-void
+bool
 quota_bucket_create(Relation rel, const QuotaBucketKey *key)
 {
 	Datum		values[Natts_bucket] = {0};
@@ -91,7 +91,7 @@ quota_bucket_create(Relation rel, const QuotaBucketKey *key)
 	nulls[Anum_bucket_moved_start - 1] = true;
 	nulls[Anum_bucket_moved_end - 1] = true;
 	nulls[Anum_bucket_moved_id - 1] = true;
-	quota_insert_if_absent(rel, values, nulls);
+	return quota_insert_if_absent(rel, values, nulls);
 }
 
 bool

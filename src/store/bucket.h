@@ -50,8 +50,11 @@ extern Relation quota_bucket_open(void);
 extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 							  QuotaBucketRow *row);
 
-/* makes sure that there is a row, waiting for whoever is creating it */
-extern void quota_bucket_create(Relation rel, const QuotaBucketKey *key);
+/*
+ * Makes sure that there is a row, waiting for whoever is creating it; true if we
+ * have created it, so that nobody else can have it before we end.
+ */
+extern bool quota_bucket_create(Relation rel, const QuotaBucketKey *key);
 
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);

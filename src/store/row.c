@@ -98,26 +98,29 @@ insert_speculatively(Relation rel, ResultRelInfo *rri, EState *estate, TupleTabl
 	return !conflict;
 }
 
-void
+bool
 quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *rri = result_rel_info(rel, true);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		absent;
+	bool		inserted = false;
 
-	for (;;)
+	do
 	{
 		CHECK_FOR_INTERRUPTS();
 		fill_slot(slot, values, nulls);
 		slot->tts_tableOid = RelationGetRelid(rel);
-		/* waits for whoever is inserting it; false: it is there */
-		if (!quota_check_unique(rri, slot, estate) ||
-			insert_speculatively(rel, rri, estate, slot))
-			break;
-	}
+		/* waits for whoever is inserting it */
+		absent = quota_check_unique(rri, slot, estate);
+		if (absent)
+			inserted = insert_speculatively(rel, rri, estate, slot);
+	} while (absent && !inserted);
 	ExecCloseIndices(rri);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(estate);
+	return inserted;
 }
 
 /* The index entries of an update that was not HOT. */

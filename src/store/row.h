@@ -26,9 +26,9 @@ extern void quota_insert_end(QuotaInserter *inserter);
  * Inserts one row unless a unique index has its key already, as INSERT ... ON
  * CONFLICT DO NOTHING does, but at every isolation level alike: waits for a
  * transaction that is inserting the same key, and takes what it committed for
- * there, also when no snapshot of ours can see it.
+ * there, also when no snapshot of ours can see it.  True if it inserted.
  */
-extern void quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls);
+extern bool quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls);
 
 /*
  * Replaces the row at "tid" by "tuple", waiting for a transaction that is

@@ -261,6 +261,68 @@ SELECT pg_temp.apply(jsonb_set(jsonb_set(quota.export_catalog() #- '{plans,free,
 SELECT used, remaining, resets_at FROM quota.check('solo', 'tokens');
 SELECT pg_temp.set('{plans,pro,entitlements,tokens,anchor}', '"2026-01-16T00:00:00+05:00"');
 SELECT used, remaining, resets_at FROM quota.check('solo', 'tokens');
+
+--
+-- actions
+--
+CREATE VIEW pg_temp.prices AS
+SELECT a.name, a.retired_at,
+       (SELECT string_agg(f.name, ', ' ORDER BY f.name) FROM quota.action_require r JOIN quota.feature f ON f.id = r.feature_id WHERE r.action_id = a.id) AS requires,
+       (SELECT string_agg(f.name || ' ' || c.base, ', ' ORDER BY f.name) FROM quota.action_charge c JOIN quota.feature f ON f.id = c.feature_id WHERE c.action_id = a.id) AS charges,
+       (SELECT string_agg(concat_ws(' ', f.name, nullif(p.dimension, ''), p.per_unit), ', ' ORDER BY f.name, p.dimension)
+        FROM quota.action_price p JOIN quota.feature f ON f.id = p.feature_id WHERE p.action_id = a.id) AS prices
+FROM quota.action a ORDER BY a.name;
+CREATE TEMP TABLE book AS SELECT '{
+    "mindmap.generate": {"requires": ["mindmap"], "charges": {"tokens": {"base": 500}}},
+    "chat": {"charges": {"tokens": {"per_unit": {"output": 4.0, "input": 1}}}},
+    "Größe 2/«x»; drop table": {"requires": ["tokens", "a.b:c-d_9", "docs", "mindmap", "max_mb"]},
+    "embed": {"charges": {"tokens": {"per_unit": 0.10}, "docs": {"base": 1.50, "per_unit": 0}, "calls": {"base": 0}}},
+    "free": {}}'::jsonb AS actions;
+SELECT * FROM quota.apply_catalog((SELECT jsonb_build_object('actions', actions) FROM book), true);
+SELECT quota.export_catalog() -> 'actions', (SELECT is_called FROM quota.action_id_seq);
+SELECT pg_temp.apply(jsonb_build_object('actions', actions)) FROM book;
+SELECT pg_temp.apply(jsonb_build_object('actions', actions)) FROM book;
+SELECT * FROM pg_temp.prices;
+SELECT jsonb_pretty(quota.export_catalog() -> 'actions');
+SELECT pg_temp.apply(quota.export_catalog());
+-- the last rows of the answer
+SELECT object, name, change FROM quota.apply_catalog(quota.export_catalog()) WITH ORDINALITY ORDER BY ordinality DESC LIMIT 6;
+-- the same in other words, numbers by value
+SELECT pg_temp.set('{actions,chat,charges,tokens,per_unit,output}', '4'), pg_temp.set('{actions,chat,charges,tokens,per_unit,output}', '0.4e1'),
+       pg_temp.set('{actions,chat,charges,tokens,base}', '0.00'), pg_temp.set('{actions,embed,charges,tokens,per_unit}', '1e-1'),
+       pg_temp.set('{actions,chat,requires}', '[]'), pg_temp.set('{actions,free,charges}', '{}'),
+       pg_temp.set('{actions,Größe 2/«x»; drop table,requires}', '["mindmap", "docs", "tokens", "max_mb", "a.b:c-d_9"]');
+-- what differs
+SELECT pg_temp.set('{actions,chat,charges,tokens,per_unit,output}', '4.00000000000000000000000000000000000000000000000001');
+SELECT pg_temp.remove('{actions,chat,charges,tokens,per_unit,input}');
+SELECT pg_temp.set('{actions,chat,charges,tokens,per_unit,cached}', '0');
+SELECT pg_temp.remove('{actions,embed,charges,docs,per_unit}');
+SELECT pg_temp.remove('{actions,embed,charges,calls}');
+SELECT pg_temp.set('{actions,free,requires}', '["mindmap"]');
+SELECT pg_temp.remove('{actions,mindmap.generate,requires}');
+SELECT * FROM pg_temp.prices;
+-- one number of units becomes dimensions
+SELECT pg_temp.set('{actions,embed,charges,tokens,per_unit}', '{"pages": 9223372036854775807}');
+SELECT quota.export_catalog() #> '{actions,embed}';
+-- retired, which is told once, and back again
+SELECT pg_temp.remove('{actions,chat}');
+SELECT * FROM quota.apply_catalog('{"actions": {"free": {}}}');
+SELECT name, retired_at, requires, charges, prices FROM pg_temp.prices WHERE name IN ('chat', 'embed');
+SELECT quota.export_catalog() -> 'actions';
+SELECT pg_temp.apply(jsonb_build_object('actions', actions)) FROM book;
+SELECT * FROM pg_temp.prices WHERE name IN ('chat', 'embed');
+SELECT pg_temp.apply('{"actions": {}}');
+-- a feature that an action stays with, and one that goes from both at once
+SELECT pg_temp.apply(jsonb_set(jsonb_set(quota.export_catalog(), '{features,pages}', '{"kind": "metered"}'),
+                               '{actions,scan}', '{"charges": {"pages": {"base": 1}}}'));
+SELECT pg_temp.apply(quota.export_catalog() #- '{actions,scan}' #- '{features,pages}');
+SELECT pg_temp.apply(jsonb_set(jsonb_set(quota.export_catalog(), '{features,pages}', '{"kind": "boolean"}'),
+                               '{actions,scan}', '{"requires": ["pages"]}'));
+SELECT pg_temp.set('{actions,scan}', '{}');
+SELECT pg_temp.set('{features,pages,kind}', '"metered"');
+SELECT pg_temp.apply(jsonb_build_object('actions', '{"scan": {"charges": {"pages": {"per_unit": 1}}}}'::jsonb));
+SELECT pg_temp.apply(quota.export_catalog() #- '{actions}');
+
 -- all of it adds up
 SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM quota.bucket b
 WHERE b.used + b.overdrawn <> (SELECT coalesce(sum(e.amount), 0) FROM quota.ledger_entry e

@@ -29,19 +29,23 @@ $$;
 
 CREATE TEMP TABLE base AS SELECT '{
     "features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}, "api": {"kind": "rate"},
-                 "mindmap": {"kind": "boolean"}, "max_mb": {"kind": "static"}},
+                 "mindmap": {"kind": "boolean"}, "max_mb": {"kind": "static"},
+                 "pages": {"kind": "metered"}, "ocr": {"kind": "boolean"}},
     "plans": {"free": {"default": true, "external_ids": ["price_1"],
                        "entitlements": {"tokens": {"allowance": 10, "period": "month"}, "docs": {"allowance": 2}}},
               "pro": {"title": "Pro", "metadata": {"a": 1}, "external_ids": ["price_2"],
                       "entitlements": {"tokens": {"allowance": 100, "period": "month"}, "docs": {"allowance": null},
-                                       "mindmap": {"value": true}, "max_mb": {"value": {"pdf": 5}}}}}}'::jsonb AS catalog;
+                                       "mindmap": {"value": true}, "max_mb": {"value": {"pdf": 5}}}}},
+    "actions": {"scan": {"requires": ["ocr"], "charges": {"pages": {"base": 1, "per_unit": {"sheets": 2}}}}}}'::jsonb AS catalog;
 SELECT count(*) FROM base, quota.apply_catalog(catalog);
 CREATE TEMP TABLE before AS
 SELECT quota.export_catalog() AS catalog,
        (SELECT array_agg(f ORDER BY f.id)::text FROM quota.feature f) AS features,
        (SELECT array_agg(p ORDER BY p.id)::text FROM quota.plan p) AS plans,
        (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) AS versions,
-       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) AS entitlements;
+       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) AS entitlements,
+       (SELECT array_agg(a ORDER BY a.id)::text FROM quota.action a) AS actions,
+       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota.action_price p) AS prices;
 
 -- One value of the good catalog replaced or added.
 CREATE FUNCTION pg_temp.at(path text[], value jsonb) RETURNS text LANGUAGE sql AS $$
@@ -63,7 +67,7 @@ SELECT path, value, pg_temp.at(path, value) FROM (VALUES
     ('{plnas}'::text[], '{}'::jsonb),
     ('{Features}', '{}'),
     ('{features}', '[]'), ('{features}', 'null'), ('{plans}', '"free"'), ('{plans}', 'null'), ('{actions}', '[]'),
-    ('{actions}', '{"chat": {"charges": {"tokens": {"per_unit": 1}}}}')) c (path, value);
+    ('{actions}', 'null')) c (path, value);
 
 \echo features
 SELECT path, value, pg_temp.at(path, value) FROM (VALUES
@@ -151,10 +155,57 @@ SELECT pg_temp.at('{plans,pro,entitlements,api}', '{"rate": {"limit": 60, "per":
 SELECT pg_temp.at('{plans,pro,entitlements,tokens}', '{"allowance": 1, "rate": {"limit": 60, "per": "1 minute"}, "caps": 5}');
 SELECT pg_temp.at('{plans,pro,entitlements,tokens}', '{"rate": {"limit": 60, "per": "1 minute"}}');
 
+\echo actions
+SELECT value, pg_temp.at('{actions,x}', value) FROM unnest(ARRAY[
+    'null', '[]', '"tokens"', '{"charge": {}}', '{"requires": "mindmap"}', '{"requires": {"mindmap": true}}', '{"requires": null}',
+    '{"requires": [1]}', '{"requires": [null]}', '{"requires": ["mindmap", "nope"]}', '{"requires": ["Mindmap"]}', '{"requires": [""]}',
+    '{"requires": ["mindmap", "tokens", "mindmap"]}',
+    '{"charges": []}', '{"charges": null}', '{"charges": "tokens"}', '{"charges": {"nope": {"base": 1}}}', '{"charges": {"Tokens": {"base": 1}}}',
+    '{"charges": {"mindmap": {"base": 1}}}', '{"charges": {"max_mb": {"base": 1}}}', '{"charges": {"api": {"base": 1}}}',
+    '{"charges": {"tokens": null}}', '{"charges": {"tokens": 1}}', '{"charges": {"tokens": []}}', '{"charges": {"tokens": {}}}',
+    '{"charges": {"tokens": {"price": 1}}}', '{"charges": {"tokens": {"base": 1, "unit": 1}}}',
+    '{"charges": {"tokens": {"base": null}}}', '{"charges": {"tokens": {"base": "1"}}}', '{"charges": {"tokens": {"base": "NaN"}}}',
+    '{"charges": {"tokens": {"base": true}}}', '{"charges": {"tokens": {"base": {"input": 1}}}}',
+    '{"charges": {"tokens": {"base": -1}}}', '{"charges": {"tokens": {"base": -0.000001}}}',
+    '{"charges": {"tokens": {"base": 9223372036854775808}}}',
+    '{"charges": {"tokens": {"base": 9223372036854775807.5}}}', '{"charges": {"tokens": {"base": 1e-51}}}',
+    '{"charges": {"tokens": {"per_unit": null}}}', '{"charges": {"tokens": {"per_unit": "0.1"}}}', '{"charges": {"tokens": {"per_unit": [1]}}}',
+    '{"charges": {"tokens": {"per_unit": -0.1}}}', '{"charges": {"tokens": {"per_unit": 1e19}}}', '{"charges": {"tokens": {"per_unit": {}}}}',
+    '{"charges": {"tokens": {"per_unit": {"input": -1}}}}', '{"charges": {"tokens": {"per_unit": {"input": "1"}}}}',
+    '{"charges": {"tokens": {"per_unit": {"input": null}}}}', '{"charges": {"tokens": {"per_unit": {"input": {"a": 1}}}}}',
+    '{"charges": {"tokens": {"per_unit": {"input": "Infinity"}}}}', '{"charges": {"tokens": {"per_unit": {"input": 1e19}}}}',
+    '{"charges": {"tokens": {"per_unit": {"": 1}}}}', '{"charges": {"tokens": {"per_unit": {"in\tput": 1}}}}',
+    '{"charges": {"tokens": {"per_unit": {"in.put %s": -1}}}}',
+    '{"charges": {"docs": {"per_unit": 1}, "tokens": {"per_unit": {"input": 1}}}}']::jsonb[]) value;
+SELECT pg_temp.at('{actions,x}', value) FROM unnest('{"{\"charges\": {\"tokens\": {\"base\": 1e400}}}","{\"charges\": {\"tokens\": {\"base\": -1e400}}}"}'::jsonb[]) value;
+-- these are fine
+SELECT value, a.change FROM base, unnest(ARRAY['{}', '{"requires": [], "charges": {}}', '{"charges": {"docs": {"base": 0}, "tokens": {"per_unit": {"input": 1e-50}}}}',
+    '{"requires": ["tokens", "docs", "api", "mindmap", "max_mb"], "charges": {"tokens": {"base": 9223372036854775807, "per_unit": 0}}}']::jsonb[]) value,
+    quota.apply_catalog(jsonb_set(catalog, '{actions,x}', value), true) a WHERE a.name = 'x';
+SELECT name, pg_temp.at(ARRAY['actions', name], '{"price": 1}') FROM unnest(ARRAY['', 'a b', 'GPT/4o', 'é', '%s', E'a\nb', E'a\x7f']) name;
+SELECT pg_temp.at(ARRAY['actions', repeat('é', 65)], '{}');
+SELECT pg_temp.at(ARRAY['actions', repeat('x', 100000)], '{}');
+SELECT pg_temp.at('{actions,x}', jsonb_build_object('charges', jsonb_build_object('tokens',
+    jsonb_build_object('per_unit', jsonb_build_object(repeat('x', 64), 1)))));
+SELECT pg_temp.at('{actions,x}', jsonb_build_object('charges', jsonb_build_object('tokens', jsonb_build_object('per_unit', jsonb_object_agg('d' || i, 1)))))
+FROM generate_series(1, 101) i;
+SELECT pg_temp.at('{actions,x}', jsonb_build_object('charges', jsonb_build_object(
+    'tokens', jsonb_build_object('per_unit', jsonb_object_agg('a' || i, 1)), 'docs', jsonb_build_object('per_unit', jsonb_object_agg('b' || i, 1)))))
+FROM generate_series(1, 51) i;
+SELECT pg_temp.at('{actions,x}', jsonb_build_object('requires', jsonb_agg('f' || i))) FROM generate_series(1, 101) i;
+SELECT pg_temp.at('{actions,x}', jsonb_build_object('charges', jsonb_object_agg('f' || i, '{"base": 1}'::jsonb))) FROM generate_series(1, 101) i;
+SELECT pg_temp.answer(jsonb_build_object('actions', jsonb_object_agg('a' || i, '{}'::jsonb))) FROM generate_series(1, 1001) i;
+
 \echo features in use
 -- named by a plan that stays as it is
 SELECT pg_temp.answer(jsonb_build_object('features', catalog -> 'features' #- '{tokens}')) FROM base;
 SELECT pg_temp.answer(jsonb_build_object('features', jsonb_set(catalog -> 'features', '{mindmap,kind}', '"static"'))) FROM base;
+-- named by an action that stays as it is; the kind of one that it charges cannot change even if the catalog drops the action
+SELECT f, pg_temp.answer(catalog #- ARRAY['features', f] #- '{actions}'), pg_temp.answer(jsonb_set(catalog, ARRAY['features', f, 'kind'], '"static"') #- '{actions}'),
+       pg_temp.answer(jsonb_set(catalog, ARRAY['features', f, 'kind'], '"capacity"') #- '{actions,scan}') FROM base, unnest('{pages,ocr}'::text[]) f;
+SELECT count(*) FROM base, quota.apply_catalog(catalog #- '{features,pages}' #- '{actions}');
+-- named by an action in the same catalog
+SELECT f, pg_temp.answer(catalog #- ARRAY['features', f]) FROM base, unnest('{pages,ocr}'::text[]) f;
 -- named by a plan in the same catalog
 SELECT pg_temp.answer(catalog #- '{features,tokens}') FROM base;
 SELECT pg_temp.at('{features,docs,kind}', '"metered"');
@@ -165,7 +216,9 @@ SELECT quota.export_catalog() = b.catalog,
        (SELECT array_agg(f ORDER BY f.id)::text FROM quota.feature f) = b.features,
        (SELECT array_agg(p ORDER BY p.id)::text FROM quota.plan p) = b.plans,
        (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) = b.versions,
-       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) = b.entitlements
+       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) = b.entitlements,
+       (SELECT array_agg(a ORDER BY a.id)::text FROM quota.action a) = b.actions,
+       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota.action_price p) = b.prices
 FROM before b;
 
 \echo features in use by subscriptions, overrides, buckets
