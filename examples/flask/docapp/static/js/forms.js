@@ -1,13 +1,19 @@
 // Forms that post to the API without leaving the page: busy state, refresh of what changed, refusals.
 
+import { amount } from "./format.js";
 import { newKey, Problem, Refusal, read, csrfToken, send } from "./api.js";
 import { openPaywall } from "./paywall.js";
 
 const status = document.getElementById("status");
 
+let fading;
+
+/** A success goes by itself; an error stays until the next try. */
 export function say(text, isError = false) {
+  clearTimeout(fading);
   status.classList.toggle("bad", isError);
   status.textContent = text;
+  if (text && !isError) fading = setTimeout(() => { status.textContent = ""; }, 6000);
 }
 
 /** Busy, yet focusable: a disabled button would lose the keyboard's place. */
@@ -111,7 +117,7 @@ export function initUpload(form) {
           bar.value = percent;
           text.textContent = percent < 100 ? `${percent} %` : "Sent; reading and storing…";
         });
-        form.dataset.done = `Stored “${stored.title}”: ${stored.pages} pages, ${stored.tokens} tokens.`;
+        form.dataset.done = `Stored “${stored.title}”: ${amount(stored.pages, "page")}, ${amount(stored.tokens, "token")}.`;
         input.value = "";
         return { title: stored.title };
       } finally {

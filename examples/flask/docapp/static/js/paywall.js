@@ -31,11 +31,13 @@ function sentences(detail, feature) {
   const unit = feature.unit;
   if (detail.code === "not_entitled") return ["Nothing was charged. A bigger plan has it:"];
   if (detail.code === "subscription_inactive") return ["It works again as soon as the payment is settled. Nothing was charged."];
-  const told = [`This needs ${amount(detail.requested, unit)}; ${ofAllowance(detail.remaining, detail, unit)} ` +
-    `${detail.remaining === 1 ? "is" : "are"} left. Nothing was stored or charged.`];
+  const told = detail.remaining === 0
+    ? [`All ${amount(detail.allowance, unit)} of your plan are in use. Nothing was stored or charged.`]
+    : [`This needs ${amount(detail.requested, unit)}; ${ofAllowance(detail.remaining, detail, unit)} ` +
+      `${detail.remaining === 1 ? "is" : "are"} left. Nothing was stored or charged.`];
   if (detail.blocked_by === detail.subject) told.push("The limit is your own, set by the owner of the workspace.");
   if (detail.resets_at) told.push(`It renews on ${moment(detail.resets_at)}.`);
-  else if (detail.code === "quota_exceeded") told.push("It does not renew by itself. Deleting something makes room.");
+  else if (detail.code === "quota_exceeded") told.push(`It does not renew by itself. ${detail.feature === "seats" ? "Removing a member" : "Deleting something"} makes room.`);
   if (detail.resets_at && detail.retry_after === null && detail.code === "quota_exceeded") {
     told.push("Even then it would be more than this plan gives at once.");
   }
