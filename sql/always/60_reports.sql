@@ -54,7 +54,8 @@ AS $$
         WHERE (e.source_id, e.period_start, e.period_end) IN (SELECT n.source_id, n.period_start, n.period_end FROM windows n)
     )
     SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
-           s.running::bigint, p.metadata
+           -- siblings can have used more together than a bigint holds
+           least(greatest(s.running, -9223372036854775808), 9223372036854775807)::bigint, p.metadata
     FROM picked p JOIN summed s ON s.id = p.id
     ORDER BY p.at, p.id
 $$;

@@ -37,7 +37,11 @@ static char *retention_text = NULL;
 /* the value of quota.clock; NULL when it is not set */
 static const TimestampTz *clock_time = NULL;
 
-/* timestamptz_in() that returns false where that would throw */
+/*
+ * timestamptz_in() that returns false where that would throw, for ISO 8601 text
+ * with a numeric offset or none.  Names of zones and months are not read: for a
+ * zone it does not know, DecodeDateTime() throws all the same.
+ */
 static bool
 decode_timestamptz(const char *text, TimestampTz *at)
 {
@@ -50,6 +54,8 @@ decode_timestamptz(const char *text, TimestampTz *at)
 	fsec_t		fsec;
 	struct pg_tm tm;
 
+	if (strspn(text, "0123456789-+:. TZBC") != strlen(text))
+		return false;
 	return ParseDateTime(text, work, sizeof(work), field, ftype,
 						 MAXDATEFIELDS, &nf) == 0 &&
 		quota_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 &&
@@ -71,6 +77,7 @@ replace_by_iso_text(char **newval, TimestampTz at)
 
 	if (timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) != 0)
 		return false;
+	tm.tm_isdst = 0;			/* or no zone is printed */
 	EncodeDateTime(&tm, fsec, true, 0, "UTC", USE_ISO_DATES, text);
 	copy = (char *) quota_guc_malloc(strlen(text) + 1);
 	if (copy == NULL)

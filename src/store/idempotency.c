@@ -130,28 +130,45 @@ results_to_jsonb(const QuotaResults *results)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
+static void
+raise_damaged(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of quota.idempotency_key is damaged"),
+			 errdetail("\"%s\" is missing or of another type.", name)));
+}
+
+/* A field of a stored call.  Somebody may have written there by hand: XX001. */
 static JsonbValue *
 field(JsonbContainer *object, const char *name)
 {
 	JsonbValue	key = string_value(name);
-	JsonbValue *value = findJsonbValueFromContainer(object, JB_FOBJECT, &key);
+	JsonbValue *value = NULL;
 
+	if (JsonContainerIsObject(object))
+		value = findJsonbValueFromContainer(object, JB_FOBJECT, &key);
 	if (value == NULL)
-		elog(ERROR, "quota: a stored key lacks \"%s\"", name);
+		raise_damaged(name);
 	return value;
 }
 
 static int64
 int64_field(JsonbContainer *object, const char *name)
 {
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 NumericGetDatum(field(object, name)->val.numeric)));
+	JsonbValue *value = field(object, name);
+
+	if (value->type != jbvNumeric)
+		raise_damaged(name);
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
 }
 
 /* What the stored call was answered; the memory is the caller's. */
 static void
 results_from_jsonb(Jsonb *stored, QuotaResults *results)
 {
+	if (!JB_ROOT_IS_ARRAY(stored))
+		raise_damaged("results");
 	results->nrows = JB_ROOT_COUNT(stored);
 	results->rows = (QuotaResult *) palloc(sizeof(QuotaResult) * Max(results->nrows, 1));
 	for (int i = 0; i < results->nrows; i++)
@@ -159,8 +176,11 @@ results_from_jsonb(Jsonb *stored, QuotaResults *results)
 		JsonbValue *row = getIthJsonbValueFromContainer(&stored->root, i);
 		JsonbValue *feature;
 
-		QuotaEnsure(row != NULL && row->type == jbvBinary);
+		if (row == NULL || row->type != jbvBinary)
+			raise_damaged("results");
 		feature = field(row->val.binary.data, "feature");
+		if (feature->type != jbvString)
+			raise_damaged("feature");
 		results->rows[i].feature = pnstrdup(feature->val.string.val, feature->val.string.len);
 		results->rows[i].id = int64_field(row->val.binary.data, "id");
 		results->rows[i].amount = int64_field(row->val.binary.data, "amount");

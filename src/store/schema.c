@@ -12,8 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -25,26 +27,51 @@
 PG_FUNCTION_INFO_V1(quota_invalidate);
 PG_FUNCTION_INFO_V1(quota_append_only);
 
-static const char *const relation_names[QUOTA_NRELATIONS] = {
-	[QUOTA_FEATURE] = "feature",
-	[QUOTA_PLAN] = "plan",
-	[QUOTA_PLAN_VERSION] = "plan_version",
-	[QUOTA_ENTITLEMENT] = "entitlement",
-	[QUOTA_ACTION] = "action",
-	[QUOTA_ACTION_REQUIRE] = "action_require",
-	[QUOTA_ACTION_CHARGE] = "action_charge",
-	[QUOTA_ACTION_PRICE] = "action_price",
-	[QUOTA_SUBJECT_OVERRIDE] = "subject_override",
-	[QUOTA_SUBJECT_OVERRIDE_PKEY] = "subject_override_pkey",
-	[QUOTA_SUBSCRIPTION] = "subscription",
-	[QUOTA_SUBSCRIPTION_SUBJECT] = "subscription_subject",
-	[QUOTA_BUCKET] = "bucket",
-	[QUOTA_BUCKET_PKEY] = "bucket_pkey",
-	[QUOTA_LEDGER] = "ledger_entry",
-	[QUOTA_LEDGER_DEFAULT] = "ledger_entry_default",
-	[QUOTA_LEDGER_DEFAULT_DEBIT] = "ledger_entry_default_debit",
-	[QUOTA_LEDGER_ID_SEQ] = "ledger_id_seq",
-	[QUOTA_DENIAL] = "denial",
+#define MAX_COLUMNS		14
+
+/*
+ * What we read and write by attribute number must look as we think: somebody may
+ * have altered it, or the library may be newer than the tables.
+ */
+static const struct
+{
+	const char *name;
+	char		relkind;
+	int			ncolumns;		/* tables; 0: not looked at */
+	Oid			types[MAX_COLUMNS];
+}			relations[QUOTA_NRELATIONS] = {
+	[QUOTA_FEATURE] = {"feature", RELKIND_RELATION, 5,
+	{INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}},
+	[QUOTA_PLAN] = {"plan", RELKIND_RELATION, 7,
+	{INT4OID, TEXTOID, TEXTOID, JSONBOID, BOOLOID, TEXTARRAYOID, TIMESTAMPTZOID}},
+	[QUOTA_PLAN_VERSION] = {"plan_version", RELKIND_RELATION, 8,
+	{INT4OID, INT4OID, INT4OID, TEXTOID, INT4OID, INT4OID, INT8OID, TIMESTAMPTZOID}},
+	[QUOTA_ENTITLEMENT] = {"entitlement", RELKIND_RELATION, 10,
+	{INT4OID, INT4OID, INT8OID, TEXTOID, INT4OID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID}},
+	[QUOTA_ACTION] = {"action", RELKIND_RELATION, 3,
+	{INT4OID, TEXTOID, TIMESTAMPTZOID}},
+	[QUOTA_ACTION_REQUIRE] = {"action_require", RELKIND_RELATION, 2,
+	{INT4OID, INT4OID}},
+	[QUOTA_ACTION_CHARGE] = {"action_charge", RELKIND_RELATION, 3,
+	{INT4OID, INT4OID, NUMERICOID}},
+	[QUOTA_ACTION_PRICE] = {"action_price", RELKIND_RELATION, 4,
+	{INT4OID, INT4OID, TEXTOID, NUMERICOID}},
+	[QUOTA_SUBJECT_OVERRIDE] = {"subject_override", RELKIND_RELATION, 11,
+	{TEXTOID, INT4OID, INT8OID, TEXTOID, INT4OID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, JSONBOID, TIMESTAMPTZOID}},
+	[QUOTA_SUBJECT_OVERRIDE_PKEY] = {"subject_override_pkey", RELKIND_INDEX},
+	[QUOTA_SUBSCRIPTION] = {"subscription", RELKIND_RELATION, 12,
+	{INT8OID, TEXTOID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, JSONBOID}},
+	[QUOTA_SUBSCRIPTION_SUBJECT] = {"subscription_subject", RELKIND_INDEX},
+	[QUOTA_BUCKET] = {"bucket", RELKIND_RELATION, Natts_bucket,
+	{TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}},
+	[QUOTA_BUCKET_PKEY] = {"bucket_pkey", RELKIND_INDEX},
+	[QUOTA_LEDGER] = {"ledger_entry", RELKIND_PARTITIONED_TABLE},
+	[QUOTA_LEDGER_DEFAULT] = {"ledger_entry_default", RELKIND_RELATION, Natts_ledger,
+	{INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, CHAROID, CHAROID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, JSONBOID}},
+	[QUOTA_LEDGER_DEFAULT_DEBIT] = {"ledger_entry_default_debit", RELKIND_INDEX},
+	[QUOTA_LEDGER_ID_SEQ] = {"ledger_id_seq", RELKIND_SEQUENCE},
+	[QUOTA_DENIAL] = {"denial", RELKIND_RELATION, Natts_denial,
+	{DATEOID, TEXTOID, INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID}},
 };
 
 static Oid	relation_oids[QUOTA_NRELATIONS];
@@ -78,19 +105,37 @@ register_callback(void)
 	registered = true;
 }
 
+/* Does the relation look as this library expects? */
+static bool
+looks_right(QuotaRelation which, Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		right = rel->rd_rel->relkind == relations[which].relkind;
+
+	if (relations[which].ncolumns > 0)
+	{
+		right = right && desc->natts == relations[which].ncolumns;
+		for (int i = 0; right && i < desc->natts; i++)
+			right = TupleDescAttr(desc, i)->atttypid == relations[which].types[i];
+	}
+	relation_close(rel, AccessShareLock);
+	return right;
+}
+
 Oid
 quota_relid(QuotaRelation which)
 {
 	register_callback();
 	if (!OidIsValid(relation_oids[which]))
 	{
-		Oid			relid = get_relname_relid(relation_names[which],
+		Oid			relid = get_relname_relid(relations[which].name,
 											  get_namespace_oid("quota", false));
 
-		if (!OidIsValid(relid))
+		if (!OidIsValid(relid) || !looks_right(which, relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation quota.%s does not exist", relation_names[which]),
+					 errmsg("relation quota.%s does not exist as it should", relations[which].name),
 					 errhint("The extension quota is damaged, or its library is of another version.")));
 		relation_oids[which] = relid;
 	}
