@@ -143,7 +143,7 @@ refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 
 /*
  * What was taken: ledger entries, and verdicts with the numbers of now.  An item
- * keeps the reason for which enforce would have refused it.  "clipped": only
+ * keeps why and by whom enforce would have refused it.  "clipped": only
  * what there was room for has been taken.
  */
 static void
@@ -153,7 +153,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 	{
 		QuotaItem  *item = &request->items[i];
 		const QuotaAccounts *accounts = &charge->accounts[i];
-		QuotaReason refused = item->verdict.reason;
+		QuotaVerdict refused = item->verdict;
 		bool		had_room = true;
 
 		for (int j = 0; j < accounts->nrefs; j++)
@@ -164,8 +164,11 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 			quota_write_entries(request, item, accounts, path->at, QUOTA_ENTRY_DEBIT, 1);
 		}
 		quota_judge(path, accounts, had_room ? 0 : item->amount, &item->verdict);
-		item->verdict.reason = refused != QUOTA_OK ? refused :
-			had_room ? QUOTA_OK : QUOTA_EXCEEDED;
+		if (refused.reason == QUOTA_OK || (refused.reason == QUOTA_EXCEEDED && had_room))
+			continue;
+		item->verdict.reason = refused.reason;
+		item->verdict.blocked_by = refused.blocked_by;
+		item->verdict.retry_after_s = refused.retry_after_s;
 	}
 }
 
@@ -202,6 +205,7 @@ charge_once(const QuotaRequest *request, const QuotaPath *path, bool opened)
 	if (result == QUOTA_NO_ROOM)
 	{
 		/* observed: what there is no room for is overdrawn */
+		judge_items(request, path, &charge, true);
 		clipped = false;
 		for (int i = 0; i < request->nitems; i++)
 			for (int j = 0; j < charge.accounts[i].nrefs; j++)

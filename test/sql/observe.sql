@@ -81,6 +81,11 @@ SELECT id FROM quota.debit('key', 'tokens', 150, 'k') \gset first_
 SELECT id FROM quota.debit('key', 'tokens', 150, 'k') \gset again_
 SELECT :first_id = :again_id AS same_id, used + overdrawn AS used FROM pg_temp.used WHERE subject = 'key';
 
+-- Who blocks is who would have refused, not who is fullest afterwards.
+SELECT quota.override('two', 'tokens', '{"allowance": 10, "period": "month"}'), quota.override('two/x', 'tokens', '{"allowance": 10, "period": "month"}');
+SELECT remaining FROM quota.debit('two', 'tokens', 1);
+SELECT allowed, reason, debited, remaining, blocked_by FROM quota.try_debit('two/x', 'tokens', 10);
+
 -- Every refusal is on record.
 SELECT * FROM quota.denials ORDER BY subject, feature, reason;
 
