@@ -69,6 +69,16 @@ typedef struct Timeline
 	fsec_t		local_fsec;
 } Timeline;
 
+/* A window and what it was computed from; the answer for every "at" inside of it. */
+typedef struct Memo
+{
+	pg_tz	   *zone;			/* NULL: empty */
+	bool		clamp;
+	TimestampTz anchor;
+	QuotaPeriod period;
+	QuotaWindow window;
+} Memo;
+
 static void
 out_of_range(void)
 {
@@ -202,6 +212,7 @@ QuotaWindow
 quota_window_at(TimestampTz anchor, const QuotaPeriod *period, pg_tz *zone,
 				TimestampTz at, bool clamp_to_anchor)
 {
+	static Memo memo;			/* of the last call: most ask the same again */
 	Timeline	line = {.anchor = anchor,.period = period,.zone = zone};
 	QuotaWindow window;
 	int64		n;
@@ -214,6 +225,10 @@ quota_window_at(TimestampTz anchor, const QuotaPeriod *period, pg_tz *zone,
 		window.end = DT_NOEND;
 		return window;
 	}
+	if (memo.zone == zone && memo.clamp == clamp_to_anchor && memo.anchor == anchor &&
+		memo.period.months == period->months && memo.period.days == period->days &&
+		memo.period.us == period->us && memo.window.start <= at && at < memo.window.end)
+		return memo.window;
 	QuotaEnsure(period->months >= 0 && period->days >= 0 && period->us >= 0);
 	if (!IS_VALID_TIMESTAMP(anchor) || !IS_VALID_TIMESTAMP(at) ||
 		timestamp2tm(anchor, &offset, &line.local, &line.local_fsec, NULL, zone) != 0)
@@ -236,6 +251,11 @@ quota_window_at(TimestampTz anchor, const QuotaPeriod *period, pg_tz *zone,
 	if (TIMESTAMP_IS_NOBEGIN(window.start) || TIMESTAMP_IS_NOEND(window.end))
 		out_of_range();
 	QuotaEnsure(window.start <= at && at < window.end);
+	memo.zone = zone;
+	memo.clamp = clamp_to_anchor;
+	memo.anchor = anchor;
+	memo.period = *period;
+	memo.window = window;
 	return window;
 }
 
@@ -299,8 +319,11 @@ is_posix_zone(const char *canonical_name)
 pg_tz *
 quota_timezone(const char *name)
 {
+	static pg_tz *last = NULL;
 	pg_tz	   *zone;
 
+	if (last != NULL && strcmp(pg_get_timezone_name(last), name) == 0)
+		return last;
 	if (strlen(name) > TZ_STRLEN_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -313,5 +336,6 @@ quota_timezone(const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("time zone \"%s\" is not known", name),
 				 errhint("Use a name from the view pg_timezone_names, such as \"Europe/Berlin\".")));
+	last = zone;
 	return zone;
 }

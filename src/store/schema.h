@@ -99,6 +99,7 @@ typedef enum QuotaRelation
 #define Anum_subscription_ends_at		6
 #define Anum_subscription_timezone		7
 #define Anum_subscription_trial_ends_at	8
+#define Natts_subscription				12
 
 #define Anum_bucket_subject				1
 #define Anum_bucket_feature_id			2

@@ -8,7 +8,10 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -30,15 +33,20 @@ static QuotaSubscription *
 from_tuple(HeapTuple tuple, TupleDesc desc)
 {
 	QuotaSubscription *sub = (QuotaSubscription *) palloc(sizeof(QuotaSubscription));
+	Datum		values[Natts_subscription];
+	bool		nulls[Natts_subscription];
 
-	sub->id = DatumGetInt64(quota_attribute(tuple, desc, Anum_subscription_id));
-	sub->plan_version_id = DatumGetInt32(quota_attribute(tuple, desc, Anum_subscription_plan_version_id));
-	sub->status = TextDatumGetCString(quota_attribute(tuple, desc, Anum_subscription_status));
+	heap_deform_tuple(tuple, desc, values, nulls);
+	sub->id = DatumGetInt64(values[Anum_subscription_id - 1]);
+	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_plan_version_id - 1]);
+	sub->status = TextDatumGetCString(values[Anum_subscription_status - 1]);
 	sub->active = strcmp(sub->status, "active") == 0 || strcmp(sub->status, "trialing") == 0;
-	sub->starts_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subscription_starts_at));
-	sub->ends_at = time_or_noend(tuple, desc, Anum_subscription_ends_at);
-	sub->trial_ends_at = time_or_noend(tuple, desc, Anum_subscription_trial_ends_at);
-	sub->timezone = TextDatumGetCString(quota_attribute(tuple, desc, Anum_subscription_timezone));
+	sub->starts_at = DatumGetTimestampTz(values[Anum_subscription_starts_at - 1]);
+	sub->ends_at = nulls[Anum_subscription_ends_at - 1] ? DT_NOEND :
+		DatumGetTimestampTz(values[Anum_subscription_ends_at - 1]);
+	sub->trial_ends_at = nulls[Anum_subscription_trial_ends_at - 1] ? DT_NOEND :
+		DatumGetTimestampTz(values[Anum_subscription_trial_ends_at - 1]);
+	sub->timezone = TextDatumGetCString(values[Anum_subscription_timezone - 1]);
 	return sub;
 }
 
@@ -83,6 +91,15 @@ quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *featur
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	/*
+	 * Most databases have no override at all.  A row that any snapshot sees is
+	 * in some block, so this needs no flag that could be out of date.
+	 */
+	if (RelationGetNumberOfBlocks(rel) == 0)
+	{
+		table_close(rel, AccessShareLock);
+		return NULL;
+	}
 	ScanKeyInit(&keys[0], Anum_subject_override_subject, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
 	ScanKeyInit(&keys[1], Anum_subject_override_feature_id, BTEqualStrategyNumber,
