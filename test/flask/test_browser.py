@@ -127,7 +127,7 @@ def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script
     browser.wait(browser.dialog_is_open)
     dialog = browser.find("#paywall")
     assert browser.find("#paywall-title").text == "Documents: no room left"
-    assert "This needs 1 document; 0 of 5 documents are left" in browser.find("#paywall-text").text
+    assert "All 5 documents of your plan are in use" in browser.find("#paywall-text").text
     assert "does not renew by itself" in browser.find("#paywall-text").text
     offers = [item.text.replace("\n", " ") for item in browser.all("#paywall-offers li")]
     assert offers == ["Pro 200 documents $19 a month", "Team unlimited $99 a month"]
