@@ -1,0 +1,215 @@
+"""Runs the cases of bench/run and reports; called by it, with the cluster up.
+
+usage: measure.py SCRIPTS [RESULTS.md]
+
+A case is one pgbench script for each side.  The two sides run by turns, the
+order reversed every round, so that a drift of the machine meets both; a ratio
+is taken within each round, and the median of the rounds counts.  At the end
+every transaction that pgbench reported must be found in the ledgers and the
+counters of its side.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import zlib
+from collections import namedtuple
+from datetime import datetime, timezone
+
+SIDES = ("quota", "peer")
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+SECONDS_PER_RUN = int(os.environ.get("SECONDS_PER_RUN", "10"))
+WARM_UP_SECONDS = int(os.environ.get("WARM_UP_SECONDS", "3"))
+SUBJECTS = int(os.environ.get("SUBJECTS", "100000"))
+SYNC = os.environ.get("SYNC", "on off").split()
+BEGIN_MARK, END_MARK = "<!-- bench/run --write: begin -->", "<!-- end -->"
+
+# base, subjects: which subjects of quota.sql and peer.sql; charges: how many
+# accounts one transaction charges, 0 for a read; target None: for information.
+Case = namedtuple("Case", "name script base subjects clients charges target")
+CUSTOMERS, DEFAULT_PLAN, PATHS = 10_000_000, 20_000_000, 30_000_000
+CASES = (
+    Case("debit_uniform", "debit", CUSTOMERS, SUBJECTS, (1, 8, 32), 1, 0.9),
+    Case("debit_hot", "debit", 0, 1, (1, 8, 32), 1, 0.9),
+    Case("check", "check", CUSTOMERS, SUBJECTS, (1, 8), 0, 0.7),
+    Case("debit_default_plan", "debit", DEFAULT_PLAN, SUBJECTS, (8,), 1, None),
+    Case("debit_key", "debit_key", CUSTOMERS, SUBJECTS, (8,), 1, None),
+    Case("debit_path", "debit_path", PATHS, SUBJECTS // 100, (8,), 2, None),
+)
+
+Run = namedtuple("Run", "tps transactions wal_bytes")
+
+
+class Row:
+    """One line of the result: a case at one number of clients."""
+
+    def __init__(self, case, clients, sync, rounds):
+        self.case, self.clients, self.sync = case, clients, sync
+        self.ratios = [r["quota"].tps / r["peer"].tps for r in rounds]
+        self.ratio = statistics.median(self.ratios)
+        self.tps = {s: statistics.median(r[s].tps for r in rounds) for s in SIDES}
+        self.wal = {s: sum(r[s].wal_bytes for r in rounds) / sum(r[s].transactions for r in rounds)
+                    for s in SIDES}
+
+    def verdict(self):
+        if self.case.target is None:
+            return "info"
+        return "met" if self.ratio >= self.case.target else "below"
+
+    def machine_line(self):
+        return (f"result case={self.case.name} clients={self.clients} synchronous_commit={self.sync}"
+                f" quota_tps={self.tps['quota']:.0f} peer_tps={self.tps['peer']:.0f}"
+                f" ratio={self.ratio:.3f} lowest={min(self.ratios):.3f} highest={max(self.ratios):.3f}"
+                f" quota_wal={self.wal['quota']:.0f} peer_wal={self.wal['peer']:.0f}"
+                f" target={self.case.target or '-'} verdict={self.verdict()}")
+
+    def table_line(self):
+        wal = f"{self.wal['quota']:.0f} / {self.wal['peer']:.0f}" if self.case.charges else ""
+        target = f"{self.case.target:.2f} {self.verdict()}" if self.case.target else ""
+        return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.charges else ''}"
+                f" | {self.tps['quota']:,.0f} | {self.tps['peer']:,.0f} | **{self.ratio:.2f}**"
+                f" | {min(self.ratios):.2f} to {max(self.ratios):.2f} | {target} | {wal} |")
+
+
+TABLE_HEAD = """\
+| case | clients | synchronous_commit | quota tps | peer tps | ratio | its spread | target | WAL bytes per transaction |
+| --- | ---: | --- | ---: | ---: | ---: | --- | --- | ---: |"""
+
+
+def sql(query):
+    """One row of one query, as a list of texts."""
+    answer = subprocess.run(["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c", query],
+                            check=True, capture_output=True, text=True)
+    return answer.stdout.strip().split("|")
+
+
+def prepare():
+    """Brings both sides into the same state before a run."""
+    for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key",
+                  "usage_counter", "usage_ledger", "usage_key"):
+        sql(f"VACUUM {table}")
+    sql("CHECKPOINT")
+
+
+def pgbench(scripts, case, side, clients, sync, seed, seconds):
+    """One run; None if the machine was so busy that nothing got through."""
+    before = sql("SELECT pg_current_wal_insert_lsn()")[0]
+    command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--random-seed={seed}",
+               f"--client={clients}", f"--jobs={min(clients, os.cpu_count() or 1)}",
+               f"--time={seconds}", f"--file={scripts}/{case.script}.{side}.sql",
+               f"--define=base={case.base}", f"--define=subjects={case.subjects}",
+               f"--define=month={datetime.now(timezone.utc):%Y-%m-01}"]
+    done = subprocess.run(command, capture_output=True, text=True,
+                          env={**os.environ, "PGOPTIONS": f"-c synchronous_commit={sync}"})
+    if done.returncode != 0:
+        sys.exit(f"pgbench failed ({case.name}, {side}):\n{done.stderr}")
+    transactions = int(re.search(r"actually processed: (\d+)", done.stdout)[1])
+    failed = re.search(r"failed transactions: (\d+)", done.stdout)
+    tps = re.search(r"tps = ([\d.]+)", done.stdout)
+    if transactions == 0:
+        return None
+    if tps is None or int(failed[1]) != 0:
+        sys.exit(f"pgbench says ({case.name}, {side}):\n{done.stdout}{done.stderr}")
+    wal = sql(f"SELECT pg_current_wal_insert_lsn() - '{before}'")[0]
+    return Run(float(tps[1]), transactions, int(wal))
+
+
+def run_side(scripts, case, side, clients, sync, seed, expected):
+    """A measured run after some seconds of the same load, which write the
+    full-page images that the checkpoint asks for."""
+    for attempt in range(3):
+        prepare()
+        # another seed each time, since a key counts once
+        warm_up = pgbench(scripts, case, side, clients, "off", seed + 10 + attempt, WARM_UP_SECONDS)
+        run = pgbench(scripts, case, side, clients, sync, seed + attempt, SECONDS_PER_RUN)
+        for done in (warm_up, run):
+            expected[side] += case.charges * (done.transactions if done else 0)
+        if run:
+            return run
+    return sys.exit(f"{case.name}, {side}: three times no transaction in {SECONDS_PER_RUN} s")
+
+
+def measure(scripts, case, clients, sync, expected):
+    rounds = []
+    for number in range(ROUNDS):
+        # the same subjects on either side, others in each round
+        seed = zlib.crc32(repr((case.name, clients, sync, number)).encode()) % 2**31
+        runs = {}
+        for side in SIDES if number % 2 == 0 else reversed(SIDES):
+            runs[side] = run_side(scripts, case, side, clients, sync, seed, expected)
+        rounds.append(runs)
+        print(f"  {case.name} {clients} clients, synchronous_commit {sync}, round {number + 1}: "
+              + ", ".join(f"{side} {runs[side].tps:.0f}" for side in SIDES), file=sys.stderr)
+    row = Row(case, clients, sync, rounds)
+    print(row.machine_line(), flush=True)
+    return row
+
+
+def counted():
+    """What each side has on record: ledger rows, their sum, the counters' sum."""
+    return {
+        "quota": [int(n) for n in sql(
+            "SELECT count(*), sum(amount), (SELECT sum(used + overdrawn) FROM quota.bucket)"
+            " FROM quota.ledger_entry")],
+        "peer": [int(n) for n in sql(
+            "SELECT count(*), sum(amount), (SELECT sum(used) FROM usage_counter) FROM usage_ledger")]}
+
+
+def verify(start, expected):
+    """Each transaction charged 1, so all three numbers grew by as many."""
+    good = True
+    for side, now in counted().items():
+        grown = [n - before for n, before in zip(now, start[side])]
+        right = now[1] == now[2] and grown == [expected[side]] * 3
+        good = good and right
+        print(f"verify side={side} expected={expected[side]} entries={grown[0]} ledger={grown[1]}"
+              f" counters={grown[2]} verdict={'right' if right else 'WRONG'}")
+    return good
+
+
+def frame():
+    """What the numbers were measured on."""
+    model = re.search(r"^model name\s*: (.*)$", open("/proc/cpuinfo", encoding="utf-8").read(), re.M)
+    memory = re.search(r"^MemTotal:\s*(\d+)", open("/proc/meminfo", encoding="utf-8").read(), re.M)
+    return (f"* {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, PostgreSQL {sql('SHOW server_version')[0]}\n"
+            f"* {os.cpu_count()} cores ({model[1] if model else 'unknown'}), "
+            f"{int(memory[1]) // 2**20 if memory else '?'} GiB, {os.uname().sysname} {os.uname().release};"
+            f" pgbench on the same cores; load average when it began {os.environ.get('BENCH_LOAD', 'unknown')}\n"
+            f"* `ROUNDS={ROUNDS} SECONDS_PER_RUN={SECONDS_PER_RUN} {os.environ.get('BENCH_COMMAND', 'bench/run')}`,"
+            f" {SUBJECTS:,} subjects\n"
+            f"* {os.environ.get('BENCH_SETTINGS', '')}; VACUUM of both sides' tables and CHECKPOINT before every run,"
+            f" then {WARM_UP_SECONDS} s of the same load, not measured, with synchronous_commit off\n")
+
+
+def write_results(path, text):
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    before, rest = page.split(BEGIN_MARK)
+    after = rest.split(END_MARK, 1)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{BEGIN_MARK}\n{text}{END_MARK}{after}")
+
+
+def main():
+    scripts, results = sys.argv[1], (sys.argv[2:] or [None])[0]
+    wanted = os.environ.get("CASES", "").split() or [case.name for case in CASES]
+    unknown = set(wanted) - {case.name for case in CASES}
+    if unknown:
+        sys.exit(f"there is no case {', '.join(sorted(unknown))}")
+    header, start = frame(), counted()
+    expected = {side: 0 for side in SIDES}
+    rows = [measure(scripts, case, clients, sync, expected)
+            for case in CASES if case.name in wanted
+            for sync in (SYNC if case.charges else ["on"])
+            for clients in case.clients]
+    good = verify(start, expected)
+    table = "\n".join([TABLE_HEAD] + [row.table_line() for row in rows]) + "\n"
+    print(f"\n{table}")
+    if not good:
+        sys.exit("measure.py: the books do not balance")
+    if results:
+        write_results(results, f"{header}\n{table}")
+
+
+main()
