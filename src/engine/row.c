@@ -87,15 +87,15 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 	{
 		int64		room = quota_room(&refs[i]);
 
-		/* no plan can give what a number cannot hold: 22003, not a refusal */
-		if (refs[i].unlimited && room < refs[i].amount && mode != QUOTA_TAKE_UP_TO)
-			quota_raise_out_of_range("use");
-		refs[i].had_room = room >= refs[i].amount;
+		refs[i].had_room = refs[i].unlimited || room >= refs[i].amount;
 		all_fit = all_fit && refs[i].had_room;
 		least = Min(least, Min(room, refs[i].amount));
 	}
 	if (!all_fit && (mode == QUOTA_TAKE_ALL || (mode == QUOTA_TAKE_UP_TO && least == 0)))
 		return false;
+	/* no plan is in the way, but a number cannot hold more: no refusal */
+	if (mode == QUOTA_TAKE_UP_TO && least == 0)
+		quota_raise_out_of_range("use");
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaBucketRef *ref = &refs[i];

@@ -1,0 +1,150 @@
+"""The extension, called through SQLAlchemy as an application would."""
+
+import json
+import os
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from oracle import times
+from oracle.errors import Fault
+
+TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at"}
+JSONS = {"catalog", "entitlement", "metadata", "amounts", "units"}
+TEMPLATE = f"quota_model_{os.getpid()}_template"
+TABLES = """
+SELECT c.oid::regclass::text FROM pg_class c
+WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1"""
+
+
+def psycopg2_url(url):
+    """The URL with the driver named; the text may be libpq's."""
+    url = make_url(url.replace("postgres://", "postgresql://", 1))
+    return url.set(drivername="postgresql+psycopg2")
+
+
+def maintenance_engine(url):
+    return create_engine(url, isolation_level="AUTOCOMMIT", future=True, poolclass=NullPool)
+
+
+def execute(url, *statements):
+    """Outside a transaction."""
+    engine = maintenance_engine(url)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@contextmanager
+def make_template(url):
+    """A database with the extension and nothing else, from which each run copies.
+    Gives the URL of the maintenance database."""
+    url = psycopg2_url(url)
+    execute(url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
+    try:
+        execute(url.set(database=TEMPLATE), "CREATE EXTENSION quota CASCADE")
+        yield url
+    finally:
+        execute(url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+
+
+def literal(name, value):
+    """The argument as the driver shall send it."""
+    if value is None:
+        return None
+    if name in TIMES:
+        return times.text_of(value)
+    if name in JSONS:
+        return json.dumps(value)
+    return value
+
+
+def plain(value):
+    """A column of a row, without the driver's types: times are instants,
+    intervals microseconds."""
+    if isinstance(value, datetime):
+        return times.of_datetime(value)
+    if isinstance(value, timedelta):
+        return (value.days * 86400 + value.seconds) * times.SECOND + value.microseconds
+    return value
+
+
+class Database:
+    """A database of its own on the cluster of `url`, one session in it."""
+
+    def __init__(self, url, name, session_zone="UTC"):
+        self.url, self.name, self.zone = url, name, session_zone
+        execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        self._engine = create_engine(url.set(database=name), future=True, poolclass=NullPool)
+        self._connect()
+        self._tables = [t for t, in self.rows(TABLES) if not self.rows(f"SELECT 1 FROM {t} LIMIT 1")]
+        self.commit()
+
+    def _connect(self):
+        self.connection = self._engine.connect()
+        self.sql("SET timezone = :zone", zone=self.zone)
+        self.sql("SET synchronous_commit = off")
+        self.commit()
+
+    def reset(self):
+        """As new, but for sequences: whatever was empty is empty, in a new session."""
+        self.rollback()
+        self.sql("SET session_replication_role = replica")
+        self.sql(f"TRUNCATE {', '.join(self._tables)} CASCADE")
+        self.commit()
+        self.connection.close()
+        self._connect()
+
+    def close(self):
+        self.connection.close()
+        self._engine.dispose()
+        execute(self.url, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+
+    def sql(self, statement, **parameters):
+        return self.connection.execute(text(statement), parameters)
+
+    def rows(self, statement, **parameters):
+        """Rows of plain values."""
+        return [tuple(plain(v) for v in row) for row in self.sql(statement, **parameters)]
+
+    def call(self, function, arguments):
+        """Rows of quota.<function>(arguments), or a Fault."""
+        named = ", ".join(f"{name} => :{name}" for name in arguments)
+        values = {name: literal(name, value) for name, value in arguments.items()}
+        try:
+            return self.rows(f"SELECT * FROM quota.{function}({named})", **values)
+        except DBAPIError as error:
+            raise fault_of(error) from error
+
+    def guarded(self, function, arguments):
+        """As call(), inside a savepoint that an error rolls back to."""
+        nested = self.connection.begin_nested()
+        try:
+            rows = self.call(function, arguments)
+        except Fault:
+            nested.rollback()
+            raise
+        nested.commit()
+        return rows
+
+    def commit(self):
+        self.connection.commit()
+
+    def rollback(self):
+        self.connection.rollback()
+
+
+def fault_of(error):
+    """A driver's error as a Fault, its DETAIL read if it is JSON."""
+    diag = error.orig.diag
+    detail = diag.message_detail
+    try:
+        detail = json.loads(detail) if detail else None
+    except ValueError:
+        pass
+    return Fault(error.orig.pgcode or "?????", diag.message_primary or str(error.orig), detail)

@@ -1,0 +1,1 @@
+"""Makes random catalogs and operations; everything from one random.Random."""

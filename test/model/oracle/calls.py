@@ -1,0 +1,54 @@
+"""The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
+
+from . import enforce, reads, subscriptions
+from .catalog import apply_catalog, entitlement_of
+from .arguments import check_feature, check_subject
+from .errors import not_found
+
+
+def _override(world, subject, feature, entitlement):
+    check_subject(subject), check_feature(feature)
+    if feature not in world.features:
+        raise not_found(f"feature {feature}")
+    if entitlement is not None:
+        entitlement = entitlement_of(world.features[feature].kind, entitlement)
+    subscriptions.override(world, subject, feature, entitlement)
+
+
+def _one(function):
+    return lambda world, **arguments: [function(world, **arguments)]
+
+
+def _scalar(function):
+    return lambda world, **arguments: [(function(world, **arguments),)]
+
+
+FUNCTIONS = {
+    "apply_catalog": apply_catalog,
+    "subscribe": _scalar(subscriptions.subscribe),
+    "change_plan": _scalar(subscriptions.change_plan),
+    "cancel": _scalar(subscriptions.cancel),
+    "set_status": _scalar(subscriptions.set_status),
+    "override": _scalar(_override),
+    "debit": _one(enforce.debit),
+    "try_debit": _one(enforce.try_debit),
+    "refund": _one(enforce.refund),
+    "give_back": _one(enforce.give_back),
+    "check": _one(reads.check),
+    "has": _scalar(reads.has),
+    "setting": _scalar(reads.setting),
+    "status": reads.status,
+    "me": _scalar(reads.me),
+    "offers": reads.offers,
+    "statement": reads.statement,
+}
+
+
+def call(world, name, arguments):
+    """Rows (tuples) of quota.<name>(arguments).  An error takes its changes back."""
+    mark = world.journal.mark()
+    try:
+        return FUNCTIONS[name](world, **arguments)
+    except Exception:
+        world.journal.rollback(mark)
+        raise

@@ -1,0 +1,172 @@
+"""What reads answer: check, has, setting, status, me, offers, statement."""
+
+from . import times
+from .accounts import accounts, prefixes, subscription_at
+from .decide import decide
+from .arguments import check_amount, check_feature, check_subject
+from .enforce import interval
+from .errors import invalid, not_found
+from .subscriptions import billing_period, change_plan, subscribe
+
+
+def _require_feature(world, feature):
+    if feature not in world.features:
+        raise not_found(f"feature {feature}")
+
+
+def check(world, subject, feature, amount=1):
+    """(allowed, reason, allowance, used, remaining, resets_at, retry_after, blocked_by)"""
+    check_subject(subject), check_feature(feature), check_amount(amount)
+    _require_feature(world, feature)
+    if world.features[feature].kind == "static":
+        raise invalid("check on a static feature")
+    v = decide(world, subject, feature, amount)
+    return v.allowed, v.reason, v.allowance, v.used, v.remaining, v.resets_at, interval(v.retry_after), v.blocked_by
+
+
+def has(world, subject, feature):
+    """Entitled and active, whatever the room."""
+    if subject is None or feature is None:
+        return False
+    check_subject(subject)
+    _require_feature(world, feature)
+    return decide(world, subject, feature, 1).reason in ("ok", "quota_exceeded")
+
+
+def setting(world, subject, feature):
+    """The value of a static or boolean feature."""
+    if subject is None or feature is None:
+        return None
+    check_subject(subject)
+    _require_feature(world, feature)
+    return _value(world, subject, feature)
+
+
+def _value(world, subject, feature):
+    found = accounts(world, subject, feature)
+    if world.features[feature].kind not in ("boolean", "static") or not found:
+        return None
+    if not all(account.active for account in found):
+        return None
+    return found[-1].entitlement.value
+
+
+def status(world, subject):
+    """One row for every feature, in order of name: (feature, kind, plan, allowed, allowance, used,
+    reserved, remaining, overage, value, period_start, resets_at, unit)"""
+    check_subject(subject)
+    rows = []
+    for name in sorted(world.features, key=str.encode):
+        feature = world.features[name]
+        v = decide(world, subject, name, 1)
+        rows.append((
+            name, feature.kind, v.plan, v.allowed, v.allowance, v.used, 0, v.remaining, 0,
+            _value(world, subject, name), v.start, v.resets_at, feature.unit,
+        ))
+    return rows
+
+
+def plan_level(world, subject):
+    """The deepest subscribed prefix, or None, and its subscription."""
+    for level in reversed(prefixes(subject)):
+        sub = subscription_at(world, level, world.now)
+        if sub:
+            return level, sub
+    return None, None
+
+
+def _trial_runs_out(sub):
+    """Is its end only that of the trial?"""
+    return not sub.activated and not sub.cancelled and sub.ends_at == sub.trial_end
+
+
+def _plan_json(world, subject):
+    _, sub = plan_level(world, subject)
+    name = sub.plan if sub else world.default_plan()
+    if name is None:
+        return None
+    plan = world.plans[name]
+    answer = {"name": name, "title": plan.title, "metadata": plan.metadata, "trial_ends_at": None, "cancel_at": None}
+    if sub:
+        start, end = billing_period(world, sub)
+        answer |= {"version": sub.version, "status": sub.status, "trial_ends_at": None if sub.activated else sub.trial_end,
+                   "cancel_at": None if _trial_runs_out(sub) else sub.ends_at}
+    else:
+        start, end = times.calendar_window(world.newest(name).period, "UTC", world.now)
+        answer |= {"version": plan.version, "status": "active"}
+    return answer | {"current_period_start": start, "current_period_end": end}
+
+
+def me(world, subject):
+    """Plan and state as JSON; times are instants."""
+    features = {}
+    for row in status(world, subject):
+        name, kind, _plan, allowed, allowance, used, reserved, remaining, overage, value, start, end, unit = row
+        features[name] = {
+            "kind": kind, "allowed": allowed, "allowance": allowance, "used": used, "reserved": reserved,
+            "remaining": remaining, "overage": overage, "unit": unit, "value": value,
+            "period_start": start, "resets_at": end,
+            "retry_after": decide(world, subject, name, 1).retry_after,
+        }
+    return {
+        "subject": subject,
+        "plan": _plan_json(world, subject),
+        "features": features,
+        "grants": [],
+        "enforcement": world.settings["enforcement"],
+    }
+
+
+def _pretend(world, subject, sub, plan):
+    """change_plan keep; without a present subscription one from now, whatever is to come."""
+    if sub:
+        change_plan(world, subject, plan)
+    else:
+        world.subject_subscriptions[subject] = ()
+        subscribe(world, subject, plan)
+
+
+def offers(world, subject, feature, amount=1):
+    """Plans that would allow it: (plan, title, allowance, metadata)"""
+    check_subject(subject), check_feature(feature), check_amount(amount)
+    _require_feature(world, feature)
+    if world.features[feature].kind == "static":
+        raise invalid("offers on a static feature")
+    level, sub = plan_level(world, subject)
+    present = sub.plan if sub else world.default_plan()
+    rows = []
+    for name, plan in world.plans.items():
+        if plan.retired or name == present or feature not in world.newest(name).entitlements:
+            continue  # a plan that does not give it is not offered, though an override might
+        mark = world.journal.mark()
+        _pretend(world, level or prefixes(subject)[0], sub, name)
+        verdict = decide(world, subject, feature, amount)
+        world.journal.rollback(mark)
+        if verdict.allowed:
+            rows.append((name, plan.title, world.newest(name).entitlements[feature].allowance, plan.metadata))
+    return sorted(rows, key=lambda row: (row[2] is None, row[2] or 0, row[0].encode()))
+
+
+def _reported_account(levels, subject):
+    """Whose entries of an operation show it: the subject's, else the nearest above's,
+    else the highest below."""
+    above = [level for level in levels if len(level) <= len(subject)]
+    return max(above, key=len) if above else min(levels, key=len)
+
+
+def statement(world, subject, feature, since=None, until=None, max_rows=100):
+    """What was charged for the subject or below, newest last:
+    (operation, at, subject, kind, amount, source, running, metadata)"""
+    check_subject(subject), check_feature(feature)
+    _require_feature(world, feature)
+    rows, sums = [], {}
+    for entry in sorted(world.ledger.values(), key=lambda e: (e.at, e.operation)):
+        if entry.feature != feature or not (entry.subject + "/").startswith(subject + "/"):
+            continue
+        if entry.account != _reported_account(world.operations[entry.operation].levels, subject):
+            continue
+        sums[entry.window] = running = sums.get(entry.window, 0) + entry.amount
+        if (since is None or since <= entry.at) and (until is None or entry.at < until):
+            rows.append((entry.operation, entry.at, entry.subject, entry.kind, entry.amount, entry.source, running,
+                         entry.metadata))
+    return rows[-max_rows:]
