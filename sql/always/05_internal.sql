@@ -42,12 +42,14 @@ COMMENT ON FUNCTION quota._positive(int, text) IS
 CREATE OR REPLACE FUNCTION quota._entry_kind(kind "char") RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE kind WHEN 'd' THEN 'debit' WHEN 'r' THEN 'refund' WHEN 'b' THEN 'give_back'
-                     WHEN 'c' THEN 'correction' WHEN 't' THEN 'transfer' END;
+                     WHEN 'c' THEN 'correction' WHEN 't' THEN 'transfer'
+                     WHEN 'h' THEN 'hold' WHEN 's' THEN 'settle' WHEN 'l' THEN 'release' WHEN 'x' THEN 'expiry' END;
 COMMENT ON FUNCTION quota._entry_kind("char") IS
     'internal: the kind of a ledger entry as a word';
 
 CREATE OR REPLACE FUNCTION quota._entry_source(source "char") RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE source WHEN 'a' THEN 'allowance' WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' END;
+    RETURN CASE source WHEN 'a' THEN 'allowance' WHEN 'g' THEN 'grant' WHEN 'v' THEN 'overage'
+                       WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' END;
 COMMENT ON FUNCTION quota._entry_source("char") IS
     'internal: the bucket of a ledger entry as a word';

@@ -532,9 +532,10 @@ BEGIN
     PERFORM quota._no_retired(subscribe.plan, newest.retired);
 
     -- ON CONFLICT, because two plain inserts at once would wait for each other
-    INSERT INTO quota.subscription (subject, plan_version_id, status, starts_at, ends_at, timezone,
+    new_id := nextval('quota.subscription_id_seq');
+    INSERT INTO quota.subscription (id, source_id, anchor_at, subject, plan_version_id, status, starts_at, ends_at, timezone,
                                     trial_ends_at, asked_ends_at, external_id, metadata)
-        VALUES (who, newest.version_id, CASE WHEN trial_end IS NULL THEN 'active' ELSE 'trialing' END,
+        VALUES (new_id, new_id, begins, who, newest.version_id, CASE WHEN trial_end IS NULL THEN 'active' ELSE 'trialing' END,
                 begins, coalesce(trial_end, asked_end), zone,
                 trial_end, CASE WHEN trial_end IS NOT NULL THEN asked_end END, other_id, extra)
         ON CONFLICT ON CONSTRAINT subscription_one_at_a_time DO NOTHING
@@ -576,7 +577,7 @@ BEGIN
     ELSIF live.cancelled_at IS NOT NULL THEN
         RETURN live.ends_at;
     ELSE
-        ends := least(live.ends_at, (quota._window(words.period, 'subscription', NULL, live.starts_at, live.timezone, at)).window_end);
+        ends := least(live.ends_at, (quota._window(words.period, 'subscription', NULL, live.anchor_at, live.timezone, at)).window_end);
     END IF;
 
     UPDATE quota.subscription s
@@ -628,6 +629,7 @@ BEGIN
     BEGIN
         UPDATE quota.subscription s
             SET status = live.status, ends_at = live.ends_at,
+                past_due_since = CASE live.status WHEN 'past_due' THEN quota._now() END,
                 trial_ends_at = live.trial_ends_at, asked_ends_at = live.asked_ends_at
             WHERE s.id = live.id;
     EXCEPTION WHEN exclusion_violation THEN

@@ -42,7 +42,7 @@ FROM (SELECT quota._now() AS at) n
     CROSS JOIN quota.subscription s
     JOIN quota.plan_version v ON v.id = s.plan_version_id
     JOIN quota.plan p ON p.id = v.plan_id
-    LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL, s.starts_at, s.timezone, n.at) w
+    LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL, s.anchor_at, s.timezone, n.at) w
         ON s.starts_at <= n.at AND (s.ends_at IS NULL OR s.ends_at > n.at)
 WHERE s.ends_at IS NULL OR s.ends_at > s.starts_at;
 

@@ -4,6 +4,18 @@
  * them again after a relcache invalidation of any of them.  The attribute order
  * of these tables is known to src/store/schema.h.
  */
+CREATE TYPE quota.cap AS (
+    ceiling       int8,
+    period        text,
+    period_months int4,
+    period_days   int4,
+    period_us     int8,
+    first_use     bool
+);
+COMMENT ON TYPE quota.cap IS 'a further limit of an entitlement: at most ceiling units in each window of the period';
+COMMENT ON COLUMN quota.cap.period IS 'as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota.cap.first_use IS 'the window opens with the first charge after the last one closed; else windows follow the entitlement''s anchor';
+
 CREATE SEQUENCE quota.feature_id_seq AS int4;
 CREATE TABLE quota.feature (
     id      int4 PRIMARY KEY DEFAULT nextval('quota.feature_id_seq'),
@@ -42,16 +54,21 @@ CREATE TABLE quota.plan_version (
     period_days   int4 NOT NULL,
     period_us     int8 NOT NULL,
     created_at    timestamptz NOT NULL,
+    grace         text,
+    grace_months  int4 NOT NULL DEFAULT 0,
+    grace_days    int4 NOT NULL DEFAULT 0,
+    grace_us      int8 NOT NULL DEFAULT 0,
     UNIQUE (plan_id, version)
 );
 ALTER SEQUENCE quota.plan_version_id_seq OWNED BY quota.plan_version.id;
 COMMENT ON TABLE quota.plan_version IS 'one version of a plan; never changed once written, subscribers keep theirs until moved';
 COMMENT ON COLUMN quota.plan_version.period IS 'the billing period as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota.plan_version.grace IS 'how long past_due still lets work go on, as the catalog wrote it; NULL = not at all; grace_months, grace_days, grace_us are its parsed form';
 
 /*
  * The columns from allowance on are the terms of an entitlement; subject_override
  * has the same ones at the same attribute numbers, so that one C function
- * (terms_from_tuple in src/store/terms.c) reads both.
+ * (quota_terms_from_tuple in src/store/catalog.c) reads both.
  */
 CREATE TABLE quota.entitlement (
     plan_version_id int4 NOT NULL,
@@ -64,28 +81,60 @@ CREATE TABLE quota.entitlement (
     anchor          text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
     anchor_at       timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
     value           jsonb,
+    rollover_max    int8 CHECK (rollover_max >= 0),
+    overage         bool NOT NULL DEFAULT false,
+    overage_limit   int8 CHECK (overage_limit >= 0),
+    caps            quota.cap[] NOT NULL DEFAULT '{}',
+    rate_limit      int8 CHECK (rate_limit > 0),
+    rate_per        text,
+    rate_per_us     int8 CHECK (rate_per_us > 0),
+    rate_burst      int8 CHECK (rate_burst > 0),
+    notify_percent  int4[] NOT NULL DEFAULT '{}',
+    notify_remaining int8[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (plan_version_id, feature_id),
-    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL))
+    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),
+    CHECK (overage OR overage_limit IS NULL),
+    CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
+           AND (rate_limit IS NULL) = (rate_burst IS NULL))
 );
 COMMENT ON TABLE quota.entitlement IS 'what one plan version gives of one feature';
 COMMENT ON COLUMN quota.entitlement.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
 COMMENT ON COLUMN quota.entitlement.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota.entitlement.rollover_max IS 'most units that roll over into the next period; NULL = none do';
+COMMENT ON COLUMN quota.entitlement.overage IS 'may use go on beyond allowance and grants, to be invoiced? up to overage_limit units per period, NULL = without limit';
+COMMENT ON COLUMN quota.entitlement.caps IS 'further limits in windows of their own';
+COMMENT ON COLUMN quota.entitlement.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
+COMMENT ON COLUMN quota.entitlement.notify_percent IS 'percentages of the allowance whose crossing writes an event';
+COMMENT ON COLUMN quota.entitlement.notify_remaining IS 'what is left when an event is written';
 COMMENT ON COLUMN quota.entitlement.value IS 'static: any JSON value; boolean: true or false';
 
 CREATE TABLE quota.subject_override (
-    subject       text COLLATE "C" NOT NULL,
-    feature_id    int4 NOT NULL,
-    allowance     int8 CHECK (allowance >= 0),
-    period        text,
-    period_months int4 NOT NULL DEFAULT 0,
-    period_days   int4 NOT NULL DEFAULT 0,
-    period_us     int8 NOT NULL DEFAULT 0,
-    anchor        text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
-    anchor_at     timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
-    value         jsonb,
-    set_at        timestamptz NOT NULL,
+    subject          text COLLATE "C" NOT NULL,
+    feature_id       int4 NOT NULL,
+    allowance        int8 CHECK (allowance >= 0),
+    period           text,
+    period_months    int4 NOT NULL DEFAULT 0,
+    period_days      int4 NOT NULL DEFAULT 0,
+    period_us        int8 NOT NULL DEFAULT 0,
+    anchor           text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
+    anchor_at        timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
+    value            jsonb,
+    rollover_max     int8 CHECK (rollover_max >= 0),
+    overage          bool NOT NULL DEFAULT false,
+    overage_limit    int8 CHECK (overage_limit >= 0),
+    caps             quota.cap[] NOT NULL DEFAULT '{}',
+    rate_limit       int8 CHECK (rate_limit > 0),
+    rate_per         text,
+    rate_per_us      int8 CHECK (rate_per_us > 0),
+    rate_burst       int8 CHECK (rate_burst > 0),
+    notify_percent   int4[] NOT NULL DEFAULT '{}',
+    notify_remaining int8[] NOT NULL DEFAULT '{}',
+    set_at           timestamptz NOT NULL,
     PRIMARY KEY (subject, feature_id),
-    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL))
+    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),
+    CHECK (overage OR overage_limit IS NULL),
+    CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
+           AND (rate_limit IS NULL) = (rate_burst IS NULL))
 );
 COMMENT ON TABLE quota.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
 CREATE SEQUENCE quota.action_id_seq AS int4;

@@ -20,6 +20,16 @@ CREATE TABLE quota.subscription (
     cancelled_at        timestamptz,
     external_id         text,
     metadata            jsonb NOT NULL DEFAULT '{}',
+    anchor_at           timestamptz NOT NULL CHECK (isfinite(anchor_at)),
+    source_id           int8 NOT NULL,
+    past_due_since      timestamptz,
+    next_version_id     int4,
+    next_at             timestamptz,
+    next_usage          text CHECK (next_usage IN ('keep', 'reset', 'prorate')),
+    next_source_id      int8,
+    CHECK ((status = 'past_due') = (past_due_since IS NOT NULL)),
+    CHECK ((next_version_id IS NULL) = (next_at IS NULL) AND (next_version_id IS NULL) = (next_usage IS NULL)
+           AND (next_version_id IS NULL) = (next_source_id IS NULL)),
     CHECK (ends_at >= starts_at),
     CONSTRAINT subscription_one_at_a_time
         EXCLUDE USING gist (quota.subject_range(subject, subject, '[]') WITH &&,
@@ -30,6 +40,10 @@ CREATE INDEX subscription_subject ON quota.subscription (subject, starts_at);
 COMMENT ON TABLE quota.subscription IS 'a subject''s plan over [starts_at, ends_at); ended rows are history';
 COMMENT ON COLUMN quota.subscription.ends_at IS 'NULL = open; a trial and a scheduled cancellation end it here too';
 COMMENT ON COLUMN quota.subscription.asked_ends_at IS 'the end that was asked for, while a trial or a scheduled cancellation puts a nearer one into ends_at';
+COMMENT ON COLUMN quota.subscription.anchor_at IS 'from where billing periods and windows with the anchor "subscription" count: starts_at, or the last change of plan with usage "reset"';
+COMMENT ON COLUMN quota.subscription.source_id IS 'of its buckets; a change of plan with usage "reset" draws another, so that use begins at 0';
+COMMENT ON COLUMN quota.subscription.past_due_since IS 'since when it is past_due; the plan''s grace counts from here';
+COMMENT ON COLUMN quota.subscription.next_version_id IS 'the plan version that a scheduled change brings at next_at, with next_usage; its buckets then have next_source_id';
 
 /*
  * Where use is counted.  A metered account has one row for each window that was
@@ -37,15 +51,24 @@ COMMENT ON COLUMN quota.subscription.asked_ends_at IS 'the end that was asked fo
  * -infinity) that survives periods and plans.  A row appears with the window's
  * first charge.  The row engine locks and updates it in the caller's transaction,
  * so most updates shall be HOT: no index but the key, and free room on each page.
+ * Counts that are mostly 0 are stored as NULL then: rows stay short.
  */
 CREATE TABLE quota.bucket (
     subject          text COLLATE "C" NOT NULL,
     feature_id       int4 NOT NULL,
+    plan_version_id  int4,
     source_id        int8 NOT NULL,
     period_start     timestamptz NOT NULL,
     period_end       timestamptz NOT NULL,
     used             int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
     overdrawn        int8 NOT NULL DEFAULT 0 CHECK (overdrawn >= 0),
+    allowance        int8 CHECK (allowance >= 0),
+    granted          int8 CHECK (granted > 0),
+    overage          int8 CHECK (overage > 0),
+    reserved         int8 CHECK (reserved > 0),
+    rolled_in        int8 CHECK (rolled_in >= 0),
+    rolled_out       int8 CHECK (rolled_out > 0),
+    prorated         int8 CHECK (prorated >= 0),
     moved_start      timestamptz,
     moved_end        timestamptz,
     moved_id         int8,
@@ -53,9 +76,122 @@ CREATE TABLE quota.bucket (
     CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE quota.bucket IS 'the use of one account in one window; sums of ledger_entry, kept in the same transaction';
-COMMENT ON COLUMN quota.bucket.source_id IS 'the subscription that the account depends on, 0 = none (default plan) or capacity';
-COMMENT ON COLUMN quota.bucket.used IS 'units taken from the allowance (capacity: held)';
+COMMENT ON COLUMN quota.bucket.plan_version_id IS 'the plan that the account depended on at the last charge; NULL = none, or capacity';
+COMMENT ON COLUMN quota.bucket.source_id IS 'source_id of the subscription that the account depends on, 0 = none (default plan) or capacity';
+COMMENT ON COLUMN quota.bucket.used IS 'units taken from the allowance, what rolled over included (capacity: held)';
 COMMENT ON COLUMN quota.bucket.overdrawn IS 'units taken beyond all room; count as used, end with the period';
+COMMENT ON COLUMN quota.bucket.allowance IS 'the allowance at the last charge, without what rolled over; NULL = unlimited, or capacity';
+COMMENT ON COLUMN quota.bucket.granted IS 'units that this window took from grants; NULL = 0';
+COMMENT ON COLUMN quota.bucket.overage IS 'units taken as overage, to be invoiced; NULL = 0';
+COMMENT ON COLUMN quota.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0';
+COMMENT ON COLUMN quota.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge; NULL = not fixed';
+COMMENT ON COLUMN quota.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
+COMMENT ON COLUMN quota.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
 COMMENT ON COLUMN quota.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
 COMMENT ON COLUMN quota.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
 COMMENT ON COLUMN quota.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
+
+/*
+ * What caps have counted: everything that an account was charged in a cap's
+ * window, wherever it was taken from.  A fixed cap has a row for each window, one
+ * that opens with the first use a single row that moves along.
+ */
+CREATE TABLE quota.cap_use (
+    subject       text COLLATE "C" NOT NULL,
+    feature_id    int4 NOT NULL,
+    source_id     int8 NOT NULL,
+    period_months int4 NOT NULL,
+    period_days   int4 NOT NULL,
+    period_us     int8 NOT NULL,
+    window_start  timestamptz NOT NULL,
+    opened_at     timestamptz NOT NULL,
+    closes_at     timestamptz NOT NULL,
+    used          int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
+    PRIMARY KEY (subject, feature_id, source_id, period_months, period_days, period_us, window_start)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE quota.cap_use IS 'what one cap of one account has counted in one window';
+COMMENT ON COLUMN quota.cap_use.window_start IS 'fixed: when the window began; first_use: -infinity, as the row is used for one window after the other';
+COMMENT ON COLUMN quota.cap_use.opened_at IS 'with closes_at: the window that "used" counts in, [opened_at, closes_at)';
+
+/*
+ * Credits on top of a plan.
+ */
+CREATE SEQUENCE quota.credit_grant_id_seq;
+CREATE TABLE quota.credit_grant (
+    id            int8 PRIMARY KEY DEFAULT nextval('quota.credit_grant_id_seq'),
+    subject       text COLLATE "C" NOT NULL,
+    feature_id    int4 NOT NULL,
+    amount        int8 NOT NULL CHECK (amount > 0),
+    priority      int4 NOT NULL DEFAULT 100,
+    effective_at  timestamptz NOT NULL CHECK (isfinite(effective_at)),
+    expires_at    timestamptz NOT NULL DEFAULT 'infinity',
+    period        text,
+    period_months int4 NOT NULL DEFAULT 0,
+    period_days   int4 NOT NULL DEFAULT 0,
+    period_us     int8 NOT NULL DEFAULT 0,
+    timezone      text NOT NULL DEFAULT 'UTC',
+    created_at    timestamptz NOT NULL,
+    revoked_at    timestamptz,
+    expiry_seen   bool NOT NULL DEFAULT false,
+    source        text NOT NULL,
+    metadata      jsonb NOT NULL DEFAULT '{}',
+    CHECK (expires_at > effective_at)
+);
+ALTER SEQUENCE quota.credit_grant_id_seq OWNED BY quota.credit_grant.id;
+CREATE INDEX credit_grant_subject ON quota.credit_grant (subject, feature_id, expires_at);
+COMMENT ON TABLE quota.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
+COMMENT ON COLUMN quota.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
+COMMENT ON COLUMN quota.credit_grant.timezone IS 'in which the periods'' months and days are counted';
+COMMENT ON COLUMN quota.credit_grant.expiry_seen IS 'the event of its expiry has been written';
+
+CREATE TABLE quota.grant_use (
+    grant_id     int8 NOT NULL,
+    period_start timestamptz NOT NULL,
+    period_end   timestamptz NOT NULL,
+    used         int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
+    PRIMARY KEY (grant_id, period_start)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE quota.grant_use IS 'what was taken from a grant in one of its periods (of one without periods: in its validity)';
+
+/*
+ * The level of a leaky bucket (GCRA): tat is its theoretical arrival time.
+ */
+CREATE TABLE quota.rate_use (
+    subject    text COLLATE "C" NOT NULL,
+    feature_id int4 NOT NULL,
+    tat        timestamptz NOT NULL,
+    fraction   int8 NOT NULL DEFAULT 0 CHECK (fraction >= 0),
+    divisor    int8 NOT NULL DEFAULT 1 CHECK (divisor > 0 AND fraction < divisor),
+    PRIMARY KEY (subject, feature_id)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE quota.rate_use IS 'how far ahead of time an account''s rate has been used (GCRA''s theoretical arrival time)';
+COMMENT ON COLUMN quota.rate_use.fraction IS 'added to tat: fraction / divisor of a microsecond, so that no rounding adds up';
+
+/*
+ * Room that is reserved.  What a hold took from which bucket is in the ledger,
+ * under the hold's id; hold_part finds the holds of an account that have expired.
+ */
+CREATE TABLE quota.hold (
+    id         int8 PRIMARY KEY,
+    subject    text COLLATE "C" NOT NULL,
+    feature_id int4 NOT NULL,
+    reserved   int8 NOT NULL CHECK (reserved >= 0),
+    ttl_us     int8 NOT NULL CHECK (ttl_us > 0),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    state      "char" NOT NULL DEFAULT 'o' CHECK (state IN ('o', 's', 'r', 'x')),
+    metadata   jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX hold_open ON quota.hold (subject, feature_id) WHERE state = 'o';
+COMMENT ON TABLE quota.hold IS 'a hold; its id is that of its debit in the ledger';
+COMMENT ON COLUMN quota.hold.ttl_us IS 'microseconds that extend() renews it for';
+COMMENT ON COLUMN quota.hold.state IS 'o open (until expires_at), s settled, r released, x expired and its event written (a settle may still come)';
+
+CREATE TABLE quota.hold_part (
+    account    text COLLATE "C" NOT NULL,
+    feature_id int4 NOT NULL,
+    hold_id    int8 NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (account, feature_id, hold_id)
+);
+COMMENT ON TABLE quota.hold_part IS 'the accounts that a hold counts in; a row goes when what was reserved there is settled, released, or given back after its expiry';

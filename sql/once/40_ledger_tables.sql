@@ -8,26 +8,31 @@ CREATE SEQUENCE quota.ledger_id_seq;
 CREATE TABLE quota.ledger_entry (
     id           int8 NOT NULL,
     at           timestamptz NOT NULL,
+    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
     subject      text COLLATE "C" NOT NULL,
     account      text COLLATE "C" NOT NULL,
     feature_id   int4 NOT NULL,
     kind         "char" NOT NULL,
     source       "char" NOT NULL,
+    epoch        int2 NOT NULL DEFAULT 0,
     source_id    int8 NOT NULL,
     period_start timestamptz NOT NULL,
     period_end   timestamptz NOT NULL,
     amount       int8 NOT NULL,
     debit_id     int8 NOT NULL,
+    grant_id     int8,
     key          text COLLATE "C",
     metadata     jsonb
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE quota.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
 COMMENT ON COLUMN quota.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
 COMMENT ON COLUMN quota.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
-COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, t transfer to another window';
-COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, o overdrawn, c capacity; with account, feature_id, source_id, period_start, period_end the bucket';
+COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, t transfer to another window, h reserved by a hold, s settle, l release, x expiry of a hold';
+COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, g grant (grant_id says which), v overage, o overdrawn, c capacity; with account, feature_id, source_id, period_start, period_end the bucket';
 COMMENT ON COLUMN quota.ledger_entry.amount IS '> 0 taken, < 0 given back';
-COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back; of any other operation its own id';
+COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
+COMMENT ON COLUMN quota.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
+COMMENT ON COLUMN quota.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin anew';
 
 CREATE TABLE quota.ledger_entry_default PARTITION OF quota.ledger_entry DEFAULT;
 COMMENT ON TABLE quota.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';

@@ -85,7 +85,7 @@ put_plan(StringInfo buf, const QuotaPath *path)
 	plan = path->plans[level];
 	sub = path->subscriptions[level];
 	zone = quota_timezone(sub ? sub->timezone : "UTC");
-	billing = quota_window_at(sub ? sub->starts_at : quota_calendar_anchor(&plan->period, zone),
+	billing = quota_window_at(sub ? sub->anchor_at : quota_calendar_anchor(&plan->period, zone),
 							  &plan->period, zone, path->at, sub != NULL);
 	appendStringInfoChar(buf, '{');
 	put_text(buf, "name", plan->plan);

@@ -20,7 +20,7 @@
 
 #include "base/args.h"
 #include "base/period.h"
-#include "decide/window.h"
+#include "base/window.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_period);
 PG_FUNCTION_INFO_V1(quota_sql_timezone);

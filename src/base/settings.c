@@ -175,6 +175,12 @@ quota_now(void)
 	return clock_time ? *clock_time : GetCurrentTransactionStartTimestamp();
 }
 
+TimestampTz
+quota_clock_now(void)
+{
+	return clock_time ? *clock_time : GetCurrentTimestamp();
+}
+
 /* quota._now() -> timestamptz: for administration written in SQL */
 Datum
 quota_sql_now(PG_FUNCTION_ARGS)

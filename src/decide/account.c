@@ -132,7 +132,7 @@ quota_path_window(const QuotaPath *path, const QuotaTerms *terms, int level)
 	{
 		case QUOTA_ANCHOR_SUBSCRIPTION:
 			if (sub)
-				return quota_window_at(sub->starts_at, &terms->period, zone, path->at, true);
+				return quota_window_at(sub->anchor_at, &terms->period, zone, path->at, true);
 			/* an override has the moment it was set, the default plan has none */
 			if (!TIMESTAMP_NOT_FINITE(terms->anchor_at))
 				return quota_window_at(terms->anchor_at, &terms->period, zone, path->at, true);
@@ -177,6 +177,26 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 	return ref;
 }
 
+/*
+ * Does the status of a level's subscription let work go on?  past_due does until
+ * the plan's grace, counted in the subscription's zone, is over.
+ */
+static bool
+is_active(const QuotaPath *path, int level)
+{
+	const QuotaSubscription *sub = path->subscriptions[level];
+	const QuotaPlanVersion *plan = path->plans[level];
+	QuotaWindow grace;
+
+	if (strcmp(sub->status, "past_due") != 0)
+		return strcmp(sub->status, "paused") != 0;
+	if (!plan->has_grace)
+		return false;
+	grace = quota_window_at(sub->past_due_since, &plan->grace, quota_timezone(sub->timezone),
+							sub->past_due_since, true);
+	return path->at < grace.end;
+}
+
 static void
 add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 			const QuotaTerms *terms, QuotaBucketRef *ref)
@@ -188,7 +208,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->level = level;
 	account->terms = terms;
 	account->plan = named >= 0 ? path->plans[named] : NULL;
-	account->active = sub_level < 0 || path->subscriptions[sub_level]->active;
+	account->active = sub_level < 0 || is_active(path, sub_level);
 	account->window.start = DT_NOBEGIN;
 	account->window.end = DT_NOEND;
 	account->ref = ref;
@@ -200,7 +220,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	if (accounts->feature->kind == QUOTA_METERED)
 	{
 		account->window = quota_path_window(path, terms, level);
-		ref->key.source_id = sub_level >= 0 ? path->subscriptions[sub_level]->id : 0;
+		ref->key.source_id = sub_level >= 0 ? path->subscriptions[sub_level]->source_id : 0;
 		ref->key.start = account->window.start;
 		ref->key.end = account->window.end;
 	}

@@ -9,7 +9,7 @@
 #define QUOTA_ACCOUNT_H
 
 #include "base/subject.h"
-#include "decide/window.h"
+#include "base/window.h"
 #include "engine/engine.h"
 #include "store/catalog.h"
 #include "store/subscription.h"

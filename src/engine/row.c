@@ -66,7 +66,7 @@ row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 		QuotaBucketRow row;
 
 		quota_bucket_find(rel, &refs[i].key, snapshot, &row);
-		refs[i].counts = row.counts;
+		refs[i].counts = row.state.counts;
 		if (row.tuple)
 			heap_freetuple(row.tuple);
 	}
@@ -116,7 +116,7 @@ find_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapsho
 	for (int i = 0; i < nrefs; i++)
 	{
 		quota_bucket_find(buckets, &refs[i].key, snapshot, &rows[i]);
-		refs[i].counts = rows[i].counts;
+		refs[i].counts = rows[i].state.counts;
 	}
 }
 
@@ -140,7 +140,7 @@ create_missing(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot s
 	for (int i = 0; i <= last && ours; i++)
 	{
 		if (rows[i].tuple == NULL)
-			ours = quota_bucket_create(buckets, &refs[i].key);
+			ours = quota_bucket_create(buckets, &refs[i].key, &rows[i].state);
 		else
 			ours = quota_bucket_lock(buckets, &rows[i], snapshot);
 	}
@@ -167,7 +167,7 @@ lock_all(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snapsho
 			return false;
 		if (rows[i].moved && rows[i].moved_id != spent)
 			return false;
-		refs[i].counts = rows[i].counts;
+		refs[i].counts = rows[i].state.counts;
 	}
 	return true;
 }
@@ -187,8 +187,10 @@ apply_take(QuotaBucketRef *refs, QuotaBucketRow *rows, int nrefs, Snapshot snaps
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaCounts counts = plus(refs[i].counts, refs[i].change);
+		QuotaBucketState state = rows[i].state;
 
-		if (!quota_bucket_update(buckets, &rows[i], counts, snapshot))
+		state.counts = counts;
+		if (!quota_bucket_update(buckets, &rows[i], &state, snapshot))
 		{
 			/* the others are locked, so this can only be an unlocked one */
 			QuotaEnsure(nrefs == 1);
@@ -261,18 +263,23 @@ row_give(QuotaBucketRef *refs, int nrefs, int64 debit_id)
 
 	for (int i = 0; i < nrefs; i++)
 		lock_for_give(&refs[i], debit_id, &rows[i]);
-	most = refs[nrefs - 1].counts_only ? rows[nrefs - 1].counts.used : PG_INT64_MAX;
+	most = refs[nrefs - 1].counts_only ? rows[nrefs - 1].state.counts.used : PG_INT64_MAX;
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaBucketRef *ref = &refs[i];
 
-		ref->counts = rows[i].counts;
+		ref->counts = rows[i].state.counts;
 		ref->change.used = Min(Min(ref->change.used, most), ref->counts.used);
 		ref->change.overdrawn = Min(ref->change.overdrawn, ref->counts.overdrawn);
 		ref->counts.used -= ref->change.used;
 		ref->counts.overdrawn -= ref->change.overdrawn;
 		if (ref->change.used > 0 || ref->change.overdrawn > 0)
-			QuotaEnsure(quota_bucket_update(buckets, &rows[i], ref->counts, InvalidSnapshot));
+		{
+			QuotaBucketState state = rows[i].state;
+
+			state.counts = ref->counts;
+			QuotaEnsure(quota_bucket_update(buckets, &rows[i], &state, InvalidSnapshot));
+		}
 	}
 }
 

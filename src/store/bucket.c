@@ -20,21 +20,50 @@
 #include "store/row.h"
 #include "store/schema.h"
 
+/* the columns of a QuotaBucketState, in the order of the table */
+static const int state_columns[] = {
+	Anum_bucket_plan_version_id, Anum_bucket_used, Anum_bucket_overdrawn, Anum_bucket_allowance,
+	Anum_bucket_granted, Anum_bucket_overage, Anum_bucket_reserved, Anum_bucket_rolled_in,
+	Anum_bucket_rolled_out, Anum_bucket_prorated
+};
+
 Relation
 quota_bucket_open(void)
 {
 	return table_open(quota_relid(QUOTA_BUCKET), RowExclusiveLock);
 }
 
+static int64
+zero_if_null(const Datum *values, const bool *nulls, int attnum)
+{
+	return nulls[attnum - 1] ? 0 : DatumGetInt64(values[attnum - 1]);
+}
+
 static void
 deform(Relation rel, QuotaBucketRow *row)
 {
+	QuotaBucketState *state = &row->state;
 	Datum		values[Natts_bucket];
 	bool		nulls[Natts_bucket];
 
 	heap_deform_tuple(row->tuple, RelationGetDescr(rel), values, nulls);
-	row->counts.used = DatumGetInt64(values[Anum_bucket_used - 1]);
-	row->counts.overdrawn = DatumGetInt64(values[Anum_bucket_overdrawn - 1]);
+	state->counts.used = DatumGetInt64(values[Anum_bucket_used - 1]);
+	state->counts.overdrawn = DatumGetInt64(values[Anum_bucket_overdrawn - 1]);
+	state->counts.granted = zero_if_null(values, nulls, Anum_bucket_granted);
+	state->counts.overage = zero_if_null(values, nulls, Anum_bucket_overage);
+	state->reserved = zero_if_null(values, nulls, Anum_bucket_reserved);
+	state->rollover_fixed = !nulls[Anum_bucket_rolled_in - 1];
+	state->rolled_in = zero_if_null(values, nulls, Anum_bucket_rolled_in);
+	state->rolled_out = zero_if_null(values, nulls, Anum_bucket_rolled_out);
+	state->is_prorated = !nulls[Anum_bucket_prorated - 1];
+	state->prorated = zero_if_null(values, nulls, Anum_bucket_prorated);
+	state->unlimited = nulls[Anum_bucket_allowance - 1];
+	state->allowance = zero_if_null(values, nulls, Anum_bucket_allowance);
+	state->plan_version_id = nulls[Anum_bucket_plan_version_id - 1] ? 0 :
+		DatumGetInt32(values[Anum_bucket_plan_version_id - 1]);
+	row->key.source_id = DatumGetInt64(values[Anum_bucket_source_id - 1]);
+	row->key.start = DatumGetTimestampTz(values[Anum_bucket_period_start - 1]);
+	row->key.end = DatumGetTimestampTz(values[Anum_bucket_period_end - 1]);
 	row->moved = !nulls[Anum_bucket_moved_start - 1];
 	if (row->moved)
 	{
@@ -44,38 +73,121 @@ deform(Relation rel, QuotaBucketRow *row)
 	}
 }
 
-void
-quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
-				  QuotaBucketRow *row)
+static void
+set(Datum *values, bool *nulls, int attnum, int64 value, bool notnull)
 {
-	ScanKeyData keys[5];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	values[attnum - 1] = Int64GetDatum(value);
+	nulls[attnum - 1] = !notnull;
+}
 
-	memset(row, 0, sizeof(*row));
+/* the columns of the state, at the places that they have in the table */
+static void
+form(const QuotaBucketState *state, Datum *values, bool *nulls)
+{
+	const QuotaCounts *counts = &state->counts;
+
+	/* The table's CHECK constraints are not looked at on an update. */
+	QuotaEnsure(counts->used >= 0 && counts->granted >= 0 && counts->overage >= 0 &&
+				counts->overdrawn >= 0 && state->reserved >= 0 && state->rolled_in >= 0 &&
+				state->rolled_out >= 0 && state->prorated >= 0);
+	set(values, nulls, Anum_bucket_used, counts->used, true);
+	set(values, nulls, Anum_bucket_overdrawn, counts->overdrawn, true);
+	set(values, nulls, Anum_bucket_granted, counts->granted, counts->granted > 0);
+	set(values, nulls, Anum_bucket_overage, counts->overage, counts->overage > 0);
+	set(values, nulls, Anum_bucket_reserved, state->reserved, state->reserved > 0);
+	set(values, nulls, Anum_bucket_rolled_in, state->rolled_in, state->rollover_fixed);
+	set(values, nulls, Anum_bucket_rolled_out, state->rolled_out, state->rolled_out > 0);
+	set(values, nulls, Anum_bucket_prorated, state->prorated, state->is_prorated);
+	set(values, nulls, Anum_bucket_allowance, state->allowance, !state->unlimited);
+	values[Anum_bucket_plan_version_id - 1] = Int32GetDatum(state->plan_version_id);
+	nulls[Anum_bucket_plan_version_id - 1] = state->plan_version_id == 0;
+}
+
+static void
+init_account_keys(const QuotaBucketKey *key, ScanKeyData *keys)
+{
 	ScanKeyInit(&keys[0], Anum_bucket_subject, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len)));
 	ScanKeyInit(&keys[1], Anum_bucket_feature_id, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(key->feature_id));
 	ScanKeyInit(&keys[2], Anum_bucket_source_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(key->source_id));
+}
+
+static void
+take_tuple(Relation rel, HeapTuple tuple, QuotaBucketRow *row)
+{
+	row->tuple = tuple;
+	ItemPointerCopy(&tuple->t_self, &row->tid);
+	deform(rel, row);
+}
+
+void
+quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+				  QuotaBucketRow *row)
+{
+	ScanKeyData keys[5];
+	HeapTuple	tuple;
+
+	memset(row, 0, sizeof(*row));
+	row->key = *key;
+	row->state.unlimited = true;
+	init_account_keys(key, keys);
 	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->start));
 	ScanKeyInit(&keys[4], Anum_bucket_period_end, BTEqualStrategyNumber,
 				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->end));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_BUCKET_PKEY), true, snapshot, 5, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	tuple = quota_find_row(rel, quota_relid(QUOTA_BUCKET_PKEY), 5, keys, snapshot);
+	if (tuple)
+		take_tuple(rel, tuple, row);
+}
+
+/*
+ * Rows come from the newest backwards; what is passed over are windows that were
+ * moved and those of another series that reach into the key's.
+ */
+void
+quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+					QuotaBucketRow *row)
+{
+	Relation	index = index_open(quota_relid(QUOTA_BUCKET_PKEY), AccessShareLock);
+	ScanKeyData keys[4];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	memset(row, 0, sizeof(*row));
+	init_account_keys(key, keys);
+	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTLessStrategyNumber,
+				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(key->start));
+	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
 	{
-		row->tuple = heap_copytuple(tuple);
-		ItemPointerCopy(&tuple->t_self, &row->tid);
-		deform(rel, row);
+		row->key = *key;
+		take_tuple(rel, tuple, row);
+		if (!row->moved && row->key.end <= key->start)
+		{
+			take_tuple(rel, heap_copytuple(tuple), row);
+			break;
+		}
+		memset(row, 0, sizeof(*row));
 	}
-	systable_endscan(scan);
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
 }
 
 bool
-quota_bucket_create(Relation rel, const QuotaBucketKey *key)
+quota_bucket_has_later(Relation rel, const QuotaBucketKey *key, Snapshot snapshot)
+{
+	ScanKeyData keys[4];
+
+	init_account_keys(key, keys);
+	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTGreaterEqualStrategyNumber,
+				F_TIMESTAMPTZ_GE, TimestampTzGetDatum(key->end));
+	return quota_find_row(rel, quota_relid(QUOTA_BUCKET_PKEY), 4, keys, snapshot) != NULL;
+}
+
+bool
+quota_bucket_create(Relation rel, const QuotaBucketKey *key, const QuotaBucketState *state)
 {
 	Datum		values[Natts_bucket] = {0};
 	bool		nulls[Natts_bucket] = {false};
@@ -86,8 +198,7 @@ quota_bucket_create(Relation rel, const QuotaBucketKey *key)
 	values[Anum_bucket_source_id - 1] = Int64GetDatum(key->source_id);
 	values[Anum_bucket_period_start - 1] = TimestampTzGetDatum(key->start);
 	values[Anum_bucket_period_end - 1] = TimestampTzGetDatum(key->end);
-	values[Anum_bucket_used - 1] = Int64GetDatum(0);
-	values[Anum_bucket_overdrawn - 1] = Int64GetDatum(0);
+	form(state, values, nulls);
 	nulls[Anum_bucket_moved_start - 1] = true;
 	nulls[Anum_bucket_moved_end - 1] = true;
 	nulls[Anum_bucket_moved_id - 1] = true;
@@ -107,25 +218,33 @@ quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
 }
 
 bool
-quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts, Snapshot snapshot)
+quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *state,
+					Snapshot snapshot)
 {
-	int			columns[2] = {Anum_bucket_used, Anum_bucket_overdrawn};
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		table_values[Natts_bucket];
+	bool		table_nulls[Natts_bucket];
+	int			columns[lengthof(state_columns)];
+	Datum		values[lengthof(state_columns)];
+	bool		nulls[lengthof(state_columns)];
 	HeapTuple	tuple;
 	TM_Result	result;
 
-	/* The table's CHECK constraints are not looked at on this route. */
-	QuotaEnsure(counts.used >= 0 && counts.overdrawn >= 0);
-	values[0] = Int64GetDatum(counts.used);
-	values[1] = Int64GetDatum(counts.overdrawn);
-	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel), 2, columns,
-									  values, nulls);
+	form(state, table_values, table_nulls);
+	for (int i = 0; i < (int) lengthof(state_columns); i++)
+	{
+		columns[i] = state_columns[i];
+		values[i] = table_values[columns[i] - 1];
+		nulls[i] = table_nulls[columns[i] - 1];
+	}
+	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel),
+									  lengthof(state_columns), columns, values, nulls);
 	result = quota_update_row(rel, &row->tid, tuple, snapshot);
 	if (result == TM_Updated || result == TM_Deleted)
 		return false;
 	if (result != TM_Ok)
 		elog(ERROR, "quota: unexpected result %d of updating a bucket", (int) result);
-	row->counts = counts;
+	row->state = *state;
+	row->tuple = tuple;
+	ItemPointerCopy(&tuple->t_self, &row->tid);
 	return true;
 }

@@ -25,18 +25,37 @@ typedef struct QuotaBucketKey
 	TimestampTz end;
 } QuotaBucketKey;
 
+/* Where the units of a window came from. */
 typedef struct QuotaCounts
 {
-	int64		used;
-	int64		overdrawn;
+	int64		used;			/* the allowance; capacity: held */
+	int64		granted;		/* grants */
+	int64		overage;
+	int64		overdrawn;		/* beyond all room */
 } QuotaCounts;
+
+/* What a bucket's row says besides its key. */
+typedef struct QuotaBucketState
+{
+	QuotaCounts counts;
+	int64		reserved;		/* how much of the counts open holds have */
+	bool		rollover_fixed;
+	int64		rolled_in;		/* once fixed: what rolled over into the window */
+	int64		rolled_out;		/* what rolled out of it; counts as used */
+	bool		is_prorated;
+	int64		prorated;		/* the window's allowance in place of the plan's */
+	bool		unlimited;		/* as of the last charge, with: */
+	int64		allowance;
+	int32		plan_version_id;	/* as of the last charge; 0: none */
+} QuotaBucketState;
 
 /* A version of a bucket's row. */
 typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
 	ItemPointerData tid;
-	QuotaCounts counts;
+	QuotaBucketKey key;			/* of quota_bucket_before() */
+	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
 	TimestampTz moved_end;
@@ -51,16 +70,25 @@ extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot 
 							  QuotaBucketRow *row);
 
 /*
+ * The newest window of the key's account that ended when the key's begins, or
+ * before, and has not been moved; and whether the account has a later window.
+ */
+extern void quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+								QuotaBucketRow *row);
+extern bool quota_bucket_has_later(Relation rel, const QuotaBucketKey *key, Snapshot snapshot);
+
+/*
  * Makes sure that there is a row, waiting for whoever is creating it; true if we
  * have created it, so that nobody else can have it before we end.
  */
-extern bool quota_bucket_create(Relation rel, const QuotaBucketKey *key);
+extern bool quota_bucket_create(Relation rel, const QuotaBucketKey *key,
+								const QuotaBucketState *state);
 
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);
 
 /* false when the row has changed since it was read: lock it and decide anew */
-extern bool quota_bucket_update(Relation rel, QuotaBucketRow *row, QuotaCounts counts,
+extern bool quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *state,
 								Snapshot snapshot);
 
 #endif							/* QUOTA_BUCKET_H */

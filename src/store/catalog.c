@@ -23,8 +23,11 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -71,6 +74,91 @@ quota_kind_name(QuotaKind kind)
 	return kind_names[kind];
 }
 
+/* the elements of an array column, which is NOT NULL and has no null in it */
+static int
+elements(HeapTuple tuple, TupleDesc desc, int attnum, Datum **values)
+{
+	ArrayType  *array = DatumGetArrayTypeP(quota_attribute(tuple, desc, attnum));
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	int			n;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
+	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign, values, NULL, &n);
+	return n;
+}
+
+static Datum
+cap_attribute(HeapTupleHeader cap, int attnum)
+{
+	bool		isnull;
+	Datum		value = GetAttributeByNum(cap, (AttrNumber) attnum, &isnull);
+
+	if (isnull)
+		elog(ERROR, "quota: unexpected null in attribute %d of a cap", attnum);
+	return value;
+}
+
+static void
+read_caps(HeapTuple tuple, TupleDesc desc, QuotaTerms *terms)
+{
+	Datum	   *values;
+
+	terms->ncaps = elements(tuple, desc, Anum_terms_caps, &values);
+	terms->caps = (QuotaCap *) palloc0(sizeof(QuotaCap) * Max(terms->ncaps, 1));
+	for (int i = 0; i < terms->ncaps; i++)
+	{
+		HeapTupleHeader cap = DatumGetHeapTupleHeader(values[i]);
+
+		terms->caps[i].ceiling = DatumGetInt64(cap_attribute(cap, Anum_cap_ceiling));
+		terms->caps[i].period.months = DatumGetInt32(cap_attribute(cap, Anum_cap_period_months));
+		terms->caps[i].period.days = DatumGetInt32(cap_attribute(cap, Anum_cap_period_days));
+		terms->caps[i].period.us = DatumGetInt64(cap_attribute(cap, Anum_cap_period_us));
+		terms->caps[i].first_use = DatumGetBool(cap_attribute(cap, Anum_cap_first_use));
+	}
+}
+
+static void
+read_notify(HeapTuple tuple, TupleDesc desc, QuotaTerms *terms)
+{
+	Datum	   *values;
+
+	terms->npercents = elements(tuple, desc, Anum_terms_notify_percent, &values);
+	terms->percents = (int32 *) palloc(sizeof(int32) * Max(terms->npercents, 1));
+	for (int i = 0; i < terms->npercents; i++)
+		terms->percents[i] = DatumGetInt32(values[i]);
+	terms->nremainders = elements(tuple, desc, Anum_terms_notify_remaining, &values);
+	terms->remainders = (int64 *) palloc(sizeof(int64) * Max(terms->nremainders, 1));
+	for (int i = 0; i < terms->nremainders; i++)
+		terms->remainders[i] = DatumGetInt64(values[i]);
+}
+
+static void
+read_value(HeapTuple tuple, TupleDesc desc, QuotaKind kind, QuotaTerms *terms)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, Anum_terms_value, desc, &isnull);
+	JsonbValue	scalar;
+
+	if (isnull)
+		return;
+	terms->value = DatumGetJsonbPCopy(value);
+	if (kind == QUOTA_BOOLEAN)
+		terms->on = JsonbExtractScalar(&terms->value->root, &scalar) &&
+			scalar.type == jbvBool && scalar.val.boolean;
+}
+
+/* an int8 attribute; "none" where it is NULL */
+static int64
+int64_attribute(HeapTuple tuple, TupleDesc desc, int attnum, int64 none)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? none : DatumGetInt64(value);
+}
+
 QuotaTerms *
 quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 {
@@ -78,9 +166,8 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 	Datum		value;
 	bool		isnull;
 
-	value = heap_getattr(tuple, Anum_terms_allowance, desc, &isnull);
-	terms->unlimited = isnull;
-	terms->allowance = isnull ? 0 : DatumGetInt64(value);
+	terms->unlimited = heap_attisnull(tuple, Anum_terms_allowance, desc);
+	terms->allowance = int64_attribute(tuple, desc, Anum_terms_allowance, 0);
 	terms->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_months));
 	terms->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_days));
 	terms->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_terms_period_us));
@@ -89,18 +176,16 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 				   TextDatumGetCString(quota_attribute(tuple, desc, Anum_terms_anchor)));
 	value = heap_getattr(tuple, Anum_terms_anchor_at, desc, &isnull);
 	terms->anchor_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	value = heap_getattr(tuple, Anum_terms_value, desc, &isnull);
-	if (!isnull)
-	{
-		terms->value = DatumGetJsonbPCopy(value);
-		if (kind == QUOTA_BOOLEAN)
-		{
-			JsonbValue	scalar;
-
-			terms->on = JsonbExtractScalar(&terms->value->root, &scalar) &&
-				scalar.type == jbvBool && scalar.val.boolean;
-		}
-	}
+	read_value(tuple, desc, kind, terms);
+	terms->rolls_over = !heap_attisnull(tuple, Anum_terms_rollover_max, desc);
+	terms->rollover_max = int64_attribute(tuple, desc, Anum_terms_rollover_max, 0);
+	terms->overage = DatumGetBool(quota_attribute(tuple, desc, Anum_terms_overage));
+	terms->overage_limit = int64_attribute(tuple, desc, Anum_terms_overage_limit, PG_INT64_MAX);
+	read_caps(tuple, desc, terms);
+	terms->rate.limit = int64_attribute(tuple, desc, Anum_terms_rate_limit, 0);
+	terms->rate.per_us = int64_attribute(tuple, desc, Anum_terms_rate_per_us, 0);
+	terms->rate.burst = int64_attribute(tuple, desc, Anum_terms_rate_burst, 0);
+	read_notify(tuple, desc, terms);
 	return terms;
 }
 
@@ -163,6 +248,10 @@ load_version(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	version->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_months));
 	version->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_days));
 	version->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_period_us));
+	version->has_grace = !heap_attisnull(tuple, Anum_plan_version_grace, desc);
+	version->grace.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_grace_months));
+	version->grace.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_grace_days));
+	version->grace.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_grace_us));
 	version->terms = (QuotaTerms **)
 		palloc0(sizeof(QuotaTerms *) * Max(catalog->nfeatures, 1));
 	catalog->nversions++;

@@ -34,6 +34,23 @@ typedef enum QuotaAnchor
 	QUOTA_ANCHOR_TIMESTAMP
 } QuotaAnchor;
 
+/* A further limit, in windows of its own. */
+typedef struct QuotaCap
+{
+	int64		ceiling;		/* units in each window */
+	QuotaPeriod period;
+	bool		first_use;		/* opens with the first charge after the last
+								 * one closed; else by the terms' anchor */
+} QuotaCap;
+
+/* Units per time. */
+typedef struct QuotaRate
+{
+	int64		limit;			/* units per per_us; 0: no rate */
+	int64		per_us;
+	int64		burst;			/* most units at once */
+} QuotaRate;
+
 /* What an entitlement gives. */
 typedef struct QuotaTerms
 {
@@ -46,6 +63,17 @@ typedef struct QuotaTerms
 								 * when it was set */
 	Jsonb	   *value;			/* static, boolean; else NULL */
 	bool		on;				/* boolean: its value */
+	bool		rolls_over;
+	int64		rollover_max;
+	bool		overage;		/* may use go on beyond allowance and grants? */
+	int64		overage_limit;	/* PG_INT64_MAX: without limit */
+	int			ncaps;
+	QuotaCap   *caps;
+	QuotaRate	rate;
+	int			npercents;
+	int32	   *percents;		/* of the allowance whose crossing is told */
+	int			nremainders;
+	int64	   *remainders;		/* what is left when it is told */
 } QuotaTerms;
 
 typedef struct QuotaFeature
@@ -67,6 +95,8 @@ typedef struct QuotaPlanVersion
 	bool		newest;
 	bool		retired;
 	QuotaPeriod period;			/* billing */
+	bool		has_grace;
+	QuotaPeriod grace;			/* how long past_due still lets work go on */
 	QuotaTerms **terms;			/* by feature ordinal; NULL = not given */
 } QuotaPlanVersion;
 

@@ -13,12 +13,14 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "store/ledger.h"
 #include "store/row.h"
@@ -52,17 +54,21 @@ quota_ledger_append(const QuotaEntry *entries, int nentries)
 
 		values[Anum_ledger_id - 1] = Int64GetDatum(e->id);
 		values[Anum_ledger_at - 1] = TimestampTzGetDatum(e->at);
+		values[Anum_ledger_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 		values[Anum_ledger_subject - 1] = CStringGetTextDatum(e->subject);
 		values[Anum_ledger_account - 1] =
 			PointerGetDatum(cstring_to_text_with_len(e->bucket.prefix, e->bucket.prefix_len));
 		values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.feature_id);
 		values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
 		values[Anum_ledger_source - 1] = CharGetDatum(e->source);
+		values[Anum_ledger_epoch - 1] = Int16GetDatum(0);
 		values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
 		values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
 		values[Anum_ledger_period_end - 1] = TimestampTzGetDatum(e->bucket.end);
 		values[Anum_ledger_amount - 1] = Int64GetDatum(e->amount);
 		values[Anum_ledger_debit_id - 1] = Int64GetDatum(e->debit_id);
+		values[Anum_ledger_grant_id - 1] = Int64GetDatum(e->grant_id);
+		nulls[Anum_ledger_grant_id - 1] = e->grant_id == 0;
 		values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
 		values[Anum_ledger_metadata - 1] = PointerGetDatum(e->metadata);
 		nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
@@ -93,6 +99,8 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	e->bucket.end = DatumGetTimestampTz(values[Anum_ledger_period_end - 1]);
 	e->amount = DatumGetInt64(values[Anum_ledger_amount - 1]);
 	e->debit_id = DatumGetInt64(values[Anum_ledger_debit_id - 1]);
+	e->grant_id = nulls[Anum_ledger_grant_id - 1] ? 0 :
+		DatumGetInt64(values[Anum_ledger_grant_id - 1]);
 }
 
 static int

@@ -18,9 +18,16 @@
 #define QUOTA_ENTRY_REFUND		'r'
 #define QUOTA_ENTRY_GIVE_BACK	'b'
 #define QUOTA_ENTRY_CORRECTION	'c'
+#define QUOTA_ENTRY_TRANSFER	't'
+#define QUOTA_ENTRY_HOLD		'h'
+#define QUOTA_ENTRY_SETTLE		's'
+#define QUOTA_ENTRY_RELEASE		'l'
+#define QUOTA_ENTRY_EXPIRY		'x'
 
 /* quota.ledger_entry.source */
 #define QUOTA_SOURCE_ALLOWANCE	'a'
+#define QUOTA_SOURCE_GRANT		'g'
+#define QUOTA_SOURCE_OVERAGE	'v'
 #define QUOTA_SOURCE_OVERDRAWN	'o'
 #define QUOTA_SOURCE_CAPACITY	'c'
 
@@ -35,6 +42,7 @@ typedef struct QuotaEntry
 	char		source;
 	int64		amount;			/* > 0 taken, < 0 given back */
 	int64		debit_id;
+	int64		grant_id;		/* QUOTA_SOURCE_GRANT; else 0 */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaEntry;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row.c
- *		Insert and update of single rows of our tables, without SQL.
+ *		Single rows of our tables: find, insert, update, without SQL.
  *
  * Nothing here looks at privileges: a caller who may execute quota.debit()
  * may charge, without any right on the tables.
@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
@@ -31,6 +33,18 @@ struct QuotaInserter
 	ResultRelInfo *rri;
 	TupleTableSlot *slot;
 };
+
+HeapTuple
+quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys, Snapshot snapshot)
+{
+	SysScanDesc scan = systable_beginscan(rel, index, true, snapshot, nkeys, keys);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	return tuple;
+}
 
 static ResultRelInfo *
 result_rel_info(Relation rel, bool speculative)
@@ -150,8 +164,21 @@ quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple, Snapshot snapsh
 								&failure, &lockmode, &which);
 	if (result == TM_Ok && quota_update_needs_indexes(which))
 		insert_index_entries(rel, slot, which);
+	ItemPointerCopy(&slot->tts_tid, &tuple->t_self);
 	ExecDropSingleTupleTableSlot(slot);
 	return result;
+}
+
+void
+quota_delete_row(Relation rel, ItemPointer tid)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_delete(rel, tid, GetCurrentCommandId(true), InvalidSnapshot,
+								InvalidSnapshot, true, &failure, false);
+	if (result != TM_Ok)
+		elog(ERROR, "quota: unexpected result %d of deleting a row", (int) result);
 }
 
 HeapTuple

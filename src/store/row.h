@@ -1,16 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * row.h
- *		Insert and update of single rows of our tables, without SQL.
+ *		Single rows of our tables: find, insert, update, without SQL.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef QUOTA_ROW_H
 #define QUOTA_ROW_H
 
+#include "access/skey.h"
 #include "access/tableam.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+
+/* a copy of the first row that the keys find, or NULL */
+extern HeapTuple quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys,
+								Snapshot snapshot);
 
 /*
  * Rows to insert into one table.  Constraints and every kind of index are kept,
@@ -32,10 +37,14 @@ extern bool quota_insert_if_absent(Relation rel, const Datum *values, const bool
 
 /*
  * Replaces the row at "tid" by "tuple", waiting for a transaction that is
- * changing it.  TM_Updated or TM_Deleted: the row has changed, nothing is done.
+ * changing it, and sets tuple->t_self.  TM_Updated or TM_Deleted: the row has
+ * changed, nothing is done.
  */
 extern TM_Result quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple,
 								  Snapshot snapshot);
+
+/* deletes a row that we have locked */
+extern void quota_delete_row(Relation rel, ItemPointer tid);
 
 /*
  * Locks the newest version of the row at *tid against change and returns a

@@ -31,6 +31,18 @@ typedef enum QuotaRelation
 	QUOTA_SUBSCRIPTION_SUBJECT,
 	QUOTA_BUCKET,
 	QUOTA_BUCKET_PKEY,
+	QUOTA_CAP_USE,
+	QUOTA_CAP_USE_PKEY,
+	QUOTA_CREDIT_GRANT,
+	QUOTA_CREDIT_GRANT_SUBJECT,
+	QUOTA_GRANT_USE,
+	QUOTA_GRANT_USE_PKEY,
+	QUOTA_RATE_USE,
+	QUOTA_RATE_USE_PKEY,
+	QUOTA_HOLD,
+	QUOTA_HOLD_PKEY,
+	QUOTA_HOLD_PART,
+	QUOTA_HOLD_PART_PKEY,
 	QUOTA_LEDGER,
 	QUOTA_LEDGER_DEFAULT,
 	QUOTA_LEDGER_DEFAULT_DEBIT,
@@ -58,6 +70,10 @@ typedef enum QuotaRelation
 #define Anum_plan_version_period_months	5
 #define Anum_plan_version_period_days	6
 #define Anum_plan_version_period_us		7
+#define Anum_plan_version_grace			9
+#define Anum_plan_version_grace_months	10
+#define Anum_plan_version_grace_days	11
+#define Anum_plan_version_grace_us		12
 
 #define Anum_action_id					1
 #define Anum_action_name				2
@@ -80,7 +96,7 @@ typedef enum QuotaRelation
 
 #define Anum_subject_override_subject	1
 #define Anum_subject_override_feature_id 2
-#define Anum_subject_override_set_at	11
+#define Anum_subject_override_set_at	21
 
 /* entitlement and subject_override have their terms at the same places */
 #define Anum_terms_allowance			3
@@ -90,6 +106,22 @@ typedef enum QuotaRelation
 #define Anum_terms_anchor				8
 #define Anum_terms_anchor_at			9
 #define Anum_terms_value				10
+#define Anum_terms_rollover_max			11
+#define Anum_terms_overage				12
+#define Anum_terms_overage_limit		13
+#define Anum_terms_caps					14
+#define Anum_terms_rate_limit			15
+#define Anum_terms_rate_per_us			17
+#define Anum_terms_rate_burst			18
+#define Anum_terms_notify_percent		19
+#define Anum_terms_notify_remaining		20
+
+/* quota.cap */
+#define Anum_cap_ceiling				1
+#define Anum_cap_period_months			3
+#define Anum_cap_period_days			4
+#define Anum_cap_period_us				5
+#define Anum_cap_first_use				6
 
 #define Anum_subscription_id			1
 #define Anum_subscription_subject		2
@@ -99,35 +131,112 @@ typedef enum QuotaRelation
 #define Anum_subscription_ends_at		6
 #define Anum_subscription_timezone		7
 #define Anum_subscription_trial_ends_at	8
-#define Natts_subscription				12
+#define Anum_subscription_anchor_at		13
+#define Anum_subscription_source_id		14
+#define Anum_subscription_past_due_since 15
+#define Anum_subscription_next_version_id 16
+#define Anum_subscription_next_at		17
+#define Anum_subscription_next_usage	18
+#define Anum_subscription_next_source_id 19
+#define Natts_subscription				19
 
 #define Anum_bucket_subject				1
 #define Anum_bucket_feature_id			2
-#define Anum_bucket_source_id			3
-#define Anum_bucket_period_start		4
-#define Anum_bucket_period_end			5
-#define Anum_bucket_used				6
-#define Anum_bucket_overdrawn			7
-#define Anum_bucket_moved_start			8
-#define Anum_bucket_moved_end			9
-#define Anum_bucket_moved_id			10
-#define Natts_bucket					10
+#define Anum_bucket_plan_version_id		3
+#define Anum_bucket_source_id			4
+#define Anum_bucket_period_start		5
+#define Anum_bucket_period_end			6
+#define Anum_bucket_used				7
+#define Anum_bucket_overdrawn			8
+#define Anum_bucket_allowance			9
+#define Anum_bucket_granted				10
+#define Anum_bucket_overage				11
+#define Anum_bucket_reserved			12
+#define Anum_bucket_rolled_in			13
+#define Anum_bucket_rolled_out			14
+#define Anum_bucket_prorated			15
+#define Anum_bucket_moved_start			16
+#define Anum_bucket_moved_end			17
+#define Anum_bucket_moved_id			18
+#define Natts_bucket					18
+
+#define Anum_cap_use_subject			1
+#define Anum_cap_use_feature_id			2
+#define Anum_cap_use_source_id			3
+#define Anum_cap_use_period_months		4
+#define Anum_cap_use_period_days		5
+#define Anum_cap_use_period_us			6
+#define Anum_cap_use_window_start		7
+#define Anum_cap_use_opened_at			8
+#define Anum_cap_use_closes_at			9
+#define Anum_cap_use_used				10
+#define Natts_cap_use					10
+
+#define Anum_credit_grant_id			1
+#define Anum_credit_grant_subject		2
+#define Anum_credit_grant_feature_id	3
+#define Anum_credit_grant_amount		4
+#define Anum_credit_grant_priority		5
+#define Anum_credit_grant_effective_at	6
+#define Anum_credit_grant_expires_at	7
+#define Anum_credit_grant_period		8
+#define Anum_credit_grant_period_months	9
+#define Anum_credit_grant_period_days	10
+#define Anum_credit_grant_period_us		11
+#define Anum_credit_grant_timezone		12
+#define Anum_credit_grant_created_at	13
+#define Anum_credit_grant_revoked_at	14
+#define Anum_credit_grant_source		16
+#define Natts_credit_grant				17
+
+#define Anum_grant_use_grant_id			1
+#define Anum_grant_use_period_start		2
+#define Anum_grant_use_period_end		3
+#define Anum_grant_use_used				4
+#define Natts_grant_use					4
+
+#define Anum_rate_use_subject			1
+#define Anum_rate_use_feature_id		2
+#define Anum_rate_use_tat				3
+#define Anum_rate_use_fraction			4
+#define Anum_rate_use_divisor			5
+#define Natts_rate_use					5
+
+#define Anum_hold_id					1
+#define Anum_hold_subject				2
+#define Anum_hold_feature_id			3
+#define Anum_hold_reserved				4
+#define Anum_hold_ttl_us				5
+#define Anum_hold_created_at			6
+#define Anum_hold_expires_at			7
+#define Anum_hold_state					8
+#define Anum_hold_metadata				9
+#define Natts_hold						9
+
+#define Anum_hold_part_account			1
+#define Anum_hold_part_feature_id		2
+#define Anum_hold_part_hold_id			3
+#define Anum_hold_part_expires_at		4
+#define Natts_hold_part					4
 
 #define Anum_ledger_id					1
 #define Anum_ledger_at					2
-#define Anum_ledger_subject				3
-#define Anum_ledger_account				4
-#define Anum_ledger_feature_id			5
-#define Anum_ledger_kind				6
-#define Anum_ledger_source				7
-#define Anum_ledger_source_id			8
-#define Anum_ledger_period_start		9
-#define Anum_ledger_period_end			10
-#define Anum_ledger_amount				11
-#define Anum_ledger_debit_id			12
-#define Anum_ledger_key					13
-#define Anum_ledger_metadata			14
-#define Natts_ledger					14
+#define Anum_ledger_xid					3
+#define Anum_ledger_subject				4
+#define Anum_ledger_account				5
+#define Anum_ledger_feature_id			6
+#define Anum_ledger_kind				7
+#define Anum_ledger_source				8
+#define Anum_ledger_epoch				9
+#define Anum_ledger_source_id			10
+#define Anum_ledger_period_start		11
+#define Anum_ledger_period_end			12
+#define Anum_ledger_amount				13
+#define Anum_ledger_debit_id			14
+#define Anum_ledger_grant_id			15
+#define Anum_ledger_key					16
+#define Anum_ledger_metadata			17
+#define Natts_ledger					17
 
 #define Anum_denial_day					1
 #define Anum_denial_subject				2

@@ -29,24 +29,48 @@ time_or_noend(HeapTuple tuple, TupleDesc desc, int attnum)
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
-static QuotaSubscription *
-from_tuple(HeapTuple tuple, TupleDesc desc)
+/* The scheduled change of plan, if there is one, has its day. */
+static void
+bring_into_force(const Datum *values, const bool *nulls, TimestampTz at, QuotaSubscription *sub)
 {
-	QuotaSubscription *sub = (QuotaSubscription *) palloc(sizeof(QuotaSubscription));
+	TimestampTz next_at;
+
+	if (nulls[Anum_subscription_next_at - 1])
+		return;
+	next_at = DatumGetTimestampTz(values[Anum_subscription_next_at - 1]);
+	if (at < next_at)
+		return;
+	sub->due = true;
+	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_next_version_id - 1]);
+	if (strcmp(TextDatumGetCString(values[Anum_subscription_next_usage - 1]), "reset") == 0)
+	{
+		sub->source_id = DatumGetInt64(values[Anum_subscription_next_source_id - 1]);
+		sub->anchor_at = next_at;
+	}
+}
+
+static QuotaSubscription *
+from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at)
+{
+	QuotaSubscription *sub = (QuotaSubscription *) palloc0(sizeof(QuotaSubscription));
 	Datum		values[Natts_subscription];
 	bool		nulls[Natts_subscription];
 
 	heap_deform_tuple(tuple, desc, values, nulls);
 	sub->id = DatumGetInt64(values[Anum_subscription_id - 1]);
+	sub->source_id = DatumGetInt64(values[Anum_subscription_source_id - 1]);
 	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_plan_version_id - 1]);
 	sub->status = TextDatumGetCString(values[Anum_subscription_status - 1]);
-	sub->active = strcmp(sub->status, "active") == 0 || strcmp(sub->status, "trialing") == 0;
 	sub->starts_at = DatumGetTimestampTz(values[Anum_subscription_starts_at - 1]);
+	sub->anchor_at = DatumGetTimestampTz(values[Anum_subscription_anchor_at - 1]);
 	sub->ends_at = nulls[Anum_subscription_ends_at - 1] ? DT_NOEND :
 		DatumGetTimestampTz(values[Anum_subscription_ends_at - 1]);
 	sub->trial_ends_at = nulls[Anum_subscription_trial_ends_at - 1] ? DT_NOEND :
 		DatumGetTimestampTz(values[Anum_subscription_trial_ends_at - 1]);
+	sub->past_due_since = nulls[Anum_subscription_past_due_since - 1] ? DT_NOEND :
+		DatumGetTimestampTz(values[Anum_subscription_past_due_since - 1]);
 	sub->timezone = TextDatumGetCString(values[Anum_subscription_timezone - 1]);
+	bring_into_force(values, nulls, at, sub);
 	return sub;
 }
 
@@ -73,7 +97,7 @@ quota_subscription_at(const char *prefix, int prefix_len, TimestampTz at, Snapsh
 	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (at < time_or_noend(tuple, desc, Anum_subscription_ends_at))
-			found = from_tuple(tuple, desc);
+			found = from_tuple(tuple, desc, at);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

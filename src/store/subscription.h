@@ -15,13 +15,19 @@
 typedef struct QuotaSubscription
 {
 	int64		id;
+	int64		source_id;		/* of its buckets */
 	int32		plan_version_id;
 	const char *status;			/* trialing, active, past_due, paused */
-	bool		active;			/* does the status let work go on? */
 	TimestampTz starts_at;
 	TimestampTz ends_at;		/* DT_NOEND: open */
+	TimestampTz anchor_at;		/* billing periods, and windows with the
+								 * anchor "subscription", count from here */
 	TimestampTz trial_ends_at;	/* DT_NOEND: no trial */
+	TimestampTz past_due_since; /* DT_NOEND: is not */
 	char	   *timezone;
+	bool		due;			/* a scheduled change of plan has come into
+								 * force (plan, source and anchor are what it
+								 * brings) but has not been carried out */
 } QuotaSubscription;
 
 /* the subscription of exactly this prefix at "at", or NULL; palloc'd */

@@ -20,7 +20,7 @@ ORDER BY p.name, v.version;
 CREATE VIEW pg_temp.buckets AS
 SELECT b.subject, f.name AS feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
 FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
-ORDER BY b.subject, f.name, b.source_id, b.period_start;
+ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
 -- what applying the catalog changes; a dry run must have said the same
 CREATE FUNCTION pg_temp.apply(catalog jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

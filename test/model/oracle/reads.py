@@ -76,8 +76,8 @@ def plan_level(world, subject):
 
 
 def _trial_runs_out(sub):
-    """Is its end only that of the trial?"""
-    return not sub.activated and not sub.cancelled and sub.ends_at == sub.trial_end
+    """Is its end only that of the trial it is in?"""
+    return sub.status == "trialing" and not sub.cancelled and sub.ends_at == sub.trial_end
 
 
 def _plan_json(world, subject):

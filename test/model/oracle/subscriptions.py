@@ -36,6 +36,9 @@ def take_over(world, old, new):
     used, into = world.buckets[old], world.buckets.get(new, Bucket())
     world.buckets[new] = Bucket(into.allowance + used.allowance, into.overdrawn + used.overdrawn)
     world.buckets[old] = Bucket()
+    world.moved[old] = new
+    if new in world.moved:
+        del world.moved[new]
     for number, part in list(world.parts.items()):
         if part.window == old:
             world.parts[number] = part._replace(window=new)
@@ -53,10 +56,17 @@ def keep(world, subject, features, change):
     before = metered_windows(world, subject, features)
     result = change()
     after = metered_windows(world, subject, features)
-    for feature, old in before.items():
-        if feature in after:
-            take_over(world, old, after[feature])
+    for feature, new in after.items():
+        take_over(world, before[feature] if feature in before else _holder(world, new), new)
     return result
+
+
+def _holder(world, window):
+    """The window in which the use of this one lies now.  A feature that comes back
+    after a plan without it finds its use again."""
+    while window in world.moved:
+        window = world.moved[window]
+    return window
 
 
 def default_windows(world):
@@ -108,6 +118,7 @@ def _require_plan(world, subject, plan, present=None):
 
 def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, timezone="UTC"):
     """Number of the new subscription. trial: an interval text."""
+    check_subject(subject)
     starts_at = world.now if starts_at is None else starts_at
     if ends_at is not None and ends_at <= starts_at:
         raise invalid("ends_at is not after starts_at")

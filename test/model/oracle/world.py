@@ -119,6 +119,7 @@ class World:
         self.subject_subscriptions = table()  # subject -> ids
         self.overrides = table()  # (subject, feature) -> Override
         self.buckets = table()  # window key -> Bucket
+        self.moved = table()  # window key -> the window that took its use over
         self.parts = table()  # running number -> Part
         self.capacity = table()  # (subject, feature) -> units held
         self.ledger = table()  # running number -> Entry

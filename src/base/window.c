@@ -46,7 +46,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
-#include "decide/window.h"
+#include "base/window.h"
 
 /*
  * How far the estimate of a window's number can be off.  Counted in days it is
@@ -223,6 +223,7 @@ quota_window_at(TimestampTz anchor, const QuotaPeriod *period, pg_tz *zone,
 	{
 		window.start = anchor;
 		window.end = DT_NOEND;
+		window.number = 0;
 		return window;
 	}
 	if (memo.zone == zone && memo.clamp == clamp_to_anchor && memo.anchor == anchor &&
@@ -251,12 +252,20 @@ quota_window_at(TimestampTz anchor, const QuotaPeriod *period, pg_tz *zone,
 	if (TIMESTAMP_IS_NOBEGIN(window.start) || TIMESTAMP_IS_NOEND(window.end))
 		out_of_range();
 	QuotaEnsure(window.start <= at && at < window.end);
+	window.number = n;
 	memo.zone = zone;
 	memo.clamp = clamp_to_anchor;
 	memo.anchor = anchor;
 	memo.period = *period;
 	memo.window = window;
 	return window;
+}
+
+QuotaWindow
+quota_series_window(const QuotaSeries *series, TimestampTz at)
+{
+	return quota_window_at(series->anchor, &series->period, series->zone, at,
+						   series->clamp_to_anchor);
 }
 
 /*
