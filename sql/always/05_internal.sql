@@ -8,6 +8,12 @@ CREATE OR REPLACE FUNCTION quota._now() RETURNS timestamptz
 COMMENT ON FUNCTION quota._now() IS
     'internal: the transaction''s start, or the test clock quota.clock';
 
+CREATE OR REPLACE FUNCTION quota._clock_now() RETURNS timestamptz
+    LANGUAGE c VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_clock_now';
+COMMENT ON FUNCTION quota._clock_now() IS
+    'internal: the time of day, which holds expire by, or the test clock quota.clock';
+
 CREATE OR REPLACE FUNCTION quota._subject(subject text) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_subject';

@@ -117,7 +117,7 @@ quota_sql_try_debit(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, item->charged);
 	quota_row_int64_or_null(&row, verdict->limited, verdict->remaining);
 	quota_row_time(&row, verdict->resets_at);
-	quota_row_seconds(&row, refused ? verdict->retry_after_s : -1);
+	quota_row_interval(&row, refused ? verdict->retry_after_us : -1);
 	quota_row_text(&row, refused ? verdict->blocked_by : NULL);
 	return quota_row_datum(&shape, &row);
 }

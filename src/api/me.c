@@ -119,15 +119,15 @@ put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 	appendStringInfo(buf, ", \"allowed\": %s", v.reason == QUOTA_OK ? "true" : "false");
 	put_int64(buf, "allowance", !v.allowance_unlimited, v.allowance);
 	put_int64(buf, "used", true, v.used);
-	put_int64(buf, "reserved", true, 0);
+	put_int64(buf, "reserved", true, v.reserved);
 	put_int64(buf, "remaining", v.limited, v.remaining);
-	put_int64(buf, "overage", true, 0);
+	put_int64(buf, "overage", true, v.overage);
 	appendStringInfoString(buf, ", ");
 	put_text(buf, "unit", feature->unit);
 	put_jsonb(buf, "value", quota_value_of(&accounts));
 	put_time(buf, "period_start", v.period_start);
 	put_time(buf, "resets_at", v.resets_at);
-	put_int64(buf, "retry_after", v.retry_after_s >= 0, v.retry_after_s);
+	put_int64(buf, "retry_after", v.retry_after_us >= 0, quota_retry_after_s(&v));
 	appendStringInfoChar(buf, '}');
 }
 

@@ -51,6 +51,18 @@ account_at(QuotaAccounts *accounts, int level)
 	return NULL;
 }
 
+/* As a new subscription finds it: only grants go on. */
+static void
+begin_anew(QuotaBucketRef *ref)
+{
+	memset(&ref->state, 0, sizeof(ref->state));
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		ref->caps[i].opened = false;
+		ref->caps[i].used = 0;
+	}
+}
+
 /*
  * Would the path with another plan at "level" allow it?  "now" are the accounts
  * as they are.  Under a subscription the present window's use is kept; without
@@ -71,9 +83,12 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 	if (after != NULL && after->ref != NULL && now->feature->kind == QUOTA_METERED)
 	{
 		if (path->subscriptions[level] == NULL)
-			memset(&after->ref->counts, 0, sizeof(after->ref->counts));
+			begin_anew(after->ref);
 		else if (before != NULL)
-			after->ref->counts = before->ref->counts;
+		{
+			after->ref->state = before->ref->state;
+			after->ref->state.is_prorated = false;
+		}
 	}
 	quota_judge(path, &then, amount, &verdict);
 	return verdict.reason == QUOTA_OK;

@@ -78,17 +78,17 @@ quota_row_jsonb(QuotaRow *row, Jsonb *value)
 }
 
 void
-quota_row_seconds(QuotaRow *row, int64 seconds)
+quota_row_interval(QuotaRow *row, int64 us)
 {
 	Interval   *interval;
 
-	if (seconds < 0)
+	if (us < 0)
 	{
 		quota_row_null(row);
 		return;
 	}
 	interval = (Interval *) palloc0(sizeof(Interval));
-	interval->time = seconds * USECS_PER_SEC;
+	interval->time = us;
 	add(row, IntervalPGetDatum(interval), false);
 }
 

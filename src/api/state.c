@@ -72,7 +72,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, verdict.used);
 	quota_row_int64_or_null(&row, verdict.limited, verdict.remaining);
 	quota_row_time(&row, verdict.resets_at);
-	quota_row_seconds(&row, verdict.retry_after_s);
+	quota_row_interval(&row, verdict.retry_after_us);
 	quota_row_text(&row, verdict.blocked_by);
 	quota_path_release(&path);
 	return quota_row_datum(&shape, &row);
@@ -138,9 +138,9 @@ put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *fea
 	quota_row_bool(&row, v.reason == QUOTA_OK);
 	quota_row_int64_or_null(&row, !v.allowance_unlimited, v.allowance);
 	quota_row_int64(&row, v.used);
-	quota_row_int64(&row, 0);	/* reserved */
+	quota_row_int64(&row, v.reserved);
 	quota_row_int64_or_null(&row, v.limited, v.remaining);
-	quota_row_int64(&row, 0);	/* overage */
+	quota_row_int64(&row, v.overage);
 	quota_row_jsonb(&row, value);
 	quota_row_time(&row, v.period_start);
 	quota_row_time(&row, v.resets_at);

@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "common/int.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/errors.h"
@@ -96,6 +98,24 @@ quota_arg_metadata(FunctionCallInfo fcinfo, int arg)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("metadata must be a JSON object")));
 	return metadata;
+}
+
+/* Months and days of an interval have no length of their own: a day is 24 hours. */
+int64
+quota_arg_ttl_us(FunctionCallInfo fcinfo, int arg)
+{
+	const Interval *ttl;
+	int64		us;
+
+	quota_require(fcinfo, arg, "ttl");
+	ttl = PG_GETARG_INTERVAL_P(arg);
+	if (ttl->month != 0 || ttl->day < -QUOTA_MAX_TTL_DAYS || ttl->day > QUOTA_MAX_TTL_DAYS ||
+		pg_add_s64_overflow(ttl->day * USECS_PER_DAY, ttl->time, &us) ||
+		us <= 0 || us > QUOTA_MAX_TTL_DAYS * USECS_PER_DAY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ttl must be greater than 0 and at most %d days", QUOTA_MAX_TTL_DAYS)));
+	return us;
 }
 
 bool

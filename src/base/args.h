@@ -17,6 +17,7 @@
 #define QUOTA_MAX_FEATURE_BYTES		63
 #define QUOTA_MAX_KEY_BYTES			255
 #define QUOTA_MAX_METADATA_BYTES	8192
+#define QUOTA_MAX_TTL_DAYS			30
 
 /* 22004 naming the argument */
 extern void quota_require(FunctionCallInfo fcinfo, int arg, const char *name);
@@ -32,6 +33,9 @@ extern char *quota_arg_key(FunctionCallInfo fcinfo, int arg);
 
 /* NULL allowed; 22023 unless an object of at most 8 kB */
 extern Jsonb *quota_arg_metadata(FunctionCallInfo fcinfo, int arg);
+
+/* of a hold, in microseconds: 22023 unless more than 0 and at most 30 days */
+extern int64 quota_arg_ttl_us(FunctionCallInfo fcinfo, int arg);
 
 /* 22004 when NULL */
 extern bool quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name);

@@ -31,6 +31,8 @@ quota_reason_name(QuotaReason reason)
 			return "subscription_inactive";
 		case QUOTA_EXCEEDED:
 			return "quota_exceeded";
+		case QUOTA_RATE_LIMITED:
+			return "rate_limited";
 	}
 	elog(ERROR, "quota: unknown reason %d", (int) reason);
 	return NULL;				/* keep compiler quiet */
@@ -122,6 +124,16 @@ quota_raise_refusal(const QuotaRefusal *r)
 					 r->retry_after_s < 0
 					 ? errhint("Ask for less, give something back, or change the plan.")
 					 : errhint("Wait for the next period, ask for less, or change the plan.")));
+			break;
+		case QUOTA_RATE_LIMITED:
+			ereport(ERROR,
+					(errcode(ERRCODE_QUOTA_RATE_LIMITED),
+					 errmsg("rate of \"%s\" for feature \"%s\" exceeded",
+							r->subject, r->feature),
+					 errdetail_internal("%s", refusal_detail(r)),
+					 r->retry_after_s < 0
+					 ? errhint("The amount is more than the rate ever lets through at once.")
+					 : errhint("Wait a little and try again.")));
 			break;
 		case QUOTA_OK:
 			break;

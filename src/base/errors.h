@@ -19,6 +19,7 @@
 #define ERRCODE_QUOTA_NOT_ENTITLED	MAKE_SQLSTATE('Q','T','4','0','3')
 #define ERRCODE_QUOTA_NOT_FOUND		MAKE_SQLSTATE('Q','T','4','0','4')
 #define ERRCODE_QUOTA_CONFLICT		MAKE_SQLSTATE('Q','T','4','0','9')
+#define ERRCODE_QUOTA_HOLD_CLOSED	MAKE_SQLSTATE('Q','T','4','1','0')
 #define ERRCODE_QUOTA_RATE_LIMITED	MAKE_SQLSTATE('Q','T','4','2','9')
 
 /* Why a request was refused, or QUOTA_OK. */
@@ -27,7 +28,8 @@ typedef enum QuotaReason
 	QUOTA_OK,
 	QUOTA_NOT_ENTITLED,
 	QUOTA_SUBSCRIPTION_INACTIVE,
-	QUOTA_EXCEEDED
+	QUOTA_EXCEEDED,
+	QUOTA_RATE_LIMITED
 } QuotaReason;
 
 extern const char *quota_reason_name(QuotaReason reason);

@@ -23,6 +23,7 @@
 #include "base/settings.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_now);
+PG_FUNCTION_INFO_V1(quota_sql_clock_now);
 
 static const struct config_enum_entry enforcement_options[] = {
 	{"enforce", QUOTA_ENFORCE, false},
@@ -186,4 +187,11 @@ Datum
 quota_sql_now(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(quota_now());
+}
+
+/* quota._clock_now() -> timestamptz */
+Datum
+quota_sql_clock_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(quota_clock_now());
 }

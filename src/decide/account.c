@@ -59,6 +59,7 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 {
 	path->subject = subject;
 	path->at = at;
+	path->clock = quota_clock_now();
 	path->snapshot = snapshot;
 	path->catalog = quota_catalog();
 	if (look_up_subscriptions(path))
@@ -113,37 +114,53 @@ plan_level(const QuotaPath *path, int level)
 	return level;
 }
 
-QuotaWindow
-quota_path_window(const QuotaPath *path, const QuotaTerms *terms, int level)
+const QuotaSubscription *
+quota_path_subscription(const QuotaPath *path, int level)
 {
 	int			nearest = subscription_level(path, level);
-	const QuotaSubscription *sub = nearest >= 0 ? path->subscriptions[nearest] : NULL;
-	TimestampTz anchor;
-	pg_tz	   *zone;
 
-	if (quota_period_is_lifetime(&terms->period))
+	return nearest >= 0 ? path->subscriptions[nearest] : NULL;
+}
+
+bool
+quota_path_is_due(const QuotaPath *path)
+{
+	for (int i = 0; i < path->subject->nlevels; i++)
 	{
-		QuotaWindow lifetime = {sub ? sub->starts_at : DT_NOBEGIN, DT_NOEND};
-
-		return lifetime;
+		if (path->subscriptions[i] != NULL && path->subscriptions[i]->due)
+			return true;
 	}
-	zone = quota_timezone(sub ? sub->timezone : "UTC");
+	return false;
+}
+
+/*
+ * The series of windows that a period has under a level's terms: the anchor's
+ * kind is the terms', the zone the subscription's.
+ */
+static QuotaSeries
+series_of(const QuotaPath *path, const QuotaTerms *terms, const QuotaPeriod *period, int level)
+{
+	const QuotaSubscription *sub = quota_path_subscription(path, level);
+	QuotaSeries series = {.period = *period,.clamp_to_anchor = true};
+
+	series.zone = quota_timezone(sub ? sub->timezone : "UTC");
 	switch (terms->anchor)
 	{
 		case QUOTA_ANCHOR_SUBSCRIPTION:
-			if (sub)
-				return quota_window_at(sub->anchor_at, &terms->period, zone, path->at, true);
 			/* an override has the moment it was set, the default plan has none */
-			if (!TIMESTAMP_NOT_FINITE(terms->anchor_at))
-				return quota_window_at(terms->anchor_at, &terms->period, zone, path->at, true);
+			series.anchor = sub ? sub->anchor_at : terms->anchor_at;
+			if (!TIMESTAMP_NOT_FINITE(series.anchor))
+				return series;
 			break;
 		case QUOTA_ANCHOR_TIMESTAMP:
-			return quota_window_at(terms->anchor_at, &terms->period, zone, path->at, true);
+			series.anchor = terms->anchor_at;
+			return series;
 		case QUOTA_ANCHOR_CALENDAR:
 			break;
 	}
-	anchor = quota_calendar_anchor(&terms->period, zone);
-	return quota_window_at(anchor, &terms->period, zone, path->at, false);
+	series.anchor = quota_calendar_anchor(period, series.zone);
+	series.clamp_to_anchor = false;
+	return series;
 }
 
 /* The terms that a level has of a feature, or NULL. */
@@ -159,6 +176,7 @@ terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
 	return path->plans[level] ? path->plans[level]->terms[feature->ordinal] : NULL;
 }
 
+/* A bucket of one level; for capacity one number for ever. */
 static QuotaBucketRef *
 add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 {
@@ -168,12 +186,15 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 	ref->key.prefix = path->subject->text;
 	ref->key.prefix_len = path->subject->prefix_len[level];
 	ref->key.feature_id = accounts->feature->id;
-	/* for capacity: one number for ever */
 	ref->key.source_id = 0;
 	ref->key.start = DT_NOBEGIN;
 	ref->key.end = DT_NOEND;
+	ref->at = path->at;
+	ref->clock = path->clock;
+	ref->rate_state = QUOTA_GCRA_UNUSED;
 	ref->unlimited = true;
 	ref->counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
+	ref->rate_only = (accounts->feature->kind == QUOTA_RATE);
 	return ref;
 }
 
@@ -197,13 +218,108 @@ is_active(const QuotaPath *path, int level)
 	return path->at < grace.end;
 }
 
+static int
+compare_caps(const void *a, const void *b)
+{
+	const QuotaCapKey *left = &((const QuotaCapRef *) a)->key;
+	const QuotaCapKey *right = &((const QuotaCapRef *) b)->key;
+
+	if (left->period.months != right->period.months)
+		return left->period.months < right->period.months ? -1 : 1;
+	if (left->period.days != right->period.days)
+		return left->period.days < right->period.days ? -1 : 1;
+	if (left->period.us != right->period.us)
+		return left->period.us < right->period.us ? -1 : 1;
+	return (left->window_start > right->window_start) - (left->window_start < right->window_start);
+}
+
+static void
+add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketRef *ref)
+{
+	if (terms->ncaps == 0)
+		return;
+	ref->ncaps = terms->ncaps;
+	ref->caps = (QuotaCapRef *) palloc0(sizeof(QuotaCapRef) * terms->ncaps);
+	for (int i = 0; i < terms->ncaps; i++)
+	{
+		const QuotaCap *cap = &terms->caps[i];
+		QuotaCapRef *cap_ref = &ref->caps[i];
+		QuotaSeries series = series_of(path, terms, &cap->period, level);
+
+		if (cap->first_use)
+		{
+			series.anchor = path->at;
+			series.clamp_to_anchor = true;
+		}
+		cap_ref->window = quota_series_window(&series, path->at);
+		cap_ref->ceiling = cap->ceiling;
+		cap_ref->key.bucket = &ref->key;
+		cap_ref->key.period = cap->period;
+		cap_ref->key.window_start = cap->first_use ? DT_NOBEGIN : cap_ref->window.start;
+	}
+	qsort(ref->caps, ref->ncaps, sizeof(QuotaCapRef), compare_caps);
+}
+
+/* Capacity has room for what grants bring; metered use takes from them. */
+static void
+add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
+{
+	QuotaGrant *grants;
+	int			n = quota_grants_of(ref->key.prefix, ref->key.prefix_len, ref->key.feature_id,
+									path->at, path->snapshot, &grants);
+
+	if (n == 0 || (kind == QUOTA_CAPACITY && ref->unlimited))
+		return;
+	if (kind == QUOTA_METERED)
+	{
+		ref->ngrants = n;
+		ref->grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * n);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (kind == QUOTA_METERED)
+			ref->grants[i].grant = grants[i];
+		else
+			ref->allowance = quota_add(ref->allowance, grants[i].amount, "allowance");
+	}
+}
+
+/* What limits a metered account, and its window. */
+static void
+set_terms(const QuotaPath *path, int level, QuotaAccount *account)
+{
+	const QuotaTerms *terms = account->terms;
+	const QuotaSubscription *sub = quota_path_subscription(path, level);
+	QuotaBucketRef *ref = account->ref;
+	QuotaSeries series;
+
+	ref->key.source_id = sub ? sub->source_id : 0;
+	if (quota_period_is_lifetime(&terms->period))
+		account->window.start = sub ? sub->anchor_at : DT_NOBEGIN;
+	else
+	{
+		series = series_of(path, terms, &terms->period, level);
+		account->window = quota_series_window(&series, path->at);
+		ref->rolls_over = terms->rolls_over && !terms->unlimited;
+		ref->rollover_max = terms->rollover_max;
+		ref->series = series;
+		ref->idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
+	}
+	ref->key.start = account->window.start;
+	ref->key.end = account->window.end;
+	ref->overage_limit = terms->overage ? terms->overage_limit : 0;
+	add_caps(path, terms, level, ref);
+}
+
+/* terms NULL: grants alone, with allowance 0 and one lifetime period */
 static void
 add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 			const QuotaTerms *terms, QuotaBucketRef *ref)
 {
 	QuotaAccount *account = &accounts->accounts[accounts->naccounts++];
+	QuotaKind	kind = accounts->feature->kind;
 	int			sub_level = subscription_level(path, level);
-	int			named = plan_level(path, level);
+	int			named = terms ? plan_level(path, level) : -1;
 
 	account->level = level;
 	account->terms = terms;
@@ -212,17 +328,41 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->window.start = DT_NOBEGIN;
 	account->window.end = DT_NOEND;
 	account->ref = ref;
-	if (ref)
+	if (ref == NULL)
+		return;
+	ref->unlimited = terms != NULL && terms->unlimited;
+	ref->allowance = terms ? terms->allowance : 0;
+	ref->plan_version_id = account->plan ? account->plan->id : 0;
+	if (terms && terms->rate.limit > 0)
+		ref->rate = &terms->rate;
+	if (terms && kind == QUOTA_METERED)
+		set_terms(path, level, account);
+	if (kind != QUOTA_RATE)
+		add_grants(path, kind, ref);
+}
+
+static bool
+has_buckets(QuotaKind kind)
+{
+	return kind == QUOTA_METERED || kind == QUOTA_CAPACITY || kind == QUOTA_RATE;
+}
+
+/* No level is an account by its terms: each with a valid grant is one. */
+static void
+add_grant_accounts(const QuotaPath *path, QuotaAccounts *accounts)
+{
+	QuotaKind	kind = accounts->feature->kind;
+
+	if (kind != QUOTA_METERED && kind != QUOTA_CAPACITY)
+		return;
+	for (int level = 0; level < path->subject->nlevels; level++)
 	{
-		ref->unlimited = terms->unlimited;
-		ref->ceiling = terms->allowance;
-	}
-	if (accounts->feature->kind == QUOTA_METERED)
-	{
-		account->window = quota_path_window(path, terms, level);
-		ref->key.source_id = sub_level >= 0 ? path->subscriptions[sub_level]->source_id : 0;
-		ref->key.start = account->window.start;
-		ref->key.end = account->window.end;
+		if (!quota_has_grant(path->subject->text, path->subject->prefix_len[level],
+							 accounts->feature->id, path->at, path->snapshot))
+			continue;
+		/* capacity has a bucket at every level already */
+		add_account(accounts, path, level, NULL,
+					kind == QUOTA_CAPACITY ? &accounts->refs[level] : add_ref(accounts, path, level));
 	}
 }
 
@@ -239,9 +379,11 @@ quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucke
 		const QuotaTerms *terms = terms_of(path, level, feature);
 		QuotaBucketRef *ref = NULL;
 
-		if (feature->kind == QUOTA_CAPACITY || (terms && feature->kind == QUOTA_METERED))
+		if (feature->kind == QUOTA_CAPACITY || (terms && has_buckets(feature->kind)))
 			ref = add_ref(accounts, path, level);
 		if (terms)
 			add_account(accounts, path, level, terms, ref);
 	}
+	if (accounts->naccounts == 0)
+		add_grant_accounts(path, accounts);
 }

@@ -19,6 +19,7 @@ typedef struct QuotaPath
 {
 	const QuotaSubject *subject;
 	TimestampTz at;
+	TimestampTz clock;			/* time of day: the same for all of a call */
 	Snapshot	snapshot;
 	const QuotaCatalog *catalog;
 	QuotaSubscription *subscriptions[QUOTA_MAX_LEVELS]; /* NULL: none */
@@ -27,15 +28,15 @@ typedef struct QuotaPath
 												 * default plan */
 } QuotaPath;
 
-/* A level of the path that gives the feature. */
+/* A level of the path that gives the feature, or has nothing but grants of it. */
 typedef struct QuotaAccount
 {
 	int			level;
-	const QuotaTerms *terms;
+	const QuotaTerms *terms;	/* NULL: grants alone */
 	const QuotaPlanVersion *plan;	/* what the account depends on, or NULL */
 	bool		active;
 	QuotaWindow window;			/* metered; else from ever to ever */
-	QuotaBucketRef *ref;		/* metered, capacity: into refs; else NULL */
+	QuotaBucketRef *ref;		/* metered, capacity, rate: into refs; else NULL */
 } QuotaAccount;
 
 typedef struct QuotaAccounts
@@ -68,8 +69,10 @@ extern int	quota_path_plan_level(const QuotaPath *path);
 extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature,
 							  QuotaBucketRef *refs, QuotaAccounts *accounts);
 
-/* the window that terms have for a level */
-extern QuotaWindow quota_path_window(const QuotaPath *path, const QuotaTerms *terms,
-									 int level);
+/* the subscription that a level depends on: its own, else the nearest above, or NULL */
+extern const QuotaSubscription *quota_path_subscription(const QuotaPath *path, int level);
+
+/* has a scheduled change of plan come into force that nobody has carried out? */
+extern bool quota_path_is_due(const QuotaPath *path);
 
 #endif							/* QUOTA_ACCOUNT_H */

@@ -18,16 +18,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "base/settings.h"
 #include "decide/charge.h"
+#include "decide/notify.h"
 #include "store/denial.h"
-#include "store/ledger.h"
-
-/* at most two entries (allowance, overdrawn) for each level */
-#define MAX_ENTRIES		(2 * QUOTA_MAX_LEVELS)
+#include "store/hold.h"
+#include "store/sql.h"
 
 /* The accounts that a request's items meet. */
 typedef struct Charge
@@ -37,43 +38,105 @@ typedef struct Charge
 	int			nrefs;
 } Charge;
 
-void
-quota_write_entries(const QuotaRequest *request, QuotaItem *item,
-					const QuotaAccounts *accounts, TimestampTz at, char kind, int sign)
+QuotaEntry
+quota_entry_template(const QuotaRequest *request, const QuotaItem *item, TimestampTz at, char kind)
 {
-	QuotaEntry	entries[MAX_ENTRIES];
+	QuotaEntry	template = {0};
+
+	template.id = item->reserved_id;
+	template.at = at;
+	template.subject = request->subject.text;
+	template.kind = kind;
+	template.key = request->key;
+	template.metadata = request->metadata;
+	return template;
+}
+
+/* The entries of one account, in the order in which its amount was taken. */
+static int
+entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *entries)
+{
 	int			n = 0;
-	bool		capacity = accounts->feature->kind == QUOTA_CAPACITY;
+	QuotaEntry	e = *template;
 
-	item->id = item->reserved_id ? item->reserved_id : quota_ledger_next_id();
-	for (int i = 0; i < accounts->nrefs; i++)
+	e.bucket = ref->key;
+	if (ref->change.used > 0)
 	{
-		const QuotaBucketRef *ref = &accounts->refs[i];
-		int64		parts[2] = {ref->change.used, ref->change.overdrawn};
-
-		for (int part = 0; part < 2; part++)
-		{
-			QuotaEntry *e;
-
-			if (parts[part] == 0)
-				continue;
-			e = &entries[n];
-			e->id = n == 0 ? item->id : quota_ledger_next_id();
-			e->at = at;
-			e->subject = request->subject.text;
-			e->bucket = ref->key;
-			e->kind = kind;
-			e->source = part == 1 ? QUOTA_SOURCE_OVERDRAWN :
-				capacity ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
-			e->amount = sign * parts[part];
-			e->debit_id = item->id;
-			e->key = request->key;
-			e->metadata = request->metadata;
-			n++;
-		}
+		e.source = ref->counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+		e.amount = ref->change.used;
+		entries[n++] = e;
 	}
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		if (ref->grants[i].change == 0)
+			continue;
+		e.source = QUOTA_SOURCE_GRANT;
+		e.grant_id = ref->grants[i].grant.id;
+		e.amount = ref->grants[i].change;
+		entries[n++] = e;
+	}
+	e.grant_id = 0;
+	if (ref->change.overage > 0)
+	{
+		e.source = QUOTA_SOURCE_OVERAGE;
+		e.amount = ref->change.overage;
+		entries[n++] = e;
+	}
+	if (ref->change.overdrawn > 0)
+	{
+		e.source = QUOTA_SOURCE_OVERDRAWN;
+		e.amount = ref->change.overdrawn;
+		entries[n++] = e;
+	}
+	return n;
+}
+
+int64
+quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
+{
+	QuotaEntry	like = *template;
+	QuotaEntry *entries;
+	int			room = 0;
+	int			n = 0;
+
+	if (like.id == 0)
+		like.id = quota_ledger_next_id();
+	if (like.debit_id == 0)
+		like.debit_id = like.id;
+	for (int i = 0; i < accounts->nrefs; i++)
+		room += 3 + accounts->refs[i].ngrants;
+	entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(room, 1));
+	for (int i = 0; i < accounts->nrefs; i++)
+		n += entries_of(&accounts->refs[i], &like, &entries[n]);
+	for (int i = 1; i < n; i++)
+		entries[i].id = quota_ledger_next_id();
 	QuotaEnsure(n > 0);
 	quota_ledger_append(entries, n);
+	return like.id;
+}
+
+void
+quota_carry_out_due(const QuotaPath *path)
+{
+	static QuotaStatement carry_out = {
+		.text = "SELECT quota._carry_out($1)",
+		.nparams = 1,
+		.types = {TEXTOID}
+	};
+
+	quota_sql_begin();
+	for (int i = 0; i < path->subject->nlevels; i++)
+	{
+		Datum		prefix;
+
+		if (path->subscriptions[i] == NULL || !path->subscriptions[i]->due)
+			continue;
+		prefix = PointerGetDatum(cstring_to_text_with_len(path->subject->text,
+														  path->subject->prefix_len[i]));
+		(void) quota_sql_execute(&carry_out, &prefix, NULL);
+	}
+	quota_sql_end();
+	CommandCounterIncrement();
 }
 
 /* The accounts of every item; QT404, 22023. */
@@ -95,9 +158,22 @@ resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("feature \"%s\" is static: there is nothing to charge", feature->name),
 					 errhint("Read it with quota.setting().")));
+		if (request->ttl_us > 0 && feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("feature \"%s\" is of kind %s: there is nothing to reserve",
+							feature->name, quota_kind_name(feature->kind))));
+		if (request->throttle && feature->kind != QUOTA_RATE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("feature \"%s\" is not of kind rate", feature->name),
+					 errhint("A rate beside an allowance is looked at by quota.debit().")));
 		quota_accounts_of(path, feature, charge->refs + charge->nrefs, accounts);
 		for (int j = 0; j < accounts->nrefs; j++)
+		{
 			accounts->refs[j].amount = request->items[i].amount;
+			accounts->refs[j].reserve = request->ttl_us > 0;
+		}
 		charge->nrefs += accounts->nrefs;
 	}
 }
@@ -132,13 +208,42 @@ refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 		QuotaItem  *item = &request->items[i];
 		const QuotaAccounts *accounts = &charge->accounts[i];
 
-		if (item->verdict.reason == QUOTA_OK)
+		if (item->verdict.reason == QUOTA_OK ||
+			(item->verdict.reason == QUOTA_RATE_LIMITED && request->throttle && !quota_observing()))
 			continue;
 		if (request->raise && !quota_observing())
 			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
 		quota_denial_record(request->subject.text, accounts->feature->id,
 							quota_reason_name(item->verdict.reason), path->at);
 	}
+}
+
+/*
+ * The hold that has just been reserved, and the accounts that it counts in.  One
+ * that grows may count in accounts that it did not count in before.
+ */
+static void
+keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *accounts,
+		  const QuotaPath *path)
+{
+	QuotaHold	hold = {
+		.id = request->hold_id ? request->hold_id : item->id,
+		.subject = request->subject.text,
+		.feature_id = accounts->feature->id,
+		.reserved = item->charged,
+		.ttl_us = request->ttl_us,
+		.created_at = path->at,
+		.state = QUOTA_HOLD_OPEN,
+		.metadata = request->metadata
+	};
+
+	hold.expires_at = quota_hold_expiry(path->clock, request->ttl_us);
+	item->expires_at = hold.expires_at;
+	if (request->hold_id == 0)
+		quota_hold_create(&hold);
+	for (int i = 0; i < accounts->nrefs; i++)
+		quota_hold_part_create(accounts->refs[i].key.prefix, accounts->refs[i].key.prefix_len,
+							   accounts->feature->id, hold.id, hold.expires_at);
 }
 
 /*
@@ -154,21 +259,31 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 		QuotaItem  *item = &request->items[i];
 		const QuotaAccounts *accounts = &charge->accounts[i];
 		QuotaVerdict refused = item->verdict;
-		bool		had_room = true;
+		bool		fitted = true;
 
 		for (int j = 0; j < accounts->nrefs; j++)
-			had_room = had_room && (clipped || accounts->refs[j].had_room);
+			fitted = fitted && (clipped || (accounts->refs[j].had_room && accounts->refs[j].had_rate));
 		if (accounts->nrefs > 0)
-		{
 			item->charged = accounts->refs[0].amount;
-			quota_write_entries(request, item, accounts, path->at, QUOTA_ENTRY_DEBIT, 1);
+		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
+		{
+			QuotaEntry	template = quota_entry_template(request, item, path->at,
+														request->ttl_us > 0 ? QUOTA_ENTRY_HOLD :
+														QUOTA_ENTRY_DEBIT);
+
+			template.debit_id = request->hold_id;
+			item->id = quota_write_entries(accounts, &template);
+			if (request->ttl_us > 0)
+				keep_hold(request, item, accounts, path);
+			quota_notify(path, accounts);
 		}
-		quota_judge(path, accounts, had_room ? 0 : item->amount, &item->verdict);
-		if (refused.reason == QUOTA_OK || (refused.reason == QUOTA_EXCEEDED && had_room))
+		quota_judge(path, accounts, fitted ? 0 : item->amount, &item->verdict);
+		if (refused.reason == QUOTA_OK ||
+			((refused.reason == QUOTA_EXCEEDED || refused.reason == QUOTA_RATE_LIMITED) && fitted))
 			continue;
 		item->verdict.reason = refused.reason;
 		item->verdict.blocked_by = refused.blocked_by;
-		item->verdict.retry_after_s = refused.retry_after_s;
+		item->verdict.retry_after_us = refused.retry_after_us;
 	}
 }
 
@@ -234,7 +349,8 @@ needs_engine(const QuotaRequest *request)
 		const QuotaFeature *feature = quota_catalog_feature(catalog, request->items[i].feature);
 
 		if (feature != NULL &&
-			(feature->kind == QUOTA_METERED || feature->kind == QUOTA_CAPACITY))
+			(feature->kind == QUOTA_METERED || feature->kind == QUOTA_CAPACITY ||
+			 feature->kind == QUOTA_RATE))
 			return true;
 	}
 	return false;
@@ -262,7 +378,11 @@ quota_charge(QuotaRequest *request)
 			engine->open();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-		done = charge_once(request, &path, opened);
+		done = !quota_path_is_due(&path);
+		if (done)
+			done = charge_once(request, &path, opened);
+		else
+			quota_carry_out_due(&path);
 		UnregisterSnapshot(snapshot);
 		if (opened)
 			engine->close();

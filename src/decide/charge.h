@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 
 #include "decide/judge.h"
+#include "store/ledger.h"
 
 /* One feature of a request, and what came of it. */
 typedef struct QuotaItem
@@ -26,6 +27,7 @@ typedef struct QuotaItem
 	/* what came of it */
 	int64		id;				/* 0: nothing was charged */
 	int64		charged;
+	TimestampTz expires_at;		/* of the hold */
 	QuotaVerdict verdict;		/* its reason is what enforce would say; its
 								 * numbers are those after the charge */
 } QuotaItem;
@@ -36,9 +38,15 @@ typedef struct QuotaRequest
 	QuotaItem  *items;			/* in order of feature, byte for byte */
 	int			nitems;
 	bool		up_to;			/* take what there is; of a single item */
+	int64		ttl_us;			/* > 0: reserve it for a hold, for so long */
+	int64		hold_id;		/* with ttl_us: grows this hold, instead of
+								 * making one */
 	int64		debit_id;		/* what a refund gives back */
 	const struct QuotaActionCall *action;	/* what quota_charge_action() prices */
+	const void *extra;			/* what a function of its own needs besides */
 	bool		raise;			/* raise a refusal, or return it? */
+	bool		throttle;		/* a rate that is used up is an answer: neither
+								 * raised nor recorded */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaRequest;
@@ -55,11 +63,17 @@ extern void quota_charge_verdict(const QuotaSubject *subject, const char *featur
 								 QuotaVerdict *verdict);
 
 /*
- * Writes the ledger entries of what the engine changed for an item, amounts
- * times "sign", and sets item->id.
+ * Writes the ledger entries of what the engine took from an item's accounts and
+ * returns the first one's id (template->id, or a new one where that is 0); the
+ * template's amount and bucket do not matter.
  */
-extern void quota_write_entries(const QuotaRequest *request, QuotaItem *item,
-								const QuotaAccounts *accounts, TimestampTz at,
-								char kind, int sign);
+extern int64 quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template);
+
+/* what a request has in common with all its entries */
+extern QuotaEntry quota_entry_template(const QuotaRequest *request, const QuotaItem *item,
+									   TimestampTz at, char kind);
+
+/* carries scheduled changes of plan out that have come into force on the path */
+extern void quota_carry_out_due(const QuotaPath *path);
 
 #endif							/* QUOTA_CHARGE_H */

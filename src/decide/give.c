@@ -7,10 +7,6 @@
  * earlier refunds gave back, so nothing but the ledger has to remember it.  A
  * lock on the debit lets one refund of it at a time do that.
  *
- * A bucket can have less than a refund brings (its use was given back by other
- * means): it stops at 0.  The refund is then booked whole, so that it cannot be
- * had twice, and a correction entry makes the ledger's sum what the bucket says.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,74 +17,48 @@
 
 #include "base/settings.h"
 #include "decide/give.h"
-#include "store/ledger.h"
+#include "engine/booking.h"
+#include "store/hold.h"
 
-/* What one debit took from, and gave back to, one account's bucket. */
-typedef struct Part
+static int
+compare_accounts(const void *a, const void *b)
 {
-	QuotaBucketRef ref;
-	int64		taken[2];		/* [0] allowance or capacity, [1] overdrawn */
-	int64		returned[2];
-	int64		giving[2];
-	char		source[2];
-} Part;
-
-typedef struct Debit
-{
-	QuotaSubject subject;
-	int32		feature_id;
-	int			nparts;
-	Part		parts[QUOTA_MAX_LEVELS];	/* in path order */
-} Debit;
-
-static Part *
-part_of(Debit *debit, const QuotaEntry *e)
-{
-	Part	   *part;
-
-	for (int i = 0; i < debit->nparts; i++)
-	{
-		part = &debit->parts[i];
-		if (part->ref.key.prefix_len == e->bucket.prefix_len)
-			return part;
-	}
-	QuotaEnsure(debit->nparts < QUOTA_MAX_LEVELS);
-	part = &debit->parts[debit->nparts++];
-	memset(part, 0, sizeof(*part));
-	part->ref.key = e->bucket;
-	part->ref.counts_only = (e->source == QUOTA_SOURCE_CAPACITY);
-	part->source[1] = QUOTA_SOURCE_OVERDRAWN;
-	part->source[0] = QUOTA_SOURCE_ALLOWANCE;
-	return part;
+	return ((const QuotaPart *) a)->key.prefix_len - ((const QuotaPart *) b)->key.prefix_len;
 }
 
-/* Reads a debit from the ledger; false when there is none with this id. */
-static bool
-read_debit(int64 debit_id, Snapshot snapshot, Debit *debit)
+/* Puts parts of one account together; those of the same account keep their order. */
+static void
+order_by_account(QuotaPart *parts, int nparts)
 {
-	QuotaEntry *entries;
-	int			n = quota_ledger_of_debit(debit_id, snapshot, &entries);
-
-	memset(debit, 0, sizeof(*debit));
-	if (n == 0 || entries[0].kind != QUOTA_ENTRY_DEBIT)
-		return false;
-	debit->feature_id = entries[0].bucket.feature_id;
-	quota_subject_parse(CStringGetTextDatum(entries[0].subject), false, &debit->subject);
-	for (int i = 0; i < n; i++)
+	for (int i = 1; i < nparts; i++)
 	{
-		const QuotaEntry *e = &entries[i];
-		int			which = e->source == QUOTA_SOURCE_OVERDRAWN ? 1 : 0;
-		Part	   *part;
+		QuotaPart	part = parts[i];
+		int			j = i;
 
-		if (e->kind != QUOTA_ENTRY_DEBIT && e->kind != QUOTA_ENTRY_REFUND)
-			continue;
-		part = part_of(debit, e);
-		part->source[which] = e->source;
-		if (e->kind == QUOTA_ENTRY_DEBIT)
-			part->taken[which] = quota_add(part->taken[which], e->amount, "amount");
-		else
-			part->returned[which] = quota_add(part->returned[which], -e->amount, "amount");
+		for (; j > 0 && compare_accounts(&parts[j - 1], &part) > 0; j--)
+			parts[j] = parts[j - 1];
+		parts[j] = part;
 	}
+}
+
+bool
+quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit)
+{
+	memset(debit, 0, sizeof(*debit));
+	debit->id = id;
+	debit->nentries = quota_ledger_of_debit(id, snapshot, &debit->entries);
+	if (debit->nentries == 0)
+		return false;
+	debit->kind = debit->entries[0].kind;
+	if (debit->kind != QUOTA_ENTRY_DEBIT && debit->kind != QUOTA_ENTRY_HOLD)
+		return false;
+	debit->feature = quota_catalog_feature_by_id(quota_catalog(),
+												 debit->entries[0].bucket.feature_id);
+	if (debit->feature == NULL)
+		elog(ERROR, "quota: a debit of an unknown feature");
+	quota_subject_parse(CStringGetTextDatum(debit->entries[0].subject), false, &debit->subject);
+	debit->nparts = quota_parts_of(debit->entries, debit->nentries, NULL, 0, &debit->parts);
+	order_by_account(debit->parts, debit->nparts);
 	return true;
 }
 
@@ -103,46 +73,71 @@ raise_no_debit(int64 id)
 	quota_raise_not_found("debit", psprintf(INT64_FORMAT, id));
 }
 
-static const QuotaFeature *
-feature_of(const Debit *debit)
-{
-	const QuotaFeature *feature;
-
-	feature = quota_catalog_feature_by_id(quota_catalog(), debit->feature_id);
-	if (feature == NULL)
-		elog(ERROR, "quota: a debit of an unknown feature");
-	return feature;
-}
-
 void
 quota_refund_look_up(int64 debit_id, QuotaDebitOwner *owner)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Debit		debit;
+	QuotaDebit	debit;
 
-	if (!read_debit(debit_id, snapshot, &debit))
+	if (!quota_debit_read(debit_id, snapshot, &debit))
 		raise_no_debit(debit_id);
 	UnregisterSnapshot(snapshot);
 	owner->subject = debit.subject.text;
-	owner->feature = feature_of(&debit)->name;
+	owner->feature = debit.feature->name;
 }
 
-/* What is left of a debit; the same at every level. */
-static int64
-left_of(const Debit *debit)
+int64
+quota_debit_left(const QuotaDebit *debit)
 {
 	int64		left = 0;
+	int64		here = 0;
 
 	for (int i = 0; i < debit->nparts; i++)
 	{
-		const Part *part = &debit->parts[i];
-		int64		here = part->taken[0] - part->returned[0] +
-			part->taken[1] - part->returned[1];
+		bool		last = i == debit->nparts - 1 ||
+			compare_accounts(&debit->parts[i], &debit->parts[i + 1]) != 0;
 
-		QuotaEnsure(here >= 0 && (i == 0 || here == left));
-		left = here;
+		here = quota_add(here, debit->parts[i].amount, "amount");
+		if (!last)
+			continue;
+		/* a hold can have grown by an account that was not there before */
+		QuotaEnsure(left == 0 || here == left || debit->kind == QUOTA_ENTRY_HOLD);
+		left = Max(left, here);
+		here = 0;
 	}
 	return left;
+}
+
+int
+quota_plan_giving(const QuotaDebit *debit, int64 amount, QuotaUnreserve unreserve,
+				  QuotaGiving **givings)
+{
+	int			n = 0;
+	int			end;
+
+	*givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(debit->nparts, 1));
+	for (int start = 0; start < debit->nparts; start = end)
+	{
+		int64		left = amount;
+
+		for (end = start + 1; end < debit->nparts; end++)
+		{
+			if (compare_accounts(&debit->parts[start], &debit->parts[end]) != 0)
+				break;
+		}
+		for (int i = end - 1; i >= start; i--)
+		{
+			QuotaGiving *giving = &(*givings)[n++];
+			int64		all = debit->parts[i].amount;
+
+			giving->part = debit->parts[i];
+			giving->part.amount = Min(all, left);
+			giving->unreserve = unreserve == QUOTA_UNRESERVE_ALL ? all :
+				unreserve == QUOTA_UNRESERVE_GIVEN ? giving->part.amount : 0;
+			left -= giving->part.amount;
+		}
+	}
+	return n;
 }
 
 static int64
@@ -161,57 +156,19 @@ checked_amount(int64 amount, int64 left)
 	return amount == 0 ? left : amount;
 }
 
-/* Splits the refund over the parts' buckets, last taken first. */
+/* A hold can be refunded once it is settled. */
 static void
-plan_refund(Debit *debit, int64 amount)
+require_settled(const QuotaDebit *debit, Snapshot snapshot)
 {
-	for (int i = 0; i < debit->nparts; i++)
-	{
-		Part	   *part = &debit->parts[i];
+	QuotaHold	hold;
 
-		part->giving[1] = Min(amount, part->taken[1] - part->returned[1]);
-		part->giving[0] = amount - part->giving[1];
-		QuotaEnsure(part->giving[0] <= part->taken[0] - part->returned[0]);
-		part->ref.change.used = part->giving[0];
-		part->ref.change.overdrawn = part->giving[1];
-	}
-}
-
-/* The entries of a refund whose buckets have been given back to. */
-static void
-write_refund(const Debit *debit, const QuotaBucketRef *refs, const QuotaEntry *template)
-{
-	QuotaEntry	entries[4 * QUOTA_MAX_LEVELS];
-	int			n = 0;
-
-	for (int i = 0; i < debit->nparts; i++)
-	{
-		const Part *part = &debit->parts[i];
-		int64		came_back[2] = {refs[i].change.used, refs[i].change.overdrawn};
-
-		for (int which = 1; which >= 0; which--)
-		{
-			QuotaEntry	e = *template;
-
-			if (part->giving[which] == 0)
-				continue;
-			e.bucket = refs[i].key;
-			e.source = part->source[which];
-			e.kind = QUOTA_ENTRY_REFUND;
-			e.amount = -part->giving[which];
-			e.id = n == 0 ? template->id : quota_ledger_next_id();
-			entries[n++] = e;
-			if (came_back[which] == part->giving[which])
-				continue;
-			e.kind = QUOTA_ENTRY_CORRECTION;
-			e.amount = part->giving[which] - came_back[which];
-			e.id = quota_ledger_next_id();
-			entries[n++] = e;
-		}
-	}
-	QuotaEnsure(n > 0);
-	quota_ledger_append(entries, n);
-	CommandCounterIncrement();
+	if (debit->kind != QUOTA_ENTRY_HOLD || !quota_hold_find(debit->id, snapshot, &hold) ||
+		hold.state == QUOTA_HOLD_SETTLED || hold.state == QUOTA_HOLD_RELEASED)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("hold " INT64_FORMAT " is not settled", debit->id),
+			 errhint("Give it back with quota.release(), or settle it first.")));
 }
 
 void
@@ -220,36 +177,77 @@ quota_refund(QuotaRequest *request)
 	int64		debit_id = request->debit_id;
 	QuotaItem  *item = &request->items[0];
 	const QuotaEngine *engine = quota_engine();
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaEntry	template = {0};
+	QuotaGiving *givings;
+	int			ngivings;
+	QuotaEntry	like = {0};
 	Snapshot	snapshot;
-	Debit		debit;
+	QuotaDebit	debit;
 
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_ledger_lock_debit(debit_id, snapshot);
 	UnregisterSnapshot(snapshot);
 	/* what another refund committed while we waited counts */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (!read_debit(debit_id, snapshot, &debit))
+	if (!quota_debit_read(debit_id, snapshot, &debit))
 		raise_no_debit(debit_id);
+	require_settled(&debit, snapshot);
 	UnregisterSnapshot(snapshot);
 
-	item->charged = checked_amount(item->amount, left_of(&debit));
-	plan_refund(&debit, item->charged);
-	for (int i = 0; i < debit.nparts; i++)
-		refs[i] = debit.parts[i].ref;
+	item->charged = checked_amount(item->amount, quota_debit_left(&debit));
+	ngivings = quota_plan_giving(&debit, item->charged, QUOTA_UNRESERVE_NOTHING, &givings);
+	like.id = item->reserved_id;
+	like.at = quota_now();
+	like.subject = debit.subject.text;
+	like.kind = QUOTA_ENTRY_REFUND;
+	like.debit_id = debit_id;
+	like.key = request->key;
 	engine->open();
-	engine->give(refs, debit.nparts, debit_id);
+	item->id = quota_give_and_book(engine, givings, ngivings, &like);
 	engine->close();
+	quota_charge_verdict(&debit.subject, debit.feature->name, &item->verdict);
+}
 
-	template.id = item->reserved_id ? item->reserved_id : quota_ledger_next_id();
-	template.at = quota_now();
-	template.subject = debit.subject.text;
-	template.debit_id = debit_id;
-	template.key = request->key;
-	write_refund(&debit, refs, &template);
-	item->id = template.id;
-	quota_charge_verdict(&debit.subject, feature_of(&debit)->name, &item->verdict);
+/* What ceases to exist at every level. */
+static QuotaGiving *
+capacity_givings(const QuotaAccounts *accounts, int64 amount, TimestampTz at)
+{
+	QuotaGiving *givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * accounts->nrefs);
+
+	for (int i = 0; i < accounts->nrefs; i++)
+	{
+		givings[i].part.key = accounts->refs[i].key;
+		givings[i].part.source = QUOTA_SOURCE_CAPACITY;
+		givings[i].part.at = at;
+		givings[i].part.amount = amount;
+	}
+	return givings;
+}
+
+/* An entry for what each level had; returns the first one's id. */
+static int64
+write_give_back(const QuotaGiving *givings, int ngivings, QuotaEntry template)
+{
+	QuotaEntry	entries[QUOTA_MAX_LEVELS];
+	int			n = 0;
+
+	if (template.id == 0)
+		template.id = quota_ledger_next_id();
+	template.debit_id = template.id;
+	template.source = QUOTA_SOURCE_CAPACITY;
+	for (int i = 0; i < ngivings; i++)
+	{
+		if (givings[i].part.amount == 0)
+			continue;
+		entries[n] = template;
+		entries[n].bucket = givings[i].part.key;
+		entries[n].amount = -givings[i].part.amount;
+		if (n > 0)
+			entries[n].id = quota_ledger_next_id();
+		n++;
+	}
+	QuotaEnsure(n > 0);
+	quota_ledger_append(entries, n);
+	return template.id;
 }
 
 void
@@ -260,8 +258,10 @@ quota_give_back(QuotaRequest *request)
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
 	QuotaAccounts accounts;
+	QuotaGiving *givings;
 	QuotaPath	path;
 	Snapshot	snapshot;
+	int64		held;
 
 	Assert(request->nitems == 1);
 	engine->open();
@@ -274,21 +274,22 @@ quota_give_back(QuotaRequest *request)
 				 errmsg("feature \"%s\" is not a capacity", feature->name),
 				 errhint("What a metered debit took comes back with quota.refund().")));
 	quota_accounts_of(&path, feature, refs, &accounts);
-	for (int i = 0; i < accounts.nrefs; i++)
-		accounts.refs[i].change.used = item->amount;
+	givings = capacity_givings(&accounts, item->amount, path.at);
 	/* a capacity bucket never moves */
-	engine->give(accounts.refs, accounts.nrefs, 0);
-	if (accounts.refs[accounts.nrefs - 1].change.used < item->amount)
+	engine->give(givings, accounts.nrefs, 0);
+	held = givings[accounts.nrefs - 1].part.amount;
+	if (held < item->amount)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" does not hold that much of feature \"%s\"",
 						request->subject.text, feature->name),
 				 errdetail("Asked to give back " INT64_FORMAT ", held are " INT64_FORMAT ".",
-						   item->amount, accounts.refs[accounts.nrefs - 1].change.used)));
-	quota_write_entries(request, item, &accounts, path.at, QUOTA_ENTRY_GIVE_BACK, -1);
+						   item->amount, held)));
+	item->id = write_give_back(givings, accounts.nrefs,
+							   quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK));
 	item->charged = item->amount;
-	quota_judge(&path, &accounts, 0, &item->verdict);
 	UnregisterSnapshot(snapshot);
 	engine->close();
 	CommandCounterIncrement();
+	quota_charge_verdict(&request->subject, feature->name, &item->verdict);
 }

@@ -35,4 +35,39 @@ extern void quota_refund_look_up(int64 debit_id, QuotaDebitOwner *owner);
  */
 extern void quota_refund(QuotaRequest *request);
 
+/* A debit or hold as its ledger entries tell it. */
+typedef struct QuotaDebit
+{
+	int64		id;
+	QuotaSubject subject;
+	const QuotaFeature *feature;
+	char		kind;			/* of its first entry */
+	int			nentries;
+	QuotaEntry *entries;
+	int			nparts;
+	QuotaPart  *parts;			/* what is left of it, account by account from
+								 * the first segment down */
+} QuotaDebit;
+
+/* false when there is no debit or hold with this id */
+extern bool quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit);
+
+/* what is left of it; the same at every level */
+extern int64 quota_debit_left(const QuotaDebit *debit);
+
+/* How much of what comes back is no longer reserved. */
+typedef enum QuotaUnreserve
+{
+	QUOTA_UNRESERVE_NOTHING,	/* it is no hold, or not an open one */
+	QUOTA_UNRESERVE_GIVEN,		/* as much as comes back */
+	QUOTA_UNRESERVE_ALL			/* the hold is closed: what stays, too */
+} QuotaUnreserve;
+
+/*
+ * What to give back so that "amount" comes back at every level, last taken first.
+ * palloc'd; account by account from the first segment down.
+ */
+extern int	quota_plan_giving(const QuotaDebit *debit, int64 amount, QuotaUnreserve unreserve,
+							  QuotaGiving **givings);
+
 #endif							/* QUOTA_GIVE_H */

@@ -49,13 +49,15 @@ quota_value_of(const QuotaAccounts *accounts)
 {
 	const QuotaAccount *deepest = quota_value_account(accounts);
 
-	return deepest && first_inactive(accounts) == NULL ? deepest->terms->value : NULL;
+	if (deepest == NULL || deepest->terms == NULL || first_inactive(accounts) != NULL)
+		return NULL;
+	return deepest->terms->value;
 }
 
 static bool
 is_limited(const QuotaAccount *account)
 {
-	return account->ref != NULL && !account->ref->unlimited;
+	return account->ref != NULL && !account->ref->rate_only && quota_is_limited(account->ref);
 }
 
 /*
@@ -78,43 +80,157 @@ binding_account(const QuotaAccounts *accounts)
 	return binding;
 }
 
-/* Whole seconds until the window ends, if the amount fits into a fresh one. */
-static int64
-retry_after_s(const QuotaAccount *account, int64 amount, TimestampTz at)
+/*
+ * The cap that leaves less than the bucket, of equals the one that ends later;
+ * NULL if the bucket binds.
+ */
+static const QuotaCapRef *
+binding_cap(const QuotaAccount *account)
 {
-	if (TIMESTAMP_NOT_FINITE(account->window.end) || amount > account->terms->allowance)
-		return -1;
-	return (account->window.end - at + USECS_PER_SEC - 1) / USECS_PER_SEC;
+	const QuotaBucketRef *ref = account->ref;
+	const QuotaCapRef *binding = NULL;
+	int64		room;
+	TimestampTz end = account->window.end;
+
+	if (ref == NULL || ref->ncaps == 0)
+		return NULL;
+	room = quota_bucket_room(ref);
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		const QuotaCapRef *cap = &ref->caps[i];
+		int64		here = quota_cap_room(cap);
+		TimestampTz here_end = cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
+			cap->window.end : DT_NOBEGIN;
+
+		if (here < room || (here == room && here_end > end))
+		{
+			binding = cap;
+			room = here;
+			end = here_end;
+		}
+	}
+	return binding;
 }
 
-void
-quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
-			QuotaVerdict *verdict)
+/* Until the window that binds ends, if the amount fits into a fresh one. */
+static int64
+retry_after_us(const QuotaAccount *account, const QuotaCapRef *cap, TimestampTz resets_at,
+			   int64 amount, TimestampTz at)
+{
+	const QuotaTerms *terms = account->terms;
+	int128		fresh = cap ? cap->ceiling : 0;
+
+	if (cap == NULL && terms != NULL)
+		fresh = (int128) terms->allowance + (terms->overage ? terms->overage_limit : 0);
+	if (TIMESTAMP_NOT_FINITE(resets_at) || amount > fresh)
+		return -1;
+	return Max(resets_at - at, 0);
+}
+
+/* When the window that binds ends; a first use that has not come opens none. */
+static TimestampTz
+resets_at(const QuotaAccount *account, const QuotaCapRef *cap)
+{
+	if (cap == NULL)
+		return account->window.end;
+	if (TIMESTAMP_IS_NOBEGIN(cap->key.window_start) && !cap->opened)
+		return DT_NOEND;
+	return cap->window.end;
+}
+
+/*
+ * The account whose rate makes the amount wait longest (never ranks as longest),
+ * of equals the deepest; NULL if all let it through.
+ */
+static const QuotaAccount *
+waiting_account(const QuotaAccounts *accounts, int64 amount, TimestampTz clock, int64 *wait_us)
+{
+	const QuotaAccount *longest = NULL;
+
+	for (int i = 0; i < accounts->naccounts; i++)
+	{
+		const QuotaAccount *account = &accounts->accounts[i];
+		const QuotaBucketRef *ref = account->ref;
+		int64		here;
+
+		if (ref == NULL || ref->rate == NULL || amount == 0 ||
+			quota_gcra_available(ref->rate, &ref->rate_state, clock) >= amount)
+			continue;
+		here = quota_gcra_wait_us(ref->rate, &ref->rate_state, clock, amount);
+		if (longest == NULL || here < 0 || (*wait_us >= 0 && here >= *wait_us))
+		{
+			longest = account;
+			*wait_us = here;
+		}
+	}
+	return longest;
+}
+
+/* For a rate alone: the account that lets the least through now, of equals the deepest. */
+static const QuotaAccount *
+slowest_account(const QuotaAccounts *accounts, TimestampTz clock)
+{
+	const QuotaAccount *slowest = NULL;
+	int64		least = 0;
+
+	for (int i = 0; i < accounts->naccounts; i++)
+	{
+		const QuotaBucketRef *ref = accounts->accounts[i].ref;
+		int64		here;
+
+		if (ref == NULL || ref->rate == NULL)
+			continue;
+		here = quota_gcra_available(ref->rate, &ref->rate_state, clock);
+		if (slowest == NULL || here <= least)
+		{
+			slowest = &accounts->accounts[i];
+			least = here;
+		}
+	}
+	return slowest;
+}
+
+static void
+show_rate(const QuotaAccount *account, TimestampTz clock, QuotaVerdict *verdict)
+{
+	const QuotaBucketRef *ref = account->ref;
+	int64		wait_us;
+
+	verdict->limited = true;
+	verdict->remaining = quota_gcra_available(ref->rate, &ref->rate_state, clock);
+	verdict->allowance = ref->rate->burst;
+	verdict->used = verdict->allowance - verdict->remaining;
+	wait_us = quota_gcra_wait_us(ref->rate, &ref->rate_state, clock, ref->rate->burst);
+	verdict->resets_at = clock + wait_us;
+}
+
+static void
+show_bucket(const QuotaAccount *account, const QuotaCapRef *cap, QuotaVerdict *verdict)
+{
+	const QuotaBucketRef *ref = account->ref;
+
+	verdict->period_start = account->window.start;
+	verdict->resets_at = resets_at(account, cap);
+	verdict->limited = is_limited(account);
+	verdict->allowance_unlimited = ref == NULL || ref->unlimited;
+	if (ref == NULL)
+		return;
+	verdict->allowance = ref->unlimited ? 0 : quota_shown_allowance(ref);
+	verdict->used = quota_shown_use(ref);
+	verdict->reserved = ref->state.reserved;
+	verdict->overage = ref->state.counts.overage;
+	verdict->remaining = verdict->limited ? quota_room(ref) : 0;
+}
+
+/* Why the amount is refused, if it is, in the order that counts. */
+static void
+find_reason(const QuotaPath *path, const QuotaAccounts *accounts, const QuotaAccount *binding,
+			const QuotaCapRef *cap, int64 amount, TimestampTz clock, QuotaVerdict *verdict)
 {
 	const QuotaAccount *inactive = first_inactive(accounts);
-	const QuotaAccount *binding;
+	const QuotaAccount *waiting;
+	int64		wait_us = 0;
 
-	memset(verdict, 0, sizeof(*verdict));
-	verdict->limited = true;
-	verdict->period_start = DT_NOBEGIN;
-	verdict->resets_at = DT_NOEND;
-	verdict->retry_after_s = -1;
-	if (!entitled(accounts))
-	{
-		verdict->reason = QUOTA_NOT_ENTITLED;
-		return;
-	}
-
-	binding = binding_account(accounts);
-	verdict->plan = binding->plan ? binding->plan->plan : NULL;
-	verdict->allowance_unlimited = binding->terms->unlimited;
-	verdict->allowance = binding->terms->unlimited ? 0 : binding->terms->allowance;
-	if (binding->ref)
-		verdict->used = quota_add(binding->ref->counts.used, binding->ref->counts.overdrawn, "use");
-	verdict->period_start = binding->window.start;
-	verdict->resets_at = binding->window.end;
-	verdict->limited = is_limited(binding);
-	verdict->remaining = verdict->limited ? quota_room(binding->ref) : 0;
 	if (inactive)
 	{
 		verdict->reason = QUOTA_SUBSCRIPTION_INACTIVE;
@@ -122,12 +238,61 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 		verdict->remaining = 0;
 		verdict->blocked_by = quota_subject_prefix(path->subject, inactive->level);
 	}
-	else if (verdict->limited && verdict->remaining < amount)
+	else if (is_limited(binding) && quota_room(binding->ref) < amount)
 	{
 		verdict->reason = QUOTA_EXCEEDED;
 		verdict->blocked_by = quota_subject_prefix(path->subject, binding->level);
-		verdict->retry_after_s = retry_after_s(binding, amount, path->at);
+		verdict->retry_after_us = retry_after_us(binding, cap, verdict->resets_at, amount, path->at);
 	}
+	else if ((waiting = waiting_account(accounts, amount, clock, &wait_us)) != NULL)
+	{
+		verdict->reason = QUOTA_RATE_LIMITED;
+		verdict->blocked_by = quota_subject_prefix(path->subject, waiting->level);
+		verdict->retry_after_us = wait_us;
+	}
+}
+
+void
+quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
+			QuotaVerdict *verdict)
+{
+	TimestampTz clock = path->clock;
+	const QuotaAccount *binding;
+	const QuotaCapRef *cap = NULL;
+
+	memset(verdict, 0, sizeof(*verdict));
+	verdict->limited = true;
+	verdict->period_start = DT_NOBEGIN;
+	verdict->resets_at = DT_NOEND;
+	verdict->retry_after_us = -1;
+	if (!entitled(accounts))
+	{
+		verdict->reason = QUOTA_NOT_ENTITLED;
+		return;
+	}
+	if (accounts->feature->kind == QUOTA_RATE)
+	{
+		binding = slowest_account(accounts, clock);
+		if (binding == NULL)
+			elog(ERROR, "quota: an entitlement of feature \"%s\" without a rate",
+				 accounts->feature->name);
+		show_rate(binding, clock, verdict);
+	}
+	else
+	{
+		binding = binding_account(accounts);
+		cap = binding_cap(binding);
+		show_bucket(binding, cap, verdict);
+	}
+	verdict->plan = binding->plan ? binding->plan->plan : NULL;
+	find_reason(path, accounts, binding, cap, amount, clock, verdict);
+}
+
+int64
+quota_retry_after_s(const QuotaVerdict *verdict)
+{
+	return verdict->retry_after_us < 0 ? -1 :
+		verdict->retry_after_us / USECS_PER_SEC + (verdict->retry_after_us % USECS_PER_SEC > 0);
 }
 
 void
@@ -146,7 +311,7 @@ quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts, int64 
 		.plan = verdict->plan,
 		.blocked_by = verdict->blocked_by,
 		.resets_at = verdict->resets_at,
-		.retry_after_s = verdict->retry_after_s,
+		.retry_after_s = quota_retry_after_s(verdict),
 	};
 
 	quota_raise_refusal(&refusal);

@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "decide/account.h"
+#include "engine/room.h"
 
 /*
  * The answer to "may it take this amount?", with the numbers of the level that
@@ -23,14 +24,19 @@ typedef struct QuotaVerdict
 	bool		allowance_unlimited;
 	int64		allowance;
 	int64		used;
+	int64		reserved;		/* how much of it open holds have */
+	int64		overage;		/* how much of it is overage */
 	const char *plan;			/* or NULL */
 	char	   *blocked_by;		/* the level that refuses, or NULL */
 	TimestampTz period_start;	/* DT_NOBEGIN: none */
 	TimestampTz resets_at;		/* DT_NOEND: never */
-	int64		retry_after_s;	/* -1: waiting does not help */
+	int64		retry_after_us; /* -1: waiting does not help */
 } QuotaVerdict;
 
-/* refs' counts must have been read (metered, capacity) */
+/* whole seconds, rounded up; -1 stays */
+extern int64 quota_retry_after_s(const QuotaVerdict *verdict);
+
+/* the engine must have read the refs */
 extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
 						int64 amount, QuotaVerdict *verdict);
 

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * engine.h
- *		Taking from and giving back to buckets, whoever keeps them.
+ *		Taking from and giving back to accounts, whoever keeps them.
  *
- * The layer above says which buckets and how much each may hold; it knows plans
- * and periods and writes the ledger.  The engine knows numbers only, and makes
- * the decision atomic: whatever other transactions do, no bucket goes beyond its
- * ceiling, and what is taken comes back when the (sub)transaction aborts.
+ * The layer above says which accounts and under which limits; it knows plans and
+ * periods and writes the ledger.  The engine makes the decision atomic: whatever
+ * other transactions do, no account goes beyond its limits, and what is taken
+ * comes back when the (sub)transaction aborts.
  *
- * The caller has put the buckets of one call in a fixed order (path order);
- * engines lock in that order.
+ * The caller has put the accounts of one call in a fixed order (by feature, then
+ * by level); engines lock in that order.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,28 +18,72 @@
 
 #include "utils/snapshot.h"
 
+#include "base/gcra.h"
+#include "base/window.h"
 #include "store/bucket.h"
+#include "store/cap.h"
+#include "store/grant.h"
+#include "store/part.h"
 
-/* One bucket of a request. */
+/* A grant that an account can take from. */
+typedef struct QuotaGrantRef
+{
+	QuotaGrant	grant;
+	int64		used;			/* out: what has been taken of it */
+	int64		change;			/* out: what the call took */
+} QuotaGrantRef;
+
+/* A cap of an account. */
+typedef struct QuotaCapRef
+{
+	QuotaCapKey key;
+	int64		ceiling;
+	QuotaWindow window;			/* in: the fixed one, or the one that a first use
+								 * now would open; out: the present one */
+	bool		opened;			/* out: does a use count in it already? */
+	int64		used;			/* out */
+} QuotaCapRef;
+
+/* One account of a request: a window, and what limits it. */
 typedef struct QuotaBucketRef
 {
 	QuotaBucketKey key;
+	bool		rate_only;		/* nothing is stored but the rate */
 	bool		unlimited;		/* else: */
-	int64		ceiling;		/* most that used + overdrawn may come to by a
-								 * take */
-	bool		counts_only;	/* capacity of a prefix that is no account, or
-								 * overdrawing of one: "used" takes it all */
+	int64		allowance;		/* of the plan (capacity: grants included) */
+	bool		counts_only;	/* capacity: "used" takes all, overdrawn or not */
+	int64		overage_limit;	/* 0: none; PG_INT64_MAX: without limit */
+	int32		plan_version_id;	/* 0: none */
+	TimestampTz at;				/* time of the charge */
+	TimestampTz clock;			/* time of day, for the rate */
+
+	bool		rolls_over;		/* with: */
+	int64		rollover_max;
+	QuotaSeries series;			/* the windows */
+	TimestampTz idle_since;		/* from here windows without any use count;
+								 * DT_NOBEGIN: from the first use */
+
+	int			ngrants;		/* in the order in which they are taken from */
+	QuotaGrantRef *grants;
+	int			ncaps;			/* in the order of their rows */
+	QuotaCapRef *caps;
+	const QuotaRate *rate;		/* or NULL */
+
 	int64		amount;			/* take: how much is asked for */
+	bool		reserve;		/* take: for a hold */
+
 	bool		had_room;		/* out: did it fit? */
-	QuotaCounts counts;			/* out: after the call */
-	QuotaCounts change;			/* out: what the call added or (give)
-								 * subtracted; never negative */
+	bool		had_rate;
+	QuotaBucketState state;		/* out: after the call, expired holds left out */
+	QuotaCounts change;			/* out: what the call added */
+	int64		rate_available; /* out: before the call */
+	QuotaGcra	rate_state;		/* out: after it */
 } QuotaBucketRef;
 
 typedef enum QuotaTakeMode
 {
-	QUOTA_TAKE_ALL,				/* its amount from every bucket, or nothing */
-	QUOTA_TAKE_UP_TO,			/* the same from every bucket: as much of the
+	QUOTA_TAKE_ALL,				/* its amount from every account, or nothing */
+	QUOTA_TAKE_UP_TO,			/* the same from every account: as much of the
 								 * amount as all of them have room for */
 	QUOTA_TAKE_OVERDRAW			/* the amounts; what has no room is overdrawn */
 } QuotaTakeMode;
@@ -47,10 +91,20 @@ typedef enum QuotaTakeMode
 typedef enum QuotaTakeResult
 {
 	QUOTA_TAKEN,
-	QUOTA_NO_ROOM,				/* nothing is taken; counts say why */
-	QUOTA_STALE					/* look up anew: a window was superseded, or its
-								 * row has only now been created */
+	QUOTA_NO_ROOM,				/* nothing is taken; what is "out" says why */
+	QUOTA_STALE					/* look up anew: a window was superseded, or a
+								 * row has only now been created, or an expired
+								 * hold given back */
 } QuotaTakeResult;
+
+/* What give() shall give back. */
+typedef struct QuotaGiving
+{
+	QuotaPart	part;			/* out: amount is what really came back, key the
+								 * window that it came back to */
+	int64		unreserve;		/* how much of it a hold had reserved */
+	bool		leaves_caps;	/* a correction: caps have counted what they did */
+} QuotaGiving;
 
 typedef struct QuotaEngine
 {
@@ -59,38 +113,36 @@ typedef struct QuotaEngine
 	/* Call before looking up what to take; keeps windows from moving unseen. */
 	void		(*open) (void);
 
-	/* Sets counts as the snapshot sees them. */
+	/* Sets what is "out" as the snapshot sees it. */
 	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
 	/*
-	 * Takes ref.amount from every bucket, and sets it to what was taken.
-	 * "snapshot" is the one that the buckets were looked up with.  22003 when a
-	 * bucket would overflow.
+	 * Takes ref.amount from every account, and sets it to what was taken.
+	 * "snapshot" is the one that they were looked up with.  22003 when a number
+	 * would overflow.
 	 */
 	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
 							 Snapshot snapshot);
 
 	/*
-	 * Gives back change.used and change.overdrawn of each ref, as far as the
-	 * bucket has them; change is then what really came back, key the window
-	 * that it came back to: a window whose use another one took over passes
-	 * on what debits before "debit_id" took.  Of counts_only buckets, none
-	 * gives back more than the last one: what the last one has not got was
-	 * given back before, at every level.
+	 * Gives back, as far as the buckets have it.  A window whose use another one
+	 * took over passes on what debits before "debit_id" took.  Of capacity, none
+	 * gives back more than the last one: what the last one has not got was given
+	 * back before, at every level.  In order of account.
 	 */
-	void		(*give) (QuotaBucketRef *refs, int nrefs, int64 debit_id);
+	void		(*give) (QuotaGiving *givings, int ngivings, int64 debit_id);
+
+	/* Gives back what expired holds have in an account; returns how many. */
+	int			(*expire) (const QuotaBucketKey *account);
 
 	/* Ends what open() began. */
 	void		(*close) (void);
 } QuotaEngine;
 
+/* A window's use is handed on once per change of plan: few hops, no cycle. */
+#define QUOTA_MAX_HOPS	1000
+
 /* the engine that serves */
 extern const QuotaEngine *quota_engine(void);
-
-/*
- * Room that is left below the ceiling, never negative; of an unlimited bucket
- * what its number can still hold.
- */
-extern int64 quota_room(const QuotaBucketRef *ref);
 
 #endif							/* QUOTA_ENGINE_H */

@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
+#include "base/gcra.h"
 #include "base/period.h"
 #include "store/schema.h"
 
@@ -43,14 +44,6 @@ typedef struct QuotaCap
 								 * one closed; else by the terms' anchor */
 } QuotaCap;
 
-/* Units per time. */
-typedef struct QuotaRate
-{
-	int64		limit;			/* units per per_us; 0: no rate */
-	int64		per_us;
-	int64		burst;			/* most units at once */
-} QuotaRate;
-
 /* What an entitlement gives. */
 typedef struct QuotaTerms
 {
@@ -69,7 +62,7 @@ typedef struct QuotaTerms
 	int64		overage_limit;	/* PG_INT64_MAX: without limit */
 	int			ncaps;
 	QuotaCap   *caps;
-	QuotaRate	rate;
+	QuotaRate	rate;			/* limit 0: none */
 	int			npercents;
 	int32	   *percents;		/* of the allowance whose crossing is told */
 	int			nremainders;

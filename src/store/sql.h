@@ -13,7 +13,7 @@
 
 #include "executor/spi.h"
 
-#define QUOTA_MAX_PARAMETERS	6
+#define QUOTA_MAX_PARAMETERS	11
 
 /*
  * One statement, planned at its first use and kept; declare it static.  Names

@@ -1,0 +1,99 @@
+/*
+ * Holds: room reserved for work whose cost is not yet known.  C, as all of
+ * enforcement; see src/decide/hold.c.
+ */
+CREATE OR REPLACE FUNCTION quota.reserve(subject text, feature text, amount bigint, ttl interval = '5 minutes',
+        key text = NULL, metadata jsonb = NULL, up_to boolean = false,
+        OUT id bigint, OUT reserved bigint, OUT remaining bigint, OUT expires_at timestamptz)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_reserve';
+COMMENT ON FUNCTION quota.reserve(text, text, bigint, interval, text, jsonb, boolean) IS
+'Reserves amount units of a feature for work whose cost is not yet known; they count as used until quota.settle(), quota.release() or expires_at.
+up_to reserves what there is, if that is less (nothing at all is refused). remaining is NULL where nothing limits. id is the hold''s, and its debit''s.
+ttl is more than 0 and at most 30 days; a key makes a retry return the first hold.
+Errors: as quota.debit(); 22023 for a bad ttl, and on boolean, static and rate features.';
+
+CREATE OR REPLACE FUNCTION quota.extend(id bigint, ttl interval = NULL, amount bigint = NULL,
+        OUT reserved bigint, OUT remaining bigint, OUT expires_at timestamptz)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_extend';
+COMMENT ON FUNCTION quota.extend(bigint, interval, bigint) IS
+'Renews a hold for ttl from now (NULL: the time that it was last given); amount, if not NULL, becomes its new total: it grows as a debit would, or shrinks.
+Errors: QT404 unknown hold, QT410 settled, released or expired; where it grows as quota.debit(); 22023 bad ttl or amount.';
+
+CREATE OR REPLACE FUNCTION quota.settle(id bigint, amount bigint, metadata jsonb = NULL,
+        OUT id bigint, OUT charged bigint, OUT overdrawn bigint, OUT remaining bigint)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_settle';
+COMMENT ON FUNCTION quota.settle(bigint, bigint, jsonb) IS
+'The work that a hold was for is done and cost amount units (0: nothing). Never refused for lack of room: what was reserved too much comes back; what was too little is taken from what there is, and beyond that overdrawn (the largest over the levels is returned).
+After the hold has expired it still charges, once. The id can be refunded.
+Errors: QT404 unknown hold, QT410 settled or released before; 22004, 22023 bad amount.';
+
+CREATE OR REPLACE FUNCTION quota.release(id bigint, OUT released bigint, OUT remaining bigint)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_release';
+COMMENT ON FUNCTION quota.release(bigint) IS
+'The work that a hold was for is not done: all of it comes back. After its expiry this closes it and returns 0.
+Errors: QT404 unknown hold, QT410 settled or released before.';
+
+CREATE OR REPLACE FUNCTION quota.throttle(subject text, feature text, cost bigint = 1,
+        OUT allowed boolean, OUT remaining bigint, OUT retry_after interval)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_throttle';
+COMMENT ON FUNCTION quota.throttle(text, text, bigint) IS
+'May a call of this cost pass the rate of a feature of kind rate? If so, it is taken; remaining is what passes now, retry_after when this call would (NULL: it is more than ever passes at once). A rate that is used up is an answer, no error.
+Errors: QT403 not entitled, QT402 subscription not active, QT404 unknown feature, 22023 on another kind.';
+
+CREATE OR REPLACE FUNCTION quota._expire_holds(subject text, feature_id int) RETURNS int
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_expire_holds';
+COMMENT ON FUNCTION quota._expire_holds(text, int) IS
+    'internal: gives back what expired holds still have in the account of exactly this prefix; how many there were';
+
+CREATE OR REPLACE FUNCTION quota._reap_holds(max int) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    account record;
+    n       bigint := 0;
+BEGIN
+    FOR account IN
+        SELECT p.account, p.feature_id FROM quota.hold_part p
+        WHERE p.expires_at <= quota._clock_now()
+        GROUP BY p.account, p.feature_id ORDER BY p.feature_id, p.account COLLATE "C" LIMIT _reap_holds.max
+    LOOP
+        n := n + quota._expire_holds(account.account, account.feature_id);
+    END LOOP;
+    RETURN n;
+END
+$$;
+COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many parts there were';
+
+CREATE OR REPLACE FUNCTION quota._record_threshold(subject text, feature_id int, threshold text, value bigint,
+        allowance bigint, used bigint, period_start timestamptz, period_end timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+BEGIN
+    -- once per window and threshold, also when use has fallen below it meanwhile
+    IF EXISTS (SELECT FROM quota.event e
+               WHERE e.subject = _record_threshold.subject COLLATE "C" AND e.feature_id = _record_threshold.feature_id
+                 AND e.type = 'threshold_reached'
+                 AND e.data @> jsonb_build_object(_record_threshold.threshold, _record_threshold.value,
+                                                  'period_start', _record_threshold.period_start,
+                                                  'period_end', _record_threshold.period_end)) THEN
+        RETURN;
+    END IF;
+    PERFORM quota._record_event('threshold_reached', _record_threshold.subject, _record_threshold.feature_id,
+        jsonb_build_object('allowance', _record_threshold.allowance, 'used', _record_threshold.used,
+                           'period_start', _record_threshold.period_start, 'period_end', _record_threshold.period_end)
+        || CASE _record_threshold.threshold
+               WHEN 'percent' THEN jsonb_build_object('percent', _record_threshold.value)
+               ELSE jsonb_build_object('remaining', _record_threshold.value) END);
+END
+$$;
+COMMENT ON FUNCTION quota._record_threshold(text, int, text, bigint, bigint, bigint, timestamptz, timestamptz) IS
+    'internal: the event of a threshold that a charge has crossed, once per window';

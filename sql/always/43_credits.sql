@@ -1,0 +1,129 @@
+/*
+ * Grants and corrections.  credit() and set_usage() are C, since they have keys
+ * and decide with the same look-up as a charge.
+ */
+CREATE OR REPLACE FUNCTION quota.credit(subject text, feature text, amount bigint, expires_at timestamptz = NULL,
+        effective_at timestamptz = NULL, every text = NULL, priority int = 100, source text = 'top-up',
+        key text = NULL, metadata jsonb = NULL, OUT id bigint, OUT remaining bigint)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_credit';
+COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, text, int, text, text, jsonb) IS
+'Gives a subject a grant: amount units on top of its plan, valid from effective_at (NULL: now) until expires_at (NULL: for ever). With every (''month'', ''7 days'', ...) the amount comes anew each period from effective_at, and what is left lapses.
+Grants are taken from by priority (lower first), then the nearer expiry. remaining is what one debit could take now.
+Errors: QT404 unknown feature; 22023 on boolean, static and rate features, bad times, or where another prefix of the path is entitled and this one is not; 22003 when the sum would overflow; QT409.';
+
+CREATE OR REPLACE FUNCTION quota.set_usage(subject text, feature text, used bigint, key text = NULL, metadata jsonb = NULL,
+        OUT id bigint, OUT remaining bigint)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_set_usage';
+COMMENT ON FUNCTION quota.set_usage(text, text, bigint, text, jsonb) IS
+'Support''s correction: the use of the subject''s own account in the present period, open holds left out, becomes used. The difference is a ledger entry of kind correction; id NULL when there is none.
+Errors: QT403 no account of its own, QT404 unknown feature, 22004, 22023, QT409.';
+
+CREATE OR REPLACE FUNCTION quota._credit(subject text, feature_id int, amount bigint, effective_at timestamptz,
+        expires_at timestamptz, every text, timezone text, priority int, source text, metadata jsonb,
+        plan_allowance bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    at     timestamptz := quota._now();
+    period record;
+    new_id bigint;
+BEGIN
+    PERFORM quota._require_time(_credit.effective_at, 'effective_at');
+    IF isfinite(_credit.expires_at) THEN
+        PERFORM quota._require_time(_credit.expires_at, 'expires_at');
+    END IF;
+    PERFORM FROM quota.feature f WHERE f.id = _credit.feature_id FOR KEY SHARE;
+    IF _credit.amount::numeric + _credit.plan_allowance
+       + (SELECT coalesce(sum(g.amount), 0) FROM quota.credit_grant g
+          WHERE g.subject = _credit.subject COLLATE "C" AND g.feature_id = _credit.feature_id
+            AND g.expires_at > at AND g.revoked_at IS NULL) > 9223372036854775807 THEN
+        RAISE EXCEPTION USING ERRCODE = '22003', MESSAGE = 'the sum of grants is out of range';
+    END IF;
+    IF _credit.every IS NOT NULL THEN
+        SELECT p.* INTO period FROM quota._period(_credit.every) p;
+    END IF;
+    INSERT INTO quota.credit_grant (subject, feature_id, amount, priority, effective_at, expires_at,
+                                    period, period_months, period_days, period_us, timezone, created_at, source, metadata)
+        VALUES (_credit.subject, _credit.feature_id, _credit.amount, _credit.priority, _credit.effective_at, _credit.expires_at,
+                _credit.every, coalesce(period.months, 0), coalesce(period.days, 0), coalesce(period.us, 0),
+                _credit.timezone, at, _credit.source, coalesce(_credit.metadata, '{}'))
+        RETURNING id INTO new_id;
+    PERFORM quota._record_event('credited', _credit.subject, _credit.feature_id,
+        jsonb_build_object('grant_id', new_id, 'amount', _credit.amount, 'effective_at', _credit.effective_at,
+                           'expires_at', nullif(_credit.expires_at, 'infinity'), 'every', _credit.every,
+                           'priority', _credit.priority, 'source', _credit.source));
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION quota._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
+    'internal: the row and the event of a grant';
+
+CREATE OR REPLACE FUNCTION quota._grants_taken(account text, feature_id int, source_id bigint,
+        period_start timestamptz, period_end timestamptz, OUT grant_id bigint, OUT at timestamptz, OUT amount bigint)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.grant_id, max(e.at), sum(e.amount)::bigint
+    FROM quota.ledger_entry e LEFT JOIN quota.credit_grant g ON g.id = e.grant_id
+    WHERE (e.subject = _grants_taken.account COLLATE "C"
+           OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
+      AND e.feature_id = _grants_taken.feature_id AND e.account = _grants_taken.account
+      AND e.source = 'g' AND e.source_id = _grants_taken.source_id
+      AND e.period_start = _grants_taken.period_start AND e.period_end = _grants_taken.period_end
+    GROUP BY e.grant_id, g.priority, g.expires_at, g.created_at
+    HAVING sum(e.amount) > 0
+    ORDER BY g.priority DESC, g.expires_at DESC, g.created_at DESC, e.grant_id DESC
+$$;
+COMMENT ON FUNCTION quota._grants_taken(text, int, bigint, timestamptz, timestamptz) IS
+    'internal: which grants a window has taken from, how much and when last; the last in their order first';
+
+CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    at     timestamptz := quota._now();
+    given  quota.credit_grant;
+    period record;
+    taken  bigint := 0;
+    rest   bigint;
+BEGIN
+    PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
+    SELECT g.* INTO given FROM quota.credit_grant g WHERE g.id = revoke.grant_id FOR UPDATE;
+    IF given.id IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = format('grant "%s" does not exist', revoke.grant_id);
+    END IF;
+    IF given.revoked_at IS NOT NULL OR given.expires_at <= at THEN
+        RETURN 0;
+    END IF;
+    IF given.effective_at <= at THEN
+        PERFORM quota._expire_holds(given.subject, given.feature_id);
+        SELECT w.window_start, least(w.window_end, given.expires_at) AS window_end INTO period
+            FROM quota._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
+        IF given.period IS NULL THEN
+            period.window_start := given.effective_at;
+            period.window_end := given.expires_at;
+        END IF;
+        -- whoever is taking from it has this row locked, or sees it revoked
+        INSERT INTO quota.grant_use (grant_id, period_start, period_end)
+            VALUES (given.id, period.window_start, period.window_end)
+            ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;
+        SELECT u.used INTO taken FROM quota.grant_use u
+            WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
+    END IF;
+    UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id;
+    rest := given.amount - taken;
+    PERFORM quota._record_event('grant_revoked', given.subject, given.feature_id,
+        jsonb_build_object('grant_id', given.id, 'amount', given.amount, 'left', rest));
+    RETURN rest;
+END
+$$;
+COMMENT ON FUNCTION quota.revoke(bigint) IS
+'Ends a grant, of a recurring one all periods, and returns what was left of it (of the present period); what was taken stays taken. One that has ended already: 0.
+Errors: QT404 unknown grant, 22004.';

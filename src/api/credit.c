@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * credit.c
+ *		quota.credit(), quota.set_usage(), quota.throttle(), and what SQL needs
+ *		to give expired holds back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "api/call.h"
+#include "api/result.h"
+#include "base/args.h"
+#include "base/settings.h"
+#include "decide/credit.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_credit);
+PG_FUNCTION_INFO_V1(quota_sql_set_usage);
+PG_FUNCTION_INFO_V1(quota_sql_throttle);
+PG_FUNCTION_INFO_V1(quota_sql_expire_holds);
+
+#define MAX_SOURCE_BYTES	128
+
+/* NULL: "none"; 22008 outside of what a timestamp holds */
+static TimestampTz
+arg_time(FunctionCallInfo fcinfo, int arg, TimestampTz none)
+{
+	return PG_ARGISNULL(arg) ? none : PG_GETARG_TIMESTAMPTZ(arg);
+}
+
+static void
+invalid(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s", message)));
+}
+
+/* effective_at, expires_at, every, priority, source: from the arguments 3 to 7 */
+static void
+credit_from_args(FunctionCallInfo fcinfo, QuotaCredit *credit)
+{
+	TimestampTz now = quota_now();
+
+	credit->expires_at = arg_time(fcinfo, 3, DT_NOEND);
+	credit->effective_at = arg_time(fcinfo, 4, now);
+	if (TIMESTAMP_NOT_FINITE(credit->effective_at))
+		invalid("effective_at must be finite");
+	if (credit->expires_at <= now)
+		invalid("expires_at must be in the future");
+	if (credit->expires_at <= credit->effective_at)
+		invalid("expires_at must be after effective_at");
+	if (!PG_ARGISNULL(5))
+	{
+		if (toast_raw_datum_size(PG_GETARG_DATUM(5)) - VARHDRSZ > QUOTA_PERIOD_MAX_BYTES)
+			invalid("every is not a period");
+		credit->every = TextDatumGetCString(PG_GETARG_DATUM(5));
+		quota_period_parse(credit->every, &credit->period);
+	}
+	quota_require(fcinfo, 6, "priority");
+	credit->priority = PG_GETARG_INT32(6);
+	quota_require(fcinfo, 7, "source");
+	if (toast_raw_datum_size(PG_GETARG_DATUM(7)) - VARHDRSZ > MAX_SOURCE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("source is too long"),
+				 errdetail("At most %d bytes are allowed.", MAX_SOURCE_BYTES)));
+	credit->source = TextDatumGetCString(PG_GETARG_DATUM(7));
+	if (credit->source[0] == '\0')
+		invalid("source must not be empty");
+}
+
+static QuotaArgument
+time_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		return quota_argument_jsonb(name, NULL);
+	return quota_argument_int64(name, PG_GETARG_TIMESTAMPTZ(arg));
+}
+
+Datum
+quota_sql_credit(PG_FUNCTION_ARGS)
+{
+	static QuotaShape shape = {
+		.ncolumns = 2,
+		.types = {INT8OID, INT8OID},
+		.names = {"id", "remaining"}
+	};
+	QuotaItem	first = {0};
+	const QuotaItem *item;
+	QuotaCredit credit = {0};
+	QuotaRequest request = {.items = &first,.nitems = 1,.extra = &credit};
+	QuotaArgument arguments[8];
+	QuotaCall	call = {.function = "credit",.arguments = arguments,.narguments = 8};
+	QuotaRow	row = {0};
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
+	first.feature = quota_arg_feature(fcinfo, 1);
+	first.amount = quota_arg_amount(fcinfo, 2, "amount");
+	request.key = quota_arg_key(fcinfo, 8);
+	request.metadata = quota_arg_metadata(fcinfo, 9);
+	credit_from_args(fcinfo, &credit);
+	arguments[0] = quota_argument_text("feature", first.feature);
+	arguments[1] = quota_argument_int64("amount", first.amount);
+	arguments[2] = time_argument(fcinfo, 3, "expires_at");
+	arguments[3] = time_argument(fcinfo, 4, "effective_at");
+	arguments[4] = credit.every ? quota_argument_text("every", credit.every) :
+		quota_argument_jsonb("every", NULL);
+	arguments[5] = quota_argument_int64("priority", credit.priority);
+	arguments[6] = quota_argument_text("source", credit.source);
+	arguments[7] = quota_argument_jsonb("metadata", request.metadata);
+	quota_prevent_if_not_writable("quota.credit()");
+	quota_call_once(&request, &call, quota_credit);
+	item = &request.items[0];
+
+	quota_row_int64(&row, item->id);
+	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
+	return quota_row_datum(&shape, &row);
+}
+
+Datum
+quota_sql_set_usage(PG_FUNCTION_ARGS)
+{
+	static QuotaShape shape = {
+		.ncolumns = 2,
+		.types = {INT8OID, INT8OID},
+		.names = {"id", "remaining"}
+	};
+	QuotaItem	first = {0};
+	const QuotaItem *item;
+	QuotaRequest request = {.items = &first,.nitems = 1};
+	QuotaArgument arguments[3];
+	QuotaCall	call = {.function = "set_usage",.arguments = arguments,.narguments = 3};
+	QuotaRow	row = {0};
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
+	first.feature = quota_arg_feature(fcinfo, 1);
+	quota_require(fcinfo, 2, "used");
+	first.amount = PG_GETARG_INT64(2);
+	if (first.amount < 0)
+		invalid("used must not be negative");
+	request.key = quota_arg_key(fcinfo, 3);
+	request.metadata = quota_arg_metadata(fcinfo, 4);
+	arguments[0] = quota_argument_text("feature", first.feature);
+	arguments[1] = quota_argument_int64("used", first.amount);
+	arguments[2] = quota_argument_jsonb("metadata", request.metadata);
+	quota_prevent_if_not_writable("quota.set_usage()");
+	quota_call_once(&request, &call, quota_set_usage);
+	item = &request.items[0];
+
+	quota_row_int64_or_null(&row, item->id != 0, item->id);
+	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
+	return quota_row_datum(&shape, &row);
+}
+
+Datum
+quota_sql_throttle(PG_FUNCTION_ARGS)
+{
+	static QuotaShape shape = {
+		.ncolumns = 3,
+		.types = {BOOLOID, INT8OID, INTERVALOID},
+		.names = {"allowed", "remaining", "retry_after"}
+	};
+	QuotaItem	item = {0};
+	QuotaRequest request = {.items = &item,.nitems = 1,.raise = true,.throttle = true};
+	QuotaRow	row = {0};
+	bool		allowed;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
+	item.feature = quota_arg_feature(fcinfo, 1);
+	item.amount = quota_arg_amount(fcinfo, 2, "cost");
+	quota_prevent_if_not_writable("quota.throttle()");
+	quota_charge(&request);
+
+	allowed = item.verdict.reason == QUOTA_OK;
+	quota_row_bool(&row, allowed || quota_observing());
+	quota_row_int64_or_null(&row, item.verdict.limited, item.verdict.remaining);
+	quota_row_interval(&row, allowed ? -1 : item.verdict.retry_after_us);
+	return quota_row_datum(&shape, &row);
+}
+
+/* quota._expire_holds(subject text, feature_id int4) -> int4 */
+Datum
+quota_sql_expire_holds(PG_FUNCTION_ARGS)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaSubject subject;
+	QuotaBucketKey account = {0};
+	int			n;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_require(fcinfo, 1, "feature_id");
+	account.prefix = subject.text;
+	account.prefix_len = (int) strlen(subject.text);
+	account.feature_id = PG_GETARG_INT32(1);
+	engine->open();
+	n = engine->expire(&account);
+	engine->close();
+	PG_RETURN_INT32(n);
+}

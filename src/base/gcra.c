@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * gcra.c
+ *		The generic cell rate algorithm in exact integers.
+ *
+ * A unit takes per_us / limit microseconds, which is no whole number.  So the
+ * backlog is reckoned in 1 / limit microseconds: a unit adds per_us to it, a
+ * microsecond takes limit away, and the burst allows burst * per_us.  128 bits
+ * hold the products of any two bigints.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/gcra.h"
+
+/* The backlog in 1 / limit microseconds; a fraction of another limit is rounded up. */
+static int128
+backlog(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
+{
+	int128		fraction = state->fraction;
+
+	if (TIMESTAMP_IS_NOBEGIN(state->tat) || state->tat < now)
+		return 0;
+	if (state->divisor != rate->limit)
+		fraction = (fraction * rate->limit + state->divisor - 1) / state->divisor;
+	return ((int128) state->tat - now) * rate->limit + fraction;
+}
+
+int64
+quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
+{
+	int128		room = (int128) rate->burst * rate->per_us - backlog(rate, state, now);
+
+	return room <= 0 ? 0 : (int64) (room / rate->per_us);
+}
+
+QuotaGcra
+quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
+{
+	int128		used = backlog(rate, state, now) + (int128) n * rate->per_us;
+	int128		tat = (int128) now + used / rate->limit;
+	QuotaGcra	after;
+
+	if (tat >= END_TIMESTAMP)
+		quota_raise_out_of_range("rate");
+	after.tat = (TimestampTz) tat;
+	after.fraction = (int64) (used % rate->limit);
+	after.divisor = rate->limit;
+	return after;
+}
+
+int64
+quota_gcra_wait_us(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
+{
+	int128		excess;
+
+	if (n > rate->burst)
+		return -1;
+	excess = backlog(rate, state, now) - (int128) (rate->burst - n) * rate->per_us;
+	return excess <= 0 ? 0 : (int64) ((excess + rate->limit - 1) / rate->limit);
+}

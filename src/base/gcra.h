@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * gcra.h
+ *		The generic cell rate algorithm (ITU-T I.371, virtual scheduling), in
+ *		exact integers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_GCRA_H
+#define QUOTA_GCRA_H
+
+#include "datatype/timestamp.h"
+
+/* Units per time. */
+typedef struct QuotaRate
+{
+	int64		limit;			/* units per per_us; 0: no rate */
+	int64		per_us;
+	int64		burst;			/* most units at once */
+} QuotaRate;
+
+/*
+ * When the last unit that was let through would have come if units came evenly:
+ * tat + fraction / divisor microseconds.  In the past: nothing is used up.
+ */
+typedef struct QuotaGcra
+{
+	TimestampTz tat;
+	int64		fraction;
+	int64		divisor;
+} QuotaGcra;
+
+/* a rate that has not been used */
+#define QUOTA_GCRA_UNUSED	((QuotaGcra) {DT_NOBEGIN, 0, 1})
+
+/* how many units it lets through now, at most the burst, at least 0 */
+extern int64 quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now);
+
+/* the state after n units, whether they were available or not; 22003 */
+extern QuotaGcra quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
+								 int64 n);
+
+/* microseconds until n units are available, rounded up; -1: never */
+extern int64 quota_gcra_wait_us(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
+								int64 n);
+
+#endif							/* QUOTA_GCRA_H */

@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * credit.c
+ *		Grants are given, and use is corrected.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "decide/credit.h"
+#include "decide/notify.h"
+#include "store/sql.h"
+
+/* The account of exactly the path's subject, or NULL. */
+static QuotaAccount *
+own_account(QuotaAccounts *accounts, const QuotaPath *path)
+{
+	QuotaAccount *deepest;
+
+	if (accounts->naccounts == 0)
+		return NULL;
+	deepest = &accounts->accounts[accounts->naccounts - 1];
+	return deepest->level == path->subject->nlevels - 1 ? deepest : NULL;
+}
+
+static const QuotaFeature *
+require_countable(const QuotaPath *path, const char *name)
+{
+	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, name);
+
+	if (feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is of kind %s: nothing is counted",
+						feature->name, quota_kind_name(feature->kind))));
+	return feature;
+}
+
+/* ---- credit ---- */
+
+/* Would a grant to this prefix be of any use? */
+static void
+require_use_for_grant(QuotaAccounts *accounts, const QuotaPath *path)
+{
+	if (accounts->naccounts == 0 || accounts->accounts[0].terms == NULL ||
+		own_account(accounts, path) != NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" has no entitlement to feature \"%s\" of its own",
+					path->subject->text, accounts->feature->name),
+			 errhint("Credit \"%s\", whose plan gives the feature, or give this subject an override.",
+					 quota_subject_prefix(path->subject, accounts->accounts[0].level))));
+}
+
+static int64
+insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeature *feature,
+			 int64 plan_allowance)
+{
+	static QuotaStatement insert = {
+		.text = "SELECT quota._credit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		.nparams = 11,
+		.types = {
+			TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID,
+			TEXTOID, JSONBOID, INT8OID
+		}
+	};
+	const QuotaCredit *credit = (const QuotaCredit *) request->extra;
+	const QuotaSubscription *sub = quota_path_subscription(path, path->subject->nlevels - 1);
+	char		nulls[] = "           ";
+	Datum		values[11];
+	int64		id;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(request->subject.text);
+	values[1] = Int32GetDatum(feature->id);
+	values[2] = Int64GetDatum(request->items[0].amount);
+	values[3] = TimestampTzGetDatum(credit->effective_at);
+	values[4] = TimestampTzGetDatum(credit->expires_at);
+	values[5] = credit->every ? CStringGetTextDatum(credit->every) : (Datum) 0;
+	nulls[5] = credit->every ? ' ' : 'n';
+	values[6] = CStringGetTextDatum(sub ? sub->timezone : "UTC");
+	values[7] = Int32GetDatum(credit->priority);
+	values[8] = CStringGetTextDatum(credit->source);
+	values[9] = PointerGetDatum(request->metadata);
+	nulls[9] = request->metadata ? ' ' : 'n';
+	values[10] = Int64GetDatum(plan_allowance);
+	quota_sql_begin();
+	(void) quota_sql_execute(&insert, values, nulls);
+	id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	quota_sql_end();
+	return id;
+}
+
+void
+quota_credit(QuotaRequest *request)
+{
+	QuotaItem  *item = &request->items[0];
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	const QuotaFeature *feature;
+	const QuotaAccount *own;
+	QuotaAccounts accounts;
+	QuotaPath	path;
+
+	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
+	feature = require_countable(&path, item->feature);
+	quota_accounts_of(&path, feature, refs, &accounts);
+	require_use_for_grant(&accounts, &path);
+	own = own_account(&accounts, &path);
+	item->id = insert_grant(request, &path, feature,
+							own && own->terms && !own->terms->unlimited ? own->terms->allowance : 0);
+	item->charged = item->amount;
+	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
+	quota_charge_verdict(&request->subject, feature->name, &item->verdict);
+}
+
+/* ---- set_usage ---- */
+
+/* The grants that a window has taken from, the last in rule order first, with how much. */
+static int
+grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
+{
+	static QuotaStatement select = {
+		.text = "SELECT t.grant_id, t.at, t.amount FROM quota._grants_taken($1, $2, $3, $4, $5) t",
+		.nparams = 5,
+		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[5];
+	int			n;
+
+	values[0] = PointerGetDatum(cstring_to_text_with_len(window->prefix, window->prefix_len));
+	values[1] = Int32GetDatum(window->feature_id);
+	values[2] = Int64GetDatum(window->source_id);
+	values[3] = TimestampTzGetDatum(window->start);
+	values[4] = TimestampTzGetDatum(window->end);
+	quota_sql_begin();
+	n = (int) quota_sql_execute(&select, values, NULL);
+	*parts = (QuotaPart *) MemoryContextAllocZero(context, sizeof(QuotaPart) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		QuotaPart  *part = &(*parts)[i];
+		bool		isnull;
+
+		part->key = *window;
+		part->source = QUOTA_SOURCE_GRANT;
+		part->grant_id = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+		part->at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 2, &isnull));
+		part->amount = DatumGetInt64(SPI_getbinval(tuple, desc, 3, &isnull));
+	}
+	quota_sql_end();
+	return n;
+}
+
+static void
+plan_part(QuotaGiving *givings, int *n, QuotaPart part, int64 *left)
+{
+	part.amount = Min(part.amount, *left);
+	if (part.amount <= 0)
+		return;
+	*left -= part.amount;
+	memset(&givings[*n], 0, sizeof(QuotaGiving));
+	givings[*n].part = part;
+	givings[*n].leaves_caps = true;
+	(*n)++;
+}
+
+/* Overdrawn first, then overage, grants, allowance. */
+static int
+plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
+{
+	static const char plain[] = {QUOTA_SOURCE_OVERDRAWN, QUOTA_SOURCE_OVERAGE};
+	QuotaCounts counts = ref->state.counts;
+	QuotaPart  *granted;
+	int			ngranted = counts.granted > 0 ? grants_taken(&ref->key, &granted) : 0;
+	QuotaPart	part = {.key = ref->key,.at = ref->at};
+	int64		left = amount;
+	int			n = 0;
+
+	*givings = (QuotaGiving *) palloc(sizeof(QuotaGiving) * (ngranted + 3));
+	for (int i = 0; i < (int) lengthof(plain); i++)
+	{
+		part.source = plain[i];
+		part.amount = *quota_count_of(&counts, plain[i]);
+		plan_part(*givings, &n, part, &left);
+	}
+	for (int i = 0; i < ngranted; i++)
+		plan_part(*givings, &n, granted[i], &left);
+	part.source = ref->counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+	part.amount = counts.used;
+	plan_part(*givings, &n, part, &left);
+	return n;
+}
+
+/* Entries of kind correction for what came back. */
+static int64
+write_correction(const QuotaGiving *givings, int ngivings, QuotaEntry template)
+{
+	QuotaEntry *entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * ngivings);
+	int			n = 0;
+
+	if (template.id == 0)
+		template.id = quota_ledger_next_id();
+	template.debit_id = template.id;
+	for (int i = 0; i < ngivings; i++)
+	{
+		const QuotaPart *part = &givings[i].part;
+
+		if (part->amount == 0)
+			continue;
+		entries[n] = template;
+		entries[n].bucket = part->key;
+		entries[n].source = part->source;
+		entries[n].grant_id = part->grant_id;
+		entries[n].amount = -part->amount;
+		if (n > 0)
+			entries[n].id = quota_ledger_next_id();
+		n++;
+	}
+	if (n == 0)
+		return 0;
+	quota_ledger_append(entries, n);
+	return template.id;
+}
+
+/*
+ * The account is locked and ref's numbers are those of the row: take the
+ * difference, or give it back.
+ */
+static void
+correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaItem  *item = &request->items[0];
+	QuotaBucketRef *ref = &accounts->refs[0];
+	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
+	int64		present = quota_total(&ref->state.counts) - ref->state.reserved;
+
+	if (item->amount > present)
+	{
+		ref->amount = item->amount - present;
+		CommandCounterIncrement();
+		QuotaEnsure(engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN);
+		item->id = quota_write_entries(accounts, &template);
+		quota_notify(path, accounts);
+	}
+	else if (item->amount < present)
+	{
+		QuotaGiving *givings;
+		int			n = plan_correction(ref, present - item->amount, &givings);
+
+		CommandCounterIncrement();
+		if (n > 0)
+		{
+			engine->give(givings, n, PG_INT64_MAX);
+			item->id = write_correction(givings, n, template);
+		}
+	}
+}
+
+/* One attempt; false if it has to be repeated. */
+static bool
+set_usage_once(QuotaRequest *request, const QuotaPath *path)
+{
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	const QuotaFeature *feature = require_countable(path, request->items[0].feature);
+	QuotaAccounts accounts;
+	QuotaAccount *own;
+	QuotaBucketRef ref;
+
+	quota_accounts_of(path, feature, refs, &accounts);
+	own = own_account(&accounts, path);
+	if (own == NULL)
+	{
+		accounts.naccounts = 0;
+		quota_judge(path, &accounts, 0, &request->items[0].verdict);
+		quota_raise_verdict(path, &accounts, request->items[0].amount, &request->items[0].verdict);
+	}
+	/* this account alone; what it was charged before is no matter of its rate */
+	ref = *own->ref;
+	ref.rate = NULL;
+	ref.amount = 0;
+	for (int i = 0; i < ref.ncaps; i++)
+		ref.caps[i].key.bucket = &ref.key;
+	accounts.accounts[0] = *own;
+	accounts.accounts[0].ref = &ref;
+	accounts.naccounts = 1;
+	accounts.refs = &ref;
+	accounts.nrefs = 1;
+	/* taking nothing locks it, and gives back what expired holds have */
+	if (quota_engine()->take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		return false;
+	correct(path, &accounts, request);
+	return true;
+}
+
+void
+quota_set_usage(QuotaRequest *request)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaItem  *item = &request->items[0];
+	bool		done;
+
+	do
+	{
+		Snapshot	snapshot;
+		QuotaPath	path;
+
+		CHECK_FOR_INTERRUPTS();
+		engine->open();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
+		done = !quota_path_is_due(&path);
+		if (done)
+			done = set_usage_once(request, &path);
+		else
+			quota_carry_out_due(&path);
+		UnregisterSnapshot(snapshot);
+		engine->close();
+	} while (!done);
+	item->charged = item->amount;
+	CommandCounterIncrement();
+	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
+}

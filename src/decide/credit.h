@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * credit.h
+ *		Grants are given, and use is corrected.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_CREDIT_H
+#define QUOTA_CREDIT_H
+
+#include "decide/charge.h"
+
+/* What a grant is to be; QuotaRequest.extra points to it. */
+typedef struct QuotaCredit
+{
+	TimestampTz effective_at;
+	TimestampTz expires_at;		/* DT_NOEND: never */
+	const char *every;			/* or NULL */
+	QuotaPeriod period;			/* its parsed form */
+	int32		priority;
+	const char *source;
+} QuotaCredit;
+
+/*
+ * Gives the request's one item as a grant; item->id is the grant's.  QT404,
+ * 22023 on a kind that has no grants, or where another prefix of the path is
+ * entitled and this one not; 22003.
+ */
+extern void quota_credit(QuotaRequest *request);
+
+/*
+ * Makes the use of the subject's own account in the present period, open holds
+ * left out, the item's amount.  item->id is 0 if it was that already.  QT403
+ * where it has no account of its own; QT404, 22023.
+ */
+extern void quota_set_usage(QuotaRequest *request);
+
+#endif							/* QUOTA_CREDIT_H */

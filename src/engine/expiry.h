@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * expiry.h
+ *		Holds that have expired and have not been given back yet.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_EXPIRY_H
+#define QUOTA_EXPIRY_H
+
+#include "engine/engine.h"
+
+/* What one expired hold still has in one account. */
+typedef struct QuotaExpired
+{
+	int64		hold_id;
+	const char *subject;
+	int			nparts;
+	QuotaPart  *parts;
+} QuotaExpired;
+
+/* of the account (the key's window does not matter); palloc'd */
+extern int	quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot,
+							 QuotaExpired **expired);
+
+/* takes them off the numbers that have been read into ref */
+extern void quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets,
+									const QuotaExpired *expired, int nexpired, Snapshot snapshot);
+
+#endif							/* QUOTA_EXPIRY_H */

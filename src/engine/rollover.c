@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollover.c
+ *		What rolls over into a window.
+ *
+ * A window passes on what it has left, at most max.  A window without any use has
+ * its whole allowance left and what rolled over into it, so after m of them it is
+ * min(max, r + m * allowance): however long nothing happened, one multiplication.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "engine/rollover.h"
+
+/* What the window has left of its allowance; an unlimited one everything. */
+static int64
+left_of(const QuotaBucketState *state)
+{
+	int64		allowance = state->is_prorated ? state->prorated : state->allowance;
+	int128		left;
+
+	if (state->unlimited && !state->is_prorated)
+		return PG_INT64_MAX;
+	left = (int128) allowance + state->rolled_in - state->rolled_out -
+		state->counts.used - state->counts.overdrawn;
+	return left <= 0 ? 0 : left >= PG_INT64_MAX ? PG_INT64_MAX : (int64) left;
+}
+
+/* What is left after n windows without use. */
+static int64
+after_idle(const QuotaBucketRef *ref, int64 first, int64 n)
+{
+	int128		left = (int128) first + (int128) n * ref->allowance;
+
+	return left >= ref->rollover_max ? ref->rollover_max : (int64) left;
+}
+
+void
+quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before, QuotaRollover *rollover)
+{
+	TimestampTz since = before->tuple ? before->key.end : ref->idle_since;
+	int64		nidle;
+
+	memset(rollover, 0, sizeof(*rollover));
+	if (before->tuple)
+		rollover->out_of_before = Min(ref->rollover_max, left_of(&before->state));
+	if (TIMESTAMP_NOT_FINITE(since) || since >= ref->key.start)
+	{
+		rollover->into = rollover->out_of_before;
+		return;
+	}
+	nidle = quota_series_window(&ref->series, ref->key.start).number -
+		quota_series_window(&ref->series, since).number;
+	rollover->into = after_idle(ref, rollover->out_of_before, nidle);
+	rollover->idle = nidle > 0;
+	if (!rollover->idle)
+		return;
+	rollover->idle_window = quota_series_window(&ref->series, ref->key.start - 1);
+	rollover->idle_into = after_idle(ref, rollover->out_of_before, nidle - 1);
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollover.h
+ *		What rolls over into a window.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ROLLOVER_H
+#define QUOTA_ROLLOVER_H
+
+#include "engine/engine.h"
+
+/* What is about to roll over into the window of an account. */
+typedef struct QuotaRollover
+{
+	int64		into;			/* units */
+	int64		out_of_before;	/* out of the last window that has a row */
+	bool		idle;			/* the window just before has none: */
+	QuotaWindow idle_window;
+	int64		idle_into;		/* what rolled over into that one */
+} QuotaRollover;
+
+/*
+ * "before": the account's last window that has a row, its tuple NULL if there is
+ * none.  The account's terms must roll over.
+ */
+extern void quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before,
+						   QuotaRollover *rollover);
+
+#endif							/* QUOTA_ROLLOVER_H */

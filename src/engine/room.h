@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * room.h
+ *		How much room an account has and where it is taken from.
+ *
+ * Pure arithmetic over what an engine has read into a QuotaBucketRef; the same
+ * for every engine, for judging and for showing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ROOM_H
+#define QUOTA_ROOM_H
+
+#include "engine/engine.h"
+
+/*
+ * The most that could be taken now, never negative: from allowance, grants and
+ * overage, and as caps allow, without the rate.  Where nothing limits, what the
+ * numbers can still hold.
+ */
+extern int64 quota_room(const QuotaBucketRef *ref);
+
+/* the same without caps, or of one cap alone */
+extern int64 quota_bucket_room(const QuotaBucketRef *ref);
+extern int64 quota_cap_room(const QuotaCapRef *cap);
+
+/* does anything limit it (the rate aside)? */
+extern bool quota_is_limited(const QuotaBucketRef *ref);
+
+/* the allowance and the use that are shown for it; the allowance of what is limited */
+extern int64 quota_shown_allowance(const QuotaBucketRef *ref);
+extern int64 quota_shown_use(const QuotaBucketRef *ref);
+
+/* what the window's own allowance has left (grants and overage left out) */
+extern int64 quota_allowance_left(const QuotaBucketRef *ref);
+
+/* all counts together; 22003 */
+extern int64 quota_total(const QuotaCounts *counts);
+
+/*
+ * Sets ref->change and the grants' to where "amount" comes from: allowance,
+ * grants, overage, and what is beyond is overdrawn.
+ */
+extern void quota_split(QuotaBucketRef *ref, int64 amount);
+
+#endif							/* QUOTA_ROOM_H */

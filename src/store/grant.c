@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * grant.c
+ *		Grants: credits of one subject prefix, and what was taken of them.
+ *
+ * A grant's row says what was given and never changes, but for being revoked.
+ * What was taken is in a row of grant_use for each of its periods, which appears
+ * with the first unit that is taken.  Who revokes a grant locks that row first,
+ * so whoever has locked it and then sees the grant not revoked may take from it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "store/grant.h"
+#include "store/row.h"
+#include "store/schema.h"
+#include "store/tuple.h"
+
+/* The period that "at" lies in; false if the grant is not valid then. */
+static bool
+present_period(const Datum *values, const bool *nulls, TimestampTz at, QuotaWindow *period)
+{
+	TimestampTz start = DatumGetTimestampTz(values[Anum_credit_grant_effective_at - 1]);
+	TimestampTz end = DatumGetTimestampTz(values[Anum_credit_grant_expires_at - 1]);
+	QuotaPeriod length;
+
+	period->start = start;
+	period->end = end;
+	if (at < start || at >= end)
+		return false;
+	length.months = DatumGetInt32(values[Anum_credit_grant_period_months - 1]);
+	length.days = DatumGetInt32(values[Anum_credit_grant_period_days - 1]);
+	length.us = DatumGetInt64(values[Anum_credit_grant_period_us - 1]);
+	if (quota_period_is_lifetime(&length))
+		return true;
+	*period = quota_window_at(start, &length,
+							  quota_timezone(TextDatumGetCString(values[Anum_credit_grant_timezone - 1])),
+							  at, true);
+	period->end = Min(period->end, end);
+	return true;
+}
+
+/* Is it valid at "at"?  Then *grant is set. */
+static bool
+from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at, QuotaGrant *grant)
+{
+	Datum		values[Natts_credit_grant];
+	bool		nulls[Natts_credit_grant];
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	memset(grant, 0, sizeof(*grant));
+	grant->id = DatumGetInt64(values[Anum_credit_grant_id - 1]);
+	grant->amount = DatumGetInt64(values[Anum_credit_grant_amount - 1]);
+	grant->priority = DatumGetInt32(values[Anum_credit_grant_priority - 1]);
+	grant->created_at = DatumGetTimestampTz(values[Anum_credit_grant_created_at - 1]);
+	grant->source = TextDatumGetCString(values[Anum_credit_grant_source - 1]);
+	return present_period(values, nulls, at, &grant->period) &&
+		nulls[Anum_credit_grant_revoked_at - 1];
+}
+
+static int
+compare_grants(const void *a, const void *b)
+{
+	const QuotaGrant *left = (const QuotaGrant *) a;
+	const QuotaGrant *right = (const QuotaGrant *) b;
+
+	if (left->priority != right->priority)
+		return left->priority < right->priority ? -1 : 1;
+	/* DT_NOEND is the greatest */
+	if (left->period.end != right->period.end)
+		return left->period.end < right->period.end ? -1 : 1;
+	if (left->created_at != right->created_at)
+		return left->created_at < right->created_at ? -1 : 1;
+	return (left->id > right->id) - (left->id < right->id);
+}
+
+/* With max = 1 only whether there is one; unordered. */
+static int
+read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+			Snapshot snapshot, int max, QuotaGrant **grants)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			n = 0;
+	int			room = 4;
+
+	*grants = NULL;
+	/* Nobody has any in most databases: see quota_override_of(). */
+	if (RelationGetNumberOfBlocks(rel) == 0)
+	{
+		table_close(rel, AccessShareLock);
+		return 0;
+	}
+	*grants = (QuotaGrant *) palloc(sizeof(QuotaGrant) * room);
+	ScanKeyInit(&keys[0], Anum_credit_grant_subject, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
+	ScanKeyInit(&keys[1], Anum_credit_grant_feature_id, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(feature_id));
+	ScanKeyInit(&keys[2], Anum_credit_grant_expires_at, BTGreaterStrategyNumber,
+				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(at));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), true, snapshot, 3, keys);
+	while (n < max && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (n == room)
+		{
+			room *= 2;
+			*grants = (QuotaGrant *) repalloc(*grants, sizeof(QuotaGrant) * room);
+		}
+		if (from_tuple(tuple, RelationGetDescr(rel), at, &(*grants)[n]))
+			n++;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return n;
+}
+
+int
+quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+				Snapshot snapshot, QuotaGrant **grants)
+{
+	int			n = read_grants(prefix, prefix_len, feature_id, at, snapshot, PG_INT32_MAX, grants);
+
+	if (n > 1)
+		qsort(*grants, n, sizeof(QuotaGrant), compare_grants);
+	return n;
+}
+
+bool
+quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+				Snapshot snapshot)
+{
+	QuotaGrant *grants;
+
+	return read_grants(prefix, prefix_len, feature_id, at, snapshot, 1, &grants) > 0;
+}
+
+static HeapTuple
+find_by_id(Relation rel, int64 id, Snapshot snapshot)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_credit_grant_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	return quota_find_row(rel, quota_relid(QUOTA_CREDIT_GRANT_PKEY), 1, &key, snapshot);
+}
+
+bool
+quota_grant_by_id(int64 id, TimestampTz at, Snapshot snapshot, QuotaGrant *grant)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	HeapTuple	tuple = find_by_id(rel, id, snapshot);
+
+	if (tuple)
+		(void) from_tuple(tuple, RelationGetDescr(rel), at, grant);
+	table_close(rel, AccessShareLock);
+	return tuple != NULL;
+}
+
+bool
+quota_grant_is_revoked(int64 id, Snapshot snapshot)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	HeapTuple	tuple = find_by_id(rel, id, snapshot);
+	bool		revoked;
+
+	revoked = tuple == NULL ||
+		!heap_attisnull(tuple, Anum_credit_grant_revoked_at, RelationGetDescr(rel));
+	table_close(rel, AccessShareLock);
+	return revoked;
+}
+
+Relation
+quota_grant_use_open(LOCKMODE lockmode)
+{
+	return table_open(quota_relid(QUOTA_GRANT_USE), lockmode);
+}
+
+static void
+take_tuple(Relation rel, HeapTuple tuple, QuotaGrantUse *use)
+{
+	use->tuple = tuple;
+	ItemPointerCopy(&tuple->t_self, &use->tid);
+	use->used = DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_grant_use_used));
+}
+
+void
+quota_grant_use_find(Relation rel, int64 id, TimestampTz period_start, Snapshot snapshot,
+					 QuotaGrantUse *use)
+{
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+
+	memset(use, 0, sizeof(*use));
+	ScanKeyInit(&keys[0], Anum_grant_use_grant_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(id));
+	ScanKeyInit(&keys[1], Anum_grant_use_period_start, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+				TimestampTzGetDatum(period_start));
+	tuple = quota_find_row(rel, quota_relid(QUOTA_GRANT_USE_PKEY), 2, keys, snapshot);
+	if (tuple)
+		take_tuple(rel, tuple, use);
+}
+
+bool
+quota_grant_use_create(Relation rel, int64 id, const QuotaWindow *period)
+{
+	Datum		values[Natts_grant_use];
+	bool		nulls[Natts_grant_use] = {false};
+
+	values[Anum_grant_use_grant_id - 1] = Int64GetDatum(id);
+	values[Anum_grant_use_period_start - 1] = TimestampTzGetDatum(period->start);
+	values[Anum_grant_use_period_end - 1] = TimestampTzGetDatum(period->end);
+	values[Anum_grant_use_used - 1] = Int64GetDatum(0);
+	return quota_insert_if_absent(rel, values, nulls);
+}
+
+bool
+quota_grant_use_lock(Relation rel, QuotaGrantUse *use, Snapshot snapshot)
+{
+	HeapTuple	tuple = quota_lock_row(rel, &use->tid, snapshot);
+
+	if (tuple == NULL)
+		return false;
+	take_tuple(rel, tuple, use);
+	return true;
+}
+
+void
+quota_grant_use_update(Relation rel, QuotaGrantUse *use, int64 used)
+{
+	int			column = Anum_grant_use_used;
+	Datum		value = Int64GetDatum(used);
+	bool		isnull = false;
+	HeapTuple	tuple;
+
+	QuotaEnsure(used >= 0);
+	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 1, &column, &value, &isnull);
+	if (quota_update_row(rel, &use->tid, tuple, InvalidSnapshot) != TM_Ok)
+		elog(ERROR, "quota: a locked row of quota.grant_use has changed");
+	take_tuple(rel, tuple, use);
+}

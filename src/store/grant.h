@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * grant.h
+ *		Grants: credits of one subject prefix, and what was taken of them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_GRANT_H
+#define QUOTA_GRANT_H
+
+#include "access/htup.h"
+#include "storage/itemptr.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#include "base/window.h"
+
+/* A grant in one of its periods; one that comes once has a single period. */
+typedef struct QuotaGrant
+{
+	int64		id;
+	int64		amount;
+	int32		priority;
+	TimestampTz created_at;
+	QuotaWindow period;			/* cut at the grant's end */
+	const char *source;
+} QuotaGrant;
+
+/* A version of a row of quota.grant_use. */
+typedef struct QuotaGrantUse
+{
+	HeapTuple	tuple;			/* NULL: there is none */
+	ItemPointerData tid;
+	int64		used;
+} QuotaGrantUse;
+
+/*
+ * The grants of exactly this prefix that are valid at "at", in the order in which
+ * they are taken from; palloc'd.  Returns how many there are.
+ */
+extern int	quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+							Snapshot snapshot, QuotaGrant **grants);
+
+/* is any grant of the prefix valid? */
+extern bool quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+							Snapshot snapshot);
+
+/* the grant in the period that "at" lies in; false when it has gone */
+extern bool quota_grant_by_id(int64 id, TimestampTz at, Snapshot snapshot, QuotaGrant *grant);
+
+extern bool quota_grant_is_revoked(int64 id, Snapshot snapshot);
+
+extern Relation quota_grant_use_open(LOCKMODE lockmode);
+extern void quota_grant_use_find(Relation rel, int64 id, TimestampTz period_start,
+								 Snapshot snapshot, QuotaGrantUse *use);
+
+/* true if we have created it */
+extern bool quota_grant_use_create(Relation rel, int64 id, const QuotaWindow *period);
+
+/* locks the newest version; false when it has gone */
+extern bool quota_grant_use_lock(Relation rel, QuotaGrantUse *use, Snapshot snapshot);
+
+/* of a row that is locked */
+extern void quota_grant_use_update(Relation rel, QuotaGrantUse *use, int64 used);
+
+#endif							/* QUOTA_GRANT_H */

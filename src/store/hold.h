@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * hold.h
+ *		Holds, and the accounts that they count in.
+ *
+ * Locks: a hold's row before any bucket, its parts' rows after the bucket of
+ * their account.  Who gives an expired part back has the account's bucket locked
+ * and then locks the part; who extends a hold has the hold locked and then locks
+ * the parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_HOLD_H
+#define QUOTA_HOLD_H
+
+#include "access/htup.h"
+#include "storage/itemptr.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+/* quota.hold.state */
+#define QUOTA_HOLD_OPEN		'o'
+#define QUOTA_HOLD_SETTLED	's'
+#define QUOTA_HOLD_RELEASED	'r'
+#define QUOTA_HOLD_EXPIRED	'x' /* and told so; a settle may still come */
+
+typedef struct QuotaHold
+{
+	int64		id;
+	const char *subject;
+	int32		feature_id;
+	int64		reserved;
+	int64		ttl_us;
+	TimestampTz created_at;
+	TimestampTz expires_at;
+	char		state;
+	Jsonb	   *metadata;		/* or NULL */
+
+	/* of quota_hold_lock() */
+	HeapTuple	tuple;
+	ItemPointerData tid;
+} QuotaHold;
+
+extern void quota_hold_create(const QuotaHold *hold);
+
+/* false when there is none */
+extern bool quota_hold_find(int64 id, Snapshot snapshot, QuotaHold *hold);
+extern bool quota_hold_lock(int64 id, QuotaHold *hold);
+
+/* writes reserved, ttl_us, expires_at and state of a hold that is locked */
+extern void quota_hold_update(QuotaHold *hold);
+
+/* when a hold that is made or renewed at "clock" expires; 22008 */
+extern TimestampTz quota_hold_expiry(TimestampTz clock, int64 ttl_us);
+
+/* does nothing where there is one */
+extern void quota_hold_part_create(const char *account, int account_len, int32 feature_id,
+								   int64 hold_id, TimestampTz expires_at);
+extern void quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
+								   int64 hold_id, TimestampTz expires_at);
+
+/*
+ * Removes a part if it has expired by "clock" (DT_NOEND: whatever it says); false
+ * when it has not or somebody else has removed it.
+ */
+extern bool quota_hold_part_remove(const char *account, int account_len, int32 feature_id,
+								   int64 hold_id, TimestampTz clock);
+
+/* ids of the holds whose part in an account has expired by "clock"; palloc'd */
+extern int	quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
+									 TimestampTz clock, Snapshot snapshot, int64 **hold_ids);
+
+#endif							/* QUOTA_HOLD_H */

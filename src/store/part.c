@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * part.c
+ *		What a debit or hold stands at, by its ledger entries.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "store/part.h"
+
+static bool
+same_account(const QuotaBucketKey *key, const char *prefix, int prefix_len)
+{
+	return key->prefix_len == prefix_len && memcmp(key->prefix, prefix, prefix_len) == 0;
+}
+
+/* Does the entry speak of the part's bucket, whatever window it has moved to? */
+static bool
+same_source(const QuotaPart *part, const QuotaEntry *e)
+{
+	return part->source == e->source && part->grant_id == e->grant_id &&
+		same_account(&part->key, e->bucket.prefix, e->bucket.prefix_len);
+}
+
+static void
+take_off(QuotaPart *parts, int nparts, const QuotaEntry *e)
+{
+	int64		left = -e->amount;
+
+	for (int i = nparts - 1; i >= 0 && left > 0; i--)
+	{
+		int64		here;
+
+		if (!same_source(&parts[i], e))
+			continue;
+		here = Min(left, parts[i].amount);
+		parts[i].amount -= here;
+		left -= here;
+	}
+	QuotaEnsure(left == 0);
+}
+
+/*
+ * A correction says that a bucket had less than came back; the debit was given
+ * back all the same.
+ */
+int
+quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int prefix_len,
+			   QuotaPart **parts)
+{
+	int			n = 0;
+	int			kept = 0;
+
+	*parts = (QuotaPart *) palloc(sizeof(QuotaPart) * Max(nentries, 1));
+	for (int i = 0; i < nentries; i++)
+	{
+		const QuotaEntry *e = &entries[i];
+
+		if (e->kind == QUOTA_ENTRY_CORRECTION ||
+			(prefix != NULL && !same_account(&e->bucket, prefix, prefix_len)))
+			continue;
+		if (e->amount < 0)
+			take_off(*parts, n, e);
+		else
+		{
+			QuotaPart  *part = &(*parts)[n++];
+
+			part->key = e->bucket;
+			part->source = e->source;
+			part->grant_id = e->grant_id;
+			part->at = e->at;
+			part->amount = e->amount;
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if ((*parts)[i].amount > 0)
+			(*parts)[kept++] = (*parts)[i];
+	}
+	return kept;
+}
+
+int64 *
+quota_count_of(QuotaCounts *counts, char source)
+{
+	switch (source)
+	{
+		case QUOTA_SOURCE_GRANT:
+			return &counts->granted;
+		case QUOTA_SOURCE_OVERAGE:
+			return &counts->overage;
+		case QUOTA_SOURCE_OVERDRAWN:
+			return &counts->overdrawn;
+		default:
+			return &counts->used;	/* allowance, capacity */
+	}
+}
