@@ -2,8 +2,8 @@
  * Enforcement.  No function here is STRICT: a NULL must not silently do nothing.
  */
 CREATE OR REPLACE FUNCTION quota.debit(subject text, feature text, amount bigint = 1,
-        key text = NULL, metadata jsonb = NULL,
-        OUT id bigint, OUT remaining bigint, OUT resets_at timestamptz)
+        key text = NULL, metadata jsonb = NULL)
+    RETURNS quota.debit_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_debit';
 COMMENT ON FUNCTION quota.debit(text, text, bigint, text, jsonb) IS
@@ -14,9 +14,8 @@ Call it as SELECT * FROM quota.debit(...): (quota.debit(...)).* would charge onc
 Errors: QT402 no room or subscription inactive, QT403 not entitled, QT404 unknown feature, QT409 key used with other arguments, 22023, 22004, 22001, 22003 bad arguments, 25006 read-only.';
 
 CREATE OR REPLACE FUNCTION quota.try_debit(subject text, feature text, amount bigint = 1,
-        key text = NULL, metadata jsonb = NULL, up_to boolean = false,
-        OUT allowed boolean, OUT reason text, OUT id bigint, OUT debited bigint, OUT remaining bigint,
-        OUT resets_at timestamptz, OUT retry_after interval, OUT blocked_by text)
+        key text = NULL, metadata jsonb = NULL, up_to boolean = false)
+    RETURNS quota.try_debit_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_try_debit';
 COMMENT ON FUNCTION quota.try_debit(text, text, bigint, text, jsonb, boolean) IS
@@ -25,8 +24,8 @@ reason: ok, quota_exceeded, subscription_inactive, not_entitled. up_to takes wha
 blocked_by is the level of the path that refused; retry_after is NULL where waiting does not help.
 Errors: QT404 unknown feature, QT409 key used with other arguments, 22023, 22004, 22001, 22003 bad arguments, 25006 read-only.';
 
-CREATE OR REPLACE FUNCTION quota.refund(id bigint, amount bigint = NULL, key text = NULL,
-        OUT id bigint, OUT refunded bigint, OUT remaining bigint)
+CREATE OR REPLACE FUNCTION quota.refund(id bigint, amount bigint = NULL, key text = NULL)
+    RETURNS quota.refund_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_refund';
 COMMENT ON FUNCTION quota.refund(bigint, bigint, text) IS
@@ -34,8 +33,8 @@ COMMENT ON FUNCTION quota.refund(bigint, bigint, text) IS
 Returns the refund''s own id. Errors: QT404 unknown debit, 22023 more than is left, or the id of something else than a debit, QT409, 22004, 25006.';
 
 CREATE OR REPLACE FUNCTION quota.give_back(subject text, feature text, amount bigint = 1,
-        key text = NULL, metadata jsonb = NULL,
-        OUT id bigint, OUT remaining bigint)
+        key text = NULL, metadata jsonb = NULL)
+    RETURNS quota.give_back_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_give_back';
 COMMENT ON FUNCTION quota.give_back(text, text, bigint, text, jsonb) IS

@@ -1,9 +1,8 @@
 /*
  * State.  STABLE and PARALLEL SAFE: they read what the statement's snapshot sees.
  */
-CREATE OR REPLACE FUNCTION quota.check(subject text, feature text, amount bigint = 1,
-        OUT allowed boolean, OUT reason text, OUT allowance bigint, OUT used bigint, OUT remaining bigint,
-        OUT resets_at timestamptz, OUT retry_after interval, OUT blocked_by text)
+CREATE OR REPLACE FUNCTION quota.check(subject text, feature text, amount bigint = 1)
+    RETURNS quota.check_result
     LANGUAGE c STABLE PARALLEL SAFE COST 50
     AS 'MODULE_PATHNAME', 'quota_sql_check';
 COMMENT ON FUNCTION quota.check(text, text, bigint) IS

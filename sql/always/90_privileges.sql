@@ -29,7 +29,8 @@ BEGIN
                 FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
             UNION ALL
             SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner
-                FROM pg_type t WHERE t.typnamespace = 'quota'::regnamespace AND t.typtype = 'r'
+                FROM pg_type t WHERE t.typnamespace = 'quota'::regnamespace
+                    AND (t.typtype = 'r' OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
         ) o
         ORDER BY 1, 2
     LOOP

@@ -63,8 +63,7 @@ quota_sql_debit(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 3,
-		.types = {INT8OID, INT8OID, TIMESTAMPTZOID},
-		.names = {"id", "remaining", "resets_at"}
+		.types = {INT8OID, INT8OID, TIMESTAMPTZOID}
 	};
 	const QuotaItem *item;
 	QuotaRow	row = {0};
@@ -79,7 +78,7 @@ quota_sql_debit(PG_FUNCTION_ARGS)
 	quota_row_int64_or_null(&row, item->id != 0, item->id);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
 	quota_row_time(&row, item->verdict.resets_at);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -87,10 +86,7 @@ quota_sql_try_debit(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 8,
-		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID},
-		.names = {
-			"allowed", "reason", "id", "debited", "remaining", "resets_at", "retry_after", "blocked_by"
-		}
+		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID}
 	};
 	QuotaReason reason = QUOTA_OK;
 	const QuotaItem *item;
@@ -119,7 +115,7 @@ quota_sql_try_debit(PG_FUNCTION_ARGS)
 	quota_row_time(&row, verdict->resets_at);
 	quota_row_interval(&row, refused ? verdict->retry_after_us : -1);
 	quota_row_text(&row, refused ? verdict->blocked_by : NULL);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -127,8 +123,7 @@ quota_sql_give_back(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 2,
-		.types = {INT8OID, INT8OID},
-		.names = {"id", "remaining"}
+		.types = {INT8OID, INT8OID}
 	};
 	const QuotaItem *item;
 	QuotaRow	row = {0};
@@ -141,7 +136,7 @@ quota_sql_give_back(PG_FUNCTION_ARGS)
 
 	quota_row_int64(&row, item->id);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -149,8 +144,7 @@ quota_sql_refund(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 3,
-		.types = {INT8OID, INT8OID, INT8OID},
-		.names = {"id", "refunded", "remaining"}
+		.types = {INT8OID, INT8OID, INT8OID}
 	};
 	QuotaDebitOwner owner;
 	const QuotaItem *item;
@@ -162,7 +156,7 @@ quota_sql_refund(PG_FUNCTION_ARGS)
 	{
 		for (int i = 0; i < shape.ncolumns; i++)
 			quota_row_null(&row);
-		return quota_row_datum(&shape, &row);
+		return quota_row_datum(fcinfo, &shape, &row);
 	}
 	quota_require(fcinfo, 0, "id");
 	single.item.amount = PG_ARGISNULL(1) ? 0 : quota_arg_amount(fcinfo, 1, "amount");
@@ -188,5 +182,5 @@ quota_sql_refund(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, item->id);
 	quota_row_int64(&row, item->charged);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }

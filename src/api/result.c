@@ -9,8 +9,9 @@
 
 #include "access/htup_details.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "api/result.h"
 
@@ -92,26 +93,46 @@ quota_row_interval(QuotaRow *row, int64 us)
 	add(row, IntervalPGetDatum(interval), false);
 }
 
+/*
+ * The result type as it is now, pinned; somebody may have altered it, or the
+ * library may be newer.
+ */
 static TupleDesc
-make_desc(const QuotaShape *shape)
+result_desc(FunctionCallInfo fcinfo, QuotaShape *shape)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	TupleDesc	desc = CreateTemplateTupleDesc(shape->ncolumns);
+	Oid			function = fcinfo->flinfo->fn_oid;
+	TupleDesc	desc;
+	bool		right;
 
-	for (int i = 0; i < shape->ncolumns; i++)
-		TupleDescInitEntry(desc, (AttrNumber) (i + 1), shape->names[i], shape->types[i], -1, 0);
-	desc = BlessTupleDesc(desc);
-	MemoryContextSwitchTo(old);
+	/* a function keeps its type; made anew, the extension has other functions */
+	if (shape->function != function)
+	{
+		shape->type = get_func_rettype(function);
+		shape->function = function;
+	}
+	desc = lookup_rowtype_tupdesc(shape->type, -1);
+	right = desc->natts == shape->ncolumns;
+	for (int i = 0; right && i < desc->natts; i++)
+		right = TupleDescAttr(desc, i)->atttypid == shape->types[i];
+	if (!right)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("type %s does not look as it should", format_type_be(shape->type)),
+				 errhint("The extension quota is damaged, or its library is of another version.")));
 	return desc;
 }
 
 Datum
-quota_row_datum(QuotaShape *shape, QuotaRow *row)
+quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaRow *row)
 {
+	TupleDesc	desc;
+	HeapTuple	tuple;
+
 	QuotaEnsure(row->n == shape->ncolumns);
-	if (shape->desc == NULL)
-		shape->desc = make_desc(shape);
-	return HeapTupleGetDatum(heap_form_tuple(shape->desc, row->values, row->nulls));
+	desc = result_desc(fcinfo, shape);
+	tuple = heap_form_tuple(desc, row->values, row->nulls);
+	ReleaseTupleDesc(desc);
+	return HeapTupleGetDatum(tuple);
 }
 
 void

@@ -18,16 +18,17 @@
 #define QUOTA_MAX_COLUMNS	16
 
 /*
- * The columns of a function's result, as sql/always declares them.  Declared
- * static: the descriptor is made once for each backend, which is much cheaper
- * than asking get_call_result_type() in every call.
+ * The columns of a function's result, as its named type in sql/once has them.
+ * Declared static: it remembers which type that is.  The type's descriptor is
+ * PostgreSQL's own, cached; get_call_result_type() in every call would cost more
+ * than the function's own work.
  */
 typedef struct QuotaShape
 {
 	int			ncolumns;
 	Oid			types[QUOTA_MAX_COLUMNS];
-	const char *names[QUOTA_MAX_COLUMNS];
-	TupleDesc	desc;
+	Oid			function;		/* whose result type is */
+	Oid			type;
 } QuotaShape;
 
 /* One row under construction: columns are set from left to right. */
@@ -49,8 +50,8 @@ extern void quota_row_raw_time(QuotaRow *row, TimestampTz value);	/* infinite st
 extern void quota_row_jsonb(QuotaRow *row, Jsonb *value);	/* NULL: null */
 extern void quota_row_interval(QuotaRow *row, int64 us);	/* < 0: null */
 
-/* the datum of a finished row */
-extern Datum quota_row_datum(QuotaShape *shape, QuotaRow *row);
+/* the datum of a finished row, which is of the called function's result type */
+extern Datum quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaRow *row);
 
 /* adds a finished row to a set-returning function's result */
 extern void quota_row_put(ReturnSetInfo *rsinfo, QuotaRow *row);

@@ -40,10 +40,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 8,
-		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID},
-		.names = {
-			"allowed", "reason", "allowance", "used", "remaining", "resets_at", "retry_after", "blocked_by"
-		}
+		.types = {BOOLOID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, INTERVALOID, TEXTOID}
 	};
 	char	   *name = quota_arg_feature(fcinfo, 1);
 	int64		amount = quota_arg_amount(fcinfo, 2, "amount");
@@ -75,7 +72,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	quota_row_interval(&row, verdict.retry_after_us);
 	quota_row_text(&row, verdict.blocked_by);
 	quota_path_release(&path);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 /* For has() and setting(): their accounts; false when an argument is NULL. */

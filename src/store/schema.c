@@ -112,6 +112,7 @@ static const struct
 static Oid	relation_oids[QUOTA_NRELATIONS];
 static Oid	owner = InvalidOid;
 static uint64 catalog_generation = 1;
+static uint64 looked_up_generation = 0; /* at which all OIDs of the catalog were known */
 
 static void
 relcache_callback(Datum arg, Oid relid)
@@ -188,8 +189,14 @@ quota_catalog_generation(void)
 	 * The callback knows a relation only by an OID looked up before; so look
 	 * up those of the catalog before anybody relies on it.
 	 */
-	for (int i = 0; i <= QUOTA_LAST_CATALOG_RELATION; i++)
-		(void) quota_relid((QuotaRelation) i);
+	while (looked_up_generation != catalog_generation)
+	{
+		uint64		before = catalog_generation;
+
+		for (int i = 0; i <= QUOTA_LAST_CATALOG_RELATION; i++)
+			(void) quota_relid((QuotaRelation) i);
+		looked_up_generation = before;
+	}
 	return catalog_generation;
 }
 

@@ -20,7 +20,12 @@ SELECT jsonb_build_object(
                            'name', p.proargnames[n], 'type', format_type(a.type, NULL),
                            'in', coalesce(p.proargmodes[n], 'i') = 'i',
                            'default', pg_get_function_arg_default(p.oid, n::int)) ORDER BY n)
-                FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS a(type, n))))
+                FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS a(type, n)),
+            'columns', (                        -- of a named result type, which the page writes like OUT arguments
+                SELECT jsonb_agg(jsonb_build_object(
+                           'name', a.attname, 'type', format_type(a.atttypid, NULL), 'in', false) ORDER BY a.attnum)
+                FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+                WHERE t.oid = p.prorettype AND a.attnum > 0 AND NOT a.attisdropped)))
         FROM pg_proc p
         WHERE p.pronamespace = 'quota'::regnamespace AND p.proname !~ '^_'
           AND p.proname !~ '^subject_(multi)?range$'),     -- of CREATE TYPE ... AS RANGE
@@ -47,7 +52,7 @@ def short(type_name):
 def signature(function):
     """A function as the page writes it."""
     taken, given = [], []
-    for argument in function["arguments"] or []:
+    for argument in (function["arguments"] or []) + (function["columns"] or []):
         written = f"{argument['name']} {short(argument['type'])}"
         if not argument["in"]:
             given.append(written)

@@ -21,6 +21,9 @@ BEGIN; ALTER TABLE quota.entitlement DROP COLUMN allowance CASCADE; SELECT * FRO
 -- another kind of relation under the name
 BEGIN; ALTER TABLE quota.bucket RENAME TO other; CREATE VIEW quota.bucket AS SELECT * FROM quota.other;
 SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
+-- a result type with a column more
+BEGIN; ALTER TYPE quota.check_result ADD ATTRIBUTE n1 int; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
+BEGIN; ALTER TYPE quota.debit_result ALTER ATTRIBUTE remaining TYPE text; SELECT quota.debit('ann', 'tokens'); ROLLBACK;
 -- a key's row with nonsense in it
 BEGIN; UPDATE quota.idempotency_key SET results = '[{"feature": 1, "id": "x", "amount": null}]';
 SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;

@@ -1,0 +1,99 @@
+/*
+ * The rows that the functions of every request return.  Named types, because an
+ * executor that meets OUT parameters makes a row type out of them at each call,
+ * which was a tenth of quota.check(); that of a named type is cached.  The C side
+ * fills them by position (shapes in src/api).
+ */
+CREATE TYPE quota.debit_result AS (
+    id        bigint,
+    remaining bigint,
+    resets_at timestamptz
+);
+COMMENT ON TYPE quota.debit_result IS 'a row of quota.debit()';
+COMMENT ON COLUMN quota.debit_result.id IS 'the debit''s in quota.ledger; NULL: nothing was charged';
+COMMENT ON COLUMN quota.debit_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.debit_result.resets_at IS 'the end of the window; NULL: it has none';
+
+CREATE TYPE quota.try_debit_result AS (
+    allowed     boolean,
+    reason      text,
+    id          bigint,
+    debited     bigint,
+    remaining   bigint,
+    resets_at   timestamptz,
+    retry_after interval,
+    blocked_by  text
+);
+COMMENT ON TYPE quota.try_debit_result IS 'a row of quota.try_debit()';
+COMMENT ON COLUMN quota.try_debit_result.allowed IS 'true: charged (in observe mode also what enforce would have refused)';
+COMMENT ON COLUMN quota.try_debit_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled';
+COMMENT ON COLUMN quota.try_debit_result.id IS 'the debit''s in quota.ledger; NULL: nothing was charged';
+COMMENT ON COLUMN quota.try_debit_result.debited IS 'the units that were charged';
+COMMENT ON COLUMN quota.try_debit_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.try_debit_result.resets_at IS 'the end of the window; NULL: it has none';
+COMMENT ON COLUMN quota.try_debit_result.retry_after IS 'how long to wait; NULL: waiting does not help';
+COMMENT ON COLUMN quota.try_debit_result.blocked_by IS 'the level of the path that refused';
+
+CREATE TYPE quota.debit_many_result AS (
+    feature   text,
+    id        bigint,
+    remaining bigint,
+    resets_at timestamptz
+);
+COMMENT ON TYPE quota.debit_many_result IS 'a row of quota.debit_many()';
+COMMENT ON COLUMN quota.debit_many_result.feature IS 'what was charged';
+COMMENT ON COLUMN quota.debit_many_result.id IS 'the debit''s in quota.ledger; NULL: nothing was charged';
+COMMENT ON COLUMN quota.debit_many_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.debit_many_result.resets_at IS 'the end of the window; NULL: it has none';
+
+CREATE TYPE quota.charge_result AS (
+    feature   text,
+    id        bigint,
+    charged   bigint,
+    remaining bigint,
+    resets_at timestamptz
+);
+COMMENT ON TYPE quota.charge_result IS 'a row of quota.charge() and quota.charge_units()';
+COMMENT ON COLUMN quota.charge_result.feature IS 'what was charged';
+COMMENT ON COLUMN quota.charge_result.id IS 'the debit''s in quota.ledger; NULL: nothing was charged';
+COMMENT ON COLUMN quota.charge_result.charged IS 'what the action came to, in units of the feature';
+COMMENT ON COLUMN quota.charge_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.charge_result.resets_at IS 'the end of the window; NULL: it has none';
+
+CREATE TYPE quota.refund_result AS (
+    id        bigint,
+    refunded  bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.refund_result IS 'a row of quota.refund()';
+COMMENT ON COLUMN quota.refund_result.id IS 'the refund''s own in quota.ledger';
+COMMENT ON COLUMN quota.refund_result.refunded IS 'the units that were given back';
+COMMENT ON COLUMN quota.refund_result.remaining IS 'what one debit could take now; NULL: unlimited';
+
+CREATE TYPE quota.give_back_result AS (
+    id        bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.give_back_result IS 'a row of quota.give_back()';
+COMMENT ON COLUMN quota.give_back_result.id IS 'the operation''s in quota.ledger';
+COMMENT ON COLUMN quota.give_back_result.remaining IS 'what one debit could take now; NULL: unlimited';
+
+CREATE TYPE quota.check_result AS (
+    allowed     boolean,
+    reason      text,
+    allowance   bigint,
+    used        bigint,
+    remaining   bigint,
+    resets_at   timestamptz,
+    retry_after interval,
+    blocked_by  text
+);
+COMMENT ON TYPE quota.check_result IS 'a row of quota.check()';
+COMMENT ON COLUMN quota.check_result.allowed IS 'would a debit be allowed now?';
+COMMENT ON COLUMN quota.check_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled';
+COMMENT ON COLUMN quota.check_result.allowance IS 'of the level with the least remaining, as the columns up to resets_at; NULL: unlimited';
+COMMENT ON COLUMN quota.check_result.used IS 'units used of it in its window (capacity: held)';
+COMMENT ON COLUMN quota.check_result.remaining IS 'what one debit could take now; NULL: unlimited';
+COMMENT ON COLUMN quota.check_result.resets_at IS 'the end of the window; NULL: it has none';
+COMMENT ON COLUMN quota.check_result.retry_after IS 'how long to wait; NULL: allowed, or waiting does not help';
+COMMENT ON COLUMN quota.check_result.blocked_by IS 'the level of the path that refuses';
