@@ -3,8 +3,7 @@
  * enforcement; see src/decide/hold.c.
  */
 CREATE OR REPLACE FUNCTION quota.reserve(subject text, feature text, amount bigint, ttl interval = '5 minutes',
-        key text = NULL, metadata jsonb = NULL, up_to boolean = false,
-        OUT id bigint, OUT reserved bigint, OUT remaining bigint, OUT expires_at timestamptz)
+        key text = NULL, metadata jsonb = NULL, up_to boolean = false) RETURNS quota.reserve_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_reserve';
 COMMENT ON FUNCTION quota.reserve(text, text, bigint, interval, text, jsonb, boolean) IS
@@ -13,16 +12,14 @@ up_to reserves what there is, if that is less (nothing at all is refused). remai
 ttl is more than 0 and at most 30 days; a key makes a retry return the first hold.
 Errors: as quota.debit(); 22023 for a bad ttl, and on boolean, static and rate features.';
 
-CREATE OR REPLACE FUNCTION quota.extend(id bigint, ttl interval = NULL, amount bigint = NULL,
-        OUT reserved bigint, OUT remaining bigint, OUT expires_at timestamptz)
+CREATE OR REPLACE FUNCTION quota.extend(id bigint, ttl interval = NULL, amount bigint = NULL) RETURNS quota.extend_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_extend';
 COMMENT ON FUNCTION quota.extend(bigint, interval, bigint) IS
 'Renews a hold for ttl from now (NULL: the time that it was last given); amount, if not NULL, becomes its new total: it grows as a debit would, or shrinks.
 Errors: QT404 unknown hold, QT410 settled, released or expired; where it grows as quota.debit(); 22023 bad ttl or amount.';
 
-CREATE OR REPLACE FUNCTION quota.settle(id bigint, amount bigint, metadata jsonb = NULL,
-        OUT id bigint, OUT charged bigint, OUT overdrawn bigint, OUT remaining bigint)
+CREATE OR REPLACE FUNCTION quota.settle(id bigint, amount bigint, metadata jsonb = NULL) RETURNS quota.settle_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_settle';
 COMMENT ON FUNCTION quota.settle(bigint, bigint, jsonb) IS
@@ -30,15 +27,14 @@ COMMENT ON FUNCTION quota.settle(bigint, bigint, jsonb) IS
 After the hold has expired it still charges, once. The id can be refunded.
 Errors: QT404 unknown hold, QT410 settled or released before; 22004, 22023 bad amount.';
 
-CREATE OR REPLACE FUNCTION quota.release(id bigint, OUT released bigint, OUT remaining bigint)
+CREATE OR REPLACE FUNCTION quota.release(id bigint) RETURNS quota.release_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_release';
 COMMENT ON FUNCTION quota.release(bigint) IS
 'The work that a hold was for is not done: all of it comes back. After its expiry this closes it and returns 0.
 Errors: QT404 unknown hold, QT410 settled or released before.';
 
-CREATE OR REPLACE FUNCTION quota.throttle(subject text, feature text, cost bigint = 1,
-        OUT allowed boolean, OUT remaining bigint, OUT retry_after interval)
+CREATE OR REPLACE FUNCTION quota.throttle(subject text, feature text, cost bigint = 1) RETURNS quota.throttle_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_throttle';
 COMMENT ON FUNCTION quota.throttle(text, text, bigint) IS

@@ -4,7 +4,7 @@
  */
 CREATE OR REPLACE FUNCTION quota.credit(subject text, feature text, amount bigint, expires_at timestamptz = NULL,
         effective_at timestamptz = NULL, every text = NULL, priority int = 100, source text = 'top-up',
-        key text = NULL, metadata jsonb = NULL, OUT id bigint, OUT remaining bigint)
+        key text = NULL, metadata jsonb = NULL) RETURNS quota.credit_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_credit';
 COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, text, int, text, text, jsonb) IS
@@ -12,8 +12,7 @@ COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, t
 Grants are taken from by priority (lower first), then the nearer expiry. remaining is what one debit could take now.
 Errors: QT404 unknown feature; 22023 on boolean, static and rate features, bad times, or where another prefix of the path is entitled and this one is not; 22003 when the sum would overflow; QT409.';
 
-CREATE OR REPLACE FUNCTION quota.set_usage(subject text, feature text, used bigint, key text = NULL, metadata jsonb = NULL,
-        OUT id bigint, OUT remaining bigint)
+CREATE OR REPLACE FUNCTION quota.set_usage(subject text, feature text, used bigint, key text = NULL, metadata jsonb = NULL) RETURNS quota.set_usage_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_set_usage';
 COMMENT ON FUNCTION quota.set_usage(text, text, bigint, text, jsonb) IS
@@ -43,13 +42,11 @@ BEGIN
             AND g.expires_at > at AND g.revoked_at IS NULL) > 9223372036854775807 THEN
         RAISE EXCEPTION USING ERRCODE = '22003', MESSAGE = 'the sum of grants is out of range';
     END IF;
-    IF _credit.every IS NOT NULL THEN
-        SELECT p.* INTO period FROM quota._period(_credit.every) p;
-    END IF;
+    SELECT p.* INTO period FROM quota._period(_credit.every) p;
     INSERT INTO quota.credit_grant (subject, feature_id, amount, priority, effective_at, expires_at,
                                     period, period_months, period_days, period_us, timezone, created_at, source, metadata)
         VALUES (_credit.subject, _credit.feature_id, _credit.amount, _credit.priority, _credit.effective_at, _credit.expires_at,
-                _credit.every, coalesce(period.months, 0), coalesce(period.days, 0), coalesce(period.us, 0),
+                _credit.every, period.months, period.days, period.us,
                 _credit.timezone, at, _credit.source, coalesce(_credit.metadata, '{}'))
         RETURNING id INTO new_id;
     PERFORM quota._record_event('credited', _credit.subject, _credit.feature_id,

@@ -97,3 +97,71 @@ COMMENT ON COLUMN quota.check_result.remaining IS 'what one debit could take now
 COMMENT ON COLUMN quota.check_result.resets_at IS 'the end of the window; NULL: it has none';
 COMMENT ON COLUMN quota.check_result.retry_after IS 'how long to wait; NULL: allowed, or waiting does not help';
 COMMENT ON COLUMN quota.check_result.blocked_by IS 'the level of the path that refuses';
+
+CREATE TYPE quota.reserve_result AS (
+    id         bigint,
+    reserved   bigint,
+    remaining  bigint,
+    expires_at timestamptz
+);
+COMMENT ON TYPE quota.reserve_result IS 'a row of quota.reserve()';
+COMMENT ON COLUMN quota.reserve_result.id IS 'the hold''s, and its debit''s in quota.ledger; NULL: nothing was reserved';
+COMMENT ON COLUMN quota.reserve_result.reserved IS 'the units that were reserved';
+COMMENT ON COLUMN quota.reserve_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.reserve_result.expires_at IS 'from when on it no longer counts';
+
+CREATE TYPE quota.extend_result AS (
+    reserved   bigint,
+    remaining  bigint,
+    expires_at timestamptz
+);
+COMMENT ON TYPE quota.extend_result IS 'a row of quota.extend()';
+COMMENT ON COLUMN quota.extend_result.reserved IS 'the hold''s new total';
+COMMENT ON COLUMN quota.extend_result.remaining IS 'what one debit could still take; NULL: unlimited';
+COMMENT ON COLUMN quota.extend_result.expires_at IS 'from when on it no longer counts';
+
+CREATE TYPE quota.settle_result AS (
+    id        bigint,
+    charged   bigint,
+    overdrawn bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.settle_result IS 'a row of quota.settle()';
+COMMENT ON COLUMN quota.settle_result.id IS 'the hold''s, by which it can be refunded';
+COMMENT ON COLUMN quota.settle_result.charged IS 'what the work cost';
+COMMENT ON COLUMN quota.settle_result.overdrawn IS 'how much of it there was no room for, at the level with the most';
+COMMENT ON COLUMN quota.settle_result.remaining IS 'what one debit could still take; NULL: unlimited';
+
+CREATE TYPE quota.release_result AS (
+    released  bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.release_result IS 'a row of quota.release()';
+COMMENT ON COLUMN quota.release_result.released IS 'what came back; 0 after the hold''s expiry';
+COMMENT ON COLUMN quota.release_result.remaining IS 'what one debit could still take; NULL: unlimited';
+
+CREATE TYPE quota.throttle_result AS (
+    allowed     boolean,
+    remaining   bigint,
+    retry_after interval
+);
+COMMENT ON TYPE quota.throttle_result IS 'a row of quota.throttle()';
+COMMENT ON COLUMN quota.throttle_result.allowed IS 'true: it passed, and was taken';
+COMMENT ON COLUMN quota.throttle_result.remaining IS 'what would pass at once now';
+COMMENT ON COLUMN quota.throttle_result.retry_after IS 'how long until it would pass; NULL: it passed, or never will';
+
+CREATE TYPE quota.credit_result AS (
+    id        bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.credit_result IS 'a row of quota.credit()';
+COMMENT ON COLUMN quota.credit_result.id IS 'the grant''s, for quota.revoke()';
+COMMENT ON COLUMN quota.credit_result.remaining IS 'what one debit could take now; NULL: unlimited';
+
+CREATE TYPE quota.set_usage_result AS (
+    id        bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.set_usage_result IS 'a row of quota.set_usage()';
+COMMENT ON COLUMN quota.set_usage_result.id IS 'the correction''s in quota.ledger; NULL: there was no difference';
+COMMENT ON COLUMN quota.set_usage_result.remaining IS 'what one debit could take now; NULL: unlimited';

@@ -89,8 +89,7 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 2,
-		.types = {INT8OID, INT8OID},
-		.names = {"id", "remaining"}
+		.types = {INT8OID, INT8OID}
 	};
 	QuotaItem	first = {0};
 	const QuotaItem *item;
@@ -121,7 +120,7 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 
 	quota_row_int64(&row, item->id);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -129,8 +128,7 @@ quota_sql_set_usage(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 2,
-		.types = {INT8OID, INT8OID},
-		.names = {"id", "remaining"}
+		.types = {INT8OID, INT8OID}
 	};
 	QuotaItem	first = {0};
 	const QuotaItem *item;
@@ -156,7 +154,7 @@ quota_sql_set_usage(PG_FUNCTION_ARGS)
 
 	quota_row_int64_or_null(&row, item->id != 0, item->id);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -164,8 +162,7 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 3,
-		.types = {BOOLOID, INT8OID, INTERVALOID},
-		.names = {"allowed", "remaining", "retry_after"}
+		.types = {BOOLOID, INT8OID, INTERVALOID}
 	};
 	QuotaItem	item = {0};
 	QuotaRequest request = {.items = &item,.nitems = 1,.raise = true,.throttle = true};
@@ -182,7 +179,7 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 	quota_row_bool(&row, allowed || quota_observing());
 	quota_row_int64_or_null(&row, item.verdict.limited, item.verdict.remaining);
 	quota_row_interval(&row, allowed ? -1 : item.verdict.retry_after_us);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 /* quota._expire_holds(subject text, feature_id int4) -> int4 */

@@ -44,8 +44,7 @@ quota_sql_reserve(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 4,
-		.types = {INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID},
-		.names = {"id", "reserved", "remaining", "expires_at"}
+		.types = {INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}
 	};
 	QuotaItem	first = {0};
 	const QuotaItem *item;
@@ -78,7 +77,7 @@ quota_sql_reserve(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, item->charged);
 	quota_row_int64_or_null(&row, item->verdict.limited, item->verdict.remaining);
 	quota_row_time(&row, expires_at);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 /*
@@ -95,13 +94,13 @@ nothing_was_reserved(FunctionCallInfo fcinfo)
 }
 
 static Datum
-row_of_nulls(QuotaShape *shape)
+row_of_nulls(FunctionCallInfo fcinfo, QuotaShape *shape)
 {
 	QuotaRow	row = {0};
 
 	for (int i = 0; i < shape->ncolumns; i++)
 		quota_row_null(&row);
-	return quota_row_datum(shape, &row);
+	return quota_row_datum(fcinfo, shape, &row);
 }
 
 static void
@@ -115,8 +114,7 @@ quota_sql_extend(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 3,
-		.types = {INT8OID, INT8OID, TIMESTAMPTZOID},
-		.names = {"reserved", "remaining", "expires_at"}
+		.types = {INT8OID, INT8OID, TIMESTAMPTZOID}
 	};
 	QuotaHoldOutcome outcome;
 	QuotaRow	row = {0};
@@ -124,7 +122,7 @@ quota_sql_extend(PG_FUNCTION_ARGS)
 	int64		amount = 0;
 
 	if (nothing_was_reserved(fcinfo))
-		return row_of_nulls(&shape);
+		return row_of_nulls(fcinfo, &shape);
 	if (!PG_ARGISNULL(1))
 		ttl_us = quota_arg_ttl_us(fcinfo, 1);
 	if (!PG_ARGISNULL(2))
@@ -135,7 +133,7 @@ quota_sql_extend(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, outcome.reserved);
 	put_remaining(&row, &outcome);
 	quota_row_time(&row, outcome.expires_at);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -143,15 +141,14 @@ quota_sql_settle(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 4,
-		.types = {INT8OID, INT8OID, INT8OID, INT8OID},
-		.names = {"id", "charged", "overdrawn", "remaining"}
+		.types = {INT8OID, INT8OID, INT8OID, INT8OID}
 	};
 	QuotaHoldOutcome outcome;
 	QuotaRow	row = {0};
 	Jsonb	   *metadata;
 
 	if (nothing_was_reserved(fcinfo))
-		return row_of_nulls(&shape);
+		return row_of_nulls(fcinfo, &shape);
 	quota_require(fcinfo, 1, "amount");
 	if (PG_GETARG_INT64(1) < 0)
 		ereport(ERROR,
@@ -165,7 +162,7 @@ quota_sql_settle(PG_FUNCTION_ARGS)
 	quota_row_int64(&row, outcome.charged);
 	quota_row_int64(&row, outcome.overdrawn);
 	put_remaining(&row, &outcome);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }
 
 Datum
@@ -173,18 +170,17 @@ quota_sql_release(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
 		.ncolumns = 2,
-		.types = {INT8OID, INT8OID},
-		.names = {"released", "remaining"}
+		.types = {INT8OID, INT8OID}
 	};
 	QuotaHoldOutcome outcome;
 	QuotaRow	row = {0};
 
 	if (nothing_was_reserved(fcinfo))
-		return row_of_nulls(&shape);
+		return row_of_nulls(fcinfo, &shape);
 	quota_prevent_if_not_writable("quota.release()");
 	quota_hold_release(PG_GETARG_INT64(0), &outcome);
 
 	quota_row_int64(&row, outcome.released);
 	put_remaining(&row, &outcome);
-	return quota_row_datum(&shape, &row);
+	return quota_row_datum(fcinfo, &shape, &row);
 }

@@ -250,9 +250,13 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 
 	if (item->amount > present)
 	{
+		Snapshot	snapshot;
+
 		ref->amount = item->amount - present;
 		CommandCounterIncrement();
-		QuotaEnsure(engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN);
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		QuotaEnsure(engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) == QUOTA_TAKEN);
+		UnregisterSnapshot(snapshot);
 		item->id = quota_write_entries(accounts, &template);
 		quota_notify(path, accounts);
 	}

@@ -477,8 +477,9 @@ prepare_account(QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 	Prepared	results[4] = {PREPARED_LOCKED, PREPARED_LOCKED, PREPARED_LOCKED, PREPARED_LOCKED};
 	Prepared	worst = PREPARED_LOCKED;
 
+	/* what was found is out of date then */
 	if (rows->expired && row_expire(&ref->key) > 0)
-		worst = PREPARED_CHANGED;
+		return PREPARED_STALE;
 	if (!ref->rate_only)
 		results[0] = prepare_bucket(ref, &rows->bucket, snapshot);
 	if (ref->ngrants > 0 && results[0] != PREPARED_STALE)
