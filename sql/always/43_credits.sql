@@ -35,7 +35,12 @@ BEGIN
     IF isfinite(_credit.expires_at) THEN
         PERFORM quota._require_time(_credit.expires_at, 'expires_at');
     END IF;
+    -- in this order, as apply_catalog() may be removing the feature
+    LOCK TABLE quota.credit_grant IN ROW EXCLUSIVE MODE;
     PERFORM FROM quota.feature f WHERE f.id = _credit.feature_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = 'the feature has just been removed';
+    END IF;
     IF _credit.amount::numeric + _credit.plan_allowance
        + (SELECT coalesce(sum(g.amount), 0) FROM quota.credit_grant g
           WHERE g.subject = _credit.subject COLLATE "C" AND g.feature_id = _credit.feature_id

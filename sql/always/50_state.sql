@@ -54,3 +54,13 @@ COMMENT ON FUNCTION quota.offers(text, text, bigint) IS
 'The plans under which a debit of amount units would be allowed, the present plan left out, by allowance (unlimited last), then name.
 Decided as after quota.change_plan(..., ''now'', ''keep'') at the level whose plan quota.me() shows.
 Errors: QT404 unknown feature, 22023, 22004, 22001 bad arguments, 22023 on a static feature.';
+
+CREATE OR REPLACE FUNCTION quota.explain(subject text, feature text, amount bigint = 1,
+        OUT step int, OUT level text, OUT source text, OUT detail text, OUT available bigint, OUT takes bigint, OUT verdict text)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE COST 500 ROWS 5
+    AS 'MODULE_PATHNAME', 'quota_sql_explain';
+COMMENT ON FUNCTION quota.explain(text, text, bigint) IS
+'Why a debit of amount units would be allowed or refused: for every level of the path its plan, allowance (or capacity), grants, overage, caps and rate, and last the decision.
+available: units there (NULL: no limit, or nothing is counted); takes: how many of the amount would come from there (a cap or rate counts all of it); verdict: ok, or the reason of a refusal.
+Errors: QT404 unknown feature, 22023, 22004, 22001 bad arguments.';

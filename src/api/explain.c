@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain.c
+ *		quota.explain(): why a debit would be allowed or refused, step by step.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "api/result.h"
+#include "base/args.h"
+#include "decide/judge.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_explain);
+
+/* What is being explained, and how far. */
+typedef struct Explanation
+{
+	ReturnSetInfo *rsinfo;
+	const QuotaPath *path;
+	const QuotaAccounts *accounts;
+	int64		amount;
+	int			nsteps;
+} Explanation;
+
+/* One step; available and takes are left out where "counts" is false. */
+static void
+put_step(Explanation *e, const char *level, const char *source, const char *detail,
+		 bool limited, int64 available, bool counts, int64 takes, const char *verdict)
+{
+	QuotaRow	row = {0};
+
+	quota_row_int32(&row, ++e->nsteps);
+	quota_row_text(&row, level);
+	quota_row_text(&row, source);
+	quota_row_text(&row, detail);
+	quota_row_int64_or_null(&row, counts && limited, available);
+	quota_row_int64_or_null(&row, counts, takes);
+	quota_row_text(&row, verdict);
+	quota_row_put(e->rsinfo, &row);
+}
+
+/* A time in UTC, as the other reports write it. */
+static const char *
+time_text(TimestampTz at)
+{
+	StringInfoData buf;
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		return "ever";
+	initStringInfo(&buf);
+	quota_json_time(&buf, at);
+	/* without the quotes */
+	buf.data[buf.len - 1] = '\0';
+	return buf.data + 1;
+}
+
+static void
+explain_plan(Explanation *e, const QuotaAccount *account, const char *level)
+{
+	const QuotaSubscription *sub = quota_path_subscription(e->path, account->level);
+	const char *detail;
+
+	if (account->terms == NULL)
+		detail = "grants alone";
+	else if (account->plan == NULL)
+		detail = "override without a plan";
+	else
+		detail = psprintf("plan %s, version %d, %s", account->plan->plan, account->plan->version,
+						  sub ? sub->status : "by default");
+	put_step(e, level, "plan", detail, false, 0, false, 0,
+			 account->active ? "ok" : quota_reason_name(QUOTA_SUBSCRIPTION_INACTIVE));
+}
+
+static void
+explain_allowance(Explanation *e, const QuotaAccount *account, const char *level)
+{
+	const QuotaBucketRef *ref = account->ref;
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (ref->unlimited)
+		appendStringInfoString(&detail, "unlimited");
+	else
+		appendStringInfo(&detail, INT64_FORMAT " of " INT64_FORMAT " used",
+						 quota_shown_use(ref), quota_shown_allowance(ref));
+	if (ref->state.is_prorated)
+		appendStringInfo(&detail, ", prorated to " INT64_FORMAT, ref->state.prorated);
+	if (ref->state.rolled_in > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " rolled over", ref->state.rolled_in);
+	if (ref->state.reserved > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", ref->state.reserved);
+	if (ref->state.counts.overdrawn > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", ref->state.counts.overdrawn);
+	if (!TIMESTAMP_NOT_FINITE(account->window.end))
+		appendStringInfo(&detail, ", until %s", time_text(account->window.end));
+	put_step(e, level, ref->counts_only ? "capacity" : "allowance", detail.data, !ref->unlimited,
+			 quota_allowance_left(ref), true, ref->change.used, "ok");
+}
+
+static void
+explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
+{
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		const QuotaGrantRef *grant = &ref->grants[i];
+
+		put_step(e, level, "grant",
+				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s", grant->grant.id,
+						  grant->grant.source, grant->grant.priority,
+						  time_text(grant->grant.period.end)),
+				 true, Max(grant->grant.amount - grant->used, 0), true, grant->change, "ok");
+	}
+}
+
+static void
+explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
+{
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		const QuotaCapRef *cap = &ref->caps[i];
+		int64		room = quota_cap_room(cap);
+		bool		first_use = TIMESTAMP_IS_NOBEGIN(cap->key.window_start);
+
+		put_step(e, level, "cap",
+				 psprintf(INT64_FORMAT " of " INT64_FORMAT " used, %s",
+						  cap->used, cap->ceiling,
+						  first_use && !cap->opened ? "opens with the first use" :
+						  psprintf("until %s", time_text(cap->window.end))),
+				 true, room, true, e->amount,
+				 room >= e->amount ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
+	}
+}
+
+static void
+explain_rate(Explanation *e, const QuotaBucketRef *ref, const char *level)
+{
+	int64		available;
+
+	if (ref->rate == NULL)
+		return;
+	available = quota_gcra_available(ref->rate, &ref->rate_state, e->path->clock);
+	put_step(e, level, "rate",
+			 psprintf(INT64_FORMAT " per " INT64_FORMAT " ms, at most " INT64_FORMAT " at once",
+					  ref->rate->limit, ref->rate->per_us / 1000, ref->rate->burst),
+			 true, available, true, e->amount,
+			 available >= e->amount ? "ok" : quota_reason_name(QUOTA_RATE_LIMITED));
+}
+
+static void
+explain_account(Explanation *e, const QuotaAccount *account)
+{
+	const char *level = quota_subject_prefix(e->path->subject, account->level);
+	QuotaBucketRef *ref = account->ref;
+
+	explain_plan(e, account, level);
+	if (ref == NULL)
+		return;
+	if (!ref->rate_only)
+	{
+		int64		room = quota_bucket_room(ref);
+
+		/* what there is of the amount: where it would come from */
+		quota_split(ref, Min(e->amount, room));
+		explain_allowance(e, account, level);
+		explain_grants(e, ref, level);
+		if (ref->overage_limit > 0)
+			put_step(e, level, "overage",
+					 psprintf(INT64_FORMAT " taken", ref->state.counts.overage),
+					 ref->overage_limit != PG_INT64_MAX,
+					 Max(ref->overage_limit - ref->state.counts.overage, 0), true,
+					 ref->change.overage, "ok");
+		explain_caps(e, ref, level);
+	}
+	explain_rate(e, ref, level);
+}
+
+static const char *
+value_text(const QuotaAccounts *accounts)
+{
+	const QuotaAccount *account = quota_value_account(accounts);
+
+	if (account == NULL || account->terms == NULL || account->terms->value == NULL)
+		return "";
+	return psprintf(", value %s", JsonbToCString(NULL, &account->terms->value->root,
+												 VARSIZE_ANY_EXHDR(account->terms->value)));
+}
+
+static void
+explain_decision(Explanation *e, const QuotaVerdict *verdict)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	if (e->accounts->naccounts == 0)
+		appendStringInfoString(&detail, "no level of the path has it");
+	else
+		appendStringInfo(&detail, "%d level%s of the path ha%s it%s", e->accounts->naccounts,
+						 e->accounts->naccounts == 1 ? "" : "s",
+						 e->accounts->naccounts == 1 ? "s" : "ve", value_text(e->accounts));
+	if (verdict->retry_after_us >= 0)
+		appendStringInfo(&detail, "; it would pass in " INT64_FORMAT " s",
+						 quota_retry_after_s(verdict));
+	put_step(e, verdict->blocked_by, "decision", detail.data, verdict->limited,
+			 verdict->remaining, true, verdict->reason == QUOTA_OK ? e->amount : 0,
+			 quota_reason_name(verdict->reason));
+}
+
+Datum
+quota_sql_explain(PG_FUNCTION_ARGS)
+{
+	Explanation e = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
+	char	   *name = quota_arg_feature(fcinfo, 1);
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
+	QuotaVerdict verdict;
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	e.amount = quota_arg_amount(fcinfo, 2, "amount");
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	InitMaterializedSRF(fcinfo, 0);
+	quota_path_look_up_state(&path, &subject);
+	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, name), refs, &accounts);
+	quota_engine()->peek(accounts.refs, accounts.nrefs, path.snapshot);
+	quota_judge(&path, &accounts, e.amount, &verdict);
+	e.path = &path;
+	e.accounts = &accounts;
+	for (int i = 0; i < accounts.naccounts; i++)
+		explain_account(&e, &accounts.accounts[i]);
+	explain_decision(&e, &verdict);
+	quota_path_release(&path);
+	return (Datum) 0;
+}
