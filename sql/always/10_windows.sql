@@ -8,6 +8,13 @@ CREATE OR REPLACE FUNCTION quota._period(period text, OUT months int, OUT days i
 COMMENT ON FUNCTION quota._period(text) IS
     'internal: the parts of a period (hour, day, week, month, quarter, year, or an interval of at least one minute); NULL, a lifetime, is all zero; 22023 if it is none';
 
+CREATE OR REPLACE FUNCTION quota._rate_per(per text)
+    RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'quota_sql_rate_per';
+COMMENT ON FUNCTION quota._rate_per(text) IS
+    'internal: the microseconds of what a rate is per (hour, day, week, or an interval without months of at least one second; days have 24 hours); 22023 if it is none';
+
 -- STABLE, not IMMUTABLE: the zone data of the operating system changes.
 CREATE OR REPLACE FUNCTION quota._timezone(name text)
     RETURNS text

@@ -6,8 +6,9 @@
  * The internal functions come in four groups: complaints and paths; one
  * validator for each kind of JSON value, which returns it typed; the parts
  * (features, plans, their versions), each of which compares, answers and
- * stores; and what a new version of the default plan does to use.  Actions, the
- * third of the catalog's parts, are in 25_actions.sql.
+ * stores; and what a new version of the default plan does to use.  Entitlements
+ * are in 22_entitlements.sql; actions, the third of the catalog's parts, in
+ * 25_actions.sql.
  *
  * dry_run goes through the same code and leaves out the writes and the locks,
  * so its answer is that of a real run, and it works in a read-only transaction.
@@ -15,8 +16,8 @@
  * Locks, in this order: quota.plan SHARE ROW EXCLUSIVE lets one apply_catalog()
  * run at a time and leaves reads, debits and subscriptions alone.  Where use
  * must not change meanwhile, writers of quota.bucket wait for our commit, and
- * where a feature goes, or changes its kind, also those of quota.subscription
- * and quota.subject_override.
+ * where a feature goes, or changes its kind, also those of quota.subscription,
+ * quota.subject_override and quota.credit_grant.
  *
  * Functions whose name begins with an underscore are granted to nobody.
  */
@@ -58,50 +59,57 @@ COMMENT ON FUNCTION quota._catalog_path(text, text) IS
 -- ---------------------------------------------------------------------------
 
 /*
- * THE list of what may stand where.  A key with enforced = false is known, its
- * type is looked at, and then it is refused with 0A000; to lift that, say true
- * here and read the key in the function that returns the part.
+ * THE list of what may stand where.  A key is read in the function that returns
+ * its part.
  */
-CREATE OR REPLACE FUNCTION quota._catalog_keys(
-        OUT place text, OUT key text, OUT types text[], OUT required boolean, OUT enforced boolean)
+CREATE OR REPLACE FUNCTION quota._catalog_keys(OUT place text, OUT key text, OUT types text[], OUT required boolean)
     RETURNS SETOF record
     LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 40
 BEGIN ATOMIC
-    VALUES ('catalog',  'features',     '{object}'::text[], false, true),
-           ('catalog',  'plans',        '{object}',         false, true),
-           ('catalog',  'actions',      '{object}',         false, true),
-           ('feature',  'kind',         '{string}',         true,  true),
-           ('feature',  'unit',         '{string}',         false, true),
-           ('feature',  'title',        '{string}',         false, true),
-           ('plan',     'default',      '{boolean}',        false, true),
-           ('plan',     'title',        '{string}',         false, true),
-           ('plan',     'metadata',     '{object}',         false, true),
-           ('plan',     'external_ids', '{array}',          false, true),
-           ('plan',     'period',       '{string}',         false, true),
-           ('plan',     'grace',        '{string}',         false, false),
-           ('plan',     'entitlements', '{object}',         false, true),
+    VALUES ('catalog',    'features',     '{object}'::text[], false),
+           ('catalog',    'plans',        '{object}',         false),
+           ('catalog',    'actions',      '{object}',         false),
+           ('feature',    'kind',         '{string}',         true),
+           ('feature',    'unit',         '{string}',         false),
+           ('feature',    'title',        '{string}',         false),
+           ('plan',       'default',      '{boolean}',        false),
+           ('plan',       'title',        '{string}',         false),
+           ('plan',       'metadata',     '{object}',         false),
+           ('plan',       'external_ids', '{array}',          false),
+           ('plan',       'period',       '{string}',         false),
+           ('plan',       'grace',        '{string}',         false),
+           ('plan',       'entitlements', '{object}',         false),
            -- entitlements: the place is the kind of the feature
-           ('metered',  'allowance',    '{number,"null"}',  true,  true),
-           ('metered',  'period',       '{string}',         false, true),
-           ('metered',  'anchor',       '{string}',         false, true),
-           ('metered',  'rollover',     '{object}',         false, false),
-           ('metered',  'overage',      '{boolean,object}', false, false),
-           ('metered',  'caps',         '{array}',          false, false),
-           ('metered',  'rate',         '{object}',         false, false),
-           ('metered',  'notify',       '{array}',          false, false),
-           ('capacity', 'allowance',    '{number,"null"}',  true,  true),
-           ('capacity', 'rate',         '{object}',         false, false),
-           ('capacity', 'notify',       '{array}',          false, false),
-           ('rate',     'rate',         '{object}',         true,  false),
-           ('boolean',  'value',        '{boolean}',        true,  true),
-           ('static',   'value',        '{object,array,string,number,boolean,"null"}', true, true),
-           ('action',   'requires',     '{array}',          false, true),
-           ('action',   'charges',      '{object}',         false, true),
-           ('charge',   'base',         '{number}',         false, true),
-           ('charge',   'per_unit',     '{number,object}',  false, true);
+           ('metered',    'allowance',    '{number,"null"}',  true),
+           ('metered',    'period',       '{string}',         false),
+           ('metered',    'anchor',       '{string}',         false),
+           ('metered',    'rollover',     '{object}',         false),
+           ('metered',    'overage',      '{boolean,object}', false),
+           ('metered',    'caps',         '{array}',          false),
+           ('metered',    'rate',         '{object}',         false),
+           ('metered',    'notify',       '{array}',          false),
+           ('capacity',   'allowance',    '{number,"null"}',  true),
+           ('capacity',   'notify',       '{array}',          false),
+           ('rate',       'rate',         '{object}',         true),
+           ('boolean',    'value',        '{boolean}',        true),
+           ('static',     'value',        '{object,array,string,number,boolean,"null"}', true),
+           -- what stands in entitlements
+           ('rollover',   'max',          '{number}',         true),
+           ('overage',    'limit',        '{number}',         true),
+           ('cap',        'limit',        '{number}',         true),
+           ('cap',        'per',          '{string}',         true),
+           ('cap',        'window',       '{string}',         false),
+           ('rate limit', 'limit',        '{number}',         true),
+           ('rate limit', 'per',          '{string}',         true),
+           ('rate limit', 'burst',        '{number}',         false),
+           ('threshold',  'remaining',    '{number}',         true),
+           ('action',     'requires',     '{array}',          false),
+           ('action',     'charges',      '{object}',         false),
+           ('charge',     'base',         '{number}',         false),
+           ('charge',     'per_unit',     '{number,object}',  false);
 END;
 COMMENT ON FUNCTION quota._catalog_keys() IS
-    'internal: every key that the catalog''s JSON may have, by place (an entitlement''s place is the kind of its feature), with its JSON types and whether it is enforced yet';
+    'internal: every key that the catalog''s JSON may have, by place (an entitlement''s place is the kind of its feature), with its JSON types';
 
 CREATE OR REPLACE FUNCTION quota._catalog_require_type(path text, value jsonb, types text[])
     RETURNS void
@@ -172,34 +180,13 @@ BEGIN
     IF FOUND THEN
         PERFORM quota._catalog_error(
             quota._catalog_path(path, absent), 'missing',
-            CASE absent WHEN 'allowance' THEN 'Write null for an unlimited allowance.' END);
+            CASE WHEN absent = 'allowance' THEN 'Write null for an unlimited allowance.'
+                 WHEN place = 'overage' THEN 'Write true instead of the object for overage without limit.' END);
     END IF;
-
-    PERFORM quota._catalog_not_yet(path, place, value);
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_object(text, text, jsonb) IS
-    'internal: checks the keys of an object, and the JSON types of their values, against _catalog_keys(); 22023, or 0A000 for a key that is not enforced yet';
-
-CREATE OR REPLACE FUNCTION quota._catalog_not_yet(path text, place text, value jsonb)
-    RETURNS void
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    hint CONSTANT text := 'This version does not enforce it; accepting it would promise a limit that nobody keeps.';
-    refused text;
-BEGIN
-    SELECT k.key INTO refused FROM quota._catalog_keys() k
-    WHERE k.place = _catalog_not_yet.place AND NOT k.enforced AND value ? k.key
-    ORDER BY k.key COLLATE "C" LIMIT 1;
-    IF FOUND THEN
-        PERFORM quota._catalog_error(quota._catalog_path(path, refused), 'not supported yet', hint, '0A000');
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION quota._catalog_not_yet(text, text, jsonb) IS
-    'internal: refuses (0A000) the keys that _catalog_keys() calls not enforced yet';
+    'internal: checks the keys of an object, and the JSON types of their values, against _catalog_keys(); 22023';
 
 CREATE OR REPLACE FUNCTION quota._catalog_count(path text, counted bigint, allowed int)
     RETURNS void
@@ -267,26 +254,37 @@ $$;
 COMMENT ON FUNCTION quota._catalog_json(text, jsonb) IS
     'internal: a JSON value of limited size (22023); NULL for no value';
 
-CREATE OR REPLACE FUNCTION quota._catalog_amount(path text, value jsonb)
+CREATE OR REPLACE FUNCTION quota._catalog_whole(path text, value jsonb, lowest bigint = 0, advice text = NULL)
     RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    amount numeric;
+    amount CONSTANT numeric := value::numeric;
 BEGIN
-    IF jsonb_typeof(value) = 'null' THEN
-        RETURN NULL;
-    END IF;
-    amount := value::numeric;
-    IF amount < 0 THEN
-        PERFORM quota._catalog_error(path, 'must not be negative');
+    IF amount < lowest THEN
+        PERFORM quota._catalog_error(path, CASE lowest WHEN 0 THEN 'must not be negative' ELSE format('must be at least %s', lowest) END);
     ELSIF amount > 9223372036854775807 THEN
-        PERFORM quota._catalog_error(path, 'out of range', 'The most is 9223372036854775807; null says unlimited.', '22003');
+        PERFORM quota._catalog_error(path, 'out of range', concat_ws('; ', 'The most is 9223372036854775807', advice) || '.', '22003');
     ELSIF amount <> trunc(amount) THEN
         PERFORM quota._catalog_error(path, 'must be an integer', 'Choose a unit small enough to count in whole numbers.');
     END IF;
     RETURN amount::bigint;
+END
+$$;
+COMMENT ON FUNCTION quota._catalog_whole(text, jsonb, bigint, text) IS
+    'internal: a JSON number as bigint from a least one on (22023, 22003), with advice if it is too great';
+
+CREATE OR REPLACE FUNCTION quota._catalog_amount(path text, value jsonb)
+    RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(value) = 'null' THEN
+        RETURN NULL;
+    END IF;
+    RETURN quota._catalog_whole(path, value, advice => 'null says unlimited');
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_amount(text, jsonb) IS
@@ -311,78 +309,9 @@ $$;
 COMMENT ON FUNCTION quota._catalog_period(text, jsonb) IS
     'internal: a JSON string as a period, with its parts; 22023 with the path if it is none';
 
-/*
- * An anchor's time must mean the same in every session, so it has to be
- * ISO 8601 and say its offset: neither DateStyle nor TimeZone is then asked.
- * Years of four digits, so that export_catalog() can write it the same way.
- */
-CREATE OR REPLACE FUNCTION quota._catalog_anchor(path text, value jsonb, OUT anchor text, OUT anchor_at timestamptz)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    given CONSTANT text := value #>> '{}';
-BEGIN
-    IF given IN ('calendar', 'subscription') THEN
-        anchor := given;
-        RETURN;
-    END IF;
-
-    anchor := 'timestamp';
-    IF given ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' THEN
-        BEGIN
-            anchor_at := given::timestamptz;
-        EXCEPTION WHEN data_exception THEN
-            NULL;               -- such as 30 February; refused below
-        END;
-    END IF;
-    IF anchor_at IS NULL OR extract(year FROM anchor_at AT TIME ZONE 'UTC') NOT BETWEEN 1 AND 9999 THEN
-        PERFORM quota._catalog_error(
-            path, 'must be calendar, subscription, or a time with its offset from UTC',
-            'Write a time as "2026-01-31T00:00:00Z" or "2026-01-31T00:00:00+01:00", in the years 1 to 9999.');
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION quota._catalog_anchor(text, jsonb) IS
-    'internal: a JSON string as an anchor: calendar, subscription, or a time in ISO 8601 with offset or Z; 22023 if it is none';
-
 -- ---------------------------------------------------------------------------
--- Entitlements, features and plans as the catalog gives them
+-- Features and plans as the catalog gives them
 -- ---------------------------------------------------------------------------
-
-CREATE OR REPLACE FUNCTION quota._catalog_entitlement(
-        path text, kind text, entitlement jsonb,
-        OUT allowance bigint, OUT period text, OUT period_months int, OUT period_days int, OUT period_us bigint,
-        OUT anchor text, OUT anchor_at timestamptz, OUT value jsonb)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM quota._catalog_object(path, kind, entitlement);
-
-    IF entitlement ? 'allowance' THEN
-        allowance := quota._catalog_amount(path || '.allowance', entitlement -> 'allowance');
-    END IF;
-
-    period_months := 0;
-    period_days := 0;
-    period_us := 0;
-    IF entitlement ? 'period' THEN
-        SELECT p.period, p.months, p.days, p.us INTO period, period_months, period_days, period_us
-        FROM quota._catalog_period(path || '.period', entitlement -> 'period') p;
-    END IF;
-
-    anchor := 'calendar';
-    IF entitlement ? 'anchor' THEN
-        SELECT a.anchor, a.anchor_at INTO anchor, anchor_at
-        FROM quota._catalog_anchor(path || '.anchor', entitlement -> 'anchor') a;
-    END IF;
-
-    value := quota._catalog_json(path || '.value', entitlement -> 'value');
-END
-$$;
-COMMENT ON FUNCTION quota._catalog_entitlement(text, text, jsonb) IS
-    'internal: the terms in the JSON of an entitlement for a feature of a kind, from a plan or an override; 22023, 22003, 22001, or 0A000 for a key that is not enforced yet, with the path';
 
 CREATE OR REPLACE FUNCTION quota._catalog_feature(
         path text, feature jsonb, OUT kind text, OUT unit text, OUT title text)
@@ -478,7 +407,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_plan(text, jsonb) IS
-    'internal: what a plan''s JSON says beside its version: title, metadata, is_default, external_ids; 22023, 22001, 0A000 with the path';
+    'internal: what a plan''s JSON says beside its version: title, metadata, is_default, external_ids; 22023, 22001 with the path';
 
 CREATE OR REPLACE FUNCTION quota._catalog_version(path text, plan jsonb)
     RETURNS quota.plan_version
@@ -491,11 +420,20 @@ BEGIN
     SELECT p.period, p.months, p.days, p.us
     INTO result.period, result.period_months, result.period_days, result.period_us
     FROM quota._catalog_period(path || '.period', coalesce(plan -> 'period', '"month"')) p;
+
+    result.grace_months := 0;
+    result.grace_days := 0;
+    result.grace_us := 0;
+    IF plan ? 'grace' THEN
+        SELECT p.period, p.months, p.days, p.us
+        INTO result.grace, result.grace_months, result.grace_days, result.grace_us
+        FROM quota._catalog_period(path || '.grace', plan -> 'grace') p;
+    END IF;
     RETURN result;
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_version(text, jsonb) IS
-    'internal: what a plan''s JSON says for its version beside the entitlements: the billing period; 22023 with the path';
+    'internal: what a plan''s JSON says for its version beside the entitlements: the billing period and the grace; 22023 with the path';
 
 /*
  * In a dry run a feature that the same catalog brings has no row, and its id
@@ -519,11 +457,7 @@ BEGIN
         IF given.kind IS NULL THEN
             PERFORM quota._catalog_error(given.path, 'no such feature', 'Declare it under "features".');
         END IF;
-        terms := NULL;
-        SELECT t.allowance, t.period, t.period_months, t.period_days, t.period_us, t.anchor, t.anchor_at, t.value
-        INTO terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
-             terms.anchor, terms.anchor_at, terms.value
-        FROM quota._catalog_entitlement(given.path, given.kind, given.value) t;
+        terms := quota._catalog_entitlement(given.path, given.kind, given.value);
         terms.feature_id := given.feature_id;
         result := result || terms;
     END LOOP;
@@ -578,7 +512,7 @@ CREATE OR REPLACE FUNCTION quota._lock_feature_use()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    LOCK TABLE quota.subscription, quota.subject_override IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE quota.subscription, quota.subject_override, quota.credit_grant IN SHARE ROW EXCLUSIVE MODE;
     PERFORM quota._lock_buckets();
 END
 $$;
@@ -586,9 +520,11 @@ COMMENT ON FUNCTION quota._lock_feature_use() IS
     'internal: lets no feature come into use until the transaction ends; errors as _lock_buckets()';
 
 /*
- * A version is kept while somebody has or had it, or can get it.  The newest
- * versions of the plans, and the actions, count only if the catalog leaves them
- * alone: otherwise they are about to be replaced by what the catalog says.
+ * A version is kept while somebody has or had it, will have it, or can get it.
+ * The newest versions of the plans, and the actions, count only if the catalog
+ * leaves them alone: otherwise they are about to be replaced by what the catalog
+ * says.  A grant that is over counts while anything taken from it is booked;
+ * what caps and rates have counted is no use, as it goes away by itself.
  */
 CREATE OR REPLACE FUNCTION quota._feature_use(feature_id int, plans_stay boolean, actions_stay boolean)
     RETURNS text
@@ -596,11 +532,11 @@ CREATE OR REPLACE FUNCTION quota._feature_use(feature_id int, plans_stay boolean
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT u.use FROM (
-        (SELECT 1, format('Version %s of plan %s, which subscriptions have or had, names it.', v.version, to_json(p.name))
+        (SELECT 1, format('Version %s of plan %s, which subscriptions have, had or will have, names it.', v.version, to_json(p.name))
          FROM quota.entitlement e JOIN quota.plan_version v ON v.id = e.plan_version_id
               JOIN quota.plan p ON p.id = v.plan_id
          WHERE e.feature_id = _feature_use.feature_id
-           AND EXISTS (SELECT FROM quota.subscription s WHERE s.plan_version_id = v.id)
+           AND EXISTS (SELECT FROM quota.subscription s WHERE v.id IN (s.plan_version_id, s.next_version_id))
          ORDER BY p.name, v.version LIMIT 1)
         UNION ALL
         (SELECT 2, format('Plan %s names it.', to_json(p.name))
@@ -619,9 +555,20 @@ AS $$
         (SELECT 4, 'An override names it.'
          FROM quota.subject_override o WHERE o.feature_id = _feature_use.feature_id LIMIT 1)
         UNION ALL
-        (SELECT 5, 'Use of it is counted.'
+        (SELECT 5, 'A grant names it.'
+         FROM quota.credit_grant g
+         WHERE g.feature_id = _feature_use.feature_id
+           AND (g.revoked_at IS NULL AND g.expires_at > quota._now()
+                OR EXISTS (SELECT FROM quota.grant_use u WHERE u.grant_id = g.id AND u.used <> 0)) LIMIT 1)
+        UNION ALL
+        (SELECT 6, 'An open hold names it.'
+         FROM quota.hold h
+         WHERE h.feature_id = _feature_use.feature_id AND h.state = 'o' AND h.expires_at > quota._now() LIMIT 1)
+        UNION ALL
+        (SELECT 7, 'Use of it is counted.'
          FROM quota.bucket b
-         WHERE b.feature_id = _feature_use.feature_id AND (b.used <> 0 OR b.overdrawn <> 0) LIMIT 1)
+         WHERE b.feature_id = _feature_use.feature_id
+           AND (b.used <> 0 OR b.granted <> 0 OR b.overage <> 0 OR b.overdrawn <> 0) LIMIT 1)
     ) u (rank, use) ORDER BY u.rank LIMIT 1
 $$;
 COMMENT ON FUNCTION quota._feature_use(int, boolean, boolean) IS
@@ -669,6 +616,23 @@ $$;
 COMMENT ON FUNCTION quota._forget_versions(int) IS
     'internal: deletes the versions that name a feature which is not in use, and retired plans that have no version then';
 
+CREATE OR REPLACE FUNCTION quota._forget_counts(feature_id int)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    DELETE FROM quota.hold_part p WHERE p.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.hold h WHERE h.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.grant_use u USING quota.credit_grant g
+    WHERE g.id = u.grant_id AND g.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.credit_grant g WHERE g.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.rate_use r WHERE r.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.cap_use c WHERE c.feature_id = _forget_counts.feature_id;
+    DELETE FROM quota.bucket b WHERE b.feature_id = _forget_counts.feature_id;
+$$;
+COMMENT ON FUNCTION quota._forget_counts(int) IS
+    'internal: deletes the counters, and the grants and holds that are over, of a feature which is not in use';
+
 -- ---------------------------------------------------------------------------
 -- The parts of the catalog, compared and stored
 -- ---------------------------------------------------------------------------
@@ -701,7 +665,7 @@ BEGIN
     IF NOT dry_run THEN
         IF old.kind <> new.kind THEN
             PERFORM quota._forget_versions(old.id);
-            DELETE FROM quota.bucket b WHERE b.feature_id = old.id;
+            PERFORM quota._forget_counts(old.id);
         END IF;
         UPDATE quota.feature f SET kind = new.kind, unit = new.unit, title = new.title WHERE f.id = old.id;
     END IF;
@@ -754,7 +718,7 @@ DECLARE
 BEGIN
     FOR absent IN SELECT f.id FROM quota.feature f WHERE NOT features ? f.name LOOP
         PERFORM quota._forget_versions(absent.id);
-        DELETE FROM quota.bucket b WHERE b.feature_id = absent.id;
+        PERFORM quota._forget_counts(absent.id);
         DELETE FROM quota.feature f WHERE f.id = absent.id;
     END LOOP;
 END
@@ -769,20 +733,20 @@ CREATE OR REPLACE FUNCTION quota._catalog_same_version(version_id int, given quo
 AS $$
     -- The parts of a period say all that it means, so its text is not compared.
     WITH stored AS (
-        SELECT e.feature_id, e.allowance, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value
+        SELECT quota._terms_meaning(e) AS meaning
         FROM quota.entitlement e WHERE e.plan_version_id = _catalog_same_version.version_id
     ), wanted AS (
-        SELECT e.feature_id, e.allowance, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value
-        FROM unnest(_catalog_same_version.terms) e
+        SELECT quota._terms_meaning(e) AS meaning FROM unnest(_catalog_same_version.terms) e
     )
     SELECT EXISTS (SELECT FROM quota.plan_version v
                    WHERE v.id = _catalog_same_version.version_id
-                     AND (v.period_months, v.period_days, v.period_us)
-                         = ((given).period_months, (given).period_days, (given).period_us))
+                     AND (v.period_months, v.period_days, v.period_us, v.grace_months, v.grace_days, v.grace_us)
+                         = ((given).period_months, (given).period_days, (given).period_us,
+                            (given).grace_months, (given).grace_days, (given).grace_us))
        AND NOT EXISTS ((TABLE stored EXCEPT TABLE wanted) UNION ALL (TABLE wanted EXCEPT TABLE stored))
 $$;
 COMMENT ON FUNCTION quota._catalog_same_version(int, quota.plan_version, quota.entitlement[]) IS
-    'internal: whether a stored version means the same as the given billing period and terms; month and 1 month do, 30 days does not';
+    'internal: whether a stored version means the same as the given billing period, grace and terms; month and 1 month do, 30 days does not';
 
 CREATE OR REPLACE FUNCTION quota._catalog_store_version(plan_id int, given quota.plan_version, terms quota.entitlement[])
     RETURNS void
@@ -792,16 +756,22 @@ AS $$
 DECLARE
     version_id int;
 BEGIN
-    INSERT INTO quota.plan_version (plan_id, version, period, period_months, period_days, period_us, created_at)
+    INSERT INTO quota.plan_version (plan_id, version, period, period_months, period_days, period_us, created_at,
+                                    grace, grace_months, grace_days, grace_us)
     SELECT _catalog_store_version.plan_id, coalesce(max(v.version), 0) + 1,
-           given.period, given.period_months, given.period_days, given.period_us, quota._now()
+           given.period, given.period_months, given.period_days, given.period_us, quota._now(),
+           given.grace, given.grace_months, given.grace_days, given.grace_us
     FROM quota.plan_version v WHERE v.plan_id = _catalog_store_version.plan_id
     RETURNING id INTO version_id;
 
     INSERT INTO quota.entitlement (plan_version_id, feature_id, allowance,
-                                   period, period_months, period_days, period_us, anchor, anchor_at, value)
+                                   period, period_months, period_days, period_us, anchor, anchor_at, value,
+                                   rollover_max, overage, overage_limit, caps,
+                                   rate_limit, rate_per, rate_per_us, rate_burst, notify_percent, notify_remaining)
     SELECT version_id, e.feature_id, e.allowance,
-           e.period, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value
+           e.period, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value,
+           e.rollover_max, e.overage, e.overage_limit, e.caps,
+           e.rate_limit, e.rate_per, e.rate_per_us, e.rate_burst, e.notify_percent, e.notify_remaining
     FROM unnest(terms) e;
 END
 $$;
@@ -1095,11 +1065,7 @@ BEGIN
     IF dry_run IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'dry_run must not be null';
     END IF;
-    -- The stored size first, so that something huge is not even written as text.
-    IF pg_column_size(catalog) > 8 * 1048576 OR octet_length(catalog::text) > 1048576 THEN
-        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'catalog is too large',
-            DETAIL = 'At most 1048576 bytes of JSON are allowed.';
-    END IF;
+    PERFORM quota._require_size(catalog, 4194304, 'catalog');
     PERFORM quota._catalog_require_type('catalog', catalog, '{object}');
 END
 $$;
@@ -1112,13 +1078,17 @@ CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = 
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    features CONSTANT jsonb := catalog -> 'features';
-    plans CONSTANT jsonb := catalog -> 'plans';
-    actions CONSTANT jsonb := catalog -> 'actions';
+    features jsonb;
+    plans jsonb;
+    actions jsonb;
     kinds jsonb;
     old_default int;
 BEGIN
+    -- The size is looked at before anything is unpacked.
     PERFORM quota._catalog_check_arguments(catalog, dry_run);
+    features := catalog -> 'features';
+    plans := catalog -> 'plans';
+    actions := catalog -> 'actions';
     IF NOT dry_run THEN
         LOCK TABLE quota.plan IN SHARE ROW EXCLUSIVE MODE;
     END IF;
@@ -1147,30 +1117,11 @@ END
 $$;
 COMMENT ON FUNCTION quota.apply_catalog(jsonb, boolean) IS
 $$makes the catalog be what the JSON says, all or nothing, and answers with what that changes: features, then plans, then actions, by name. dry_run answers the same and changes nothing.
-The JSON is complete: a plan that is absent is retired (subscribers keep it), so is an action (it can no longer be charged), and a feature that is absent is removed. A missing top-level key leaves that part as it is, without rows. Changed entitlements or another period make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan or an action that comes back is reported as added.
+The JSON is complete: a plan that is absent is retired (subscribers keep it), so is an action (it can no longer be charged), and a feature that is absent is removed. A missing top-level key leaves that part as it is, without rows. Changed entitlements, another period or another grace make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan or an action that comes back is reported as added.
 A time as anchor is written in ISO 8601 with its offset or Z. What an action requires, of any kind, must be given as quota.has() says; it charges metered and capacity features. All its prices per unit are plain numbers, for quota.charge(), or all are by dimension, for quota.charge_units(); they are exact, with up to 50 digits after the point.
-A catalog has at most 1 MB, 1000 features, 1000 plans and 1000 actions, an action 100 each of features that it requires, features that it charges, and dimensions.
-Errors, each naming the JSON path: 22023 wrong value, type, unknown key, or a feature in use removed or given another kind; 22003 a number out of range; 22001 a text too long; 0A000 a key that is not enforced yet. 22004 for NULL. 0A000 also where use has to move or a feature goes, in a transaction above read committed.$$;
-
-CREATE OR REPLACE FUNCTION quota._export_entitlement(kind text, terms quota.entitlement)
-    RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-        WHEN kind IN ('boolean', 'static') THEN jsonb_build_object('value', (terms).value)
-        ELSE jsonb_build_object('allowance', (terms).allowance)
-             || CASE WHEN (terms).period IS NULL THEN '{}' ELSE jsonb_build_object('period', (terms).period) END
-             || CASE (terms).anchor
-                    WHEN 'calendar' THEN '{}'
-                    WHEN 'timestamp' THEN jsonb_build_object('anchor',
-                        -- to_char() of these patterns asks no setting of the session
-                        regexp_replace(to_char((terms).anchor_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '[.]?0*$', '') || 'Z')
-                    ELSE jsonb_build_object('anchor', (terms).anchor) END
-    END
-$$;
-COMMENT ON FUNCTION quota._export_entitlement(text, quota.entitlement) IS
-    'internal: the JSON of an entitlement for a feature of a kind, without what is default';
+Beside its allowance, an entitlement of a metered feature has rollover {"max"}, which needs a period; overage true or {"limit"}; caps [{"limit", "per", "window": fixed or first_use}], at most 16, each with a period and window of its own; rate {"limit", "per", "burst"}; notify [percent or {"remaining"}], at most 16. rollover, overage and notify need a limited allowance. One of a capacity feature has notify, one of a rate feature nothing but rate. A plan's grace is how long past_due still lets work go on.
+A catalog has at most 4 MB as jsonb, 1000 features, 1000 plans and 1000 actions, an action 100 each of features that it requires, features that it charges, and dimensions.
+Errors, each naming the JSON path: 22023 wrong value, type, unknown key, or a feature in use removed or given another kind; 22003 a number out of range; 22001 a text too long. 22004 for NULL. 0A000 where use has to move or a feature goes, in a transaction above read committed.$$;
 
 CREATE OR REPLACE FUNCTION quota._export_plan(plan quota.plan)
     RETURNS jsonb
@@ -1182,6 +1133,7 @@ AS $$
            || CASE WHEN (plan).metadata = '{}' THEN '{}' ELSE jsonb_build_object('metadata', (plan).metadata) END
            || CASE WHEN (plan).external_ids = '{}' THEN '{}' ELSE jsonb_build_object('external_ids', (plan).external_ids) END
            || CASE WHEN (v.period_months, v.period_days, v.period_us) = (1, 0, 0) THEN '{}' ELSE jsonb_build_object('period', v.period) END
+           || CASE WHEN v.grace IS NULL THEN '{}' ELSE jsonb_build_object('grace', v.grace) END
            || jsonb_build_object('entitlements',
                 (SELECT coalesce(jsonb_object_agg(f.name, quota._export_entitlement(f.kind, e)), '{}')
                  FROM quota.entitlement e JOIN quota.feature f ON f.id = e.feature_id

@@ -207,22 +207,20 @@ END
 $$;
 COMMENT ON FUNCTION quota._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
 
-CREATE OR REPLACE FUNCTION quota._override_terms(kind text, entitlement jsonb) RETURNS record
+CREATE OR REPLACE FUNCTION quota._override_terms(kind text, entitlement jsonb) RETURNS quota.entitlement
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    terms record;
 BEGIN
+    PERFORM quota._require_size(_override_terms.entitlement, 65536, 'entitlement');
     IF jsonb_typeof(_override_terms.entitlement) = 'null' THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'override: must be an object',
             HINT = 'SQL NULL removes an override; a driver may have sent its null as JSON.';
     END IF;
-    SELECT e.* INTO terms FROM quota._catalog_entitlement('override', _override_terms.kind, _override_terms.entitlement) e;
-    RETURN terms;
+    RETURN quota._catalog_entitlement('override', _override_terms.kind, _override_terms.entitlement);
 END
 $$;
-COMMENT ON FUNCTION quota._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override';
+COMMENT ON FUNCTION quota._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
 
 CREATE OR REPLACE FUNCTION quota._no_retired(plan text, retired boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -736,7 +734,7 @@ DECLARE
     at     timestamptz := quota._now();
     what   quota.feature;
     old    quota.subject_override;
-    terms  record;
+    terms  quota.entitlement;
     before record;
 BEGIN
     LOCK TABLE quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
@@ -758,9 +756,13 @@ BEGIN
             EXIT;
         END IF;
         INSERT INTO quota.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
-                                            anchor, anchor_at, value, set_at)
+                                            anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
+                                            rate_limit, rate_per, rate_per_us, rate_burst,
+                                            notify_percent, notify_remaining, set_at)
             VALUES (who, what.id, terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
-                    terms.anchor, terms.anchor_at, terms.value, at)
+                    terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit, terms.caps,
+                    terms.rate_limit, terms.rate_per, terms.rate_per_us, terms.rate_burst,
+                    terms.notify_percent, terms.notify_remaining, at)
             ON CONFLICT ON CONSTRAINT subject_override_pkey DO NOTHING;
         -- else somebody else has just set it: look again, at theirs
         EXIT WHEN FOUND;
@@ -769,14 +771,20 @@ BEGIN
     IF override.entitlement IS NULL THEN
         DELETE FROM quota.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     ELSIF old.subject IS NOT NULL THEN
-        IF (old.allowance, old.period, old.anchor, old.anchor_at, old.value)
-           IS NOT DISTINCT FROM (terms.allowance, terms.period, terms.anchor, terms.anchor_at, terms.value) THEN
+        IF (old.allowance, old.period, old.anchor, old.anchor_at, old.value, old.rollover_max, old.overage, old.overage_limit,
+            old.caps, old.rate_limit, old.rate_per, old.rate_burst, old.notify_percent, old.notify_remaining)
+           IS NOT DISTINCT FROM
+           (terms.allowance, terms.period, terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit,
+            terms.caps, terms.rate_limit, terms.rate_per, terms.rate_burst, terms.notify_percent, terms.notify_remaining) THEN
             RETURN;
         END IF;
         UPDATE quota.subject_override o
             SET allowance = terms.allowance, period = terms.period, period_months = terms.period_months,
                 period_days = terms.period_days, period_us = terms.period_us,
                 anchor = terms.anchor, anchor_at = terms.anchor_at, value = terms.value,
+                rollover_max = terms.rollover_max, overage = terms.overage, overage_limit = terms.overage_limit, caps = terms.caps,
+                rate_limit = terms.rate_limit, rate_per = terms.rate_per, rate_per_us = terms.rate_per_us, rate_burst = terms.rate_burst,
+                notify_percent = terms.notify_percent, notify_remaining = terms.notify_remaining,
                 set_at = CASE WHEN (o.period_months, o.period_days, o.period_us, o.anchor, o.anchor_at)
                                    IS NOT DISTINCT FROM (terms.period_months, terms.period_days, terms.period_us,
                                                          terms.anchor, terms.anchor_at)

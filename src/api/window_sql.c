@@ -3,8 +3,8 @@
  * window_sql.c
  *		Periods, zones and windows for our own SQL functions.
  *
- * Internal: quota._period, quota._timezone and quota._window are granted to
- * nobody.  Administration in SQL (sql/always) asks the same C code as a debit
+ * Internal: quota._period, quota._rate_per, quota._timezone and quota._window
+ * are granted to nobody.  Administration in SQL (sql/always) asks the same C code as a debit
  * does, so that both always agree on where a window begins.
  *
  *-------------------------------------------------------------------------
@@ -23,6 +23,7 @@
 #include "base/window.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_period);
+PG_FUNCTION_INFO_V1(quota_sql_rate_per);
 PG_FUNCTION_INFO_V1(quota_sql_timezone);
 PG_FUNCTION_INFO_V1(quota_sql_window);
 
@@ -33,18 +34,24 @@ fits(Datum text_datum, int max_bytes)
 	return toast_raw_datum_size(text_datum) - VARHDRSZ <= (Size) max_bytes;
 }
 
+/* The text of a period in an argument that is not NULL. */
+static char *
+get_period_text(FunctionCallInfo fcinfo, int argno)
+{
+	if (!fits(PG_GETARG_DATUM(argno), QUOTA_PERIOD_MAX_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("period is longer than %d bytes", QUOTA_PERIOD_MAX_BYTES)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
 /* The period in an argument; NULL is lifetime. */
 static void
 get_period(FunctionCallInfo fcinfo, int argno, QuotaPeriod *period)
 {
 	memset(period, 0, sizeof(*period));
-	if (PG_ARGISNULL(argno))
-		return;
-	if (!fits(PG_GETARG_DATUM(argno), QUOTA_PERIOD_MAX_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("period is longer than %d bytes", QUOTA_PERIOD_MAX_BYTES)));
-	quota_period_parse(text_to_cstring(PG_GETARG_TEXT_PP(argno)), period);
+	if (!PG_ARGISNULL(argno))
+		quota_period_parse(get_period_text(fcinfo, argno), period);
 }
 
 static pg_tz *
@@ -81,6 +88,14 @@ quota_sql_period(PG_FUNCTION_ARGS)
 	values[1] = Int32GetDatum(period.days);
 	values[2] = Int64GetDatum(period.us);
 	return make_row(fcinfo, values, nulls);
+}
+
+/* quota._rate_per(per text) -> bigint */
+Datum
+quota_sql_rate_per(PG_FUNCTION_ARGS)
+{
+	quota_require(fcinfo, 0, "per");
+	PG_RETURN_INT64(quota_rate_per_parse(get_period_text(fcinfo, 0)));
 }
 
 /* quota._timezone(name text) -> text */

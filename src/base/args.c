@@ -15,6 +15,8 @@
 #include "base/args.h"
 #include "base/errors.h"
 
+PG_FUNCTION_INFO_V1(quota_sql_require_size);
+
 void
 quota_require(FunctionCallInfo fcinfo, int arg, const char *name)
 {
@@ -123,4 +125,23 @@ quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	quota_require(fcinfo, arg, name);
 	return PG_GETARG_BOOL(arg);
+}
+
+/*
+ * quota._require_size(value jsonb, max_bytes int, argument text): for
+ * administration written in SQL, where no built-in function tells the size of
+ * a jsonb without unpacking it.
+ */
+Datum
+quota_sql_require_size(PG_FUNCTION_ARGS)
+{
+	Size		size = PG_ARGISNULL(0) ? 0 : raw_size(fcinfo, 0);
+	int32		max_bytes = PG_GETARG_INT32(1);
+
+	if (size > (Size) max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is too large", text_to_cstring(PG_GETARG_TEXT_PP(2))),
+				 errdetail("It has %zu bytes, at most %d are allowed.", size, max_bytes)));
+	PG_RETURN_VOID();
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * period.c
- *		Reads the text of a period: one of six words, or an interval.
+ *		Reads the text of a period: one of six words, or an interval.  And of
+ *		what a rate's limit is per, which is as a period of a fixed length.
  *
  * An interval is read by the same routines as PostgreSQL's interval_in(), but
  * called directly: their return codes let us answer every bad text with 22023,
@@ -36,6 +37,7 @@
 #define USECS_PER_MEAN_MONTH	(INT64CONST(146097) * USECS_PER_DAY / 4800)
 
 #define PERIOD_MIN_US	USECS_PER_MINUTE
+#define RATE_PER_MIN_US	USECS_PER_SEC
 #define PERIOD_MAX_US	(INT64CONST(10000) * MONTHS_PER_YEAR * USECS_PER_MEAN_MONTH)
 
 static const struct
@@ -114,13 +116,9 @@ quota_period_mean_us(const QuotaPeriod *period, int64 *mean_us)
 		!pg_add_s64_overflow(*mean_us, period->us, mean_us);
 }
 
-/*
- * Reads a period.  NULL if that went well, else what is wrong with it, to be
- * read after its name: "is too short".  Never throws, so check hooks may use
- * it, and never yields a lifetime: that is written as no period at all.
- */
-const char *
-quota_period_decode(const char *text, QuotaPeriod *out)
+/* As quota_period_decode(), for periods from this length on. */
+static const char *
+decode(const char *text, int64 min_us, QuotaPeriod *out)
 {
 	struct pg_itm_in itm = {0};
 	QuotaPeriod period;
@@ -152,19 +150,28 @@ quota_period_decode(const char *text, QuotaPeriod *out)
 		return "has a negative part";
 	if (!quota_period_mean_us(&period, &length_us) || length_us > PERIOD_MAX_US)
 		return "is too long";
-	if (length_us < PERIOD_MIN_US)
+	if (length_us < min_us)
 		return "is too short";
 
 	*out = period;
 	return NULL;
 }
 
-/* Reads a period, or raises 22023. */
-void
-quota_period_parse(const char *text, QuotaPeriod *out)
+/*
+ * Reads a period.  NULL if that went well, else what is wrong with it, to be
+ * read after its name: "is too short".  Never throws, so check hooks may use
+ * it, and never yields a lifetime: that is written as no period at all.
+ */
+const char *
+quota_period_decode(const char *text, QuotaPeriod *out)
 {
-	const char *problem = quota_period_decode(text, out);
+	return decode(text, PERIOD_MIN_US, out);
+}
 
+/* Raises 22023 for a text that is no period, unless there is no problem. */
+static void
+complain(const char *text, const char *problem, const char *hint)
+{
 	if (problem == NULL)
 		return;
 	ereport(ERROR,
@@ -172,5 +179,30 @@ quota_period_parse(const char *text, QuotaPeriod *out)
 			 strlen(text) > QUOTA_PERIOD_MAX_BYTES ?
 			 errmsg("period is longer than %d bytes", QUOTA_PERIOD_MAX_BYTES) :
 			 errmsg("period \"%s\" %s", text, problem),
-			 errhint("A period is hour, day, week, month, quarter, year, or an interval such as \"5 hours\", from one minute to 10000 years.")));
+			 errhint("%s", hint)));
+}
+
+/* Reads a period, or raises 22023. */
+void
+quota_period_parse(const char *text, QuotaPeriod *out)
+{
+	complain(text, quota_period_decode(text, out),
+			 "A period is hour, day, week, month, quarter, year, or an interval such as \"5 hours\", from one minute to 10000 years.");
+}
+
+/*
+ * Reads what a rate's limit is per, in microseconds, or raises 22023.  A rate
+ * knows no calendar: its days have 24 hours, and months have no length.
+ */
+int64
+quota_rate_per_parse(const char *text)
+{
+	QuotaPeriod per;
+	const char *problem = decode(text, RATE_PER_MIN_US, &per);
+
+	if (problem == NULL && per.months != 0)
+		problem = "has no fixed length";
+	complain(text, problem,
+			 "A rate is per hour, day, week, or an interval without months such as \"1 minute\", from one second to 10000 years.");
+	return per.days * USECS_PER_DAY + per.us;
 }

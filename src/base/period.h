@@ -35,5 +35,6 @@ quota_period_is_lifetime(const QuotaPeriod *period)
 extern bool quota_period_mean_us(const QuotaPeriod *period, int64 *mean_us);
 extern const char *quota_period_decode(const char *text, QuotaPeriod *out);
 extern void quota_period_parse(const char *text, QuotaPeriod *out);
+extern int64 quota_rate_per_parse(const char *text);
 
 #endif							/* QUOTA_PERIOD_H */

@@ -59,7 +59,7 @@ $$;
 SELECT pg_temp.answer(NULL);
 SELECT quota.apply_catalog('{}', NULL);
 SELECT c, pg_temp.answer(c::jsonb) FROM unnest(ARRAY['[]', 'null', '1', '"features"', '[{"features": {}}]']) c;
-SELECT pg_temp.answer(jsonb_build_object('features', repeat('x', 1100000)));
+SELECT pg_temp.answer(jsonb_build_object('features', repeat('x', 4200000)));
 SELECT pg_temp.answer(('[' || repeat('1,', 400000) || '1]')::jsonb);
 
 \echo top level
@@ -97,7 +97,7 @@ SELECT path, value, pg_temp.at(path, value) FROM (VALUES
     ('{plans,x}', '{"period": 1}'), ('{plans,x}', '{"period": null}'), ('{plans,x}', '{"period": "fortnight"}'),
     ('{plans,x}', '{"period": "1 mon -1 day"}'), ('{plans,x}', '{"period": "30 seconds"}'), ('{plans,x}', '{"period": "0"}'),
     ('{plans,x}', '{"period": ""}'), ('{plans,x}', '{"period": "infinity"}'), ('{plans,x}', '{"period": "20000 years"}'),
-    ('{plans,x}', '{"grace": 7}'), ('{plans,x}', '{"grace": "7 days"}'),
+    ('{plans,x}', '{"grace": 7}'), ('{plans,x}', '{"grace": "7 weekdays"}'),
     ('{plans,""}', '{}'), ('{plans,"my.plan"}', '{"price": 1}'), ('{plans,my plan}', '{"price": 1}')) c (path, value);
 SELECT pg_temp.at(ARRAY['plans', E'a\tb'], '{}');
 SELECT pg_temp.at(ARRAY['plans', repeat('é', 65)], '{}');
@@ -142,18 +142,6 @@ FROM unnest(ARRAY['"monday"', '"Calendar"', '""', '"timestamp"', '"infinity"', '
                   '"2026-02-30T00:00:00Z"', '"2026-13-01T00:00:00Z"', '"2026-01-31T25:00:00Z"', '"2026-01-31T00:00:00+99:00"',
                   '"2026-01-31T00:00:00 Europe/Berlin"', '"2026-01-31T00:00:00CET"', '"0000-01-01T00:00:00Z"', '"294277-01-01T00:00:00Z"',
                   '"9999-12-31T23:59:59-01:00"', '"0001-01-01T00:00:00+01:00"', 'null', '1769817600', '{}']::jsonb[]) a;
-
-\echo not enforced yet, after a look at the type
-SELECT k, v, pg_temp.at('{plans,pro,entitlements,tokens}', jsonb_build_object('allowance', 1, k, v)) FROM (VALUES
-    ('rate', '{"limit": 60, "per": "1 minute"}'::jsonb), ('rate', '60'), ('overage', 'true'), ('overage', '{"limit": 5}'), ('overage', '5'),
-    ('rollover', '{"max": 5}'), ('rollover', 'true'), ('caps', '[{"limit": 1, "per": "1 hour"}]'), ('caps', '{"limit": 1}'),
-    ('notify', '[80, 100]'), ('notify', '80')) c (k, v);
-SELECT f, pg_temp.at(ARRAY['plans', 'pro', 'entitlements', f], '{"allowance": 1, "rate": {"limit": 60, "per": "1 minute"}}') FROM unnest('{docs,mindmap}'::text[]) f;
-SELECT pg_temp.at('{plans,pro,entitlements,docs}', '{"allowance": 1, "notify": [80]}');
-SELECT pg_temp.at('{plans,pro,entitlements,api}', '{"rate": {"limit": 60, "per": "1 minute", "burst": 20}}');
--- the shape is looked at first
-SELECT pg_temp.at('{plans,pro,entitlements,tokens}', '{"allowance": 1, "rate": {"limit": 60, "per": "1 minute"}, "caps": 5}');
-SELECT pg_temp.at('{plans,pro,entitlements,tokens}', '{"rate": {"limit": 60, "per": "1 minute"}}');
 
 \echo actions
 SELECT value, pg_temp.at('{actions,x}', value) FROM unnest(ARRAY[

@@ -277,8 +277,8 @@ FROM (VALUES ($$NULL, 'tokens', NULL$$), ($$'o2', NULL, NULL$$), ($$'o2', 'nope'
              ($$'o2', 'tokens', 'null'$$), ($$'o2', 'tokens', '[]'$$), ($$'o2', 'tokens', '{}'$$), ($$'o2', 'tokens', '{"allowance": -1}'$$),
              ($$'o2', 'tokens', '{"allowance": 1.5}'$$), ($$'o2', 'tokens', '{"allowance": 1, "period": "1 second"}'$$),
              ($$'o2', 'tokens', '{"allowance": 1, "anchor": "tomorrow"}'$$), ($$'o2', 'tokens', '{"allowance": 1, "colour": 1}'$$),
-             ($$'o2', 'tokens', '{"allowance": 1, "overage": true}'$$), ($$'o2', 'docs', '{"allowance": 1, "period": "month"}'$$),
-             ($$'o2', 'mindmap', '{"value": 1}'$$), ($$'o2', 'mindmap', '{"allowance": 1}'$$), ($$'o2', 'api', '{"rate": {"limit": 1, "per": "1 minute"}}'$$)) AS s(args);
+             ($$'o2', 'tokens', '{"allowance": null, "overage": true}'$$), ($$'o2', 'docs', '{"allowance": 1, "period": "month"}'$$),
+             ($$'o2', 'mindmap', '{"value": 1}'$$), ($$'o2', 'mindmap', '{"allowance": 1}'$$), ($$'o2', 'api', '{"rate": {"limit": 0, "per": "1 minute"}}'$$)) AS s(args);
 SELECT count(*) FROM quota.subject_override WHERE subject = 'o2';
 
 --
