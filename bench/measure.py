@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import zlib
-from collections import namedtuple
+from collections import Counter, namedtuple
 from datetime import datetime, timezone
 
 SIDES = ("quota", "peer")
@@ -25,17 +25,29 @@ SUBJECTS = int(os.environ.get("SUBJECTS", "100000"))
 SYNC = os.environ.get("SYNC", "on off").split()
 BEGIN_MARK, END_MARK = "<!-- bench/run --write: begin -->", "<!-- end -->"
 
-# base, subjects: which subjects of quota.sql and peer.sql; charges: how many
-# accounts one transaction charges, 0 for a read; target None: for information.
-Case = namedtuple("Case", "name script base subjects clients charges target")
+# What a transaction leaves behind: in whose tables, how many ledger entries,
+# and what they come to.
+Trace = namedtuple("Trace", "store entries amount")
+
+
+def charges(n):
+    """Each side charges n accounts in its own tables."""
+    return {"quota": Trace("quota", n, n), "peer": Trace("peer", n, n)}
+
+
+# base, subjects: which subjects of quota.sql and peer.sql; target None: for information.
+Case = namedtuple("Case", "name script base subjects clients traces target")
 CUSTOMERS, DEFAULT_PLAN, PATHS = 10_000_000, 20_000_000, 30_000_000
 CASES = (
-    Case("debit_uniform", "debit", CUSTOMERS, SUBJECTS, (1, 8, 32), 1, 0.9),
-    Case("debit_hot", "debit", 0, 1, (1, 8, 32), 1, 0.9),
-    Case("check", "check", CUSTOMERS, SUBJECTS, (1, 8), 0, 0.7),
-    Case("debit_default_plan", "debit", DEFAULT_PLAN, SUBJECTS, (8,), 1, None),
-    Case("debit_key", "debit_key", CUSTOMERS, SUBJECTS, (8,), 1, None),
-    Case("debit_path", "debit_path", PATHS, SUBJECTS // 100, (8,), 2, None),
+    Case("debit_uniform", "debit", CUSTOMERS, SUBJECTS, (1, 8, 32), charges(1), 0.9),
+    Case("debit_hot", "debit", 0, 1, (1, 8, 32), charges(1), 0.9),
+    Case("check", "check", CUSTOMERS, SUBJECTS, (1, 8), charges(0), 0.7),
+    Case("debit_default_plan", "debit", DEFAULT_PLAN, SUBJECTS, (8,), charges(1), None),
+    Case("debit_key", "debit_key", CUSTOMERS, SUBJECTS, (8,), charges(1), None),
+    # a hold of one unit, settled with one, against two bare debits of ours
+    Case("hold", "hold", CUSTOMERS, SUBJECTS, (1, 8),
+         {"quota": Trace("quota", 2, 1), "peer": Trace("quota", 2, 2)}, 0.8),
+    Case("debit_path", "debit_path", PATHS, SUBJECTS // 100, (8,), charges(2), None),
 )
 
 Run = namedtuple("Run", "tps transactions wal_bytes")
@@ -65,9 +77,9 @@ class Row:
                 f" target={self.case.target or '-'} verdict={self.verdict()}")
 
     def table_line(self):
-        wal = f"{self.wal['quota']:.0f} / {self.wal['peer']:.0f}" if self.case.charges else ""
+        wal = f"{self.wal['quota']:.0f} / {self.wal['peer']:.0f}" if self.case.traces["quota"].entries else ""
         target = f"{self.case.target:.2f} {self.verdict()}" if self.case.target else ""
-        return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.charges else ''}"
+        return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.traces["quota"].entries else ''}"
                 f" | {self.tps['quota']:,.0f} | {self.tps['peer']:,.0f} | **{self.ratio:.2f}**"
                 f" | {min(self.ratios):.2f} to {max(self.ratios):.2f} | {target} | {wal} |")
 
@@ -86,7 +98,7 @@ def sql(query):
 
 def prepare():
     """Brings both sides into the same state before a run."""
-    for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key",
+    for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key", "quota.hold", "quota.hold_part",
                   "usage_counter", "usage_ledger", "usage_key"):
         sql(f"VACUUM {table}")
     sql("CHECKPOINT")
@@ -123,8 +135,11 @@ def run_side(scripts, case, side, clients, sync, seed, expected):
         # another seed each time, since a key counts once
         warm_up = pgbench(scripts, case, side, clients, "off", seed + 10 + attempt, WARM_UP_SECONDS)
         run = pgbench(scripts, case, side, clients, sync, seed + attempt, SECONDS_PER_RUN)
+        trace = case.traces[side]
         for done in (warm_up, run):
-            expected[side] += case.charges * (done.transactions if done else 0)
+            transactions = done.transactions if done else 0
+            expected[trace.store, "entries"] += trace.entries * transactions
+            expected[trace.store, "amount"] += trace.amount * transactions
         if run:
             return run
     return sys.exit(f"{case.name}, {side}: three times no transaction in {SECONDS_PER_RUN} s")
@@ -150,20 +165,21 @@ def counted():
     """What each side has on record: ledger rows, their sum, the counters' sum."""
     return {
         "quota": [int(n) for n in sql(
-            "SELECT count(*), sum(amount), (SELECT sum(used + overdrawn) FROM quota.bucket)"
+            "SELECT count(*), coalesce(sum(amount), 0), (SELECT coalesce(sum(used + overdrawn), 0) FROM quota.bucket)"
             " FROM quota.ledger_entry")],
         "peer": [int(n) for n in sql(
             "SELECT count(*), sum(amount), (SELECT sum(used) FROM usage_counter) FROM usage_ledger")]}
 
 
 def verify(start, expected):
-    """Each transaction charged 1, so all three numbers grew by as many."""
+    """Entries, their sum and the counters' sum have grown by what was done."""
     good = True
     for side, now in counted().items():
         grown = [n - before for n, before in zip(now, start[side])]
-        right = now[1] == now[2] and grown == [expected[side]] * 3
+        wanted = [expected[side, "entries"]] + [expected[side, "amount"]] * 2
+        right = now[1] == now[2] and grown == wanted
         good = good and right
-        print(f"verify side={side} expected={expected[side]} entries={grown[0]} ledger={grown[1]}"
+        print(f"verify side={side} expected={wanted[0]}/{wanted[1]} entries={grown[0]} ledger={grown[1]}"
               f" counters={grown[2]} verdict={'right' if right else 'WRONG'}")
     return good
 
@@ -198,10 +214,10 @@ def main():
     if unknown:
         sys.exit(f"there is no case {', '.join(sorted(unknown))}")
     header, start = frame(), counted()
-    expected = {side: 0 for side in SIDES}
+    expected = Counter()
     rows = [measure(scripts, case, clients, sync, expected)
             for case in CASES if case.name in wanted
-            for sync in (SYNC if case.charges else ["on"])
+            for sync in (SYNC if case.traces["quota"].entries else ["on"])
             for clients in case.clients]
     good = verify(start, expected)
     table = "\n".join([TABLE_HEAD] + [row.table_line() for row in rows]) + "\n"
