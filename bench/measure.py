@@ -35,8 +35,14 @@ def charges(n):
     return {"quota": Trace("quota", n, n), "peer": Trace("peer", n, n)}
 
 
+
 # base, subjects: which subjects of quota.sql and peer.sql; target None: for information.
-Case = namedtuple("Case", "name script base subjects clients traces target")
+class Case(namedtuple("Case", "name script base subjects clients traces target")):
+    @property
+    def writes(self):
+        return self.traces["quota"].entries > 0
+
+
 CUSTOMERS, DEFAULT_PLAN, PATHS = 10_000_000, 20_000_000, 30_000_000
 CASES = (
     Case("debit_uniform", "debit", CUSTOMERS, SUBJECTS, (1, 8, 32), charges(1), 0.9),
@@ -77,9 +83,9 @@ class Row:
                 f" target={self.case.target or '-'} verdict={self.verdict()}")
 
     def table_line(self):
-        wal = f"{self.wal['quota']:.0f} / {self.wal['peer']:.0f}" if self.case.traces["quota"].entries else ""
+        wal = f"{self.wal['quota']:.0f} / {self.wal['peer']:.0f}" if self.case.writes else ""
         target = f"{self.case.target:.2f} {self.verdict()}" if self.case.target else ""
-        return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.traces["quota"].entries else ''}"
+        return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.writes else ''}"
                 f" | {self.tps['quota']:,.0f} | {self.tps['peer']:,.0f} | **{self.ratio:.2f}**"
                 f" | {min(self.ratios):.2f} to {max(self.ratios):.2f} | {target} | {wal} |")
 
@@ -217,7 +223,7 @@ def main():
     expected = Counter()
     rows = [measure(scripts, case, clients, sync, expected)
             for case in CASES if case.name in wanted
-            for sync in (SYNC if case.traces["quota"].entries else ["on"])
+            for sync in (SYNC if case.writes else ["on"])
             for clients in case.clients]
     good = verify(start, expected)
     table = "\n".join([TABLE_HEAD] + [row.table_line() for row in rows]) + "\n"
