@@ -303,7 +303,7 @@ row_expire(const QuotaBucketKey *account)
 		if (!quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
 									e->hold_id, clock))
 			continue;
-		givings = (QuotaGiving *) palloc(sizeof(QuotaGiving) * Max(e->nparts, 1));
+		givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
 		/* last taken first */
 		for (int j = 0; j < e->nparts; j++)
 		{
