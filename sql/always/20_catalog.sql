@@ -600,7 +600,7 @@ AS $$
          FROM quota.entitlement e JOIN quota.plan_version v ON v.id = e.plan_version_id
               JOIN quota.plan p ON p.id = v.plan_id
          WHERE e.feature_id = _feature_use.feature_id
-           AND EXISTS (SELECT FROM quota.subscription s WHERE s.plan_version_id = v.id)
+           AND EXISTS (SELECT FROM quota.subscription s WHERE v.id IN (s.plan_version_id, s.next_version_id))
          ORDER BY p.name, v.version LIMIT 1)
         UNION ALL
         (SELECT 2, format('Plan %s names it.', to_json(p.name))
