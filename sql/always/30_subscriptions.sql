@@ -950,7 +950,7 @@ CREATE OR REPLACE FUNCTION quota._schedule_change(live quota.subscription, versi
 AS $$
     UPDATE quota.subscription s
         SET next_version_id = _schedule_change.version_id, next_usage = _schedule_change.usage,
-            next_source_id = nextval('quota.subscription_id_seq'),
+            next_source_id = CASE _schedule_change.usage WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE s.source_id END,
             next_at = (SELECT w.window_end
                        FROM quota._plan_words(s.plan_version_id) p,
                             quota._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota._now()) w)
@@ -997,7 +997,7 @@ BEGIN
     END IF;
     is_live := live.starts_at <= at;
     resumes := live.cancelled_at IS NOT NULL;
-    -- a reset to the same version still begins anew; repeated, the rest changes nothing
+    -- a reset to the same version begins anew, keep and prorate change nothing then
     same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live);
     IF resumes OR live.next_at IS NOT NULL THEN
         PERFORM quota._drop_schedule(live);
@@ -1016,7 +1016,8 @@ BEGIN
     END IF;
 
     IF is_live THEN
-        PERFORM quota._make_change(live, newest.version_id, mode, at, nextval('quota.subscription_id_seq'));
+        PERFORM quota._make_change(live, newest.version_id, mode, at,
+                                   CASE mode WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE live.source_id END);
     ELSE
         UPDATE quota.subscription s SET plan_version_id = newest.version_id WHERE s.id = live.id;
     END IF;

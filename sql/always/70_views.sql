@@ -22,7 +22,7 @@ COMMENT ON COLUMN quota.ledger.amount IS 'above 0 taken, below 0 given back';
 COMMENT ON COLUMN quota.ledger.debit_id IS 'the debit that a refund belongs to; of other operations their own first id';
 COMMENT ON COLUMN quota.ledger.key IS 'the idempotency key of the call';
 COMMENT ON COLUMN quota.ledger.metadata IS 'what the caller noted';
-COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged; NULL: none, or capacity';
+COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged (since a change of plan with usage reset, a number drawn for it); NULL: none, or capacity';
 COMMENT ON COLUMN quota.ledger.period_start IS 'when the window that was charged began; -infinity for capacity and a lifetime without subscription';
 COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged ends; infinity for capacity and a lifetime';
 

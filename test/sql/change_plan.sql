@@ -318,7 +318,7 @@ SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
 SET quota.clock = '2026-01-27 11:59:59.999999+00';
 SELECT quota.has('g1', 'mindmap');
 SET quota.clock = '2026-01-27 12:00+00';
-SELECT quota.has('g1', 'mindmap');
+SELECT quota.has('g1', 'mindmap'), pg_temp.try($$SELECT quota.debit('g1', 'tokens')$$);
 SELECT quota.set_status('g1', 'paused');
 SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
 SELECT quota.set_status('g1', 'past_due');
@@ -328,6 +328,24 @@ SELECT quota.change_plan('g1', 'basic') > 0;
 SELECT reason FROM quota.check('g1', 'tokens');
 SELECT quota.set_status('g1', 'active');
 SELECT reason FROM quota.check('g1', 'tokens');
+
+--
+-- The session's settings change nothing: what is scheduled, and what is told
+--
+SET TimeZone = 'Australia/Lord_Howe';
+SET DateStyle = 'SQL, DMY';
+SELECT quota.subscribe('z1', 'basic', '2026-01-31 00:00+01', timezone => 'Europe/Berlin') > 0, quota.subscribe('z2', 'basic', '2025-12-31 00:00+01', timezone => 'Europe/Berlin') > 0;
+SELECT quota.change_plan('z2', 'pro', 'period_end', 'prorate') > 0;
+SET quota.clock = '2026-03-02 00:00+00';
+SELECT quota._carry_out('z2');
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, YMD';
+SELECT at, data FROM pg_temp.happened WHERE subject = 'z2';
+-- 23:00 on the 30th until then is 29.96 of January's days in Berlin
+SELECT period_start, prorated FROM pg_temp.use WHERE subject = 'z2';
+-- at the moment a subscription starts, and before another's first window
+SELECT quota.change_plan('z1', 'pro', 'now', 'prorate') > 0;
+SELECT plan, status FROM pg_temp.subs WHERE subject = 'z1';
 
 --
 -- After all this the ledger adds up to the buckets, in every part, and what rolled in is what rolled out
