@@ -341,9 +341,9 @@ SELECT quota._carry_out('z2');
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SELECT at, data FROM pg_temp.happened WHERE subject = 'z2';
--- 23:00 on the 30th until then is 29.96 of January's days in Berlin
+-- 30 of the window's 31 days in Berlin are over then
 SELECT period_start, prorated FROM pg_temp.use WHERE subject = 'z2';
--- at the moment a subscription starts, and before another's first window
+-- in the period after that, of another
 SELECT quota.change_plan('z1', 'pro', 'now', 'prorate') > 0;
 SELECT plan, status FROM pg_temp.subs WHERE subject = 'z1';
 
