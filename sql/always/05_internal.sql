@@ -20,13 +20,14 @@ CREATE OR REPLACE FUNCTION quota._subject(subject text) RETURNS text
 COMMENT ON FUNCTION quota._subject(text) IS
     'internal: the subject, if it is valid; 22004, 22001 or 22023 if not';
 
-CREATE OR REPLACE FUNCTION quota._windows(subject text,
-        OUT feature_id int4, OUT source_id int8, OUT period_start timestamptz, OUT period_end timestamptz)
+CREATE OR REPLACE FUNCTION quota._windows(subject text, at timestamptz,
+        OUT feature_id int4, OUT source_id int8, OUT period_start timestamptz, OUT period_end timestamptz,
+        OUT plan_version_id int4, OUT allowance int8, OUT series text, OUT overridden bool)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
     AS 'MODULE_PATHNAME', 'quota_sql_windows';
-COMMENT ON FUNCTION quota._windows(text) IS
-    'internal: the present window of every metered account of exactly this prefix, as the newest committed state has it';
+COMMENT ON FUNCTION quota._windows(text, timestamptz) IS
+    'internal: the window that a time (NULL: now) lies in of every metered account of exactly this prefix, as the newest committed state has it, and its terms: allowance (NULL: unlimited), series (the same text for the same period and anchor, NULL for a lifetime), overridden (they are not those of the prefix''s own plan)';
 
 CREATE OR REPLACE FUNCTION quota._positive(value int, argument text) RETURNS int
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

@@ -2,9 +2,10 @@
  * Subscriptions, plan changes and overrides.
  *
  * Who changes the plan of a subject locks its subscription row first (with
- * quota._current_subscription), then the override, then buckets, features in
- * the order of their names, the bucket that loses its use before the one that
- * takes it over.  At READ COMMITTED every statement here sees what was committed
+ * quota._current_subscription, which also carries out a scheduled change that
+ * has come into force), then the override, then buckets, features in the order
+ * of their names, the bucket that loses its use before the one that takes it
+ * over.  At READ COMMITTED every statement here sees what was committed
  * while it waited; at REPEATABLE READ a lost race is a 40001.
  *
  * There are no foreign keys (pg_restore -j would load the tables of an extension
@@ -26,7 +27,17 @@ COMMENT ON FUNCTION quota.subject_multirange() IS 'internal: not used';
 COMMENT ON FUNCTION quota.subject_multirange(quota.subject_range) IS 'internal: not used';
 COMMENT ON FUNCTION quota.subject_multirange(VARIADIC quota.subject_range[]) IS 'internal: not used';
 
--- Small checks of arguments
+/*
+ * Small checks of arguments.
+ *
+ * A text can be a gigabyte that is stored compressed, and whoever unpacks it has
+ * lost.  octet_length() does not.  A statement does, when it is planned with the
+ * text as a parameter, and PERFORM is a statement; an expression (of IF, :=,
+ * RAISE, the default of a variable) does not.  So the size of an argument is
+ * looked at by expressions, before any statement has it, and the checks return
+ * what they have checked.  (An expression that has raised an error runs as a
+ * statement until its transaction ends.)
+ */
 
 CREATE OR REPLACE FUNCTION quota._require(given boolean, argument text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -41,21 +52,40 @@ END
 $$;
 COMMENT ON FUNCTION quota._require(boolean, text) IS 'internal: raises 22004 naming the argument when it was not given';
 
-CREATE OR REPLACE FUNCTION quota._require_word(word text, argument text, allowed text[]) RETURNS void
+CREATE OR REPLACE FUNCTION quota._require_word(word text, argument text, allowed text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._require(_require_word.word IS NOT NULL, _require_word.argument);
-    -- octet_length() unpacks nothing, so a long text is refused by its size
-    IF octet_length(_require_word.word) > 32 OR _require_word.word <> ALL (_require_word.allowed) THEN
+    IF _require_word.word IS NULL THEN
+        PERFORM quota._require(false, _require_word.argument);
+    ELSIF octet_length(_require_word.word) > 32 OR _require_word.word <> ALL (_require_word.allowed) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('%s is not known', _require_word.argument),
             DETAIL = format('It is one of %s.', array_to_string(_require_word.allowed, ', '));
     END IF;
+    RETURN _require_word.word;
 END
 $$;
-COMMENT ON FUNCTION quota._require_word(text, text, text[]) IS 'internal: raises 22004 or 22023 unless the argument is one of the words';
+COMMENT ON FUNCTION quota._require_word(text, text, text[]) IS 'internal: the argument, if it is one of the words; 22004 or 22023 if not';
+
+CREATE OR REPLACE FUNCTION quota._require_name(name text, argument text, most int) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF _require_name.name IS NULL THEN
+        PERFORM quota._require(false, _require_name.argument);
+    ELSIF octet_length(_require_name.name) > _require_name.most THEN
+        RAISE EXCEPTION USING ERRCODE = 'QT404',
+            MESSAGE = format('%s does not exist', _require_name.argument),
+            DETAIL = format('Its name is longer than the %s bytes that the name of a %s can have.',
+                            _require_name.most, _require_name.argument);
+    END IF;
+    RETURN _require_name.name;
+END
+$$;
+COMMENT ON FUNCTION quota._require_name(text, text, int) IS 'internal: the argument; 22004 for NULL, QT404 for more bytes than such a name can have';
 
 -- The same limit as quota_arg_metadata() in src/base/args.c.
 CREATE OR REPLACE FUNCTION quota._metadata(metadata jsonb) RETURNS jsonb
@@ -93,11 +123,13 @@ BEGIN
     ELSIF _external_id.external_id = '' THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'external_id must not be empty',
             HINT = 'Pass null for none.';
+    ELSIF _external_id.external_id ~ '[\u0001-\u001f\u007f]' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'external_id has a control character';
     END IF;
     RETURN _external_id.external_id;
 END
 $$;
-COMMENT ON FUNCTION quota._external_id(text) IS 'internal: another system''s id, 1 to 255 bytes or NULL';
+COMMENT ON FUNCTION quota._external_id(text) IS 'internal: another system''s id, 1 to 255 bytes without control characters, or NULL; 22001, 22023';
 
 /*
  * Times beyond the year 9999 are as good as infinite to an application, and
@@ -154,19 +186,18 @@ CREATE OR REPLACE FUNCTION quota._plan_version(plan text, OUT plan_id int, OUT v
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    wanted text := quota._require_name(_plan_version.plan, 'plan', 1024);
 BEGIN
-    PERFORM quota._require(_plan_version.plan IS NOT NULL, 'plan');
-    IF octet_length(_plan_version.plan) <= 1024 THEN
-        SELECT p.id, v.id, v.version, p.retired_at IS NOT NULL
-            INTO plan_id, version_id, version, retired
-            FROM quota.plan p JOIN quota.plan_version v ON v.plan_id = p.id
-            WHERE p.name = _plan_version.plan COLLATE "C"
-            ORDER BY v.version DESC LIMIT 1
-            FOR KEY SHARE OF v;
-    END IF;
+    SELECT p.id, v.id, v.version, p.retired_at IS NOT NULL
+        INTO plan_id, version_id, version, retired
+        FROM quota.plan p JOIN quota.plan_version v ON v.plan_id = p.id
+        WHERE p.name = wanted COLLATE "C"
+        ORDER BY v.version DESC LIMIT 1
+        FOR KEY SHARE OF v;
     IF version_id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
-            MESSAGE = format('plan "%s" does not exist', left(_plan_version.plan, 128));
+            MESSAGE = format('plan "%s" does not exist', left(wanted, 128));
     END IF;
 END
 $$;
@@ -177,15 +208,13 @@ CREATE OR REPLACE FUNCTION quota._feature(feature text) RETURNS quota.feature
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    wanted    text := quota._require_name(_feature.feature, 'feature', 63);
     found_row quota.feature;
 BEGIN
-    PERFORM quota._require(_feature.feature IS NOT NULL, 'feature');
-    IF octet_length(_feature.feature) <= 63 THEN
-        SELECT f.* INTO found_row FROM quota.feature f WHERE f.name = _feature.feature COLLATE "C";
-    END IF;
+    SELECT f.* INTO found_row FROM quota.feature f WHERE f.name = wanted COLLATE "C";
     IF found_row.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
-            MESSAGE = format('feature "%s" does not exist', left(_feature.feature, 128));
+            MESSAGE = format('feature "%s" does not exist', wanted);
     END IF;
     RETURN found_row;
 END
@@ -197,12 +226,12 @@ CREATE OR REPLACE FUNCTION quota._lock_feature(feature text) RETURNS quota.featu
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    wanted    text := quota._require_name(_lock_feature.feature, 'feature', 63);
     found_row quota.feature;
 BEGIN
-    SELECT f.* INTO found_row FROM quota.feature f
-        WHERE f.id = (quota._feature(_lock_feature.feature)).id FOR KEY SHARE;
+    SELECT f.* INTO found_row FROM quota.feature f WHERE f.id = (quota._feature(wanted)).id FOR KEY SHARE;
     -- NULLs if it was deleted while we waited: then this says so
-    RETURN coalesce(found_row, quota._feature(_lock_feature.feature));
+    RETURN coalesce(found_row, quota._feature(wanted));
 END
 $$;
 COMMENT ON FUNCTION quota._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
@@ -245,6 +274,7 @@ DECLARE
     at        timestamptz := quota._now();
 BEGIN
     LOOP
+        PERFORM quota._carry_out(_current_subscription.subject);
         SELECT s.* INTO found_row FROM quota.subscription s
             WHERE s.subject = _current_subscription.subject COLLATE "C"
               AND (s.ends_at IS NULL OR s.ends_at > greatest(at, s.starts_at))
@@ -260,7 +290,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota._current_subscription(text) IS
-    'internal: locks and returns a subject''s live subscription, else its next future one, else a row of NULLs';
+    'internal: locks and returns a subject''s live subscription, else its next future one, else a row of NULLs; what was scheduled and has come into force is carried out before';
 
 CREATE OR REPLACE FUNCTION quota._require_subscription(subject text) RETURNS quota.subscription
     LANGUAGE plpgsql
@@ -340,6 +370,11 @@ COMMENT ON FUNCTION quota._record_event(text, text, int, jsonb) IS 'internal: on
  * committed while we waited; the use is then at the end of that chain and comes
  * from there.  Without it a mark in the old bucket is one that means nothing any
  * more, because the account has come back to that window since.
+ *
+ * What rolled over stays with the use, and so does what has rolled on from it:
+ * over all windows of a source what rolled in is what rolled out, before and
+ * afterwards.  A rollover that was fixed stays fixed in the old window too, at 0,
+ * or the units would roll over once more if the account came back to it.
  */
 CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, source_id bigint,
                                             old_start timestamptz, old_end timestamptz,
@@ -350,10 +385,9 @@ CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, source
 AS $$
 DECLARE
     link       quota.bucket;
+    total      quota.bucket;
     link_start timestamptz := _take_over.old_start;
     link_end   timestamptz := _take_over.old_end;
-    sum_used   bigint := 0;
-    sum_over   bigint := 0;
     operation  bigint;
 BEGIN
     IF (_take_over.old_start, _take_over.old_end) = (_take_over.new_start, _take_over.new_end) THEN
@@ -369,15 +403,8 @@ BEGIN
               AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end
             FOR UPDATE;
         EXIT WHEN NOT FOUND;
-        UPDATE quota.bucket b
-            SET used = 0, overdrawn = 0, moved_start = _take_over.new_start, moved_end = _take_over.new_end,
-                moved_id = nextval('quota.ledger_id_seq')
-            WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-              AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end;
-        operation := quota._record_transfer(operation, link, 'a', - link.used);
-        operation := quota._record_transfer(operation, link, 'o', - link.overdrawn);
-        sum_used := sum_used + link.used;
-        sum_over := sum_over + link.overdrawn;
+        operation := quota._move_out(operation, link, _take_over.new_start, _take_over.new_end);
+        total := quota._add_use(total, link);
         -- each link that was passed points at the new bucket: no endless chain
         EXIT WHEN NOT _take_over.follow OR link.moved_start IS NULL
             OR (link.moved_start, link.moved_end) = (_take_over.new_start, _take_over.new_end);
@@ -385,24 +412,132 @@ BEGIN
         link_end := link.moved_end;
     END LOOP;
 
-    INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
-        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end)
+    INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance)
+        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end,
+                total.plan_version_id, total.allowance)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
-    UPDATE quota.bucket b
-        SET used = b.used + sum_used, overdrawn = b.overdrawn + sum_over,
-            moved_start = NULL, moved_end = NULL, moved_id = NULL
+    SELECT b.* INTO link FROM quota.bucket b
         WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
           AND b.source_id = _take_over.source_id
           AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
-        RETURNING b.* INTO link;
-    operation := quota._record_transfer(operation, link, 'a', sum_used);
-    operation := quota._record_transfer(operation, link, 'o', sum_over);
+        FOR UPDATE;
+    PERFORM quota._move_in(operation, link, total);
 END
 $$;
 COMMENT ON FUNCTION quota._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
     'internal: moves the use of one window to another by ledger entries of kind transfer, and leaves a mark in the old one that sends debits to the new one';
 
-CREATE OR REPLACE FUNCTION quota._record_transfer(operation bigint, bucket quota.bucket, source "char", amount bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota._add_use(a quota.bucket, b quota.bucket) RETURNS quota.bucket
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    total quota.bucket := _add_use.a;
+BEGIN
+    IF total.subject IS NULL THEN
+        RETURN _add_use.b;
+    END IF;
+    total.used := total.used + (_add_use.b).used;
+    total.overdrawn := total.overdrawn + (_add_use.b).overdrawn;
+    total.granted := nullif(coalesce(total.granted, 0) + coalesce((_add_use.b).granted, 0), 0);
+    total.overage := nullif(coalesce(total.overage, 0) + coalesce((_add_use.b).overage, 0), 0);
+    total.reserved := nullif(coalesce(total.reserved, 0) + coalesce((_add_use.b).reserved, 0), 0);
+    total.rolled_out := nullif(coalesce(total.rolled_out, 0) + coalesce((_add_use.b).rolled_out, 0), 0);
+    -- NULL is not 0 here: not fixed yet
+    total.rolled_in := coalesce(total.rolled_in + (_add_use.b).rolled_in, total.rolled_in, (_add_use.b).rolled_in);
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION quota._add_use(quota.bucket, quota.bucket) IS 'internal: a bucket with what another one counts added';
+
+CREATE OR REPLACE FUNCTION quota._move_out(operation bigint, bucket quota.bucket, new_start timestamptz, new_end timestamptz) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    link quota.bucket := _move_out.bucket;
+    id   bigint := _move_out.operation;
+    part record;
+BEGIN
+    UPDATE quota.bucket b
+        SET used = 0, overdrawn = 0, granted = NULL, overage = NULL, reserved = NULL, rolled_out = NULL, prorated = NULL,
+            rolled_in = CASE WHEN b.rolled_in IS NOT NULL THEN 0 END,
+            moved_start = _move_out.new_start, moved_end = _move_out.new_end, moved_id = nextval('quota.ledger_id_seq')
+        WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
+          AND b.period_start = link.period_start AND b.period_end = link.period_end;
+    id := quota._record_transfer(id, link, 'a', - link.used);
+    IF link.granted IS NOT NULL THEN
+        FOR part IN
+            WITH g AS (SELECT t.grant_id, t.amount FROM quota._taken_from_grants(link) t)
+            SELECT g.grant_id, g.amount FROM g
+            UNION ALL
+            -- entries that retention has dropped do not say from which grant
+            SELECT NULL, (link.granted - coalesce(sum(g.amount), 0))::bigint FROM g
+            ORDER BY grant_id
+        LOOP
+            id := quota._record_transfer(id, link, 'g', - part.amount, part.grant_id);
+        END LOOP;
+    END IF;
+    id := quota._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
+    RETURN quota._record_transfer(id, link, 'o', - link.overdrawn);
+END
+$$;
+COMMENT ON FUNCTION quota._move_out(bigint, quota.bucket, timestamptz, timestamptz) IS
+    'internal: empties a bucket whose row is locked, with ledger entries and a mark; returns the id of the operation';
+
+/*
+ * Whoever was charged, the account itself or somebody below it, the entry's
+ * subject begins with the account: so the index on the subject serves.
+ */
+CREATE OR REPLACE FUNCTION quota._taken_from_grants(bucket quota.bucket) RETURNS TABLE (grant_id bigint, amount bigint)
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.grant_id, sum(e.amount)::bigint
+    FROM quota.ledger_entry e
+    WHERE (e.subject = (_taken_from_grants.bucket).subject
+           OR (e.subject >= (_taken_from_grants.bucket).subject || '/' AND e.subject < (_taken_from_grants.bucket).subject || '0'))
+      AND e.feature_id = (_taken_from_grants.bucket).feature_id
+      AND e.account = (_taken_from_grants.bucket).subject AND e.source_id = (_taken_from_grants.bucket).source_id
+      AND e.period_start = (_taken_from_grants.bucket).period_start AND e.period_end = (_taken_from_grants.bucket).period_end
+      AND e.source = 'g' AND e.grant_id IS NOT NULL
+    GROUP BY e.grant_id
+$$;
+COMMENT ON FUNCTION quota._taken_from_grants(quota.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
+
+CREATE OR REPLACE FUNCTION quota._move_in(operation bigint, bucket quota.bucket, total quota.bucket) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    link quota.bucket := _move_in.bucket;
+    sums quota.bucket := quota._add_use(_move_in.bucket, _move_in.total);
+    id   bigint := _move_in.operation;
+    part record;
+BEGIN
+    UPDATE quota.bucket b
+        SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
+            reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL,
+            moved_start = NULL, moved_end = NULL, moved_id = NULL
+        WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
+          AND b.period_start = link.period_start AND b.period_end = link.period_end;
+    id := quota._record_transfer(id, link, 'a', (_move_in.total).used);
+    FOR part IN
+        SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota.ledger_entry e
+        WHERE e.debit_id = _move_in.operation AND e.kind = 't' AND e.source = 'g'
+        GROUP BY e.grant_id ORDER BY e.grant_id
+    LOOP
+        id := quota._record_transfer(id, link, 'g', part.amount, part.grant_id);
+    END LOOP;
+    id := quota._record_transfer(id, link, 'v', coalesce((_move_in.total).overage, 0));
+    PERFORM quota._record_transfer(id, link, 'o', (_move_in.total).overdrawn);
+END
+$$;
+COMMENT ON FUNCTION quota._move_in(bigint, quota.bucket, quota.bucket) IS
+    'internal: adds to a bucket whose row is locked what an operation has moved out of others, and ends its mark';
+
+CREATE OR REPLACE FUNCTION quota._record_transfer(operation bigint, bucket quota.bucket, source "char", amount bigint,
+                                                  grant_id bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -411,34 +546,40 @@ DECLARE
 BEGIN
     IF _record_transfer.amount <> 0 THEN
         entry := nextval('quota.ledger_id_seq');
-        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-            VALUES (entry, quota._now(), _record_transfer.bucket.subject, _record_transfer.bucket.subject,
-                    _record_transfer.bucket.feature_id, 't', _record_transfer.source, _record_transfer.bucket.source_id,
-                    _record_transfer.bucket.period_start, _record_transfer.bucket.period_end, _record_transfer.amount,
-                    coalesce(_record_transfer.operation, entry));
+        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end,
+                                        amount, debit_id, grant_id)
+            VALUES (entry, quota._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
+                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, (_record_transfer.bucket).source_id,
+                    (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
+                    coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
     END IF;
     RETURN coalesce(_record_transfer.operation, entry);
 END
 $$;
-COMMENT ON FUNCTION quota._record_transfer(bigint, quota.bucket, "char", bigint) IS
+COMMENT ON FUNCTION quota._record_transfer(bigint, quota.bucket, "char", bigint, bigint) IS
     'internal: one ledger entry of a transfer; returns the id of the operation, which the first entry gives';
 
 /*
- * The windows of a subject as parallel arrays, to be kept over a change; marked
- * says whether the bucket there bears a mark already, which then is an old one.
+ * The windows of a subject at a time as parallel arrays, to be kept over a
+ * change; marked says whether the bucket there bears a mark already, which then
+ * is an old one.
  */
-CREATE OR REPLACE FUNCTION quota._windows_before(subject text, OUT features int[], OUT sources bigint[],
-                                                 OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[])
+CREATE OR REPLACE FUNCTION quota._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL,
+                                                 OUT features int[], OUT sources bigint[],
+                                                 OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[],
+                                                 OUT allowances bigint[], OUT series text[], OUT overridden boolean[])
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_agg(w.feature_id), array_agg(w.source_id), array_agg(w.period_start), array_agg(w.period_end),
-           array_agg(b.moved_start IS NOT NULL)
-    FROM quota._windows(_windows_before.subject) w
+           array_agg(b.moved_start IS NOT NULL), array_agg(w.allowance), array_agg(w.series), array_agg(w.overridden)
+    FROM quota._windows(_windows_before.subject, _windows_before.at) w
         LEFT JOIN quota.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
             AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
+    WHERE _windows_before.only_feature IS NULL OR w.feature_id = _windows_before.only_feature
 $$;
-COMMENT ON FUNCTION quota._windows_before(text) IS 'internal: what _keep_use needs to know of the time before a change';
+COMMENT ON FUNCTION quota._windows_before(text, timestamptz, int) IS
+    'internal: what _keep_use needs to know of the time before a change, of all features or one';
 
 /*
  * Only where the source is the same: whoever subscribes or cancels meanwhile
@@ -448,7 +589,8 @@ COMMENT ON FUNCTION quota._windows_before(text) IS 'internal: what _keep_use nee
  * its window is one that was moved away from, as when a plan without the feature
  * came in between, that use comes back.
  */
-CREATE OR REPLACE FUNCTION quota._keep_use(subject text, before record) RETURNS void
+CREATE OR REPLACE FUNCTION quota._keep_use(subject text, before record, at timestamptz, usage text,
+                                           only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -456,34 +598,166 @@ DECLARE
     moved record;
 BEGIN
     FOR moved IN
-        SELECT f.name, a.feature_id, a.source_id, a.period_start, a.period_end,
-               b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end, NOT b.marked AS follow,
-               k.moved_start, k.moved_end
-        FROM quota._windows(_keep_use.subject) a
+        SELECT a.*, b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end,
+               NOT b.marked AS follow, k.moved_start, k.moved_end, b.allowance AS old_allowance,
+               a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series
+        FROM quota._windows(_keep_use.subject, _keep_use.at) a
             JOIN quota.feature f ON f.id = a.feature_id
-            LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked)
-                AS b(feature_id, source_id, period_start, period_end, marked)
+            LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked,
+                             before.allowances, before.series, before.overridden)
+                AS b(feature_id, source_id, period_start, period_end, marked, allowance, series, overridden)
                 ON b.feature_id = a.feature_id AND b.source_id = a.source_id
             LEFT JOIN quota.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
                 AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
+        WHERE _keep_use.only_feature IS NULL OR a.feature_id = _keep_use.only_feature
         ORDER BY f.name
     LOOP
-        IF moved.is_new THEN
-            IF moved.moved_start IS NOT NULL THEN
-                PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
-                                         moved.moved_start, moved.moved_end,
-                                         moved.period_start, moved.period_end, true);
-            END IF;
-        ELSE
+        IF NOT moved.is_new THEN
             PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
                                      moved.old_start, moved.old_end,
                                      moved.period_start, moved.period_end, moved.follow);
+        ELSIF moved.moved_start IS NOT NULL THEN
+            PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
+                                     moved.moved_start, moved.moved_end,
+                                     moved.period_start, moved.period_end, true);
         END IF;
+        PERFORM quota._set_terms(_keep_use.subject, moved.feature_id, moved.source_id, moved.period_start, moved.period_end,
+                                 moved.plan_version_id, moved.allowance,
+                                 CASE WHEN _keep_use.usage = 'prorate' AND moved.same_series THEN moved.old_allowance END,
+                                 _keep_use.at);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._keep_use(text, record) IS
-    'internal: after a change, moves use to the present windows where they are others than before';
+COMMENT ON FUNCTION quota._keep_use(text, record, timestamptz, text, int) IS
+    'internal: after a change at a time, moves use to the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on';
+
+/*
+ * The row is made where there is none: a share of the window has to be somewhere,
+ * and a debit that is about to make it looks everything up anew when it finds it.
+ */
+CREATE OR REPLACE FUNCTION quota._set_terms(subject text, feature_id int, source_id bigint,
+                                            period_start timestamptz, period_end timestamptz,
+                                            plan_version_id int, allowance bigint, old_allowance bigint, at timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    prorates CONSTANT boolean := _set_terms.old_allowance IS NOT NULL AND _set_terms.allowance IS NOT NULL;
+BEGIN
+    IF prorates THEN
+        INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
+            VALUES (_set_terms.subject, _set_terms.feature_id, _set_terms.source_id, _set_terms.period_start, _set_terms.period_end)
+            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
+    END IF;
+    UPDATE quota.bucket b
+        SET plan_version_id = _set_terms.plan_version_id, allowance = _set_terms.allowance,
+            prorated = CASE WHEN prorates
+                            THEN nullif(quota._prorated(coalesce(b.prorated, _set_terms.old_allowance), _set_terms.allowance,
+                                                        b.period_start, b.period_end, _set_terms.at),
+                                        _set_terms.allowance) END
+        WHERE b.subject = _set_terms.subject COLLATE "C" AND b.feature_id = _set_terms.feature_id
+          AND b.source_id = _set_terms.source_id
+          AND b.period_start = _set_terms.period_start AND b.period_end = _set_terms.period_end
+          AND (prorates OR b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance)
+                                                     IS DISTINCT FROM (_set_terms.plan_version_id, _set_terms.allowance));
+END
+$$;
+COMMENT ON FUNCTION quota._set_terms(text, int, bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz) IS
+    'internal: notes in a window''s bucket, if there is one, the plan and allowance that it goes on under; given the old allowance, shares the limit between old and new by time';
+
+-- Exact: microseconds, and div(), which does not round.
+CREATE OR REPLACE FUNCTION quota._prorated(old bigint, new bigint, period_start timestamptz, period_end timestamptz, at timestamptz) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT div(_prorated.old * e.elapsed + _prorated.new * (e.length - e.elapsed), e.length)::bigint
+    FROM (SELECT trunc(1000000 * extract(epoch FROM greatest(_prorated.at, _prorated.period_start) - _prorated.period_start)) AS elapsed,
+                 trunc(1000000 * extract(epoch FROM _prorated.period_end - _prorated.period_start)) AS length) e
+$$;
+COMMENT ON FUNCTION quota._prorated(bigint, bigint, timestamptz, timestamptz, timestamptz) IS
+    'internal: floor((old x elapsed + new x left) / length) of a window';
+
+-- A change of plan takes effect
+
+/*
+ * The windows before are those without the change, also of one that is due and
+ * whom every look-up therefore takes as made: it goes from the row first.
+ */
+CREATE OR REPLACE FUNCTION quota._make_change(live quota.subscription, version_id int, usage text, at timestamptz, source_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    who    CONSTANT text := (_make_change.live).subject;
+    resets CONSTANT boolean := _make_change.usage = 'reset';
+    before record;
+BEGIN
+    UPDATE quota.subscription s
+        SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
+        WHERE s.id = (_make_change.live).id AND s.next_at IS NOT NULL;
+    IF NOT resets THEN
+        before := quota._windows_before(who, _make_change.at);
+    END IF;
+    UPDATE quota.subscription s
+        SET plan_version_id = _make_change.version_id,
+            anchor_at = CASE WHEN resets THEN _make_change.at ELSE s.anchor_at END,
+            source_id = CASE WHEN resets THEN _make_change.source_id ELSE s.source_id END
+        WHERE s.id = (_make_change.live).id;
+    IF NOT resets THEN
+        PERFORM quota._keep_use(who, before, _make_change.at, _make_change.usage);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota._make_change(quota.subscription, int, text, timestamptz, bigint) IS
+    'internal: gives a subscription, whose row is locked, another plan version as of a time; source_id is that of its buckets after a reset';
+
+CREATE OR REPLACE FUNCTION quota._record_change(live quota.subscription, version_id int, usage text, at timestamptz, resumes boolean) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT quota._record_event('plan_changed', (_record_change.live).subject, NULL,
+        jsonb_build_object('subscription_id', (_record_change.live).id, 'plan', n.plan, 'version', n.version,
+                           'old_plan', o.plan, 'old_version', o.version, 'usage', _record_change.usage,
+                           'effective_at', _record_change.at, 'cancellation_undone', _record_change.resumes))
+    FROM quota._plan_words((_record_change.live).plan_version_id) o, quota._plan_words(_record_change.version_id) n
+$$;
+COMMENT ON FUNCTION quota._record_change(quota.subscription, int, text, timestamptz, boolean) IS
+    'internal: the event of a changed plan, given the subscription as it was before';
+
+/*
+ * Whoever comes first after the time of a scheduled change carries it out: a
+ * charge, administration, or maintain().  It acts as if it had been made at its
+ * time: nobody has charged the subject since then, for a charge carries it out
+ * first, so the windows of that time are those whose use moves.
+ *
+ * The row lock lets one session do it; the others find nothing due after it.  A
+ * subscription that has ended meanwhile had the change too; one that ended
+ * before has not.
+ */
+CREATE OR REPLACE FUNCTION quota._carry_out(subject text) RETURNS int
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    due     quota.subscription;
+    changes int := 0;
+BEGIN
+    FOR due IN
+        SELECT s.* FROM quota.subscription s
+        WHERE s.subject = _carry_out.subject COLLATE "C" AND s.next_at <= quota._now()
+          AND (s.ends_at IS NULL OR s.next_at < s.ends_at)
+        ORDER BY s.starts_at FOR UPDATE
+    LOOP
+        PERFORM quota._make_change(due, due.next_version_id, due.next_usage, due.next_at, due.next_source_id);
+        PERFORM quota._record_change(due, due.next_version_id, due.next_usage, due.next_at, false);
+        changes := changes + 1;
+    END LOOP;
+    RETURN changes;
+END
+$$;
+COMMENT ON FUNCTION quota._carry_out(text) IS
+    'internal: carries out a subject''s scheduled change of plan that has come into force, with its event; returns how many; charges, administration and maintain() call it first';
 
 -- The functions of the contract
 
@@ -497,7 +771,8 @@ CREATE OR REPLACE FUNCTION quota.subscribe(subject text, plan text, starts_at ti
 AS $$
 DECLARE
     who       text := quota._subject(subscribe.subject);
-    zone      text;
+    wanted    text := quota._require_name(subscribe.plan, 'plan', 1024);
+    zone      text := quota._timezone(subscribe.timezone);
     begins    timestamptz := coalesce(subscribe.starts_at, quota._now());
     asked_end timestamptz := nullif(subscribe.ends_at, 'infinity');
     trial_end timestamptz;
@@ -506,9 +781,6 @@ DECLARE
     newest    record;
     new_id    bigint;
 BEGIN
-    PERFORM quota._require(subscribe.plan IS NOT NULL, 'plan');
-    PERFORM quota._require(subscribe.timezone IS NOT NULL, 'timezone');
-    zone := quota._timezone(subscribe.timezone);
     IF NOT isfinite(begins) THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'starts_at must be finite';
     END IF;
@@ -526,8 +798,9 @@ BEGIN
         END IF;
     END IF;
     LOCK TABLE quota.subscription IN ROW EXCLUSIVE MODE;
-    newest := quota._plan_version(subscribe.plan);
-    PERFORM quota._no_retired(subscribe.plan, newest.retired);
+    PERFORM quota._carry_out(who);
+    newest := quota._plan_version(wanted);
+    PERFORM quota._no_retired(wanted, newest.retired);
 
     -- ON CONFLICT, because two plain inserts at once would wait for each other
     new_id := nextval('quota.subscription_id_seq');
@@ -542,7 +815,7 @@ BEGIN
         PERFORM quota._raise_overlap(who);
     END IF;
     PERFORM quota._record_event('subscribed', who, NULL,
-        jsonb_build_object('subscription_id', new_id, 'plan', subscribe.plan, 'version', newest.version,
+        jsonb_build_object('subscription_id', new_id, 'plan', wanted, 'version', newest.version,
                            'starts_at', begins, 'ends_at', coalesce(trial_end, asked_end), 'trial_ends_at', trial_end));
     RETURN new_id;
 END
@@ -557,12 +830,12 @@ CREATE OR REPLACE FUNCTION quota.cancel(subject text, effective text DEFAULT 'pe
 AS $$
 DECLARE
     who      text := quota._subject(cancel.subject);
+    moment   text := quota._require_word(cancel.effective, 'effective', '{now,period_end}');
     at       timestamptz := quota._now();
     live     quota.subscription;
     words    record;
     ends     timestamptz;
 BEGIN
-    PERFORM quota._require_word(cancel.effective, 'effective', '{now,period_end}');
     live := quota._require_subscription(who);
     words := quota._plan_words(live.plan_version_id);
 
@@ -570,7 +843,7 @@ BEGIN
         -- It stays as a row that lasted for no time: a transaction with a later
         -- clock may have charged it, and its buckets must not lose their source.
         ends := live.starts_at;
-    ELSIF cancel.effective = 'now' THEN
+    ELSIF moment = 'now' THEN
         ends := at;
     ELSIF live.cancelled_at IS NOT NULL THEN
         RETURN live.ends_at;
@@ -580,6 +853,7 @@ BEGIN
 
     UPDATE quota.subscription s
         SET ends_at = ends,
+            next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL,
             cancelled_at = coalesce(s.cancelled_at, at),
             asked_ends_at = CASE WHEN s.trial_ends_at IS NULL AND s.cancelled_at IS NULL THEN s.ends_at
                                        ELSE s.asked_ends_at END
@@ -591,12 +865,12 @@ BEGIN
     END IF;
     PERFORM quota._record_event('subscription_cancelled', who, NULL,
         jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
-                           'effective', cancel.effective, 'ends_at', ends));
+                           'effective', moment, 'ends_at', ends));
     RETURN ends;
 END
 $$;
 COMMENT ON FUNCTION quota.cancel(text, text) IS
-    'ends a subject''s subscription now or with the present billing period (or trial, or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; QT404 if there is none';
+    'ends a subject''s subscription now or with the present billing period (or trial, or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; a scheduled change of plan is dropped; QT404 if there is none';
 
 CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -605,17 +879,17 @@ CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS v
 AS $$
 DECLARE
     who   text := quota._subject(set_status.subject);
+    given text := quota._require_word(set_status.status, 'status', '{active,past_due,paused}');
     live  quota.subscription;
     words record;
     was   text;
 BEGIN
-    PERFORM quota._require_word(set_status.status, 'status', '{active,past_due,paused}');
     live := quota._require_subscription(who);
     was := live.status;
-    IF was = set_status.status THEN
+    IF was = given THEN
         RETURN;
     END IF;
-    live.status := set_status.status;
+    live.status := given;
     IF live.status = 'active' AND live.trial_ends_at IS NOT NULL THEN
         live.trial_ends_at := NULL;
         IF live.cancelled_at IS NULL THEN
@@ -640,7 +914,48 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.set_status(text, text) IS
-    'says whether a subscription is active, past_due or paused; the latter two refuse every use; active before a trial''s end makes it last as long as was asked for; QT404 if there is no subscription';
+    'says whether a subscription is active, past_due or paused; paused refuses every use, past_due does once the plan''s grace, counted from when it became past_due, is over (no grace: at once); active before a trial''s end makes it last as long as was asked for; QT404 if there is no subscription';
+
+/*
+ * A scheduled change and a scheduled end replace each other.  Raises 23P01 where
+ * the time after the end has been given to another subscription meanwhile.
+ */
+CREATE OR REPLACE FUNCTION quota._drop_schedule(live quota.subscription) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE quota.subscription s
+        SET ends_at = CASE WHEN s.cancelled_at IS NOT NULL THEN quota._restored_end(_drop_schedule.live) ELSE s.ends_at END,
+            asked_ends_at = CASE WHEN s.cancelled_at IS NOT NULL AND s.trial_ends_at IS NULL THEN NULL ELSE s.asked_ends_at END,
+            cancelled_at = NULL,
+            next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
+        WHERE s.id = (_drop_schedule.live).id;
+EXCEPTION WHEN exclusion_violation THEN
+    PERFORM quota._raise_overlap((_drop_schedule.live).subject);
+END
+$$;
+COMMENT ON FUNCTION quota._drop_schedule(quota.subscription) IS
+    'internal: takes a scheduled cancellation or change of plan back';
+
+/*
+ * The version is that of the call, so it is kept even if the plan gets a newer
+ * one until then.
+ */
+CREATE OR REPLACE FUNCTION quota._schedule_change(live quota.subscription, version_id int, usage text) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE quota.subscription s
+        SET next_version_id = _schedule_change.version_id, next_usage = _schedule_change.usage,
+            next_source_id = CASE _schedule_change.usage WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE s.source_id END,
+            next_at = (SELECT w.window_end
+                       FROM quota._plan_words(s.plan_version_id) p,
+                            quota._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota._now()) w)
+        WHERE s.id = (_schedule_change.live).id
+$$;
+COMMENT ON FUNCTION quota._schedule_change(quota.subscription, int, text) IS
+    'internal: lets a plan version come into force when the present billing period ends';
 
 CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective text DEFAULT 'now', usage text DEFAULT 'keep') RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -649,74 +964,68 @@ CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective 
 AS $$
 DECLARE
     who       text := quota._subject(change_plan.subject);
+    wanted    text := quota._require_name(change_plan.plan, 'plan', 1024);
+    moment    text := quota._require_word(change_plan.effective, 'effective', '{now,period_end}');
+    mode      text := quota._require_word(change_plan.usage, 'usage', '{keep,reset,prorate}');
     at        timestamptz := quota._now();
     newest    record;
     words     record;
     live      quota.subscription;
-    before    record;
     is_live   boolean;
     resumes   boolean;
     same_plan boolean;
+    same      boolean;
 BEGIN
-    PERFORM quota._require(change_plan.plan IS NOT NULL, 'plan');
-    PERFORM quota._require_word(change_plan.effective, 'effective', '{now,period_end}');
-    PERFORM quota._require_word(change_plan.usage, 'usage', '{keep,reset,prorate}');
-
     LOCK TABLE quota.subscription IN ROW EXCLUSIVE MODE;
     LOOP
         live := quota._current_subscription(who);
-        newest := quota._plan_version(change_plan.plan);
+        newest := quota._plan_version(wanted);
         EXIT WHEN live.id IS NOT NULL;
         BEGIN
-            RETURN quota.subscribe(who, change_plan.plan);
+            RETURN quota.subscribe(who, wanted);
         EXCEPTION WHEN exclusion_violation THEN
             NULL;   -- somebody else subscribed it at this moment: change that one
         END;
     END LOOP;
 
+    words := quota._plan_words(live.plan_version_id);
     same_plan := newest.plan_id = (SELECT v.plan_id FROM quota.plan_version v WHERE v.id = live.plan_version_id);
     IF NOT same_plan THEN
-        PERFORM quota._no_retired(change_plan.plan, newest.retired);
+        PERFORM quota._no_retired(wanted, newest.retired);
     END IF;
     is_live := live.starts_at <= at;
-    IF is_live AND (change_plan.effective <> 'now' OR change_plan.usage <> 'keep') THEN
-        RAISE EXCEPTION USING ERRCODE = '0A000',
-            MESSAGE = format('change_plan with %s is not supported yet',
-                             CASE WHEN change_plan.effective <> 'now' THEN format('effective "%s"', change_plan.effective)
-                                  ELSE format('usage "%s"', change_plan.usage) END),
-            HINT = 'Use effective "now" with usage "keep".';
-    END IF;
     resumes := live.cancelled_at IS NOT NULL;
-    IF newest.version_id = live.plan_version_id AND NOT resumes THEN
+    -- a reset to the same version begins anew, keep and prorate change nothing then
+    same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live);
+    IF resumes OR live.next_at IS NOT NULL THEN
+        PERFORM quota._drop_schedule(live);
+    END IF;
+
+    IF same OR (is_live AND moment = 'period_end') THEN
+        IF resumes THEN
+            PERFORM quota._record_event('cancellation_undone', who, NULL,
+                jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
+                                   'ends_at', (SELECT s.ends_at FROM quota.subscription s WHERE s.id = live.id)));
+        END IF;
+        IF NOT same THEN
+            PERFORM quota._schedule_change(live, newest.version_id, mode);
+        END IF;
         RETURN live.id;
     END IF;
 
-    words := quota._plan_words(live.plan_version_id);
     IF is_live THEN
-        before := quota._windows_before(who);
+        PERFORM quota._make_change(live, newest.version_id, mode, at,
+                                   CASE mode WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE live.source_id END);
+    ELSE
+        UPDATE quota.subscription s SET plan_version_id = newest.version_id WHERE s.id = live.id;
     END IF;
-    BEGIN
-        UPDATE quota.subscription s
-            SET plan_version_id = newest.version_id,
-                ends_at = CASE WHEN resumes THEN quota._restored_end(live) ELSE s.ends_at END,
-                asked_ends_at = CASE WHEN resumes AND s.trial_ends_at IS NULL THEN NULL ELSE s.asked_ends_at END,
-                cancelled_at = NULL
-            WHERE s.id = live.id;
-    EXCEPTION WHEN exclusion_violation THEN
-        PERFORM quota._raise_overlap(who);
-    END;
-    IF is_live THEN
-        PERFORM quota._keep_use(who, before);
-    END IF;
-    PERFORM quota._record_event(
-        CASE WHEN newest.version_id = live.plan_version_id THEN 'cancellation_undone' ELSE 'plan_changed' END, who, NULL,
-        jsonb_build_object('subscription_id', live.id, 'plan', change_plan.plan, 'version', newest.version,
-                           'old_plan', words.plan, 'old_version', words.version, 'cancellation_undone', resumes));
+    PERFORM quota._record_change(live, newest.version_id, CASE WHEN is_live THEN mode END,
+                                 greatest(at, live.starts_at), resumes);
     RETURN live.id;
 END
 $$;
 COMMENT ON FUNCTION quota.change_plan(text, text, text, text) IS
-    'moves a subject''s subscription to a plan''s newest version and returns the subscription''s id; use goes on under the new limits (keep), a scheduled cancellation is undone; without a subscription subscribes now, and of one that has not started yet the plan is replaced';
+    'moves a subject''s subscription to a plan''s newest version, now or when the billing period ends, and returns the subscription''s id; usage keep: use goes on under the new limits; reset: metered use and periods begin anew; prorate: keep, with the present period''s limit shared between old and new by time; a scheduled cancellation or change is replaced; without a subscription subscribes now, and of one that has not started yet the plan is replaced; QT404 for an unknown plan, 22023 for a retired one';
 
 /*
  * The account's window may begin elsewhere afterwards, so this acts as
@@ -751,7 +1060,7 @@ BEGIN
         IF old.subject IS NULL AND override.entitlement IS NULL THEN
             RETURN;
         END IF;
-        before := quota._windows_before(who);
+        before := quota._windows_before(who, at, what.id);
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;
@@ -791,7 +1100,7 @@ BEGIN
                               THEN o.set_at ELSE at END
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
-    PERFORM quota._keep_use(who, before);
+    PERFORM quota._keep_use(who, before, at, 'keep', what.id);
     IF override.entitlement IS NULL THEN
         PERFORM quota._record_event('override_removed', who, what.id, '{}');
     ELSE

@@ -22,27 +22,34 @@ COMMENT ON COLUMN quota.ledger.amount IS 'above 0 taken, below 0 given back';
 COMMENT ON COLUMN quota.ledger.debit_id IS 'the debit that a refund belongs to; of other operations their own first id';
 COMMENT ON COLUMN quota.ledger.key IS 'the idempotency key of the call';
 COMMENT ON COLUMN quota.ledger.metadata IS 'what the caller noted';
-COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged; NULL: none, or capacity';
+COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged (since a change of plan with usage reset, a number drawn for it); NULL: none, or capacity';
 COMMENT ON COLUMN quota.ledger.period_start IS 'when the window that was charged began; -infinity for capacity and a lifetime without subscription';
 COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged ends; infinity for capacity and a lifetime';
 
 /*
  * A subscription that was removed before it started, or cancelled at the very
  * moment of its start, lasted for no time: its row stays for what refers to it,
- * but nobody had it.
+ * but nobody had it.  A scheduled change is in force from its time on, even if
+ * nobody has carried it out yet.
  */
 CREATE OR REPLACE VIEW quota.subscriptions AS
 SELECT s.id, s.subject, p.name AS plan, v.version,
        CASE WHEN s.starts_at > n.at THEN 'scheduled' WHEN s.ends_at <= n.at THEN 'ended' ELSE s.status END AS status,
        s.starts_at, s.ends_at,
        w.window_start AS current_period_start, w.window_end AS current_period_end,
-       NULL::text AS next_plan, s.timezone, s.external_id, s.metadata,
-       s.trial_ends_at, s.cancelled_at
+       next_plan.name AS next_plan, s.timezone, s.external_id, s.metadata,
+       s.trial_ends_at, s.cancelled_at, CASE WHEN next_plan.name IS NOT NULL THEN s.next_at END AS next_plan_at
 FROM (SELECT quota._now() AS at) n
     CROSS JOIN quota.subscription s
-    JOIN quota.plan_version v ON v.id = s.plan_version_id
+    CROSS JOIN LATERAL (SELECT s.next_at <= n.at AND (s.ends_at IS NULL OR s.next_at < s.ends_at) AS is_due) c
+    JOIN quota.plan_version v ON v.id = CASE WHEN c.is_due THEN s.next_version_id ELSE s.plan_version_id END
     JOIN quota.plan p ON p.id = v.plan_id
-    LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL, s.anchor_at, s.timezone, n.at) w
+    LEFT JOIN quota.plan_version next_version ON next_version.id = s.next_version_id AND s.next_at > n.at
+        AND (s.ends_at IS NULL OR s.ends_at > n.at AND (s.ends_at > s.next_at OR s.trial_ends_at IS NOT NULL))
+    LEFT JOIN quota.plan next_plan ON next_plan.id = next_version.plan_id
+    LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL,
+                                    CASE WHEN c.is_due AND s.next_usage = 'reset' THEN s.next_at ELSE s.anchor_at END,
+                                    s.timezone, n.at) w
         ON s.starts_at <= n.at AND (s.ends_at IS NULL OR s.ends_at > n.at)
 WHERE s.ends_at IS NULL OR s.ends_at > s.starts_at;
 
@@ -52,16 +59,17 @@ COMMENT ON COLUMN quota.subscriptions.subject IS 'who has the plan';
 COMMENT ON COLUMN quota.subscriptions.plan IS 'name of the plan; earlier ones are in quota.events';
 COMMENT ON COLUMN quota.subscriptions.version IS 'version of the plan, which the subscriber keeps until moved';
 COMMENT ON COLUMN quota.subscriptions.status IS 'what counts now: trialing, active, past_due or paused; scheduled before it starts, ended after it ended';
-COMMENT ON COLUMN quota.subscriptions.starts_at IS 'since when; billing periods count from here';
+COMMENT ON COLUMN quota.subscriptions.starts_at IS 'since when; billing periods count from here, or from the last change of plan with usage reset';
 COMMENT ON COLUMN quota.subscriptions.ends_at IS 'until when; NULL = open; a trial''s end, or that of a scheduled cancellation, is here too';
 COMMENT ON COLUMN quota.subscriptions.current_period_start IS 'start of the present billing period; NULL while scheduled and once ended';
 COMMENT ON COLUMN quota.subscriptions.current_period_end IS 'end of the present billing period, even if the subscription ends before';
-COMMENT ON COLUMN quota.subscriptions.next_plan IS 'the plan that a scheduled change brings; always NULL so far';
+COMMENT ON COLUMN quota.subscriptions.next_plan IS 'the plan that a scheduled change brings at next_plan_at; NULL: none is scheduled';
 COMMENT ON COLUMN quota.subscriptions.timezone IS 'the zone in which months and days are counted';
 COMMENT ON COLUMN quota.subscriptions.external_id IS 'the id that another system, such as a payment provider, has for it';
 COMMENT ON COLUMN quota.subscriptions.metadata IS 'whatever subscribe() was given';
 COMMENT ON COLUMN quota.subscriptions.trial_ends_at IS 'when the trial ends; NULL: no trial, or set active before its end';
 COMMENT ON COLUMN quota.subscriptions.cancelled_at IS 'when cancel() was called; NULL: not cancelled';
+COMMENT ON COLUMN quota.subscriptions.next_plan_at IS 'when next_plan comes into force, unless a trial ends before and with it the subscription';
 
 CREATE OR REPLACE VIEW quota.denials AS
 SELECT d.day, d.subject, f.name AS feature, d.reason, sum(d.times)::bigint AS times, max(d.last_at) AS last_at
@@ -84,8 +92,8 @@ COMMENT ON VIEW quota.events IS
 'what happened to plans, written in the same transaction as the change.  To miss nothing, read those with xid < pg_snapshot_xmin(pg_current_snapshot()) in the order of (xid, id) and remember the last (xid, id).
 Types, and what is in data:
 subscribed: subscription_id, plan, version, starts_at, ends_at, trial_ends_at
-plan_changed: subscription_id, plan, version, old_plan, old_version, cancellation_undone
-cancellation_undone: the same, where only a scheduled cancellation was undone
+plan_changed: subscription_id, plan, version, old_plan, old_version, usage (NULL: it had not started yet), effective_at, cancellation_undone; a scheduled change has it when the first charge or administrator comes after effective_at
+cancellation_undone: subscription_id, plan, version, ends_at; a scheduled cancellation was undone and the plan is the same (so far)
 subscription_cancelled: subscription_id, plan, version, effective, ends_at
 subscription_removed: subscription_id, plan, version, starts_at (one that had not started yet)
 status_changed: subscription_id, plan, version, status, old_status, ends_at

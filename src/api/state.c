@@ -161,40 +161,68 @@ quota_sql_status(PG_FUNCTION_ARGS)
 }
 
 /*
- * quota._windows(subject): the present window of every metered account of
- * exactly this prefix.  Administration compares them before and after a change
- * of plan to see whose use must move.  Fresh snapshot: it decides, it does not
- * report.
+ * The period and anchor of terms as a text, the same for the same windows; NULL
+ * for a lifetime.  "1 month" and "30 days" differ.
+ */
+static char *
+series_of(const QuotaTerms *terms)
+{
+	const QuotaPeriod *period = &terms->period;
+	bool		fixed = terms->anchor == QUOTA_ANCHOR_TIMESTAMP;
+
+	if (quota_period_is_lifetime(period))
+		return NULL;
+	return psprintf("%d %d " INT64_FORMAT " %d " INT64_FORMAT, period->months, period->days,
+					period->us, (int) terms->anchor, fixed ? terms->anchor_at : 0);
+}
+
+/*
+ * quota._windows(subject, at): the window that "at" (NULL: now) lies in of every
+ * metered account of exactly this prefix, and on what terms it has it.
+ * Administration compares them before and after a change of plan to see whose
+ * use must move.  Fresh snapshot: it decides, it does not report.
  */
 Datum
 quota_sql_windows(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	TimestampTz at = PG_ARGISNULL(1) ? quota_now() : PG_GETARG_TIMESTAMPTZ(1);
 	Snapshot	snapshot;
 	QuotaSubject subject;
 	QuotaPath	path;
+	const QuotaPlanVersion *own_plan;
 
 	InitMaterializedSRF(fcinfo, 0);
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	quota_path_look_up(&path, &subject, quota_now(), snapshot);
+	quota_path_look_up(&path, &subject, at, snapshot);
+	own_plan = path.plans[subject.nlevels - 1];
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 	{
+		const QuotaFeature *feature = &path.catalog->features[i];
 		const QuotaAccount *account;
 		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
+		QuotaAccounts accounts;
 		QuotaRow	row = {0};
 
-		if (path.catalog->features[i].kind != QUOTA_METERED)
+		if (feature->kind != QUOTA_METERED)
 			continue;
-		quota_accounts_of(&path, &path.catalog->features[i], refs, &accounts);
+		quota_accounts_of(&path, feature, refs, &accounts);
 		account = quota_value_account(&accounts);
-		if (account == NULL || account->level != subject.nlevels - 1)
+		/* grants alone are used in a window that never moves */
+		if (account == NULL || account->terms == NULL || account->level != subject.nlevels - 1)
 			continue;
 		quota_row_int32(&row, account->ref->key.feature_id);
 		quota_row_int64(&row, account->ref->key.source_id);
 		quota_row_raw_time(&row, account->window.start);
 		quota_row_raw_time(&row, account->window.end);
+		if (account->plan)
+			quota_row_int32(&row, account->plan->id);
+		else
+			quota_row_null(&row);
+		quota_row_int64_or_null(&row, !account->terms->unlimited, account->terms->allowance);
+		quota_row_text(&row, series_of(account->terms));
+		quota_row_bool(&row, own_plan == NULL || own_plan->terms[feature->ordinal] != account->terms);
 		quota_row_put(rsinfo, &row);
 	}
 	UnregisterSnapshot(snapshot);

@@ -123,20 +123,29 @@ quota_carry_out_due(const QuotaPath *path)
 		.nparams = 1,
 		.types = {TEXTOID}
 	};
+	int64		carried_out = 0;
 
 	quota_sql_begin();
 	for (int i = 0; i < path->subject->nlevels; i++)
 	{
 		Datum		prefix;
+		bool		isnull;
 
 		if (path->subscriptions[i] == NULL || !path->subscriptions[i]->due)
 			continue;
 		prefix = PointerGetDatum(cstring_to_text_with_len(path->subject->text,
 														  path->subject->prefix_len[i]));
 		(void) quota_sql_execute(&carry_out, &prefix, NULL);
+		carried_out += DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+												   &isnull));
 	}
 	quota_sql_end();
 	CommandCounterIncrement();
+	/* an older snapshot cannot see the row that somebody else has changed */
+	if (carried_out == 0 && IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent change of plan")));
 }
 
 /* The accounts of every item; QT404, 22023. */

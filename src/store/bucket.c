@@ -27,6 +27,9 @@ static const int state_columns[] = {
 	Anum_bucket_rolled_out, Anum_bucket_prorated
 };
 
+/* how many windows that began before one that fits are looked at */
+#define MAX_OLDER_WINDOWS	64
+
 Relation
 quota_bucket_open(void)
 {
@@ -143,8 +146,9 @@ quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 }
 
 /*
- * Rows come from the newest backwards; what is passed over are windows that were
- * moved and those of another series that reach into the key's.
+ * Rows come from the newest start backwards.  Mostly the first that fits is the
+ * one; after a change to longer periods a longer window that began earlier can end
+ * later, so some more are looked at.
  */
 void
 quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
@@ -154,22 +158,27 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 	ScanKeyData keys[4];
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	int			more = MAX_OLDER_WINDOWS;
 
 	memset(row, 0, sizeof(*row));
 	init_account_keys(key, keys);
 	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTLessStrategyNumber,
 				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(key->start));
 	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
+	while (more > 0 && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
 	{
-		row->key = *key;
-		take_tuple(rel, tuple, row);
-		if (!row->moved && row->key.end <= key->start)
-		{
-			take_tuple(rel, heap_copytuple(tuple), row);
+		QuotaBucketRow here = {.key = *key};
+
+		take_tuple(rel, tuple, &here);
+		if (row->tuple != NULL)
+			more--;
+		if (here.moved || here.key.end > key->start ||
+			(row->tuple != NULL && here.key.end <= row->key.end))
+			continue;
+		*row = here;
+		row->tuple = heap_copytuple(tuple);
+		if (here.key.end == key->start)
 			break;
-		}
-		memset(row, 0, sizeof(*row));
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);

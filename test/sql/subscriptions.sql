@@ -81,7 +81,7 @@ FROM (VALUES
     ($$'u', 'pro', '9999-12-01', trial => '3 months'$$),
     ($$'u', 'pro', timezone => NULL$$), ($$'u', 'pro', timezone => ''$$), ($$'u', 'pro', timezone => 'Mars/Olympus'$$),
     ($$'u', 'pro', timezone => 'EST5EDT,M3.2.0,M11.1.0'$$),
-    ($$'u', 'pro', external_id => ''$$), ($$'u', 'pro', external_id => repeat('x', 256)$$),
+    ($$'u', 'pro', external_id => ''$$), ($$'u', 'pro', external_id => repeat('x', 256)$$), ($$'u', 'pro', external_id => E'a\nb'$$), ($$'u', 'pro', external_id => E'a\x7f'$$),
     ($$'u', 'pro', metadata => '[]'$$), ($$'u', 'pro', metadata => '1'$$), ($$'u', 'pro', metadata => 'null'$$),
     ($$'u', 'pro', metadata => jsonb_build_object('a', repeat('x', 9000))$$)) AS s(args);
 SELECT count(*) FROM quota.subscriptions WHERE subject = 'u';
@@ -242,7 +242,7 @@ SELECT quota.cancel('p3'), pg_temp.try($$SELECT quota.change_plan('p3', 'team') 
 SELECT s.args, pg_temp.try('SELECT quota.change_plan(' || s.args || ')')
 FROM (VALUES ($$NULL, 'pro'$$), ($$'p1', NULL$$), ($$'p1', 'nope'$$), ($$'p1', 'pro', NULL$$), ($$'p1', 'pro', 'now', NULL$$),
              ($$'p1', 'pro', 'tomorrow'$$), ($$'p1', 'pro', 'now', 'forget'$$), ($$'p9', 'pro', 'now', 'forget'$$),
-             ($$'p1', 'pro', 'period_end'$$), ($$'p1', 'pro', 'now', 'reset'$$), ($$'p1', 'pro', 'now', 'prorate'$$)) AS s(args);
+             ($$'p1', 'pro', repeat('x', 10000000)$$), ($$'p1', 'pro', 'now', repeat('x', 10000000)$$)) AS s(args);
 
 --
 -- override
