@@ -1,12 +1,5 @@
 """The model test: thousands of random operations on the extension and on an
-independent oracle, every answer compared.
-
-QUOTA_TEST_URL          superuser URL of a private cluster's maintenance database
-QUOTA_MODEL_OPERATIONS  operations in all, default 20,000, shared out over runs
-QUOTA_MODEL_SEED        replays this seed alone, at the length of a run;
-                        "random" begins with a seed that nobody tried before
-QUOTA_MODEL_RUN         operations of one run, default 1,250
-QUOTA_MODEL_SHRINK      seconds that a mismatch may be made smaller, default 90
+independent oracle, every answer compared.  README.md says how to run it.
 """
 
 import os
@@ -17,16 +10,18 @@ import pytest
 
 sys.dont_write_bytecode = True
 
+from conftest import OUTCOMES  # noqa: E402
 from drive.database import make_template  # noqa: E402
 from drive.explore import explore  # noqa: E402
-from generate.operations import WEIGHTS  # noqa: E402
+from generate.capabilities import enabled  # noqa: E402
+from generate.operations import OPERATIONS as EVERY  # noqa: E402
 
 FIRST_SEED = 1
 
 # Everything but statement: where a subject has entries of several accounts and
 # the clock goes backwards, oracle and extension still read the contract
 # differently about order and running sums (by_hand.py compares them).
-OPERATIONS = set(WEIGHTS) - {"statement"}
+OPERATIONS = EVERY - {"statement"}
 
 LONGEST_REPORT = 12_000  # characters
 
@@ -59,6 +54,6 @@ def url():
 def test_extension_answers_as_the_oracle(url, seed):
     """A run from one seed: random catalog, subjects, clock, transactions."""
     outcome = explore(url, seed, number_of("QUOTA_MODEL_RUN", 1_250), OPERATIONS, number_of("QUOTA_MODEL_SHRINK", 90))
-    print(f"seed {seed}: {outcome.operations} operations in {outcome.seconds:.1f} s")
+    OUTCOMES.append(f"seed {seed}: {outcome.operations} operations in {outcome.seconds:.1f} s")
     if outcome.report:
-        pytest.fail(f"replay: QUOTA_MODEL_SEED={seed}\n{outcome.report[:LONGEST_REPORT]}", pytrace=False)
+        pytest.fail(f"replay: QUOTA_MODEL_SEED={seed} QUOTA_MODEL_CAPABILITIES={','.join(sorted(enabled()))}\n{outcome.report[:LONGEST_REPORT]}", pytrace=False)

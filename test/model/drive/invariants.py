@@ -1,13 +1,21 @@
 """What must hold between operations."""
 
 BOOKS = """
-SELECT subject, feature_id, source_id, period_start, sum(used), sum(overdrawn)
-FROM (SELECT subject, feature_id, source_id, period_start, used, overdrawn FROM quota.bucket
+SELECT subject, feature_id, source_id, period_start, period_end, sum(a), sum(g), sum(v), sum(o)
+FROM (SELECT subject, feature_id, source_id, period_start, period_end, used AS a, coalesce(granted, 0) AS g,
+             coalesce(overage, 0) AS v, overdrawn AS o
+      FROM quota.bucket
       UNION ALL
-      SELECT account, feature_id, source_id, period_start,
-             CASE WHEN source = 'o' THEN 0 ELSE -amount END, CASE WHEN source = 'o' THEN -amount ELSE 0 END
+      SELECT account, feature_id, source_id, period_start, period_end,
+             CASE WHEN source IN ('a', 'c') THEN -amount ELSE 0 END, CASE source WHEN 'g' THEN -amount ELSE 0 END,
+             CASE source WHEN 'v' THEN -amount ELSE 0 END, CASE source WHEN 'o' THEN -amount ELSE 0 END
       FROM quota.ledger_entry) books
-GROUP BY 1, 2, 3, 4 HAVING sum(used) <> 0 OR sum(overdrawn) <> 0"""
+GROUP BY 1, 2, 3, 4, 5 HAVING sum(a) <> 0 OR sum(g) <> 0 OR sum(v) <> 0 OR sum(o) <> 0"""
+GRANTS = """
+SELECT grant_id, sum(units)
+FROM (SELECT grant_id, used AS units FROM quota.grant_use
+      UNION ALL SELECT grant_id, -amount FROM quota.ledger_entry WHERE source = 'g') books
+GROUP BY 1 HAVING sum(units) <> 0"""
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
@@ -16,7 +24,7 @@ def find(world, database, identities):
     if database.rows(HAS_VERIFY)[0][0]:
         wrong = database.rows("SELECT check_name, subject, feature, detail FROM quota.verify()")
     else:
-        wrong = [tuple(map(str, row)) for row in database.rows(BOOKS)]
+        wrong = [tuple(map(str, row)) for query in (BOOKS, GRANTS) for row in database.rows(query)]
     if wrong:
         return "ledger and buckets", [], wrong[:5]
     return _denials(world, database) or _ledger(world, database, identities)
@@ -36,22 +44,33 @@ def _denials(world, database):
 
 
 def _ledger(world, database, identities):
-    """Every debit and its refunds, level by level and source by source."""
-    expected = {}
-    for entry in world.ledger.values():
-        if entry.kind == "transfer":  # statements show them
-            continue
-        theirs = identities.of_oracle.get(("operation", entry.debit))
-        key = theirs, entry.at, entry.subject, entry.account, entry.feature, entry.kind, entry.source
-        expected[key] = expected.get(key, 0) + entry.amount
-    got = {}
-    rows = database.rows("""
+    """Every debit and its refunds, level by level and source by source; of a hold that
+    is closed what it stands at, for when an expired one goes back is nobody's business."""
+    holds = {identities.of_oracle.get(("operation", number)): hold.state for number, hold in world.holds.items()}
+    expected = _sums(holds, (
+        (identities.of_oracle.get(("operation", e.debit)), e.at, e.subject, e.account, e.feature, e.kind, e.source,
+         e.amount)
+        for e in world.ledger.values() if e.kind != "transfer"  # statements show them
+    ))
+    got = _sums(holds, database.rows("""
         SELECT debit_id, at, subject, account, feature, kind, source, amount
-        FROM quota.ledger WHERE kind <> 'transfer'""")
-    for *key, amount in rows:
-        got[tuple(key)] = got.get(tuple(key), 0) + amount
+        FROM quota.ledger WHERE kind <> 'transfer'"""))
     if expected != got:
         missing = [(k, v) for k, v in expected.items() if got.get(k) != v]
         extra = [(k, v) for k, v in got.items() if expected.get(k) != v]
         return "ledger", missing[:3], extra[:3]
     return None
+
+
+def _sums(holds, rows):
+    """Units by debit, time, subject, account, feature, kind and source."""
+    sums = {}
+    for debit, at, subject, account, feature, kind, source, amount in rows:
+        if debit not in holds:
+            key = debit, at, subject, account, feature, kind, source
+        elif holds[debit] in ("settled", "released"):
+            key = debit, None, subject, account, feature, "hold", source
+        else:
+            continue
+        sums[key] = sums.get(key, 0) + amount
+    return {key: amount for key, amount in sums.items() if amount or key[1] is not None}

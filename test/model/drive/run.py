@@ -14,6 +14,11 @@ from oracle.world import World
 from . import invariants
 from .compare import Identities, difference
 
+# In which column a function returns the id that later operations can use.
+POSITIONS = {
+    "debit": 0, "try_debit": 2, "refund": 0, "give_back": 0, "reserve": 0, "credit": 0, "set_usage": 0, "debit_many": 1,
+    "charge": 1, "charge_units": 1,
+}
 UNKNOWN_ID = 2**62  # of a debit that was never made
 
 
@@ -146,6 +151,10 @@ class Runner:
             return fault
 
     def _remember_result(self, number, function, expected, got):
-        position = {"debit": 0, "try_debit": 2, "refund": 0, "give_back": 0}.get(function)
-        if position is not None and not isinstance(got, Fault) and expected[0][position] is not None:
-            self.results[number] = expected[0][position], got[0][position]
+        position = POSITIONS.get(function)
+        if position is None or isinstance(got, Fault):
+            return
+        for ours, theirs in zip(expected, got):
+            if ours[position] is not None:
+                self.results[number] = ours[position], theirs[position]
+                break

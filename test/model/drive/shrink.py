@@ -6,7 +6,11 @@ import time
 from .run import Mismatch, Runner
 
 
-READS = {"check", "has", "setting", "status", "me", "offers", "statement"}
+OPTIONAL = {
+    "metadata", "key", "timezone", "ends_at", "trial", "up_to", "ttl", "effective", "usage", "priority", "source",
+    "effective_at", "expires_at", "every",
+}
+READS = {"check", "has", "setting", "status", "me", "offers", "statement", "explain"}
 
 
 class Shrinker:
@@ -107,8 +111,15 @@ def _removable(operations):
             for p, plan in plans.items():
                 paths += [(index, "catalog", "plans", p, "entitlements", f) for f in plan["entitlements"]]
                 paths += [(index, "catalog", "plans", p, k) for k in plan if k != "entitlements"]
+            paths += [
+                (index, "catalog", "plans", p, "entitlements", f, term)
+                for p, plan in plans.items()
+                for f, terms in plan["entitlements"].items()
+                for term in terms if term not in ("allowance", "value")
+            ]
+            paths += [(index, "catalog", "actions", a) for a in catalog.get("actions", ())]
             paths += [(index, "catalog", "features", f) for f in catalog["features"]]
-        paths += [(index, name) for name in arguments if name in ("metadata", "key", "timezone", "ends_at", "trial")]
+        paths += [(index, name) for name in arguments if name in OPTIONAL]
     return paths
 
 

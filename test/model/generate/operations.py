@@ -2,15 +2,16 @@
 
 import os
 
-from oracle import times
+from oracle import caps, grants, rates, times
 from oracle.accounts import accounts
 from oracle.decide import decide
 
-from . import catalogs
+from . import capabilities, catalogs
 
 SUBJECTS = [
     "acme", "acme/eng", "acme/eng/alice", "acme/eng/alice/laptop", "acme/bob", "zoe", "zoe/y", "m%s'\"ü{}",
 ]
+PAID = ("metered", "metered", "capacity", "boolean", "rate")
 KEYS = ["k1", "k2", "k3", "schlüssel 4", "k'5"]
 METADATA = [None, None, None, {"why": "test"}, {"n": 1}, {"n": 2, "s": "ü'\\"}]
 BAD_SUBJECTS = [None, "", "a//b", "/a", "a/", "a/b/c/d/e/f/g/h/i", "x" * 256, "tab\there", "del\x7f"]
@@ -23,17 +24,28 @@ WEIGHTS = {
     "release": 1, "subscribe": 4, "change_plan": 4, "cancel": 2, "set_status": 3, "override": 3,
     "apply_catalog": 1.5, "enforcement": 1,
 }
+# Of capabilities; the two words are its name and that of the operation.
+MORE_WEIGHTS = {
+    ("rate", "throttle"): 8, ("grants", "credit"): 7, ("grants", "revoke"): 2, ("holds", "reserve"): 12,
+    ("holds", "extend"): 5, ("holds", "settle"): 8, ("holds", "release_hold"): 4, ("set_usage", "set_usage"): 4,
+    ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2,
+}
+OPERATIONS = set(WEIGHTS) | {name for _, name in MORE_WEIGHTS}  # by name
+TTLS = ["5 minutes", "5 minutes", "30 seconds", "2 hours", "20 hours"]
 
 
 class Generator:
     """Chooses operations for a Runner; the same random.Random gives the same ones."""
 
-    def __init__(self, rng, runner, only=None):
+    def __init__(self, rng, runner, only=None, can=None):
         self.rng, self.runner, self.world = rng, runner, runner.world
-        self.catalog = catalogs.catalog(rng)
+        self.can = capabilities.for_run(rng, capabilities.enabled() if can is None else can)
+        self.catalog = catalogs.catalog(rng, self.can)
         self.debits = []  # numbers of the operations that may have made one
+        self.reserves, self.credits = [], []  # likewise
         self.number = -1
-        weights = {name: w for name, w in WEIGHTS.items() if only is None or name in only}
+        weights = WEIGHTS | {name: w for (capability, name), w in MORE_WEIGHTS.items() if capability in self.can}
+        weights = {name: w for name, w in weights.items() if only is None or name in only}
         self.names, self.weights = list(weights), list(weights.values())
 
     def next(self):
@@ -88,8 +100,10 @@ class Generator:
             return "nothing"
         return self.rng.choice(sorted(self.world.plans))
 
-    def _paying(self, function, *kinds):
+    def _paying(self, function, *kinds, without=()):
         subject, feature = self._subject(), self._feature(*kinds)
+        if feature in self.world.features and self.world.features[feature].kind in without:
+            feature = self._feature("metered")
         arguments = {"subject": subject, "feature": feature, "amount": self._amount(subject, feature)}
         key = self._key()
         if key is not None:
@@ -105,17 +119,17 @@ class Generator:
 
     def _debit(self):
         self.debits.append(self.number)
-        return self._paying("debit", "metered", "metered", "capacity", "boolean")
+        return self._paying("debit", *PAID)
 
     def _try_debit(self):
         self.debits.append(self.number)
-        operation = self._paying("try_debit", "metered", "metered", "capacity", "boolean")
+        operation = self._paying("try_debit", *PAID)
         if self.rng.random() < 0.3:
             operation["arguments"]["up_to"] = True
         return operation
 
     def _refund(self):
-        recent = self.debits[-12:]
+        recent = [number for number in self.debits if number in self.runner.results][-12:]
         number = self.rng.choice(recent) if recent else self.number
         if self.rng.random() < 0.2 and self.debits:
             number = self.rng.choice(self.debits)
@@ -135,6 +149,137 @@ class Generator:
         if 0 < held < 2**62 and self.rng.random() < 0.5:
             operation["arguments"]["amount"] = self.rng.choice([held, held + 1, 1])
         return operation
+
+    def _throttle(self):
+        subject, feature = self._subject(), self._feature("rate")
+        return self._call("throttle", subject=subject, feature=feature, cost=self._amount(subject, feature))
+
+    def _debit_many(self):
+        operation = self._paying("debit_many")
+        arguments = operation["arguments"]
+        names = [self._feature("metered", "capacity", "boolean") for _ in range(self.rng.choice([1, 2, 2, 3]))]
+        arguments["amounts"] = {
+            name: self._amount(arguments["subject"], name) for name in names if name is not None
+        }
+        del arguments["feature"], arguments["amount"]
+        return operation
+
+    def _charge(self):
+        operation = self._paying("charge")
+        arguments = operation["arguments"]
+        arguments |= {"action": self._action(), "units": self.rng.choice(["1", "0", "2.5", "10", "30", "0.01"])}
+        del arguments["feature"], arguments["amount"]
+        return operation
+
+    def _charge_units(self):
+        operation = self._charge()
+        units = {"input": self.rng.choice([0, 1, 12, 30]), "output": self.rng.choice([0, 1, 0.5, 7])}
+        if self.rng.random() < 0.3:
+            del units[self.rng.choice(sorted(units))]
+        operation["arguments"]["units"] = units
+        return operation | {"function": "charge_units"}
+
+    def _action(self):
+        return "nothing" if self.rng.random() < 0.03 else self.rng.choice(catalogs.ACTIONS)
+
+    # ---- holds, grants, corrections ----------------------------------------
+
+    def _reserve(self):
+        self.debits.append(self.number)
+        self.reserves.append(self.number)
+        operation = self._paying("reserve", "metered", "metered", "capacity", without=("boolean", "static", "rate"))
+        arguments = operation["arguments"]
+        if self.rng.random() < 0.6:
+            arguments["ttl"] = self._ttl()
+        if self.rng.random() < 0.25:
+            arguments["up_to"] = True
+        return operation
+
+    def _ttl(self):
+        if self.rng.random() < 0.03:
+            return self.rng.choice(["0 seconds", "-1 minutes", "721 hours"])
+        return self.rng.choice(TTLS)
+
+    def _hold(self):
+        """The id of one, mostly of a recent one."""
+        numbers = self.reserves[-20:] if self.rng.random() < 0.2 else self._unsettled()
+        if not numbers or self.rng.random() < 0.03:
+            return {"result of": self.rng.randint(0, self.number)}
+        return {"result of": self.rng.choice(numbers)}
+
+    def _unsettled(self):
+        """Numbers of the reserves whose hold is open or expired, the last ones."""
+        ids = {number: self.runner.results[number][0] for number in self.reserves if number in self.runner.results}
+        holds = self.world.holds
+        return [n for n, id in ids.items() if id in holds and holds[id].state in ("open", "expired")][-6:]
+
+    def _reserved(self, id):
+        """What a hold has reserved."""
+        ours, _ = self.runner.results.get(id["result of"], (None, None))
+        hold = self.world.holds.get(ours)
+        return hold.reserved if hold else 3
+
+    def _extend(self):
+        arguments = {"id": self._hold()}
+        if self.rng.random() < 0.5:
+            arguments["ttl"] = self._ttl()
+        if self.rng.random() < 0.7:
+            arguments["amount"] = self._near(self._reserved(arguments["id"]))
+        return self._call("extend", **arguments)
+
+    def _near(self, amount):
+        return max(-1, min(2**62, amount + self.rng.choice([-5, -1, 0, 1, 1, 2, 8])))
+
+    def _settle(self):
+        id = self._hold()
+        amount = self.rng.choice([0, 1, 40, None]) if self.rng.random() < 0.2 else self._near(self._reserved(id))
+        arguments = {"id": id, "amount": amount}
+        metadata = self.rng.choice(METADATA)
+        if metadata is not None:
+            arguments["metadata"] = metadata
+        return self._call("settle", **arguments)
+
+    def _release_hold(self):
+        return self._call("release", id=self._hold())
+
+    def _credit(self):
+        self.credits.append(self.number)
+        rng, now = self.rng, self.world.now
+        operation = self._paying("credit", "metered", "metered", "capacity")
+        arguments = operation["arguments"]
+        if arguments["amount"] and arguments["amount"] > 10**6:
+            arguments["amount"] = 10
+        if rng.random() < 0.6:
+            arguments["expires_at"] = now + rng.choice([times.HOUR, times.DAY, 40 * times.DAY, 400 * times.DAY, 0])
+        if rng.random() < 0.25:
+            arguments["effective_at"] = now + rng.choice([0, 1, times.HOUR, 20 * times.DAY, -times.DAY])
+        if rng.random() < 0.3:
+            arguments["every"] = rng.choice(["hour", "day", "week", "month", "90 minutes", "1 month 15 days"])
+        if rng.random() < 0.4:
+            arguments["priority"] = rng.choice([1, 50, 100, 200, -3])
+        if rng.random() < 0.2:
+            arguments["source"] = rng.choice(["promotion", "référral"])
+        if "key" in arguments and rng.random() < 0.7:  # so that a second call is a retry
+            for name in ("expires_at", "effective_at", "every", "priority", "source"):
+                arguments.pop(name, None)
+        return operation
+
+    def _revoke(self):
+        numbers = self.credits[-8:]
+        number = self.rng.choice(numbers) if numbers else self.number
+        return self._call("revoke", grant_id={"result of": number})
+
+    def _set_usage(self):
+        operation = self._paying("set_usage", "metered", "metered", "capacity", without=("boolean", "static", "rate"))
+        arguments = operation["arguments"]
+        amount = arguments.pop("amount")
+        arguments["used"] = amount if amount is None or amount < 2**62 else 7
+        if self.rng.random() < 0.3 and "key" not in arguments:
+            arguments["used"] = 0
+        return operation
+
+    def _explain(self):
+        return self._call("explain", subject=self._subject(), feature=self._feature())
 
     def _enforcement(self):
         return {"do": "set", "setting": "enforcement", "value": self.rng.choice(["observe", "enforce", "enforce"])}
@@ -186,16 +331,30 @@ class Generator:
             at = now - self.rng.choice([1, times.MINUTE, times.HOUR, times.DAY, 20 * times.DAY])
         else:
             at = self._boundary() + self.rng.choice([-1, 0, 0, 1])
+        if at < now:  # not behind what has come due and was noticed
+            at = min(now, max(at, self.world.settings["no way back"]))
         return {"do": "set", "setting": "clock", "value": at}
 
     def _boundary(self):
-        """The end of a window or subscription that is near, or now."""
-        feature = self._feature("metered")
+        """An instant near at which something ends, or now."""
+        feature = self._feature("metered", "capacity")
         if feature not in self.world.features:
             return self.world.now
-        ends = [a.end for a in accounts(self.world, self.rng.choice(SUBJECTS), feature) if a.end]
-        ends += [s.ends_at for s in self.world.subscriptions.values() if s.ends_at and s.ends_at > self.world.now]
-        return self.rng.choice(ends) if ends else self.world.now
+        world = self.world
+        found = accounts(world, self.rng.choice(SUBJECTS), feature)
+        ends = [a.end for a in found if a.end]
+        ends += [cap.end for a in found for cap in caps.states(world, a) if cap.end]
+        ends += [world.now + int(wait) for a in found for wait in [rates.wait(world, a, 1)] if wait]
+        ends += [s.ends_at for s in world.subscriptions.values() if s.ends_at and s.ends_at > world.now]
+        ends += [s.next.at for s in world.subscriptions.values() if s.next]
+        ends += [hold.expires_at for hold in world.holds.values() if hold.state == "open"][-3:]
+        ends += [end for end in map(self._end_of_grant, list(world.grants.values())[-4:]) if end]
+        return self.rng.choice(ends) if ends else world.now
+
+    def _end_of_grant(self, grant):
+        """Of its present period; of one to come its beginning."""
+        now = self.world.now
+        return grant.effective_at if now < grant.effective_at else grants.period_at(grant, now)[1]
 
     def _begin(self):
         return {"do": "begin"}
@@ -228,7 +387,12 @@ class Generator:
         return self._call("subscribe", **arguments)
 
     def _change_plan(self):
-        return self._call("change_plan", subject=self._subscriber(), plan=self._plan())
+        operation = self._call("change_plan", subject=self._subscriber(), plan=self._plan())
+        if "scheduled" in self.can and self.rng.random() < 0.4:
+            operation["arguments"]["effective"] = self.rng.choice(["period_end", "period_end", "now"])
+        if "usage" in self.can and self.rng.random() < 0.6:
+            operation["arguments"]["usage"] = self.rng.choice(["keep", "reset", "prorate", "prorate"])
+        return operation
 
     def _subscriber(self):
         """Mostly somebody who has a subscription."""
@@ -248,11 +412,11 @@ class Generator:
         feature = self._feature()
         entitlement = None
         if feature in self.world.features and self.rng.random() < 0.7:
-            entitlement = catalogs.entitlement(self.rng, self.world.features[feature].kind)
+            entitlement = catalogs.entitlement(self.rng, self.world.features[feature].kind, self.can)
         return self._call("override", subject=self._subject(), feature=feature, entitlement=entitlement)
 
     def _apply_catalog(self):
-        self.catalog = catalogs.changed(self.rng, self.catalog)
+        self.catalog = catalogs.changed(self.rng, self.catalog, self.can)
         operation = self._call("apply_catalog", catalog=self.catalog)
         if self.rng.random() < 0.2:
             operation["arguments"]["dry_run"] = True

@@ -3,27 +3,37 @@
 from typing import NamedTuple, Optional
 
 from . import times
-from .world import Entitlement, Subscription
+from .grants import has_valid_grant
+from .world import NOTHING, Entitlement, Subscription
 
 
 class Account(NamedTuple):
     """One prefix of a subject and one feature, now."""
 
     prefix: str
+    feature: str
     entitlement: Entitlement
-    plan: Optional[str]
+    plan: Optional[str]  # None: none, or an account of grants alone
     subscription: Optional[Subscription]  # the one it depends on
+    set_at: Optional[int]  # of the override
     start: Optional[int]  # of its window; None: since ever, and for other kinds than metered
     end: Optional[int]
+    active: bool
 
     @property
-    def active(self):
-        return self.subscription is None or self.subscription.status in ("trialing", "active")
+    def source(self):
+        """Use is counted per subscription (None: the default plan)."""
+        return self.subscription.source if self.subscription else None
 
-    def window_key(self, feature):
-        """Of the bucket: use is counted per subscription (None: the default plan)."""
-        source = self.subscription.id if self.subscription else None
-        return self.prefix, feature, source, self.start, self.end
+    @property
+    def window(self):
+        """Key of its bucket."""
+        return self.prefix, self.feature, self.source, self.start, self.end
+
+    def window_at(self, at, period=""):
+        """[start, end) of its window, or of one with another period, at a time."""
+        entitlement = self.entitlement if period == "" else self.entitlement._replace(period=period)
+        return entitlement_window(entitlement, "metered", self.subscription, self.set_at, at)
 
 
 def prefixes(subject):
@@ -41,6 +51,14 @@ def subscription_at(world, subject, at):
     return None
 
 
+def is_active(world, sub, at):
+    """past_due counts as active within the plan's grace."""
+    if sub is None or sub.status in ("trialing", "active"):
+        return True
+    grace = times.period_of(world.versions[sub.plan, sub.version].grace)
+    return sub.status == "past_due" and grace is not None and at < times.add(sub.past_due_since, grace, 1, sub.zone)
+
+
 def entitlement_window(entitlement, kind, subscription, set_at, at):
     """[start, end) of the window of an entitlement at a time.
 
@@ -49,12 +67,12 @@ def entitlement_window(entitlement, kind, subscription, set_at, at):
     if kind != "metered":
         return None, None
     if entitlement.period is None:
-        return (subscription.starts_at if subscription else None), None
+        return (subscription.anchor_at if subscription else None), None
     zone = subscription.zone if subscription else "UTC"
     anchor = entitlement.anchor
     if anchor == "subscription":
         if subscription:
-            anchor = subscription.starts_at
+            anchor = subscription.anchor_at
         elif set_at is not None:
             anchor = set_at
         else:
@@ -69,6 +87,11 @@ def entitlement_window(entitlement, kind, subscription, set_at, at):
 def accounts(world, subject, feature, at=None):
     """The accounts on the path, the highest level first."""
     at = world.now if at is None else at
+    return entitled(world, subject, feature, at) or _granted(world, subject, feature, at)
+
+
+def entitled(world, subject, feature, at):
+    """Those that a plan or an override gives the feature."""
     levels = prefixes(subject)
     subscribed = {level: subscription_at(world, level, at) for level in levels}
     default = None if any(subscribed.values()) else world.default_plan()
@@ -84,9 +107,32 @@ def accounts(world, subject, feature, at=None):
             entitlement = world.newest(default).entitlements.get(feature)
         if entitlement is None:
             continue
-        start, end = entitlement_window(
-            entitlement, world.features[feature].kind, nearest, override and override.set_at, at
-        )
+        set_at = override and override.set_at
+        start, end = entitlement_window(entitlement, world.features[feature].kind, nearest, set_at, at)
         plan = nearest.plan if nearest else default
-        found.append(Account(level, entitlement, plan, nearest, start, end))
+        found.append(
+            Account(level, feature, entitlement, plan, nearest, set_at, start, end, is_active(world, nearest, at))
+        )
     return found
+
+
+def _granted(world, subject, feature, at):
+    """Where nothing is entitled, every prefix with a valid grant is an account."""
+    found, nearest = [], None
+    for level in prefixes(subject):
+        nearest = subscription_at(world, level, at) or nearest
+        if has_valid_grant(world, level, feature, at):
+            kind = world.features[feature].kind
+            start, end = entitlement_window(NOTHING, kind, nearest, None, at)
+            found.append(
+                Account(level, feature, NOTHING, None, nearest, None, start, end, is_active(world, nearest, at))
+            )
+    return found
+
+
+def account_of(world, subject, feature, prefix, at=None):
+    """The account of one prefix on the subject's path, or None."""
+    for account in accounts(world, subject, feature, at):
+        if account.prefix == prefix:
+            return account
+    return None

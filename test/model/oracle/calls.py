@@ -1,8 +1,9 @@
 """The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
 
-from . import enforce, reads, subscriptions
-from .catalog import apply_catalog, entitlement_of
+from . import batch, corrections, credits, enforce, holds, plan_changes, reads, subscriptions
 from .arguments import check_feature, check_subject
+from .catalog import apply_catalog, entitlement_of
+from .due import bring_about
 from .errors import not_found
 
 
@@ -26,7 +27,7 @@ def _scalar(function):
 FUNCTIONS = {
     "apply_catalog": apply_catalog,
     "subscribe": _scalar(subscriptions.subscribe),
-    "change_plan": _scalar(subscriptions.change_plan),
+    "change_plan": _scalar(plan_changes.change_plan),
     "cancel": _scalar(subscriptions.cancel),
     "set_status": _scalar(subscriptions.set_status),
     "override": _scalar(_override),
@@ -34,6 +35,17 @@ FUNCTIONS = {
     "try_debit": _one(enforce.try_debit),
     "refund": _one(enforce.refund),
     "give_back": _one(enforce.give_back),
+    "throttle": _one(enforce.throttle),
+    "debit_many": batch.debit_many,
+    "charge": batch.charge,
+    "charge_units": batch.charge_units,
+    "reserve": _one(holds.reserve),
+    "extend": _one(holds.extend),
+    "settle": _one(holds.settle),
+    "release": _one(holds.release),
+    "credit": _one(credits.credit),
+    "revoke": _scalar(credits.revoke),
+    "set_usage": _one(corrections.set_usage),
     "check": _one(reads.check),
     "has": _scalar(reads.has),
     "setting": _scalar(reads.setting),
@@ -41,11 +53,13 @@ FUNCTIONS = {
     "me": _scalar(reads.me),
     "offers": reads.offers,
     "statement": reads.statement,
+    "explain": reads.explain,
 }
 
 
 def call(world, name, arguments):
     """Rows (tuples) of quota.<name>(arguments).  An error takes its changes back."""
+    bring_about(world)
     mark = world.journal.mark()
     try:
         return FUNCTIONS[name](world, **arguments)

@@ -1,8 +1,11 @@
 """apply_catalog: features, plans and their versions."""
 
+from fractions import Fraction
+
+from . import times
 from .errors import invalid
-from .subscriptions import keep_default_use, default_windows
-from .world import Entitlement, Feature, Plan, Version
+from .moves import default_windows, keep_default_use
+from .world import Action, Cap, Entitlement, Feature, Plan, Rate, Version
 
 
 def entitlement_of(kind, given):
@@ -11,7 +14,24 @@ def entitlement_of(kind, given):
         return Entitlement(None, None, "calendar", given["value"])
     if kind in ("metered", "capacity") and "allowance" not in given:
         raise invalid("metered or capacity without allowance")
-    return Entitlement(given["allowance"], given.get("period"), given.get("anchor", "calendar"), None)
+    overage = given.get("overage", False)
+    return Entitlement(
+        given.get("allowance"),
+        given.get("period"),
+        given.get("anchor", "calendar"),
+        None,
+        given["rollover"]["max"] if "rollover" in given else None,
+        None if overage is True else overage["limit"] if overage else 0,
+        tuple(Cap(cap["limit"], cap["per"], cap.get("window") == "first_use") for cap in given.get("caps", ())),
+        _rate_of(given.get("rate")),
+        tuple(map(str, given.get("notify", ()))),
+    )
+
+
+def _rate_of(given):
+    if given is None:
+        return None
+    return Rate(given["limit"], times.elapsed(given["per"]), given.get("burst", given["limit"]))
 
 
 def apply_catalog(world, catalog, dry_run=False):
@@ -23,6 +43,8 @@ def apply_catalog(world, catalog, dry_run=False):
         rows += _apply_features(world, catalog["features"])
     if "plans" in catalog:
         rows += _apply_plans(world, catalog["plans"])
+    if "actions" in catalog:
+        rows += _apply_actions(world, catalog["actions"])
     keep_default_use(world, before)
     if dry_run:
         world.journal.rollback(mark)
@@ -54,6 +76,7 @@ def _apply_plans(world, plans):
                 feature: entitlement_of(world.features[feature].kind, terms)
                 for feature, terms in given.get("entitlements", {}).items()
             },
+            given.get("grace"),
         )
         number = old.version if old else 0
         if not old or world.versions[name, number] != version:
@@ -67,4 +90,28 @@ def _apply_plans(world, plans):
         if name not in plans and not old.retired:
             rows.append(("plan", name, "retired"))
             world.plans[name] = old._replace(retired=True, default=False)
+    return rows
+
+
+def _price(given):
+    """(base, prices by dimension) of a charge."""
+    per_unit = given.get("per_unit", {})
+    if not isinstance(per_unit, dict):
+        per_unit = {"": per_unit}
+    return Fraction(str(given.get("base", 0))), {name: Fraction(str(price)) for name, price in per_unit.items()}
+
+
+def _apply_actions(world, actions):
+    rows = []
+    for name, given in actions.items():
+        old = world.actions.get(name)
+        charges = {feature: _price(charge) for feature, charge in given.get("charges", {}).items()}
+        new = Action(tuple(sorted(given.get("requires", ()))), charges, False)
+        rows.append(("action", name, "added" if old and old.retired else _change(old, new)))
+        if old != new:
+            world.actions[name] = new
+    for name, old in list(world.actions.items()):
+        if name not in actions and not old.retired:
+            rows.append(("action", name, "retired"))
+            world.actions[name] = old._replace(retired=True)
     return rows

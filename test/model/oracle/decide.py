@@ -1,58 +1,39 @@
-"""How a debit is decided (API.md, same heading): room, level that binds, refusal."""
+"""How a debit is decided (API.md, same heading): level that binds, refusal."""
 
 from typing import NamedTuple, Optional
 
-from . import times
+from . import rates, times
 from .accounts import accounts
-from .world import Bucket
+from .rooms import Level, level_of
 
 NO_ROOM = "quota_exceeded"
 INACTIVE = "subscription_inactive"
 NOT_ENTITLED = "not_entitled"
-SQLSTATES = {NO_ROOM: "QT402", INACTIVE: "QT402", NOT_ENTITLED: "QT403"}
-
-
-class Level(NamedTuple):
-    """What one account has. remaining None: unlimited."""
-
-    account: object
-    allowance: Optional[int]
-    used: int
-    remaining: Optional[int]
+TOO_FAST = "rate_limited"
+SQLSTATES = {NO_ROOM: "QT402", INACTIVE: "QT402", NOT_ENTITLED: "QT403", TOO_FAST: "QT429"}
 
 
 class Verdict(NamedTuple):
     """The answer to 'may this be debited?', as check() gives it."""
 
     reason: str  # ok or why not
-    allowance: Optional[int]
-    used: Optional[int]
-    remaining: Optional[int]
-    plan: Optional[str]
-    start: Optional[int]
-    resets_at: Optional[int]
-    retry_after: Optional[int]  # seconds, rounded up
-    blocked_by: Optional[str]
-    levels: tuple
-    room: Optional[int]  # what is left whatever the status
+    allowance: Optional[int] = 0
+    used: Optional[int] = 0
+    remaining: Optional[int] = 0
+    plan: Optional[str] = None
+    start: Optional[int] = None
+    resets_at: Optional[int] = None
+    retry_after: Optional[int] = None  # seconds, rounded up
+    blocked_by: Optional[str] = None
+    accounts: tuple = ()
+    room: Optional[int] = 0  # what is left whatever status and rate
+    rate: Optional[int] = None  # the most that the rates give now; None: nothing limits
+    overage: int = 0
+    level: Optional[Level] = None  # the one that binds
 
     @property
     def allowed(self):
         return self.reason == "ok"
-
-
-def bucket_of(world, account, feature):
-    return world.buckets.get(account.window_key(feature), Bucket())
-
-
-def level_of(world, account, feature):
-    allowance = account.entitlement.allowance
-    if world.features[feature].kind == "capacity":
-        used = world.capacity.get((account.prefix, feature), 0)
-    else:
-        used = bucket_of(world, account, feature).used
-    remaining = None if allowance is None else max(0, allowance - used)
-    return Level(account, allowance, used, remaining)
 
 
 def binding(levels):
@@ -67,39 +48,48 @@ def binding(levels):
 
 
 def decide(world, subject, feature, amount):
-    """Verdict on a debit of a metered, capacity or boolean feature."""
+    """Verdict on a debit."""
     found = accounts(world, subject, feature)
     kind = world.features[feature].kind
     if kind in ("boolean", "static"):
         return _decide_value(found, kind)
     if not found:
-        return Verdict(NOT_ENTITLED, 0, 0, 0, None, None, None, None, None, (), 0)
-    levels = tuple(level_of(world, account, feature) for account in found)
+        return Verdict(NOT_ENTITLED)
+    levels = [_rate_level(world, a) if kind == "rate" else level_of(world, a) for a in found]
     least = binding(levels)
-    reason, remaining, blocked_by, retry_after = "ok", least.remaining, None, None
+    verdict = Verdict(
+        "ok", least.allowance, least.used, least.remaining, least.account.plan, least.account.start, least.resets_at,
+        None, None, tuple(found), least.remaining, rates.clip(world, found), least.overage, least,
+    )
     sleeping = [a for a in found if not a.active]
     if sleeping:
-        reason, remaining, blocked_by = INACTIVE, 0, sleeping[0].prefix
-    elif remaining is not None and amount > remaining:
-        reason, blocked_by = NO_ROOM, least.account.prefix
-        if least.account.end is not None and amount <= least.account.entitlement.allowance:
-            retry_after = whole_seconds(least.account.end - world.now)
-    return Verdict(
-        reason, least.allowance, least.used, remaining, least.account.plan,
-        least.account.start, least.account.end, retry_after, blocked_by, levels, least.remaining,
-    )
+        return verdict._replace(reason=INACTIVE, remaining=0, blocked_by=sleeping[0].prefix)
+    if kind != "rate" and least.remaining is not None and amount > least.remaining:
+        retry_after = None
+        if least.resets_at is not None and (least.fits is None or amount <= least.fits):
+            retry_after = whole_seconds(least.resets_at - world.now)
+        return verdict._replace(reason=NO_ROOM, blocked_by=least.account.prefix, retry_after=retry_after)
+    slow, wait = rates.slowest(world, found, amount)
+    if slow:
+        return verdict._replace(reason=TOO_FAST, blocked_by=slow.prefix, retry_after=whole_seconds(wait))
+    return verdict
+
+
+def _rate_level(world, account):
+    burst, now = account.entitlement.rate.burst, rates.available(world, account)
+    return Level(account, burst, burst - now, now, 0, rates.instant_full(world, account), None)
 
 
 def _decide_value(found, kind):
     """Boolean and static: the deepest level that defines the feature wins."""
     if not found or (kind == "boolean" and found[-1].entitlement.value is not True):
-        return Verdict(NOT_ENTITLED, 0, 0, 0, None, None, None, None, None, (), 0)
+        return Verdict(NOT_ENTITLED)
     sleeping = [a for a in found if not a.active]
     if sleeping:
-        return Verdict(INACTIVE, None, 0, 0, found[-1].plan, None, None, None, sleeping[0].prefix, (), 0)
-    return Verdict("ok", None, 0, None, found[-1].plan, None, None, None, None, (), None)
+        return Verdict(INACTIVE, None, 0, 0, found[-1].plan, blocked_by=sleeping[0].prefix)
+    return Verdict("ok", None, 0, None, found[-1].plan, room=None)
 
 
 def whole_seconds(micros):
     """Rounded up; None stays None."""
-    return None if micros is None else -(-micros // times.SECOND)
+    return None if micros is None else int(-(-micros // times.SECOND))

@@ -1,11 +1,13 @@
-"""What charges and gives back: debit, try_debit, refund, give_back; their keys."""
+"""What charges and gives back: debit, try_debit, throttle, refund, give_back; their keys."""
 
-from . import times
+from . import books, rates, times
 from .accounts import prefixes
 from .arguments import check_amount, check_feature, check_key, check_subject
-from .decide import INACTIVE, NO_ROOM, NOT_ENTITLED, SQLSTATES, decide
-from .errors import Fault, fits, invalid, not_found
-from .world import Bucket, Operation, Part
+from .decide import INACTIVE, NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide
+from .errors import Fault, invalid, not_found
+from .world import Operation
+
+ENTRIES = {"debit": "debit", "hold": "reserve"}  # kind of an operation -> kind of its entries
 
 # ---- keys --------------------------------------------------
 
@@ -28,40 +30,29 @@ def remember(world, subject, key, function, arguments, result):
         world.keys[subject, key] = (function, arguments, result)
 
 
-# ---- buckets and ledger --------------------------------------------------
+# ---- charging --------------------------------------------------
 
 
-def _add_to_bucket(world, window, source, amount):
-    bucket = world.buckets.get(window, Bucket())
-    bucket = bucket._replace(**{source: fits(getattr(bucket, source) + amount)})
-    fits(bucket.used)
-    world.buckets[window] = bucket
-
-
-def charge(world, subject, feature, amount, verdict, metadata):
+def charge(world, subject, feature, amount, verdict, metadata, kind="debit"):
     """Takes amount from every level and returns the operation's number; what finds
     no room is overdrawn."""
     number = world.next_id()
     parts = []
     if world.features[feature].kind == "capacity":
         levels = prefixes(subject)
-        for level in levels:
-            held = fits(world.capacity.get((level, feature), 0) + amount)
-            world.capacity[level, feature] = held
-            world.post(number, subject, level, feature, "debit", "capacity", amount, None, metadata)
+        books.raise_capacity(world, number, subject, feature, amount, ENTRIES[kind], metadata)
     else:
-        levels = [level.account.prefix for level in verdict.levels]
-        for level in verdict.levels:
-            account, window = level.account, level.account.window_key(feature)
-            room = amount if level.remaining is None else min(amount, level.remaining)
-            for source, taken in (("allowance", room), ("overdrawn", amount - room)):
-                if taken:
-                    _add_to_bucket(world, window, source, taken)
-                    world.post(number, subject, account.prefix, feature, "debit", source, taken, window, metadata)
-                    parts.append(len(world.parts))
-                    world.parts[len(world.parts)] = Part(number, account.prefix, source, window, taken)
-    world.operations[number] = Operation("debit", subject, feature, amount, 0, tuple(levels), tuple(parts))
+        levels = [account.prefix for account in verdict.accounts]
+        for account in verdict.accounts:
+            parts += books.take(world, number, subject, account, amount, ENTRIES[kind], metadata)[0]
+    world.operations[number] = Operation(kind, subject, feature, amount, 0, tuple(levels), tuple(parts))
     return number
+
+
+def pass_rates(world, verdict, amount):
+    """What is allowed takes its share of every rate."""
+    for account in verdict.accounts:
+        rates.take(world, account, amount)
 
 
 def record_denial(world, subject, feature, reason):
@@ -76,10 +67,26 @@ def interval(seconds):
     return None if seconds is None else seconds * times.SECOND
 
 
+def enforce(world, subject, feature, amount, verdict, metadata, kind="debit"):
+    """What debit and its like do on a verdict: the operation's number, None if nothing is charged."""
+    if verdict.allowed:
+        return charge_allowed(world, subject, feature, amount, verdict, metadata, kind)
+    if world.observing:
+        return observed(world, subject, feature, amount, verdict, metadata, kind)
+    raise refusal(subject, feature, amount, verdict)
+
+
+def charge_allowed(world, subject, feature, amount, verdict, metadata, kind="debit"):
+    pass_rates(world, verdict, amount)
+    if world.features[feature].kind in ("metered", "capacity"):
+        return charge(world, subject, feature, amount, verdict, metadata, kind)
+    return None
+
+
 # ---- debit and try_debit -------------------------------------------------
 
 
-def _refusal(world, subject, feature, amount, verdict):
+def refusal(subject, feature, amount, verdict):
     return Fault(SQLSTATES[verdict.reason], verdict.reason, {
         "code": verdict.reason,
         "subject": subject,
@@ -95,19 +102,19 @@ def _refusal(world, subject, feature, amount, verdict):
     })
 
 
-def _require_debitable(world, feature):
+def require_debitable(world, feature):
     if feature not in world.features:
         raise not_found(f"feature {feature}")
     if world.features[feature].kind == "static":
         raise invalid("a static feature cannot be debited")
 
 
-def _observed(world, subject, feature, amount, verdict, metadata):
+def observed(world, subject, feature, amount, verdict, metadata, kind="debit"):
     """observe: what a refused debit charges nevertheless; number or None."""
     record_denial(world, subject, feature, verdict.reason)
-    kind = world.features[feature].kind
-    if kind == "capacity" or (kind == "metered" and verdict.reason != NOT_ENTITLED):
-        return charge(world, subject, feature, amount, verdict, metadata)
+    what = world.features[feature].kind
+    if what == "capacity" or (what == "metered" and verdict.reason != NOT_ENTITLED):
+        return charge(world, subject, feature, amount, verdict, metadata, kind)
     return None
 
 
@@ -116,23 +123,30 @@ def debit(world, subject, feature, amount=1, key=None, metadata=None):
     check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
     arguments = {"feature": feature, "amount": amount, "metadata": metadata}
     known = replay(world, subject, key, "debit", arguments)
-    _require_debitable(world, feature)
+    require_debitable(world, feature)
     if known:
         now = decide(world, subject, feature, amount)
         return known[0], now.remaining, now.resets_at
     verdict = decide(world, subject, feature, amount)
-    number = None
-    if verdict.allowed:
-        if world.features[feature].kind != "boolean":
-            number = charge(world, subject, feature, amount, verdict, metadata)
-    elif world.observing:
-        number = _observed(world, subject, feature, amount, verdict, metadata)
-    else:
-        raise _refusal(world, subject, feature, amount, verdict)
+    number = enforce(world, subject, feature, amount, verdict, metadata)
     if number is not None:
         remember(world, subject, key, "debit", arguments, (number, amount))
     now = decide(world, subject, feature, amount)
     return number, now.remaining, now.resets_at
+
+
+def up_to_what_there_is(world, subject, feature, amount, verdict):
+    """(amount, verdict) for a call that takes what there is."""
+    if verdict.reason == NO_ROOM and verdict.remaining > 0:
+        amount = verdict.remaining
+        verdict = decide(world, subject, feature, amount)
+    if verdict.reason == TOO_FAST and verdict.rate:
+        amount = verdict.rate
+        verdict = decide(world, subject, feature, amount)
+    elif verdict.reason == INACTIVE and world.observing:  # as if it were active
+        for most in (verdict.room, verdict.rate):
+            amount = min(amount, most) if most else amount
+    return amount, verdict
 
 
 def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=False):
@@ -140,21 +154,19 @@ def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=
     check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
     arguments = {"feature": feature, "amount": amount, "metadata": metadata, "up_to": up_to}
     known = replay(world, subject, key, "try_debit", arguments)
-    _require_debitable(world, feature)
+    require_debitable(world, feature)
     if known:
         now = decide(world, subject, feature, amount)
         return True, "ok", known[0], known[1], now.remaining, now.resets_at, None, None
     verdict = decide(world, subject, feature, amount)
     number, debited = None, 0
-    if up_to and verdict.reason == NO_ROOM and verdict.remaining > 0:
-        amount, verdict = verdict.remaining, decide(world, subject, feature, verdict.remaining)
-    elif up_to and verdict.reason == INACTIVE and world.observing and verdict.room:
-        amount = min(amount, verdict.room)  # observe: as if it were active
+    if up_to:
+        amount, verdict = up_to_what_there_is(world, subject, feature, amount, verdict)
     if verdict.allowed:
-        if world.features[feature].kind != "boolean":
-            number, debited = charge(world, subject, feature, amount, verdict, metadata), amount
+        number = charge_allowed(world, subject, feature, amount, verdict, metadata)
+        debited = 0 if world.features[feature].kind == "boolean" else amount
     elif world.observing:
-        number = _observed(world, subject, feature, amount, verdict, metadata)
+        number = observed(world, subject, feature, amount, verdict, metadata)
         debited = amount if number is not None else 0
     else:
         record_denial(world, subject, feature, verdict.reason)
@@ -166,6 +178,23 @@ def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=
         allowed, verdict.reason, number, debited, now.remaining, now.resets_at,
         interval(verdict.retry_after), verdict.blocked_by,
     )
+
+
+def throttle(world, subject, feature, cost=1):
+    """(allowed, remaining, retry_after)"""
+    check_subject(subject), check_feature(feature), check_amount(cost)
+    require_debitable(world, feature)
+    if world.features[feature].kind != "rate":
+        raise invalid("throttle takes a feature of kind rate")
+    verdict = decide(world, subject, feature, cost)
+    if verdict.allowed:
+        pass_rates(world, verdict, cost)
+    elif world.observing:
+        record_denial(world, subject, feature, verdict.reason)
+    elif verdict.reason != TOO_FAST:
+        raise refusal(subject, feature, cost, verdict)
+    now = decide(world, subject, feature, cost)
+    return verdict.allowed or world.observing, now.remaining, interval(verdict.retry_after)
 
 
 # ---- refund and give_back ------------------------------------------------
@@ -183,56 +212,28 @@ def refund(world, id, amount=None, key=None):
     debited = world.operations.get(id)
     if debited is None:
         raise not_found("debit")
-    if debited.kind != "debit":
+    if debited.kind not in ("debit", "hold"):
         raise invalid("not a debit")
     arguments = {"id": id, "amount": amount}
     known = replay(world, debited.subject, key, "refund", arguments)
     if known:
         return *known, decide(world, debited.subject, debited.feature, 1).remaining
+    if debited.kind == "hold" and world.holds[id].state in ("open", "expired"):
+        raise invalid("refund of a hold that is open")
     left = debited.amount - debited.refunded
     amount = left if amount is None else amount
     if amount > left or left == 0:
         raise invalid("more than is left of the debit")
     number = world.next_id()
-    _give_parts_back(world, number, id, debited, amount)
     world.operations[id] = debited._replace(refunded=debited.refunded + amount)
     world.operations[number] = Operation("refund", debited.subject, debited.feature, amount, 0, debited.levels, ())
+    if world.features[debited.feature].kind == "capacity":
+        books.lower_capacity(world, number, "refund", debited.subject, debited.feature, amount, None, id)
+    else:
+        for level in debited.levels:
+            books.give(world, number, debited, level, amount, "refund", id)
     remember(world, debited.subject, key, "refund", arguments, (number, amount))
     return number, amount, decide(world, debited.subject, debited.feature, 1).remaining
-
-
-def _give_parts_back(world, number, debit_id, debited, amount):
-    if not debited.parts:
-        _lower_capacity(world, number, "refund", debited.subject, debited.feature, amount, None, debit_id)
-        return
-    for level in debited.levels:
-        left = amount
-        for index in reversed(debited.parts):
-            part = world.parts[index]
-            given = min(left, part.left)
-            if part.account == level and given:
-                world.parts[index] = part._replace(left=part.left - given)
-                _add_to_bucket(world, part.window, part.source, -given)
-                world.post(number, debited.subject, level, debited.feature, "refund", part.source, -given,
-                           part.window, None, debit_id)
-                left -= given
-
-
-def _lower_capacity(world, number, kind, subject, feature, amount, metadata, debit=None):
-    """At every level, which stops at 0; what the subject itself holds no more, others
-    may hold above.  The contract leaves open how the ledger says so: a refund has
-    the whole and a correction, give_back what really came back."""
-    amount_back = min(amount, world.capacity.get((subject, feature), 0))
-    for level in prefixes(subject):
-        held = world.capacity.get((level, feature), 0)
-        given = min(held, amount_back)
-        world.capacity[level, feature] = held - given
-        shown = amount if kind == "refund" else given
-        if shown:
-            world.post(number, subject, level, feature, kind, "capacity", -shown, None, metadata, debit)
-        if shown > given:
-            rest = shown - given
-            world.post(number, subject, level, feature, "correction", "capacity", rest, None, metadata, debit)
 
 
 def give_back(world, subject, feature, amount=1, key=None, metadata=None):
@@ -249,7 +250,7 @@ def give_back(world, subject, feature, amount=1, key=None, metadata=None):
     if amount > world.capacity.get((subject, feature), 0):
         raise invalid("more than is used")
     number = world.next_id()
-    _lower_capacity(world, number, "give_back", subject, feature, amount, metadata)
+    books.lower_capacity(world, number, "give_back", subject, feature, amount, metadata)
     world.operations[number] = Operation("give_back", subject, feature, amount, 0, tuple(prefixes(subject)), ())
     remember(world, subject, key, "give_back", arguments, (number, amount))
     return number, decide(world, subject, feature, 1).remaining

@@ -27,3 +27,8 @@ def fits(number):
     if not -MAX - 1 <= number <= MAX:
         raise Fault("22003", "bigint out of range")
     return number
+
+
+def gone(why):
+    """A hold that is closed."""
+    return Fault("QT410", why)

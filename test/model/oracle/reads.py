@@ -2,11 +2,14 @@
 
 from . import times
 from .accounts import accounts, prefixes, subscription_at
-from .decide import decide
 from .arguments import check_amount, check_feature, check_subject
+from .credits import listed
+from .decide import NO_ROOM, TOO_FAST, decide
 from .enforce import interval
 from .errors import invalid, not_found
-from .subscriptions import billing_period, change_plan, subscribe
+from .holds import reserved_in
+from .plan_changes import change_plan
+from .subscriptions import billing_period, subscribe
 
 
 def _require_feature(world, feature):
@@ -30,7 +33,7 @@ def has(world, subject, feature):
         return False
     check_subject(subject)
     _require_feature(world, feature)
-    return decide(world, subject, feature, 1).reason in ("ok", "quota_exceeded")
+    return decide(world, subject, feature, 1).reason in ("ok", NO_ROOM, TOO_FAST)
 
 
 def setting(world, subject, feature):
@@ -59,8 +62,9 @@ def status(world, subject):
     for name in sorted(world.features, key=str.encode):
         feature = world.features[name]
         v = decide(world, subject, name, 1)
+        reserved = sum(reserved_in(world, v.level.account).values()) if v.level else 0
         rows.append((
-            name, feature.kind, v.plan, v.allowed, v.allowance, v.used, 0, v.remaining, 0,
+            name, feature.kind, v.plan, v.allowed, v.allowance, v.used, reserved, v.remaining, v.overage,
             _value(world, subject, name), v.start, v.resets_at, feature.unit,
         ))
     return rows
@@ -112,7 +116,7 @@ def me(world, subject):
         "subject": subject,
         "plan": _plan_json(world, subject),
         "features": features,
-        "grants": [],
+        "grants": listed(world, subject),
         "enforcement": world.settings["enforcement"],
     }
 
@@ -163,10 +167,18 @@ def statement(world, subject, feature, since=None, until=None, max_rows=100):
     for entry in sorted(world.ledger.values(), key=lambda e: (e.at, e.operation)):
         if entry.feature != feature or not (entry.subject + "/").startswith(subject + "/"):
             continue
-        if entry.account != _reported_account(world.operations[entry.operation].levels, subject):
+        operation = world.operations.get(entry.operation) or world.operations[entry.debit]
+        if entry.account != _reported_account(operation.levels, subject):
             continue
         sums[entry.window] = running = sums.get(entry.window, 0) + entry.amount
         if (since is None or since <= entry.at) and (until is None or entry.at < until):
             rows.append((entry.operation, entry.at, entry.subject, entry.kind, entry.amount, entry.source, running,
                          entry.metadata))
     return rows[-max_rows:]
+
+
+def explain(world, subject, feature, amount=1):
+    """Its rows are for people and not compared: only that it answers."""
+    check_subject(subject), check_feature(feature), check_amount(amount)
+    _require_feature(world, feature)
+    return []

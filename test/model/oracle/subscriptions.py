@@ -1,101 +1,11 @@
-"""Who has which plan: subscribe, change_plan, cancel, set_status, override."""
+"""Who has which plan: subscribe, cancel, set_status, override."""
 
 from . import times
-from .accounts import accounts, entitlement_window, subscription_at
+from .accounts import subscription_at
 from .arguments import check_subject
 from .errors import Fault, invalid, not_found
-from .world import Bucket, Operation, Override, Subscription
-
-
-# ---- use that continues in another window --------------------------------
-
-
-def own_account(world, subject, feature):
-    """The account of this very level, or None."""
-    for account in accounts(world, subject, feature):
-        if account.prefix == subject:
-            return account
-    return None
-
-
-def metered_windows(world, subject, features=None):
-    """feature -> key of the current window of the subject's own metered accounts."""
-    keys = {}
-    for feature in features or list(world.features):
-        if world.features[feature].kind == "metered":
-            account = own_account(world, subject, feature)
-            if account:
-                keys[feature] = account.window_key(feature)
-    return keys
-
-
-def take_over(world, old, new):
-    """Window `new` takes the use of window `old` over, each part as what it was."""
-    if old == new or old not in world.buckets:
-        return
-    used, into = world.buckets[old], world.buckets.get(new, Bucket())
-    world.buckets[new] = Bucket(into.allowance + used.allowance, into.overdrawn + used.overdrawn)
-    world.buckets[old] = Bucket()
-    world.moved[old] = new
-    if new in world.moved:
-        del world.moved[new]
-    for number, part in list(world.parts.items()):
-        if part.window == old:
-            world.parts[number] = part._replace(window=new)
-    number, subject, feature = world.next_id(), old[0], old[1]
-    for window, sign in ((old, -1), (new, 1)):
-        for source in ("allowance", "overdrawn"):
-            amount = getattr(used, source)
-            if amount:
-                world.post(number, subject, subject, feature, "transfer", source, sign * amount, window, None)
-    world.operations[number] = Operation("transfer", subject, feature, used.used, 0, (subject,), ())
-
-
-def keep(world, subject, features, change):
-    """Runs change(); where the current window became another one, that takes the use over."""
-    before = metered_windows(world, subject, features)
-    result = change()
-    after = metered_windows(world, subject, features)
-    for feature, new in after.items():
-        take_over(world, before[feature] if feature in before else _holder(world, new), new)
-    return result
-
-
-def _holder(world, window):
-    """The window in which the use of this one lies now.  A feature that comes back
-    after a plan without it finds its use again."""
-    while window in world.moved:
-        window = world.moved[window]
-    return window
-
-
-def default_windows(world):
-    """feature -> (start, end) of the default plan's current metered windows."""
-    plan = world.default_plan()
-    if plan is None:
-        return {}
-    return {
-        feature: entitlement_window(entitlement, "metered", None, None, world.now)
-        for feature, entitlement in world.newest(plan).entitlements.items()
-        if world.features[feature].kind == "metered"
-    }
-
-
-def keep_default_use(world, before):
-    """A new version of the default plan acts as change_plan keep for whoever is on it."""
-    after = default_windows(world)
-    for subject, feature, source, start, end in list(world.buckets):
-        if (
-            source is None
-            and "/" not in subject
-            and (subject, feature) not in world.overrides
-            and before.get(feature) == (start, end)
-            and feature in after
-        ):
-            take_over(world, (subject, feature, None, start, end), (subject, feature, None, *after[feature]))
-
-
-# ---- subscriptions -------------------------------------------------------
+from .moves import keep
+from .world import Override, Subscription
 
 
 def _overlaps(world, subject, starts_at, ends_at):
@@ -108,7 +18,7 @@ def _overlaps(world, subject, starts_at, ends_at):
     return False
 
 
-def _require_plan(world, subject, plan, present=None):
+def require_plan(world, subject, plan, present=None):
     check_subject(subject)
     if plan not in world.plans:
         raise not_found(f"plan {plan}")
@@ -122,7 +32,7 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     starts_at = world.now if starts_at is None else starts_at
     if ends_at is not None and ends_at <= starts_at:
         raise invalid("ends_at is not after starts_at")
-    _require_plan(world, subject, plan)
+    require_plan(world, subject, plan)
     trial_end = None
     if trial is not None:
         trial_end = _earlier(ends_at, times.add(starts_at, times.period_of(trial), 1, timezone))
@@ -132,7 +42,7 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     number = world.next_id()
     world.subscriptions[number] = Subscription(
         number, subject, plan, world.plans[plan].version, "trialing" if trial else "active",
-        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone,
+        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone, starts_at, number,
     )
     world.subject_subscriptions[subject] = world.subject_subscriptions.get(subject, ()) + (number,)
     return number
@@ -155,21 +65,7 @@ def _meant(world, subject):
     return sub
 
 
-def change_plan(world, subject, plan, effective="now", usage="keep"):
-    """Number of the subscription."""
-    check_subject(subject)
-    sub = subscription_at(world, subject, world.now) or future_subscription(world, subject)
-    _require_plan(world, subject, plan, sub and sub.plan)
-    if sub is None:
-        return subscribe(world, subject, plan)
-    changed = sub._replace(plan=plan, version=world.plans[plan].version)
-    if sub.cancelled:
-        changed = changed._replace(cancelled=False, ends_at=_until_next(world, sub, _uncancelled_end(sub)))
-    keep(world, subject, None, lambda: world.subscriptions.__setitem__(sub.id, changed))
-    return sub.id
-
-
-def _until_next(world, sub, end):
+def until_next(world, sub, end):
     """The end that a subscription gets back, unless another one begins before."""
     starts = [
         other.starts_at
@@ -179,7 +75,7 @@ def _until_next(world, sub, end):
     return _earlier(min(starts, default=None), end)
 
 
-def _uncancelled_end(sub):
+def uncancelled_end(sub):
     return _earlier(sub.booked_end, None if sub.activated else sub.trial_end)
 
 
@@ -189,34 +85,38 @@ def _earlier(one, other):
 
 
 def billing_period(world, sub):
-    """[start, end) of the plan's own period, counted from starts_at."""
+    """[start, end) of the plan's own period, counted from starts_at or the last reset."""
     text = world.versions[sub.plan, sub.version].period
-    return times.window(sub.starts_at, times.period_of(text), sub.zone, world.now)
+    return times.window(sub.anchor_at, times.period_of(text), sub.zone, world.now)
 
 
 def cancel(world, subject, effective="period_end"):
     """When it ends."""
     sub = _meant(world, subject)
     if sub.starts_at > world.now:  # a future one is removed
-        world.subscriptions[sub.id] = sub._replace(ends_at=sub.starts_at, cancelled=True)
+        world.subscriptions[sub.id] = sub._replace(ends_at=sub.starts_at, cancelled=True, next=None)
         return world.now
     end = world.now if effective == "now" else billing_period(world, sub)[1]
     if sub.cancelled and effective == "period_end":
+        world.subscriptions[sub.id] = sub._replace(next=None)
         return sub.ends_at  # scheduled before; differs only when the clock went back
-    natural = _uncancelled_end(sub)
+    natural = uncancelled_end(sub)
     if natural is not None:
         end = min(end, natural)
-    world.subscriptions[sub.id] = sub._replace(ends_at=end, cancelled=True)
+    world.subscriptions[sub.id] = sub._replace(ends_at=end, cancelled=True, next=None)
     return end
 
 
 def set_status(world, subject, status):
     sub = _meant(world, subject)
-    changed = sub._replace(status=status)
+    since = None
+    if status == "past_due":
+        since = world.now if sub.past_due_since is None else sub.past_due_since
+    changed = sub._replace(status=status, past_due_since=since)
     if status == "active" and not sub.activated:
         changed = changed._replace(activated=True)
         if not sub.cancelled:
-            changed = changed._replace(ends_at=_until_next(world, sub, sub.booked_end))
+            changed = changed._replace(ends_at=until_next(world, sub, sub.booked_end))
     world.subscriptions[sub.id] = changed
 
 

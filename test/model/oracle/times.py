@@ -95,6 +95,13 @@ def period_of(text):
     return total
 
 
+def elapsed(text):
+    """Microseconds of an interval text without months: a day has 24 hours."""
+    period = period_of(text)
+    assert period.months == 0, text
+    return period.days * DAY + period.micros
+
+
 def _add_months(wall, months):
     index = wall.year * 12 + wall.month - 1 + months
     year, month = index // 12, index % 12 + 1

@@ -1,5 +1,6 @@
 """The state of one database, and the records in it."""
 
+from fractions import Fraction
 from typing import Any, NamedTuple, Optional
 
 from .journal import Journal, Table
@@ -11,13 +12,42 @@ class Feature(NamedTuple):
     title: Optional[str]
 
 
+class Cap(NamedTuple):
+    """A further window of an entitlement."""
+
+    limit: int  # units
+    per: str
+    first_use: bool
+
+
+class Rate(NamedTuple):
+    """So many per time, at most `burst` at once."""
+
+    limit: int  # units
+    per: int  # microseconds
+    burst: int  # units
+
+    @property
+    def interval(self):
+        """Between two units, in microseconds."""
+        return Fraction(self.per, self.limit)
+
+
 class Entitlement(NamedTuple):
     """What a plan or an override gives of a feature."""
 
     allowance: Optional[int]  # units; None: unlimited
     period: Optional[str]  # None: lifetime
     anchor: str  # calendar, subscription, or a time as text
-    value: Any  # boolean and static
+    value: Any = None  # boolean and static
+    rollover: Optional[int] = None  # units at most; None: nothing rolls over
+    overage: Optional[int] = 0  # units at most; None: without limit
+    caps: tuple = ()
+    rate: Optional[Rate] = None
+    notify: tuple = ()
+
+
+NOTHING = Entitlement(0, None, "calendar")  # of an account of grants alone
 
 
 class Version(NamedTuple):
@@ -25,6 +55,7 @@ class Version(NamedTuple):
 
     period: str  # billing period
     entitlements: dict  # feature -> Entitlement
+    grace: Optional[str] = None  # how long past_due goes on as active
 
 
 class Plan(NamedTuple):
@@ -33,6 +64,15 @@ class Plan(NamedTuple):
     default: bool
     retired: bool
     version: int  # the newest
+
+
+class Scheduled(NamedTuple):
+    """A change of plan that is to come."""
+
+    plan: str
+    version: int  # as of the call
+    usage: str
+    at: int
 
 
 class Subscription(NamedTuple):
@@ -48,6 +88,10 @@ class Subscription(NamedTuple):
     activated: bool  # no trial, or set to active before its end
     cancelled: bool
     zone: str
+    anchor_at: int  # from where billing periods count: starts_at, or the last reset
+    source: int  # of its buckets; a reset draws another
+    past_due_since: Optional[int] = None
+    next: Optional[Scheduled] = None
 
 
 class Override(NamedTuple):
@@ -55,15 +99,29 @@ class Override(NamedTuple):
     set_at: int
 
 
+SOURCES = ("allowance", "grant", "overage", "overdrawn")  # in the order of taking
+
+
 class Bucket(NamedTuple):
     """Use of one account in one window, by where it was taken from."""
 
-    allowance: int = 0
+    allowance: int = 0  # units, as those that follow
+    grant: int = 0
+    overage: int = 0
     overdrawn: int = 0
+    rolled_out: int = 0  # taken along by the next period
+    rolled_in: Optional[int] = None  # fixed by the first charge; None: none was fixed
+    prorated: Optional[int] = None  # allowance in place of the plan's
+    limit: Optional[int] = 0  # allowance as it was last known; None: unlimited
+    first_at: Optional[int] = None  # time of the first charge; None: none has come
 
     @property
     def used(self):
-        return self.allowance + self.overdrawn
+        return self.debited + self.rolled_out
+
+    @property
+    def debited(self):
+        return self.allowance + self.grant + self.overage + self.overdrawn
 
 
 class Part(NamedTuple):
@@ -72,9 +130,45 @@ class Part(NamedTuple):
 
     debit_id: int
     account: str
-    source: str  # allowance, overdrawn
+    source: str  # of SOURCES
+    grant: Optional[tuple]  # (id, start of its period), for source grant
     window: tuple  # key of the bucket
+    counted: Any  # the account's source when it was charged, by which caps are found
+    at: int
     left: int  # units
+
+
+class Grant(NamedTuple):
+    id: int
+    subject: str
+    feature: str
+    amount: int  # units, of each period
+    priority: int
+    effective_at: int
+    expires_at: Optional[int]
+    every: Optional[str]  # period
+    zone: str
+    created_at: int
+    revoked: bool
+    source: str
+
+
+class CapUse(NamedTuple):
+    """What a cap has counted in its window [opened_at, closes_at)."""
+
+    opened_at: int
+    closes_at: int
+    used: int  # units
+
+
+class Hold(NamedTuple):
+    """Room that is reserved; what it took from where are the parts of its operation."""
+
+    reserved: int  # units
+    ttl: int  # microseconds
+    expires_at: int
+    state: str  # open, expired, settled, released
+    expired_parts: tuple = ()  # (part, units) that went back when it expired
 
 
 class Entry(NamedTuple):
@@ -86,8 +180,8 @@ class Entry(NamedTuple):
     subject: str
     account: str
     feature: str
-    kind: str  # debit, refund, give_back, correction, transfer
-    source: str  # allowance, overdrawn, capacity
+    kind: str  # debit, refund, give_back, correction, transfer, reserve, settle, release, expiry
+    source: str  # of SOURCES, or capacity
     amount: int  # > 0 taken, < 0 given back
     window: Any  # key of the bucket, None for capacity
     metadata: Any
@@ -96,13 +190,21 @@ class Entry(NamedTuple):
 class Operation(NamedTuple):
     """A call that was charged, as a refund finds it again."""
 
-    kind: str
+    kind: str  # debit, hold, refund, give_back, correction, transfer
     subject: str
     feature: str
     amount: int  # units charged
     refunded: int  # units
     levels: tuple  # prefixes charged, the highest first
     parts: tuple  # numbers of its parts, in the order taken
+
+
+class Action(NamedTuple):
+    """An entry of the price book."""
+
+    requires: tuple  # features
+    charges: dict  # feature -> (base, {dimension: price}); dimension "": units of charge()
+    retired: bool
 
 
 class World:
@@ -121,6 +223,13 @@ class World:
         self.buckets = table()  # window key -> Bucket
         self.moved = table()  # window key -> the window that took its use over
         self.parts = table()  # running number -> Part
+        self.grants = table()  # id -> Grant
+        self.grant_used = table()  # (grant, start of its period) -> units
+        self.grant_taken = table()  # (window key, grant, start of its period) -> units
+        self.caps = table()  # (prefix, feature, source, period, start or "first use") -> CapUse
+        self.rates = table()  # (prefix, feature) -> when the burst is full again
+        self.holds = table()  # id of the operation -> Hold
+        self.actions = table()  # name -> Action
         self.capacity = table()  # (subject, feature) -> units held
         self.ledger = table()  # running number -> Entry
         self.operations = table()  # id -> Operation
@@ -128,6 +237,7 @@ class World:
         self.denials = table()  # (day, subject, feature, reason) -> (times, last_at)
         self.settings["now"] = now
         self.settings["enforcement"] = "enforce"
+        self.settings["no way back"] = now - 10**18  # what has come due by then stays so
         self.journal.forget()
         self._last_id = 0
 
@@ -149,6 +259,12 @@ class World:
         self.ledger[len(self.ledger)] = Entry(
             operation, debit or operation, self.now, subject, account, feature, kind, source, amount, window, metadata
         )
+
+    def book_under(self, operation, debit):
+        """The lines of an operation belong to an earlier one."""
+        for number, entry in list(self.ledger.items()):
+            if entry.operation == operation:
+                self.ledger[number] = entry._replace(debit=debit)
 
     def default_plan(self):
         """Name of the default plan, or None."""

@@ -1,0 +1,107 @@
+"""Buckets and ledger: what a charge takes and what comes back."""
+
+from . import caps, rollover
+from .accounts import prefixes
+from .errors import fits
+from .rooms import bucket_of, limit_of, room_of
+from .world import Bucket, Part
+
+
+def add(world, window, source, grant, amount):
+    """To one count of a bucket, and to its grant."""
+    bucket = world.buckets.get(window, Bucket())
+    bucket = bucket._replace(**{source: fits(getattr(bucket, source) + amount)})
+    fits(bucket.used)
+    world.buckets[window] = bucket
+    if source == "grant":
+        world.grant_used[grant] = world.grant_used.get(grant, 0) + amount
+        world.grant_taken[window, *grant] = world.grant_taken.get((window, *grant), 0) + amount
+
+
+def count_of(world, window, source, grant):
+    """Units that a bucket has of a source."""
+    if source == "grant":
+        return world.grant_taken.get((window, *grant), 0)
+    return getattr(world.buckets.get(window, Bucket()), source)
+
+
+def take_from(world, number, subject, account_name, window, counted, source, grant, amount, kind, metadata, debit):
+    """From one bucket; gives the number of the part."""
+    add(world, window, source, grant, amount)
+    world.post(number, subject, account_name, window[1], kind, source, amount, window, metadata, debit)
+    index = len(world.parts)
+    world.parts[index] = Part(debit or number, account_name, source, grant, window, counted, world.now, amount)
+    return index
+
+
+def take(world, number, subject, account, amount, kind, metadata=None, debit=None):
+    """From a metered account, what finds no room being overdrawn: (numbers of the parts, units overdrawn)."""
+    rollover.fix(world, account)
+    world.buckets[account.window] = bucket_of(world, account)._replace(limit=limit_of(world, account))
+    taken, overdrawn = room_of(world, account).take(amount)
+    if overdrawn:
+        taken.append(("overdrawn", None, overdrawn))
+    caps.count(world, account, amount)
+    return [
+        take_from(world, number, subject, account.prefix, account.window, account.source, source, grant, units, kind,
+                  metadata, debit)
+        for source, grant, units in taken
+    ], overdrawn
+
+
+def give_part(world, number, subject, index, amount, kind, debit):
+    """Back into the bucket that a part came from, which stops at 0: a correction says what was not there."""
+    part = world.parts[index]
+    there = min(amount, count_of(world, part.window, part.source, part.grant))
+    world.parts[index] = part._replace(left=part.left - amount)
+    add(world, part.window, part.source, part.grant, -there)
+    caps.restore(world, part, amount)
+    feature = part.window[1]
+    world.post(number, subject, part.account, feature, kind, part.source, -amount, part.window, None, debit)
+    if there < amount:
+        world.post(number, subject, part.account, feature, "correction", part.source, amount - there, part.window,
+                   None, debit)
+
+
+def give(world, number, operation, level, amount, kind, debit):
+    """Up to `amount` of what an operation holds at a level, last first; what was taken back."""
+    left = amount
+    for index in reversed(operation.parts):
+        part = world.parts[index]
+        units = min(left, part.left)
+        if part.account == level and units:
+            give_part(world, number, operation.subject, index, units, kind, debit)
+            left -= units
+    return amount - left
+
+
+def held(world, operation, level):
+    """Units that an operation holds at a level."""
+    return sum(world.parts[n].left for n in operation.parts if world.parts[n].account == level)
+
+
+# ---- capacity --------------------------------------------------
+
+
+def raise_capacity(world, number, subject, feature, amount, kind, metadata=None, debit=None):
+    """At every level of the path."""
+    for level in prefixes(subject):
+        world.capacity[level, feature] = fits(world.capacity.get((level, feature), 0) + amount)
+        world.post(number, subject, level, feature, kind, "capacity", amount, None, metadata, debit)
+
+
+def lower_capacity(world, number, kind, subject, feature, amount, metadata=None, debit=None):
+    """At every level, which stops at 0; what the subject itself holds no more, others
+    may hold above.  The contract leaves open how the ledger says so: a refund has
+    the whole and a correction, give_back what really came back."""
+    amount_back = min(amount, world.capacity.get((subject, feature), 0))
+    for level in prefixes(subject):
+        there = world.capacity.get((level, feature), 0)
+        given = min(there, amount_back)
+        world.capacity[level, feature] = there - given
+        shown = given if kind == "give_back" else amount
+        if shown:
+            world.post(number, subject, level, feature, kind, "capacity", -shown, None, metadata, debit)
+        if shown > given:
+            rest = shown - given
+            world.post(number, subject, level, feature, "correction", "capacity", rest, None, metadata, debit)

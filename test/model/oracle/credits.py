@@ -1,0 +1,75 @@
+"""Grants: credit, revoke, and how me() lists them."""
+
+from .accounts import entitled, prefixes, subscription_at
+from .arguments import check_amount, check_feature, check_key, check_subject
+from .decide import decide
+from .enforce import remember, replay
+from .errors import Fault, invalid, not_found
+from .grants import is_valid, left, present
+from .world import Grant
+
+
+def credit(world, subject, feature, amount, expires_at=None, effective_at=None, every=None, priority=100,
+           source="top-up", key=None, metadata=None):
+    """(id, remaining)"""
+    check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
+    arguments = {
+        "feature": feature, "amount": amount, "expires_at": expires_at, "effective_at": effective_at, "every": every,
+        "priority": priority, "source": source, "metadata": metadata,
+    }
+    known = replay(world, subject, key, "credit", arguments)
+    if feature not in world.features:
+        raise not_found(f"feature {feature}")
+    if world.features[feature].kind not in ("metered", "capacity"):
+        raise invalid("a grant of what is not counted")
+    if known:
+        return known[0], decide(world, subject, feature, 1).remaining
+    effective_at = world.now if effective_at is None else effective_at
+    if expires_at is not None and (expires_at <= effective_at or expires_at <= world.now):
+        raise invalid("a grant that has expired already")
+    having = [account.prefix for account in entitled(world, subject, feature, world.now)]
+    if having and subject not in having:
+        raise invalid("another prefix of the path has the account")
+    number = world.next_id()
+    world.grants[number] = Grant(
+        number, subject, feature, amount, priority, effective_at, expires_at, every, _zone(world, subject), world.now,
+        False, source,
+    )
+    remember(world, subject, key, "credit", arguments, (number, amount))
+    return number, decide(world, subject, feature, 1).remaining
+
+
+def _zone(world, subject):
+    """Of the subscription that this prefix depends on."""
+    subs = [subscription_at(world, level, world.now) for level in prefixes(subject)]
+    return ([sub.zone for sub in subs if sub] or ["UTC"])[-1]
+
+
+def revoke(world, grant_id):
+    """Units that were left."""
+    if grant_id is None:
+        raise Fault("22004", "grant_id is NULL")
+    grant = world.grants.get(grant_id)
+    if grant is None:
+        raise not_found("grant")
+    units = 0
+    if is_valid(grant, world.now) or (not grant.revoked and world.now < grant.effective_at):
+        units = max(0, left(world, present(grant, world.now)))
+    world.grants[grant_id] = grant._replace(revoked=True)
+    return units
+
+
+def listed(world, subject):
+    """Grants of the path, those in their validity and those to come."""
+    rows = []
+    for grant in world.grants.values():
+        ended = grant.expires_at is not None and grant.expires_at <= world.now
+        if grant.subject not in prefixes(subject) or grant.revoked or ended:
+            continue
+        now = present(grant, world.now)
+        rows.append({
+            "id": grant.id, "feature": grant.feature, "amount": grant.amount,
+            "used": world.grant_used.get(now.key, 0), "priority": grant.priority, "source": grant.source,
+            "effective_at": now.start, "expires_at": now.end,
+        })
+    return rows

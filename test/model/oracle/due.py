@@ -1,0 +1,28 @@
+"""What has come by the time: holds that expired, plan changes that were scheduled.
+
+The contract says that both hold from their instant on, whoever notices.  The
+oracle does both at the beginning of every call."""
+
+from . import books
+from .plan_changes import carry_out
+
+
+def bring_about(world):
+    carry_out(world)
+    for number, hold in list(world.holds.items()):
+        if hold.state == "open" and hold.expires_at <= world.now:
+            _expire(world, number, hold)
+
+
+def _expire(world, number, hold):
+    """What it reserved is free."""
+    operation, entry = world.operations[number], world.next_id()
+    world.settings["no way back"] = max(world.settings["no way back"], hold.expires_at)
+    parts = tuple((n, world.parts[n].left) for n in operation.parts)
+    if world.features[operation.feature].kind == "capacity":
+        books.lower_capacity(
+            world, entry, "expiry", operation.subject, operation.feature, hold.reserved, None, number
+        )
+    for level in operation.levels:
+        books.give(world, entry, operation, level, books.held(world, operation, level), "expiry", number)
+    world.holds[number] = hold._replace(state="expired", expired_parts=parts)

@@ -1,0 +1,255 @@
+"""Room that is reserved: reserve, extend, settle, release."""
+
+from . import books, caps, times
+from .accounts import account_of
+from .arguments import check_amount, check_feature, check_key, check_subject
+from .decide import decide
+from .enforce import enforce, remember, replay, require_debitable, up_to_what_there_is
+from .errors import Fault, gone, invalid, not_found
+from .rooms import level_of, room_of
+from .world import Hold
+
+LONGEST = 30 * times.DAY
+
+
+def _ttl(text):
+    """Microseconds."""
+    if text.startswith("-"):
+        raise invalid("ttl is negative")
+    ttl = times.elapsed(text)
+    if not 0 < ttl <= LONGEST:
+        raise invalid("ttl is zero or over 30 days")
+    return ttl
+
+
+def reserve(world, subject, feature, amount, ttl="5 minutes", key=None, metadata=None, up_to=False):
+    """(id, reserved, remaining, expires_at)"""
+    check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
+    if ttl is None:
+        raise Fault("22004", "ttl is NULL")
+    micros = _ttl(ttl)
+    arguments = {"feature": feature, "amount": amount, "ttl": ttl, "metadata": metadata, "up_to": up_to}
+    known = replay(world, subject, key, "reserve", arguments)
+    require_debitable(world, feature)
+    if world.features[feature].kind not in ("metered", "capacity"):
+        raise invalid("only what is counted can be reserved")
+    if known:
+        now = decide(world, subject, feature, amount)
+        return known[0], known[1], now.remaining, world.holds[known[0]].expires_at
+    verdict = decide(world, subject, feature, amount)
+    if up_to:
+        amount, verdict = up_to_what_there_is(world, subject, feature, amount, verdict)
+    number = enforce(world, subject, feature, amount, verdict, metadata, "hold")
+    remaining = decide(world, subject, feature, amount).remaining
+    if number is None:
+        return None, 0, remaining, None
+    world.holds[number] = Hold(amount, micros, world.now + micros, "open")
+    remember(world, subject, key, "reserve", arguments, (number, amount))
+    return number, amount, remaining, world.holds[number].expires_at
+
+
+def _find(world, id):
+    """Its record and its operation, or None for observe's NULL."""
+    if id is None:
+        if world.observing:
+            return None, None
+        raise Fault("22004", "id is NULL")
+    if id not in world.holds:
+        raise not_found("hold")
+    return world.holds[id], world.operations[id]
+
+
+def extend(world, id, ttl=None, amount=None):
+    """(reserved, remaining, expires_at)"""
+    micros = None if ttl is None else _ttl(ttl)
+    if amount is not None:
+        check_amount(amount)
+    hold, operation = _find(world, id)
+    if hold is None:
+        return None, None, None
+    if hold.state != "open":
+        raise gone(f"the hold is {hold.state}")
+    if amount is not None and amount > hold.reserved:
+        hold = _grow(world, id, hold, operation, amount - hold.reserved)
+    elif amount is not None and amount < hold.reserved:
+        _give(world, id, operation, hold.reserved - amount, "release")
+        world.operations[id] = operation._replace(amount=amount)
+        hold = hold._replace(reserved=amount)
+    micros = hold.ttl if micros is None else micros
+    world.holds[id] = hold._replace(ttl=micros, expires_at=world.now + micros)
+    remaining = decide(world, operation.subject, operation.feature, 1).remaining
+    return hold.reserved, remaining, world.holds[id].expires_at
+
+
+def _grow(world, id, hold, operation, amount):
+    """Reserves so much more, as a reserve of it would."""
+    subject, feature = operation.subject, operation.feature
+    verdict = decide(world, subject, feature, amount)
+    more = enforce(world, subject, feature, amount, verdict, None, "hold")
+    if more is None:
+        return hold
+    new = world.operations[more]
+    for index in new.parts:
+        world.parts[index] = world.parts[index]._replace(debit_id=id)
+    world.book_under(more, id)
+    levels = operation.levels + tuple(level for level in new.levels if level not in operation.levels)
+    world.operations[id] = operation._replace(
+        amount=operation.amount + amount, parts=operation.parts + new.parts, levels=levels
+    )
+    del world.operations[more]
+    return hold._replace(reserved=hold.reserved + amount)
+
+
+def _give(world, id, operation, amount, kind):
+    """Gives part of a hold back at every level."""
+    number = world.next_id()
+    if world.features[operation.feature].kind == "capacity":
+        books.lower_capacity(world, number, kind, operation.subject, operation.feature, amount, None, id)
+        return
+    for level in operation.levels:
+        books.give(world, number, operation, level, amount, kind, id)
+
+
+def settle(world, id, amount, metadata=None):
+    """(id, charged, overdrawn, remaining)"""
+    if amount is None:
+        raise Fault("22004", "amount is NULL")
+    if amount < 0:
+        raise invalid("amount is negative")
+    hold, operation = _find(world, id)
+    if hold is None:
+        return None, None, None, None
+    if hold.state not in ("open", "expired"):
+        raise gone(f"the hold is {hold.state}")
+    if world.features[operation.feature].kind == "capacity":
+        overdrawn = _settle_capacity(world, id, hold, operation, amount, metadata)
+        parts = ()
+    else:
+        number, overdrawn, parts = world.next_id(), 0, []
+        for level in operation.levels:
+            now_overdrawn, now_parts = _settle_level(world, number, id, hold, operation, level, amount, metadata)
+            overdrawn, parts = max(overdrawn, now_overdrawn), parts + now_parts
+    world.operations[id] = operation._replace(amount=amount, parts=operation.parts + tuple(parts))
+    world.holds[id] = hold._replace(state="settled")
+    return id, amount, overdrawn, decide(world, operation.subject, operation.feature, 1).remaining
+
+
+def _settle_level(world, number, id, hold, operation, level, amount, metadata):
+    """Brings what a level was charged to amount: (units overdrawn, numbers of new parts)"""
+    held = books.held(world, operation, level)
+    if held > amount:
+        books.give(world, number, operation, level, held - amount, "settle", id)
+        return 0, []
+    wanted, parts = amount - held, []
+    account = account_of(world, operation.subject, operation.feature, level)
+    if hold.state == "expired":
+        parts = _take_again(world, number, id, hold, operation, level, wanted, metadata)
+        taken = sum(world.parts[n].left for n in parts)
+        wanted -= taken
+        if taken and account:
+            caps.count(world, account, taken)
+    if not wanted:
+        return 0, parts
+    if account:
+        more, overdrawn = books.take(world, number, operation.subject, account, wanted, "settle", metadata, id)
+        return overdrawn, parts + more
+    last = [world.parts[n] for n in operation.parts if world.parts[n].account == level][-1]
+    parts.append(books.take_from(world, number, operation.subject, level, last.window, last.counted, "overdrawn", None,
+                                 wanted, "settle", metadata, id))
+    return wanted, parts
+
+
+def _take_again(world, number, id, hold, operation, level, wanted, metadata):
+    """From the buckets of an expired hold what they still have: numbers of the parts."""
+    parts = []
+    for index, units in hold.expired_parts:
+        part = world.parts[index]
+        if part.account == level:
+            units = min(wanted, units, _still_has(world, operation, part))
+            if units:
+                parts.append(books.take_from(
+                    world, number, operation.subject, level, part.window, part.counted, part.source, part.grant, units,
+                    "settle", metadata, id,
+                ))
+                wanted -= units
+    return parts
+
+
+def _still_has(world, operation, part):
+    """Units left in the bucket that a part came from."""
+    account = account_of(world, operation.subject, operation.feature, part.account)
+    if part.source == "overdrawn":
+        return 0
+    if account and account.window == part.window:
+        room = room_of(world, account)
+        if part.source == "grant":
+            return dict(room.grants).get(part.grant, _grant_left(world, part.grant))
+        units = getattr(room, part.source)
+        return 2**63 if units is None else units
+    if part.source == "grant":
+        return _grant_left(world, part.grant)
+    bucket = world.buckets[part.window]
+    if part.source == "overage":
+        most = account.entitlement.overage if account else 0
+        return 2**63 if most is None else max(0, most - bucket.overage)
+    if bucket.limit is None:
+        return 2**63
+    return max(0, bucket.limit + (bucket.rolled_in or 0) - bucket.rolled_out - bucket.allowance - bucket.overdrawn)
+
+
+def _grant_left(world, key):
+    grant = world.grants[key[0]]
+    return 0 if grant.revoked else max(0, grant.amount - world.grant_used.get(key, 0))
+
+
+def _settle_capacity(world, id, hold, operation, amount, metadata):
+    """Units that no account has room for, at most of the levels."""
+    subject, feature = operation.subject, operation.feature
+    held = hold.reserved if hold.state == "open" else 0
+    if amount < held:
+        _give(world, id, operation, held - amount, "settle")
+    if amount <= held:
+        return 0
+    verdict = decide(world, subject, feature, 1)
+    over = [
+        amount - held - left
+        for left in (level_of(world, account).remaining for account in verdict.accounts) if left is not None
+    ]
+    books.raise_capacity(world, world.next_id(), subject, feature, amount - held, "settle", metadata, id)
+    return max([0] + over)
+
+
+def release(world, id):
+    """(released, remaining)"""
+    hold, operation = _find(world, id)
+    if hold is None:
+        return None, None
+    if hold.state not in ("open", "expired"):
+        raise gone(f"the hold is {hold.state}")
+    released = hold.reserved if hold.state == "open" else 0
+    if released and world.features[operation.feature].kind == "capacity":
+        _give(world, id, operation, released, "release")
+    elif released:
+        number = world.next_id()
+        for level in operation.levels:
+            books.give(world, number, operation, level, books.held(world, operation, level), "release", id)
+    world.operations[id] = operation._replace(amount=0)
+    world.holds[id] = hold._replace(state="released")
+    return released, decide(world, operation.subject, operation.feature, 1).remaining
+
+
+def reserved_in(world, account):
+    """Units of open holds in the account's present window: {(source, grant): units}; capacity: {None: units}."""
+    found = {}
+    for number, hold in world.holds.items():
+        operation = world.operations[number]
+        if hold.state != "open" or operation.feature != account.feature:
+            continue
+        if world.features[account.feature].kind == "capacity":
+            if account.prefix in operation.levels:
+                found[None] = found.get(None, 0) + hold.reserved
+            continue
+        for part in (world.parts[n] for n in operation.parts):
+            if part.window == account.window and part.left:
+                found[part.source, part.grant] = found.get((part.source, part.grant), 0) + part.left
+    return found

@@ -1,0 +1,125 @@
+"""Use that continues in another window when a plan, an override or the default plan changes."""
+
+from .accounts import accounts, entitlement_window
+from .books import count_of
+from .rooms import bucket_of
+from .world import SOURCES, Bucket, Operation
+
+
+def own_account(world, subject, feature, at=None):
+    """The account of this very level, or None."""
+    for account in accounts(world, subject, feature, at):
+        if account.prefix == subject:
+            return account
+    return None
+
+
+def metered_accounts(world, subject, features, at):
+    """feature -> the subject's own metered account."""
+    found = {}
+    for feature in features or list(world.features):
+        if world.features[feature].kind == "metered":
+            account = own_account(world, subject, feature, at)
+            if account:
+                found[feature] = account
+    return found
+
+
+def take_over(world, old, new):
+    """Window `new` takes the use of window `old` over, each part as what it was."""
+    if old == new or old not in world.buckets:
+        return
+    used, into = world.buckets[old], world.buckets.get(new, Bucket())
+    if used.first_at is None and not used.used:
+        return
+    number, subject, feature = world.next_id(), old[0], old[1]
+    for source, grant, amount in _contents(world, old):
+        for window, sign in ((old, -1), (new, 1)):
+            world.post(number, subject, subject, feature, "transfer", source, sign * amount, window, None)
+        if grant:
+            del world.grant_taken[old, *grant]
+            world.grant_taken[new, *grant] = count_of(world, new, source, grant) + amount
+    world.buckets[new] = into._replace(
+        **{source: getattr(into, source) + getattr(used, source) for source in SOURCES},
+        rolled_in=None if used.rolled_in is into.rolled_in is None else (used.rolled_in or 0) + (into.rolled_in or 0),
+        first_at=min(t for t in (used.first_at, into.first_at, world.now) if t is not None),
+    )
+    world.buckets[old] = Bucket(rolled_out=used.rolled_out, limit=used.limit, first_at=used.first_at)
+    world.moved[old] = new
+    if new in world.moved:
+        del world.moved[new]
+    for index, part in list(world.parts.items()):
+        if part.window == old:
+            world.parts[index] = part._replace(window=new)
+    world.operations[number] = Operation("transfer", subject, feature, used.debited, 0, (subject,), ())
+
+
+def _contents(world, window):
+    """(source, grant, units) of all that a bucket holds."""
+    for source in SOURCES:
+        if source == "grant":
+            grants = [key[1:] for key in world.grant_taken if key[0] == window]
+            contents = [(grant, count_of(world, window, source, grant)) for grant in grants]
+        else:
+            contents = [(None, count_of(world, window, source, None))]
+        yield from ((source, grant, amount) for grant, amount in contents if amount)
+
+
+def keep(world, subject, features, change, at=None):
+    """Runs change(); where the current window became another one, that takes the use
+    over.  (accounts before, accounts after)"""
+    before = metered_accounts(world, subject, features, at)
+    change()
+    after = metered_accounts(world, subject, features, at)
+    for feature, account in after.items():
+        old = before[feature].window if feature in before else _holder(world, account.window)
+        take_over(world, old, account.window)
+        new_limit(world, account.window, account.entitlement.allowance)
+    return before, after
+
+
+def new_limit(world, window, allowance):
+    """The window goes on under another limit."""
+    if window in world.buckets:
+        world.buckets[window] = world.buckets[window]._replace(limit=allowance, prorated=None)
+
+
+def prorate(world, account, allowance):
+    """The window has this limit until its end."""
+    world.buckets[account.window] = bucket_of(world, account)._replace(limit=allowance, prorated=allowance)
+
+
+def _holder(world, window):
+    """The window in which the use of this one lies now.  A feature that comes back
+    after a plan without it finds its use again."""
+    while window in world.moved:
+        window = world.moved[window]
+    return window
+
+
+def default_windows(world):
+    """feature -> (start, end) of the default plan's current metered windows."""
+    plan = world.default_plan()
+    if plan is None:
+        return {}
+    return {
+        feature: entitlement_window(entitlement, "metered", None, None, world.now)
+        for feature, entitlement in world.newest(plan).entitlements.items()
+        if world.features[feature].kind == "metered"
+    }
+
+
+def keep_default_use(world, before):
+    """A new version of the default plan acts as change_plan keep for whoever is on it."""
+    after = default_windows(world)
+    for subject, feature, source, start, end in list(world.buckets):
+        if (
+            source is None
+            and "/" not in subject
+            and (subject, feature) not in world.overrides
+            and before.get(feature) == (start, end)
+            and feature in after
+        ):
+            window = subject, feature, None, *after[feature]
+            take_over(world, (subject, feature, None, start, end), window)
+            new_limit(world, window, world.newest(world.default_plan()).entitlements[feature].allowance)

@@ -1,0 +1,66 @@
+"""change_plan: now or at the end of the billing period; keep, reset, prorate."""
+
+from .accounts import subscription_at
+from .arguments import check_subject
+from .moves import keep, metered_accounts, prorate
+from .rooms import limit_of
+from .subscriptions import (
+    billing_period, future_subscription, require_plan, subscribe, uncancelled_end, until_next,
+)
+from .times import period_of
+from .world import Scheduled
+
+
+def change_plan(world, subject, plan, effective="now", usage="keep"):
+    """Number of the subscription."""
+    check_subject(subject)
+    present = subscription_at(world, subject, world.now)
+    sub = present or future_subscription(world, subject)
+    require_plan(world, subject, plan, sub and sub.plan)
+    if sub is None:
+        return subscribe(world, subject, plan)
+    version = world.plans[plan].version
+    if sub.cancelled:
+        sub = sub._replace(cancelled=False, ends_at=until_next(world, sub, uncancelled_end(sub)))
+    if effective == "period_end" and present:
+        at = billing_period(world, sub)[1]
+        world.subscriptions[sub.id] = sub._replace(next=Scheduled(plan, version, usage, at))
+    elif present:
+        _change(world, sub, plan, version, usage, world.now)
+    else:
+        _change(world, sub, plan, version, "keep", world.now)
+    return sub.id
+
+
+def _change(world, sub, plan, version, usage, at):
+    """In force from `at` on."""
+    changed = sub._replace(plan=plan, version=version, next=None)
+    if usage == "reset":
+        world.subscriptions[sub.id] = changed._replace(anchor_at=at, source=world.next_id())
+        return
+    present = metered_accounts(world, sub.subject, None, at)
+    limits = {feature: limit_of(world, account) for feature, account in present.items()}
+    before, after = keep(world, sub.subject, None, lambda: world.subscriptions.__setitem__(sub.id, changed), at)
+    if usage == "prorate":
+        for feature in after:
+            if feature in before:
+                _prorate(world, before[feature], after[feature], limits[feature], at)
+
+
+def _prorate(world, before, after, old, at):
+    """The window's limit: what the old one gives for the time that has passed, and
+    the new one for the rest."""
+    terms, new = before.entitlement, after.entitlement.allowance
+    same = (period_of(terms.period), terms.anchor) == (period_of(after.entitlement.period), after.entitlement.anchor)
+    if not same or None in (old, new, terms.period) or before.window != after.window:
+        return
+    length, elapsed = after.end - after.start, max(0, at - after.start)
+    prorate(world, after, (old * elapsed + new * (length - elapsed)) // length)
+
+
+def carry_out(world):
+    """Scheduled changes whose time has come."""
+    for sub in list(world.subscriptions.values()):
+        if sub.next and sub.next.at <= world.now and (sub.ends_at is None or sub.next.at < sub.ends_at):
+            world.settings["no way back"] = max(world.settings["no way back"], sub.next.at)
+            _change(world, sub, sub.next.plan, sub.next.version, sub.next.usage, sub.next.at)

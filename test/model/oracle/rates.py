@@ -1,0 +1,58 @@
+"""Rates: a leaky bucket (GCRA), in exact fractions of a microsecond.
+
+For each account the time at which its burst is full again is kept: each unit
+puts it off by one interval, and it may never be more than a burst ahead."""
+
+
+def full_at(world, account):
+    return max(world.rates.get((account.prefix, account.feature), world.now), world.now)
+
+
+def available(world, account):
+    """Units that the rate gives now; None: there is no rate."""
+    rate = account.entitlement.rate
+    if rate is None:
+        return None
+    ahead = full_at(world, account) - world.now
+    return max(0, rate.burst - _ceil(ahead / rate.interval))
+
+
+def wait(world, account, cost):
+    """Microseconds until the rate has room for cost: 0 now, None never."""
+    rate = account.entitlement.rate
+    if rate is None:
+        return 0
+    if cost > rate.burst:
+        return None
+    return max(0, full_at(world, account) + (cost - rate.burst) * rate.interval - world.now)
+
+
+def take(world, account, cost):
+    rate = account.entitlement.rate
+    if rate is not None:
+        world.rates[account.prefix, account.feature] = full_at(world, account) + cost * rate.interval
+
+
+def _ceil(number):
+    return -(-number // 1)
+
+
+def instant_full(world, account):
+    """When the burst is full again, in whole microseconds."""
+    return int(_ceil(full_at(world, account)))
+
+
+def slowest(world, found, cost):
+    """(account, wait) of the level that has to wait longest, ties: the deepest; or (None, 0)."""
+    worst, longest = None, 0
+    for account in found:
+        pause = wait(world, account, cost)
+        if pause is None or (pause > 0 and longest is not None and pause >= longest):
+            worst, longest = account, pause
+    return worst, longest
+
+
+def clip(world, found):
+    """The most that all rates give now; None: nothing limits."""
+    given = [units for units in (available(world, account) for account in found) if units is not None]
+    return min(given, default=None)

@@ -1,0 +1,114 @@
+"""What an account has left, source by source (API.md, rule 2)."""
+
+from typing import NamedTuple, Optional
+
+from . import caps
+from .grants import FOREVER, left, valid_grants
+from .rollover import rolled_in
+from .world import Bucket
+
+
+class Room(NamedTuple):
+    """Of one account in its present window, in the order of taking."""
+
+    allowance: Optional[int]  # units; None: unlimited
+    grants: tuple  # (key of the grant's period, units)
+    overage: Optional[int]  # None: without limit
+
+    @property
+    def total(self):
+        """None: unlimited."""
+        if self.allowance is None or self.overage is None:
+            return None
+        return self.allowance + sum(units for _, units in self.grants) + self.overage
+
+    def take(self, amount):
+        """([(source, grant, units)], what finds no room)"""
+        sources = [("allowance", None, self.allowance)]
+        sources += [("grant", key, units) for key, units in self.grants]
+        sources += [("overage", None, self.overage)]
+        taken = []
+        for source, grant, units in sources:
+            now = amount if units is None else min(amount, units)
+            if now:
+                taken.append((source, grant, now))
+                amount -= now
+        return taken, amount
+
+
+def bucket_of(world, account):
+    return world.buckets.get(account.window, Bucket(limit=account.entitlement.allowance))
+
+
+def limit_of(world, account):
+    """The allowance of the present window; None: unlimited."""
+    prorated = bucket_of(world, account).prorated
+    return account.entitlement.allowance if prorated is None else prorated
+
+
+def room_of(world, account):
+    """Of a metered account.  What was overdrawn, or taken before the allowance was
+    lowered, is covered by grants and then by overage, burning neither."""
+    bucket, limit = bucket_of(world, account), limit_of(world, account)
+    deficit, allowance = 0, None
+    if limit is not None:
+        balance = limit + rolled_in(world, account) - bucket.rolled_out - bucket.allowance - bucket.overdrawn
+        allowance, deficit = max(0, balance), max(0, -balance)
+    grants = []
+    for now in valid_grants(world, account.prefix, account.feature, world.now):
+        units = left(world, now)
+        covered = min(deficit, units)
+        deficit -= covered
+        grants.append((now.key, units - covered))
+    overage = account.entitlement.overage
+    if overage is not None:
+        overage = max(0, overage - bucket.overage - deficit)
+    return Room(allowance, tuple(grants), overage)
+
+
+class Level(NamedTuple):
+    """What one account has, as check() shows it."""
+
+    account: object
+    allowance: Optional[int]  # None: unlimited
+    used: int
+    remaining: Optional[int]  # None: nothing limits
+    overage: int
+    resets_at: Optional[int]  # of the window that binds
+    fits: Optional[int]  # the most that this window has when it is new; None: anything
+
+
+def level_of(world, account):
+    """Of a metered or capacity account."""
+    if world.features[account.feature].kind == "capacity":
+        return _capacity_level(world, account)
+    limit, bucket = limit_of(world, account), bucket_of(world, account)
+    allowance = None
+    if limit is not None:
+        allowance = limit + rolled_in(world, account) + bucket.grant + _grants_left(world, account)
+    terms = account.entitlement
+    whole = None if None in (terms.allowance, terms.overage) else terms.allowance + terms.overage
+    windows = [(room_of(world, account).total, account.end, whole)]
+    windows += [(cap.left, cap.end, cap.limit) for cap in caps.states(world, account)]
+    remaining, end, fits = min(windows, key=_binds_first)
+    return Level(account, allowance, bucket.used, remaining, bucket.overage, end, fits)
+
+
+def _binds_first(window):
+    """The least left; equal: the later end, none being the latest."""
+    left_there, end, _ = window
+    return FOREVER * FOREVER if left_there is None else left_there, -(FOREVER if end is None else end)
+
+
+def _grants_left(world, account):
+    return sum(left(world, now) for now in valid_grants(world, account.prefix, account.feature, world.now))
+
+
+def _capacity_level(world, account):
+    used = world.capacity.get((account.prefix, account.feature), 0)
+    allowance = account.entitlement.allowance
+    if allowance is not None:
+        grants = valid_grants(world, account.prefix, account.feature, world.now)
+        allowance += sum(now.amount for now in grants)
+    remaining = None if allowance is None else max(0, allowance - used)
+    return Level(account, allowance, used, remaining, 0, None, None)
