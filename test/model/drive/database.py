@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -15,6 +16,10 @@ from oracle.errors import Fault
 
 TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at"}
 JSONS = {"catalog", "entitlement", "metadata", "amounts", "units"}
+class ServerGone(Exception):
+    """The server crashed, or ended the session."""
+
+
 TEMPLATE = f"quota_model_{os.getpid()}_template"
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c
@@ -59,7 +64,7 @@ def literal(name, value):
         return None
     if name in TIMES:
         return times.text_of(value)
-    if name in JSONS:
+    if name in JSONS and not isinstance(value, str):  # charge's units are a number as text
         return json.dumps(value)
     return value
 
@@ -80,19 +85,28 @@ class Database:
     def __init__(self, url, name, session_zone="UTC"):
         self.url, self.name, self.zone = url, name, session_zone
         execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        self.gone = False
         self._engine = create_engine(url.set(database=name), future=True, poolclass=NullPool)
         self._connect()
         self._tables = [t for t, in self.rows(TABLES) if not self.rows(f"SELECT 1 FROM {t} LIMIT 1")]
         self.commit()
 
     def _connect(self):
-        self.connection = self._engine.connect()
+        for _ in range(50):  # after a crash the server needs a moment
+            try:
+                self.connection = self._engine.connect()
+                break
+            except DBAPIError:
+                time.sleep(0.2)
         self.sql("SET timezone = :zone", zone=self.zone)
         self.sql("SET synchronous_commit = off")
         self.commit()
 
     def reset(self):
         """As new, but for sequences: whatever was empty is empty, in a new session."""
+        if self.gone:
+            self.gone = False
+            self._connect()
         self.rollback()
         self.sql("SET session_replication_role = replica")
         self.sql(f"TRUNCATE {', '.join(self._tables)} CASCADE")
@@ -101,6 +115,8 @@ class Database:
         self._connect()
 
     def close(self):
+        if self.gone:
+            self._connect()
         self.connection.close()
         self._engine.dispose()
         execute(self.url, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
@@ -119,6 +135,9 @@ class Database:
         try:
             return self.rows(f"SELECT * FROM quota.{function}({named})", **values)
         except DBAPIError as error:
+            if error.connection_invalidated or error.orig.pgcode is None:
+                self.gone = True
+                raise ServerGone(str(error.orig)) from error
             raise fault_of(error) from error
 
     def guarded(self, function, arguments):

@@ -13,6 +13,7 @@ from oracle.world import World
 
 from . import invariants
 from .compare import Identities, difference
+from .database import ServerGone
 
 # In which column a function returns the id that later operations can use.
 POSITIONS = {
@@ -129,7 +130,10 @@ class Runner:
                 ours[name], theirs[name] = self.results.get(value["result of"], (UNKNOWN_ID, UNKNOWN_ID))
         expected = self._answer(call, self.world, function, ours)
         guard = self.begun is not None and operation.get("guard")
-        got = self._answer(self.database.guarded if guard else self.database.call, function, theirs)
+        try:
+            got = self._answer(self.database.guarded if guard else self.database.call, function, theirs)
+        except ServerGone as gone:
+            raise Mismatch(number, function, "server gone", expected, str(gone)) from gone
         found = difference(self.identities, function, expected, got)
         if found:
             raise Mismatch(number, function, *found)

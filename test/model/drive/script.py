@@ -18,7 +18,7 @@ def _shown(name, value):
         return f":id{value['result of']}"
     if name in TIMES:
         return _quoted(times.text_of(value))
-    if name in JSONS:
+    if name in JSONS and not isinstance(value, str):
         return _quoted(json.dumps(value, ensure_ascii=False))
     if isinstance(value, bool):
         return str(value).lower()

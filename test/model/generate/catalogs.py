@@ -52,7 +52,10 @@ def extras(rng, terms, can):
     if "overage" in can and terms["allowance"] is not None and rng.random() < 0.3:
         terms["overage"] = rng.choice([True, {"limit": 1}, {"limit": 5}, {"limit": 50}])
     if "caps" in can and rng.random() < 0.4:
-        terms["caps"] = [cap(rng) for _ in range(rng.choice([1, 1, 2]))]
+        caps = [cap(rng) for _ in range(rng.choice([1, 1, 2]))]
+        if len({(c["per"], c.get("window") or "fixed") for c in caps}) < len(caps):
+            caps.pop()  # two alike are refused
+        terms["caps"] = caps
     if "rate" in can and rng.random() < 0.25:
         terms["rate"] = rate(rng)
 

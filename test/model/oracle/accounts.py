@@ -22,8 +22,8 @@ class Account(NamedTuple):
 
     @property
     def source(self):
-        """Use is counted per subscription (None: the default plan)."""
-        return self.subscription.source if self.subscription else None
+        """Use is counted per subscription (None: the default plan, or grants alone)."""
+        return self.subscription.source if self.subscription and self.entitlement is not NOTHING else None
 
     @property
     def window(self):
@@ -117,15 +117,14 @@ def entitled(world, subject, feature, at):
 
 
 def _granted(world, subject, feature, at):
-    """Where nothing is entitled, every prefix with a valid grant is an account."""
+    """Where nothing is entitled, every prefix with a valid grant is an account, with one
+    window since ever."""
     found, nearest = [], None
     for level in prefixes(subject):
         nearest = subscription_at(world, level, at) or nearest
         if has_valid_grant(world, level, feature, at):
-            kind = world.features[feature].kind
-            start, end = entitlement_window(NOTHING, kind, nearest, None, at)
             found.append(
-                Account(level, feature, NOTHING, None, nearest, None, start, end, is_active(world, nearest, at))
+                Account(level, feature, NOTHING, None, nearest, None, None, None, is_active(world, nearest, at))
             )
     return found
 

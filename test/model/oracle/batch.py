@@ -24,6 +24,9 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
     check_key(key)
     arguments = {"amounts": amounts, "metadata": metadata}
     known = replay(world, subject, key, "debit_many", arguments)
+    if not known:
+        for name in _in_order(amounts):
+            require_debitable(world, name)
     rows = known or [(name, _charge(world, subject, name, amounts[name], metadata), amounts[name])
                      for name in _in_order(amounts)]
     if any(number is not None for _, number, _ in rows):
@@ -32,7 +35,6 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
 
 
 def _charge(world, subject, feature, amount, metadata):
-    require_debitable(world, feature)
     return enforce(world, subject, feature, amount, decide(world, subject, feature, amount), metadata)
 
 
@@ -80,7 +82,9 @@ def _act(world, function, subject, action, given, units, key, metadata):
     _check_dimensions(found, units)
     amounts = {name: _price(charges, units) for name, charges in found.charges.items()}
     numbers = _enforce_all(world, subject, found.requires, amounts, metadata)
-    rows = [(name, numbers.get(name), amounts[name]) for name in _in_order(amounts)]
+    rows = [
+        (name, numbers.get(name), 0 if numbers.get(name) is None else amounts[name]) for name in _in_order(amounts)
+    ]
     if any(number is not None for _, number, _ in rows):
         remember(world, subject, key, function, arguments, rows)
     return [(name, number, amount, *_state(world, subject, name)) for name, number, amount in rows]

@@ -13,6 +13,9 @@ def credit(world, subject, feature, amount, expires_at=None, effective_at=None, 
            source="top-up", key=None, metadata=None):
     """(id, remaining)"""
     check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
+    begins = world.now if effective_at is None else effective_at
+    if expires_at is not None and expires_at <= max(begins, world.now):
+        raise invalid("a grant that has expired already")
     arguments = {
         "feature": feature, "amount": amount, "expires_at": expires_at, "effective_at": effective_at, "every": every,
         "priority": priority, "source": source, "metadata": metadata,
@@ -24,15 +27,12 @@ def credit(world, subject, feature, amount, expires_at=None, effective_at=None, 
         raise invalid("a grant of what is not counted")
     if known:
         return known[0], decide(world, subject, feature, 1).remaining
-    effective_at = world.now if effective_at is None else effective_at
-    if expires_at is not None and (expires_at <= effective_at or expires_at <= world.now):
-        raise invalid("a grant that has expired already")
     having = [account.prefix for account in entitled(world, subject, feature, world.now)]
     if having and subject not in having:
         raise invalid("another prefix of the path has the account")
     number = world.next_id()
     world.grants[number] = Grant(
-        number, subject, feature, amount, priority, effective_at, expires_at, every, _zone(world, subject), world.now,
+        number, subject, feature, amount, priority, begins, expires_at, every, _zone(world, subject), world.now,
         False, source,
     )
     remember(world, subject, key, "credit", arguments, (number, amount))

@@ -23,7 +23,7 @@ class Verdict(NamedTuple):
     plan: Optional[str] = None
     start: Optional[int] = None
     resets_at: Optional[int] = None
-    retry_after: Optional[int] = None  # seconds, rounded up
+    retry_after: Optional[int] = None  # microseconds
     blocked_by: Optional[str] = None
     accounts: tuple = ()
     room: Optional[int] = 0  # what is left whatever status and rate
@@ -67,11 +67,11 @@ def decide(world, subject, feature, amount):
     if kind != "rate" and least.remaining is not None and amount > least.remaining:
         retry_after = None
         if least.resets_at is not None and (least.fits is None or amount <= least.fits):
-            retry_after = whole_seconds(least.resets_at - world.now)
+            retry_after = least.resets_at - world.now
         return verdict._replace(reason=NO_ROOM, blocked_by=least.account.prefix, retry_after=retry_after)
     slow, wait = rates.slowest(world, found, amount)
     if slow:
-        return verdict._replace(reason=TOO_FAST, blocked_by=slow.prefix, retry_after=whole_seconds(wait))
+        return verdict._replace(reason=TOO_FAST, blocked_by=slow.prefix, retry_after=None if wait is None else int(-(-wait // 1)))
     return verdict
 
 

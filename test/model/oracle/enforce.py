@@ -3,8 +3,8 @@
 from . import books, rates, times
 from .accounts import prefixes
 from .arguments import check_amount, check_feature, check_key, check_subject
-from .decide import INACTIVE, NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide
-from .errors import Fault, invalid, not_found
+from .decide import INACTIVE, NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide, whole_seconds
+from .errors import MAX, Fault, invalid, not_found
 from .world import Operation
 
 ENTRIES = {"debit": "debit", "hold": "reserve"}  # kind of an operation -> kind of its entries
@@ -50,7 +50,7 @@ def charge(world, subject, feature, amount, verdict, metadata, kind="debit"):
 
 
 def pass_rates(world, verdict, amount):
-    """What is allowed takes its share of every rate."""
+    """What is charged takes its share of every rate."""
     for account in verdict.accounts:
         rates.take(world, account, amount)
 
@@ -60,11 +60,6 @@ def record_denial(world, subject, feature, reason):
     key = world.now // times.DAY, subject, feature, reason
     count, last_at = world.denials.get(key, (0, world.now))
     world.denials[key] = (count + 1, max(last_at, world.now))
-
-
-def interval(seconds):
-    """Microseconds; None stays None."""
-    return None if seconds is None else seconds * times.SECOND
 
 
 def enforce(world, subject, feature, amount, verdict, metadata, kind="debit"):
@@ -98,7 +93,7 @@ def refusal(subject, feature, amount, verdict):
         "plan": verdict.plan,
         "blocked_by": verdict.blocked_by,
         "resets_at": verdict.resets_at,
-        "retry_after": verdict.retry_after,
+        "retry_after": whole_seconds(verdict.retry_after),
     })
 
 
@@ -112,6 +107,7 @@ def require_debitable(world, feature):
 def observed(world, subject, feature, amount, verdict, metadata, kind="debit"):
     """observe: what a refused debit charges nevertheless; number or None."""
     record_denial(world, subject, feature, verdict.reason)
+    pass_rates(world, verdict, amount)
     what = world.features[feature].kind
     if what == "capacity" or (what == "metered" and verdict.reason != NOT_ENTITLED):
         return charge(world, subject, feature, amount, verdict, metadata, kind)
@@ -146,7 +142,17 @@ def up_to_what_there_is(world, subject, feature, amount, verdict):
     elif verdict.reason == INACTIVE and world.observing:  # as if it were active
         for most in (verdict.room, verdict.rate):
             amount = min(amount, most) if most else amount
-    return amount, verdict
+    if not verdict.allowed:
+        return amount, verdict
+    headroom = MAX - max([0] + [_counted(world, account) for account in verdict.accounts])
+    return min(amount, headroom) if headroom else amount, verdict
+
+
+def _counted(world, account):
+    """What an account has counted: no more than a bigint can."""
+    if world.features[account.feature].kind == "capacity":
+        return world.capacity.get((account.prefix, account.feature), 0)
+    return world.buckets[account.window].used if account.window in world.buckets else 0
 
 
 def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=False):
@@ -167,7 +173,8 @@ def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=
         debited = 0 if world.features[feature].kind == "boolean" else amount
     elif world.observing:
         number = observed(world, subject, feature, amount, verdict, metadata)
-        debited = amount if number is not None else 0
+        throttled = world.features[feature].kind == "rate" and verdict.reason != NOT_ENTITLED
+        debited = amount if number is not None or throttled else 0
     else:
         record_denial(world, subject, feature, verdict.reason)
     if number is not None:
@@ -176,7 +183,7 @@ def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=
     allowed = verdict.allowed or world.observing
     return (
         allowed, verdict.reason, number, debited, now.remaining, now.resets_at,
-        interval(verdict.retry_after), verdict.blocked_by,
+        verdict.retry_after, verdict.blocked_by,
     )
 
 
@@ -190,11 +197,11 @@ def throttle(world, subject, feature, cost=1):
     if verdict.allowed:
         pass_rates(world, verdict, cost)
     elif world.observing:
-        record_denial(world, subject, feature, verdict.reason)
+        observed(world, subject, feature, cost, verdict, None)
     elif verdict.reason != TOO_FAST:
         raise refusal(subject, feature, cost, verdict)
     now = decide(world, subject, feature, cost)
-    return verdict.allowed or world.observing, now.remaining, interval(verdict.retry_after)
+    return verdict.allowed or world.observing, now.remaining, verdict.retry_after
 
 
 # ---- refund and give_back ------------------------------------------------

@@ -1,7 +1,11 @@
 """Rates: a leaky bucket (GCRA), in exact fractions of a microsecond.
 
 For each account the time at which its burst is full again is kept: each unit
-puts it off by one interval, and it may never be more than a burst ahead."""
+puts it off by one interval, and what enforce allows is never more than a burst ahead."""
+
+from .errors import Fault
+
+END_OF_TIME = 9_224_318_016_000_000_000  # of PostgreSQL's timestamps, year 294277
 
 
 def full_at(world, account):
@@ -30,7 +34,10 @@ def wait(world, account, cost):
 def take(world, account, cost):
     rate = account.entitlement.rate
     if rate is not None:
-        world.rates[account.prefix, account.feature] = full_at(world, account) + cost * rate.interval
+        full = full_at(world, account) + cost * rate.interval
+        if full >= END_OF_TIME:
+            raise Fault("22003", "rate out of range")
+        world.rates[account.prefix, account.feature] = full
 
 
 def _ceil(number):

@@ -4,8 +4,7 @@ from . import times
 from .accounts import accounts, prefixes, subscription_at
 from .arguments import check_amount, check_feature, check_subject
 from .credits import listed
-from .decide import NO_ROOM, TOO_FAST, decide
-from .enforce import interval
+from .decide import NO_ROOM, TOO_FAST, decide, whole_seconds
 from .errors import invalid, not_found
 from .holds import reserved_in
 from .plan_changes import change_plan
@@ -24,7 +23,7 @@ def check(world, subject, feature, amount=1):
     if world.features[feature].kind == "static":
         raise invalid("check on a static feature")
     v = decide(world, subject, feature, amount)
-    return v.allowed, v.reason, v.allowance, v.used, v.remaining, v.resets_at, interval(v.retry_after), v.blocked_by
+    return v.allowed, v.reason, v.allowance, v.used, v.remaining, v.resets_at, v.retry_after, v.blocked_by
 
 
 def has(world, subject, feature):
@@ -110,7 +109,7 @@ def me(world, subject):
             "kind": kind, "allowed": allowed, "allowance": allowance, "used": used, "reserved": reserved,
             "remaining": remaining, "overage": overage, "unit": unit, "value": value,
             "period_start": start, "resets_at": end,
-            "retry_after": decide(world, subject, name, 1).retry_after,
+            "retry_after": whole_seconds(decide(world, subject, name, 1).retry_after),
         }
     return {
         "subject": subject,
