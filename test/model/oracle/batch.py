@@ -108,16 +108,13 @@ def _price(charge, units):
 
 
 def _enforce_all(world, subject, requires, amounts, metadata):
-    """Numbers of the operations by feature; requirements and charges in one order."""
-    numbers = {}
-    for name in _in_order(set(requires) | set(amounts)):
-        if name in requires:
-            verdict = decide(world, subject, name, 1)
-            if verdict.reason in (NOT_ENTITLED, INACTIVE):
-                if not world.observing:
-                    raise refusal(subject, name, amounts.get(name) or 1, verdict)
-                if not amounts.get(name):
-                    record_denial(world, subject, name, verdict.reason)
-        if amounts.get(name):
-            numbers[name] = _charge(world, subject, name, amounts[name], metadata)
-    return numbers
+    """Numbers of the operations by feature.  What is required is looked at first."""
+    for name in _in_order(requires):
+        verdict = decide(world, subject, name, 1)
+        if verdict.reason in (NOT_ENTITLED, INACTIVE):
+            if not world.observing:
+                raise refusal(subject, name, 1, verdict)
+            record_denial(world, subject, name, verdict.reason)
+    return {
+        name: _charge(world, subject, name, amounts[name], metadata) for name in _in_order(amounts) if amounts[name]
+    }

@@ -142,17 +142,15 @@ def up_to_what_there_is(world, subject, feature, amount, verdict):
     elif verdict.reason == INACTIVE and world.observing:  # as if it were active
         for most in (verdict.room, verdict.rate):
             amount = min(amount, most) if most else amount
-    if not verdict.allowed:
+    capacity = world.features[feature].kind == "capacity"
+    if not (verdict.allowed or (capacity and verdict.reason == NOT_ENTITLED)):
         return amount, verdict
-    headroom = MAX - max([0] + [_counted(world, account) for account in verdict.accounts])
+    if capacity:
+        counted = [world.capacity.get((level, feature), 0) for level in prefixes(subject)]
+    else:
+        counted = [world.buckets[a.window].used for a in verdict.accounts if a.window in world.buckets]
+    headroom = MAX - max([0] + counted)
     return min(amount, headroom) if headroom else amount, verdict
-
-
-def _counted(world, account):
-    """What an account has counted: no more than a bigint can."""
-    if world.features[account.feature].kind == "capacity":
-        return world.capacity.get((account.prefix, account.feature), 0)
-    return world.buckets[account.window].used if account.window in world.buckets else 0
 
 
 def try_debit(world, subject, feature, amount=1, key=None, metadata=None, up_to=False):

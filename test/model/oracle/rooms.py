@@ -88,16 +88,19 @@ def level_of(world, account):
         allowance = limit + rolled_in(world, account) + bucket.grant + _grants_left(world, account)
     terms = account.entitlement
     whole = None if None in (terms.allowance, terms.overage) else terms.allowance + terms.overage
-    windows = [(room_of(world, account).total, account.end, whole)]
-    windows += [(cap.left, cap.end, cap.limit) for cap in caps.states(world, account)]
-    remaining, end, fits = min(windows, key=_binds_first)
+    windows = [(room_of(world, account).total, account.end, whole, False)]
+    windows += [(cap.left, cap.end, cap.limit, True) for cap in caps.states(world, account)]
+    remaining, end, fits, _ = min(windows, key=_binds_first)
     return Level(account, allowance, bucket.used, remaining, bucket.overage, end, fits)
 
 
 def _binds_first(window):
-    """The least left; equal: the later end, none being the latest."""
-    left_there, end, _ = window
-    return FOREVER * FOREVER if left_there is None else left_there, -(FOREVER if end is None else end)
+    """The least left; equal: the later end, then the one that has less when new.  A period without end is the latest, a cap
+    that is not open has none to compare."""
+    left_there, end, fits, is_cap = window
+    if end is None:
+        end = -FOREVER if is_cap else FOREVER
+    return FOREVER * FOREVER if left_there is None else left_there, -end, FOREVER * FOREVER if fits is None else fits
 
 
 def _grants_left(world, account):
