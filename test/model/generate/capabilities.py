@@ -19,7 +19,7 @@ ALL = {
 }
 
 # What the extension has.
-DEFAULT = {"batch", "actions", "caps", "grace", "set_usage", "explain"}
+DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain"}
 
 
 def enabled():
