@@ -19,7 +19,7 @@ ALL = {
 }
 
 # What the extension has.
-DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain"}
+DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain", "scheduled"}
 
 
 def enabled():

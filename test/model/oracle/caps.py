@@ -3,6 +3,7 @@
 from typing import NamedTuple, Optional
 
 from . import times
+from .errors import fits
 from .world import CapUse
 
 
@@ -44,7 +45,7 @@ def count(world, account, amount):
     for key, state in {state.key: state for state in states(world, account)}.items():
         use = world.caps.get(key)
         used = use.used if use and use.closes_at == state.closes_at else 0
-        world.caps[key] = CapUse(state.opened_at, state.closes_at, used + amount)
+        world.caps[key] = CapUse(state.opened_at, state.closes_at, fits(used + amount))
 
 
 def restore(world, part, amount):
