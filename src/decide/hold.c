@@ -23,6 +23,7 @@
 #include "decide/hold.h"
 #include "decide/notify.h"
 #include "engine/booking.h"
+#include "engine/room.h"
 #include "store/hold.h"
 
 /* A hold that is locked, and what the ledger says of it. */
@@ -31,6 +32,8 @@ typedef struct OpenHold
 	QuotaHold	row;
 	QuotaDebit	debit;
 	bool		expired;
+	bool		given_back[QUOTA_MAX_LEVELS];	/* once closed, of each of its
+												 * accounts */
 } OpenHold;
 
 static void
@@ -92,7 +95,16 @@ accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys)
 
 			if (key->prefix_len == hold->debit.subject.prefix_len[level])
 			{
-				keys[n++] = *key;
+				/* the newest: a hold that grew can have more than one window */
+				keys[n] = *key;
+				for (int j = i + 1; j < hold->debit.nentries; j++)
+				{
+					const QuotaEntry *e = &hold->debit.entries[j];
+
+					if (e->bucket.prefix_len == key->prefix_len && e->kind == QUOTA_ENTRY_HOLD)
+						keys[n] = e->bucket;
+				}
+				n++;
 				break;
 			}
 		}
@@ -100,6 +112,10 @@ accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys)
 	return n;
 }
 
+/*
+ * Closes the hold.  Where its part is gone it has been given back: it had expired
+ * by the clock of whoever did that, whatever ours says.
+ */
 static void
 close_hold(OpenHold *hold, char state)
 {
@@ -107,24 +123,34 @@ close_hold(OpenHold *hold, char state)
 	int			n = accounts_of_hold(hold, keys);
 
 	for (int i = 0; i < n; i++)
-		(void) quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
-									  hold->row.id, DT_NOEND);
+		hold->given_back[i] = !quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len,
+													  keys[i].feature_id, hold->row.id, DT_NOEND);
 	hold->row.state = state;
 	quota_hold_update(&hold->row);
 	CommandCounterIncrement();
+	/* what has been given back while we waited for the parts is in the ledger now */
+	read_debit(hold);
 }
 
+/* "book_nothing": an amount of 0 is noted in the ledger, too. */
 static void
-give(const OpenHold *hold, int64 amount, QuotaUnreserve unreserve, char kind, Jsonb *metadata)
+give(const OpenHold *hold, int64 amount, QuotaUnreserve unreserve, char kind, Jsonb *metadata,
+	 bool book_nothing)
 {
 	const QuotaEngine *engine = quota_engine();
 	QuotaEntry	like = entry_like(hold, kind, metadata);
 	QuotaGiving *givings;
 	int			n = quota_plan_giving(&hold->debit, amount, unreserve, &givings);
 
+	if (n == 0)
+		return;
 	engine->open();
-	(void) quota_give_and_book(engine, givings, n, &like);
+	if (amount > 0 || book_nothing)
+		(void) quota_give_and_book(engine, givings, n, &like);
+	else
+		engine->give(givings, n, hold->row.id);
 	engine->close();
+	CommandCounterIncrement();
 }
 
 /* Gives back what an expired hold still has, account by account. */
@@ -175,12 +201,29 @@ grow(OpenHold *hold, int64 amount)
 	read_debit(hold);
 }
 
+/*
+ * All its parts expire when the hold does.  One that is gone has expired by
+ * somebody's clock, and what it had may be anybody's by now.
+ */
+static void
+extend_parts(const OpenHold *hold)
+{
+	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
+	int			n = accounts_of_hold(hold, keys);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!quota_hold_part_extend(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
+									hold->row.id, hold->row.expires_at))
+			raise_closed(hold->row.id, "has expired");
+	}
+	CommandCounterIncrement();
+}
+
 void
 quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcome)
 {
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	OpenHold	hold;
-	int			n;
 
 	memset(outcome, 0, sizeof(*outcome));
 	lock_hold(id, &hold);
@@ -189,17 +232,20 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 	if (ttl_us > 0)
 		hold.row.ttl_us = ttl_us;
 	hold.row.expires_at = quota_hold_expiry(quota_clock_now(), hold.row.ttl_us);
+	/* first, so that it does not expire while it grows */
+	extend_parts(&hold);
 	if (amount > hold.row.reserved)
+	{
 		grow(&hold, amount - hold.row.reserved);
+		/* those that are new, too */
+		extend_parts(&hold);
+	}
 	else if (amount > 0 && amount < hold.row.reserved)
 	{
-		give(&hold, hold.row.reserved - amount, QUOTA_UNRESERVE_GIVEN, QUOTA_ENTRY_RELEASE, NULL);
+		give(&hold, hold.row.reserved - amount, QUOTA_UNRESERVE_GIVEN, QUOTA_ENTRY_RELEASE, NULL,
+			 false);
 		hold.row.reserved = amount;
 	}
-	n = accounts_of_hold(&hold, keys);
-	for (int i = 0; i < n; i++)
-		quota_hold_part_extend(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id, id,
-							   hold.row.expires_at);
 	quota_hold_update(&hold.row);
 	outcome->reserved = hold.row.reserved;
 	finish(&hold, outcome);
@@ -226,12 +272,14 @@ account_of_prefix(QuotaAccounts *accounts, const QuotaSubject *subject, int pref
 	return NULL;
 }
 
-/* A bucket of the hold's own window; without any room where there is no account now. */
+/* A window of the hold's own, wherever its use has gone. */
 static void
-old_window_ref(const QuotaBucketKey *key, const QuotaPath *path, QuotaBucketRef *ref)
+own_window_ref(const OpenHold *hold, const QuotaBucketKey *key, const QuotaPath *path,
+			   QuotaBucketRef *ref)
 {
 	memset(ref, 0, sizeof(*ref));
 	ref->key = *key;
+	quota_engine()->locate(&ref->key, hold->row.id, path->snapshot);
 	ref->at = path->at;
 	ref->clock = path->clock;
 }
@@ -267,7 +315,10 @@ excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
 			if (account != NULL && account->ref != NULL)
 				refs[n] = *account->ref;
 			else
-				old_window_ref(key, path, &refs[n]);
+			{
+				own_window_ref(hold, key, path, &refs[n]);
+				refs[n].only_overdraws = true;
+			}
 		}
 		for (int j = 0; j < refs[n].ncaps; j++)
 			refs[n].caps[j].key.bucket = &refs[n].key;
@@ -276,6 +327,15 @@ excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
 		n++;
 	}
 	return n;
+}
+
+/* What there was no room for; of capacity, which counts all as one number, too. */
+static int64
+overdrawn_of(const QuotaBucketRef *ref)
+{
+	if (!ref->counts_only || ref->unlimited)
+		return ref->change.overdrawn;
+	return Min(ref->amount, Max(ref->state.counts.used - ref->allowance, 0));
 }
 
 /* Takes what has room and overdraws the rest; the most that any level overdrew. */
@@ -316,7 +376,7 @@ take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
 				charged.nrefs = n;
 				(void) quota_write_entries(&charged, &like);
 				for (int i = 0; i < n; i++)
-					overdrawn = Max(overdrawn, refs[i].change.overdrawn);
+					overdrawn = Max(overdrawn, overdrawn_of(&refs[i]));
 				for (int i = 0; i < accounts.naccounts; i++)
 				{
 					for (int j = 0; j < n; j++)
@@ -337,50 +397,134 @@ take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
 }
 
 /*
+ * Takes up to "most" of the excess from a window of the hold's that is over, as
+ * far as its allowance has it; the account's present caps count it, since it is
+ * charged now.  False if it has to be looked up anew.
+ */
+static bool
+take_from_own_window(const OpenHold *hold, const QuotaBucketKey *key, int64 most, int64 *excess,
+					 Jsonb *metadata, Snapshot snapshot)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaBucketRef found[QUOTA_MAX_LEVELS];
+	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
+	QuotaAccounts charged = {.feature = hold->debit.feature,.nrefs = 1};
+	QuotaAccounts accounts;
+	QuotaAccount *account;
+	QuotaBucketRef ref;
+	QuotaPath	path;
+
+	quota_path_look_up(&path, &hold->debit.subject, quota_now(), snapshot);
+	own_window_ref(hold, key, &path, &ref);
+	if (ref.key.end > quota_now())
+		return true;			/* asked anyhow */
+	engine->peek(&ref, 1, snapshot);
+	ref.unlimited = ref.state.unlimited;
+	ref.allowance = ref.state.allowance;
+	ref.plan_version_id = ref.state.plan_version_id;
+	if (quota_bucket_room(&ref) == 0)
+		return true;
+	quota_accounts_of(&path, hold->debit.feature, found, &accounts);
+	account = account_of_prefix(&accounts, &hold->debit.subject, key->prefix_len);
+	if (account != NULL && account->ref->key.source_id == key->source_id)
+	{
+		ref.ncaps = account->ref->ncaps;
+		ref.caps = account->ref->caps;
+		for (int i = 0; i < ref.ncaps; i++)
+			ref.caps[i].key.bucket = &ref.key;
+	}
+	/* taking nothing locks it */
+	if (engine->take(&ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) != QUOTA_TAKEN)
+		return false;
+	ref.amount = Min(Min(*excess, most), quota_bucket_room(&ref));
+	if (ref.amount == 0)
+		return true;
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaEnsure(engine->take(&ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) == QUOTA_TAKEN);
+	UnregisterSnapshot(snapshot);
+	charged.refs = &ref;
+	(void) quota_write_entries(&charged, &like);
+	*excess -= ref.amount;
+	return true;
+}
+
+/* What the hold had in an account when it expired. */
+static int
+parts_at_expiry(const OpenHold *hold, int prefix_len, QuotaPart **parts)
+{
+	QuotaEntry *entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * hold->debit.nentries);
+	int			n = 0;
+
+	for (int i = 0; i < hold->debit.nentries; i++)
+	{
+		const QuotaEntry *e = &hold->debit.entries[i];
+
+		if (e->kind == QUOTA_ENTRY_HOLD || e->kind == QUOTA_ENTRY_RELEASE)
+			entries[n++] = *e;
+	}
+	return quota_parts_of(entries, n, hold->debit.subject.text, prefix_len, parts);
+}
+
+/*
  * After the expiry the hold's own buckets come first, as far as they still have
  * what the hold had: only a window that is over has to be asked for it, the
  * present one is asked anyhow.  Amounts are reduced by what was taken.
  */
 static void
-take_from_old_windows(const OpenHold *hold, Excess *excess, Jsonb *metadata)
+take_from_own_windows(const OpenHold *hold, Excess *excess, Jsonb *metadata)
 {
 	const QuotaEngine *engine = quota_engine();
 
 	for (int i = 0; i < excess->naccounts; i++)
 	{
-		Snapshot	snapshot;
-		QuotaBucketRef ref;
-		QuotaAccounts charged = {0};
-		QuotaPath	path;
-		QuotaTakeResult result;
-		QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
+		QuotaPart  *parts;
+		int			nparts = 0;
 
-		if (hold->debit.feature->kind == QUOTA_CAPACITY ||
-			excess->keys[i].end > quota_now())
-			continue;
-		engine->open();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		quota_path_look_up(&path, &hold->debit.subject, quota_now(), snapshot);
-		old_window_ref(&excess->keys[i], &path, &ref);
-		engine->peek(&ref, 1, snapshot);
-		ref.unlimited = ref.state.unlimited;
-		ref.allowance = ref.state.allowance;
-		ref.plan_version_id = ref.state.plan_version_id;
-		ref.amount = Min(excess->amounts[i], hold->row.reserved);
-		result = ref.amount == 0 ? QUOTA_NO_ROOM :
-			engine->take(&ref, 1, QUOTA_TAKE_UP_TO, snapshot);
-		if (result == QUOTA_TAKEN)
+		if (hold->given_back[i])
+			nparts = parts_at_expiry(hold, excess->keys[i].prefix_len, &parts);
+		for (int j = 0; j < nparts && excess->amounts[i] > 0; j++)
 		{
-			charged.feature = hold->debit.feature;
-			charged.refs = &ref;
-			charged.nrefs = 1;
-			(void) quota_write_entries(&charged, &like);
-			excess->amounts[i] -= ref.amount;
+			bool		done = false;
+
+			while (!done)
+			{
+				Snapshot	snapshot;
+
+				CHECK_FOR_INTERRUPTS();
+				engine->open();
+				snapshot = RegisterSnapshot(GetLatestSnapshot());
+				done = take_from_own_window(hold, &parts[j].key, parts[j].amount,
+											&excess->amounts[i], metadata, snapshot);
+				UnregisterSnapshot(snapshot);
+				engine->close();
+				CommandCounterIncrement();
+			}
 		}
-		UnregisterSnapshot(snapshot);
-		engine->close();
-		CommandCounterIncrement();
 	}
+}
+
+/* What a level has overdrawn of it in the end, the one with the most. */
+static int64
+most_overdrawn(const OpenHold *hold)
+{
+	int64		most = 0;
+
+	for (int level = 0; level < hold->debit.subject.nlevels; level++)
+	{
+		int64		here = 0;
+
+		for (int i = 0; i < hold->debit.nparts; i++)
+		{
+			const QuotaPart *part = &hold->debit.parts[i];
+
+			if (part->source == QUOTA_SOURCE_OVERDRAWN &&
+				part->key.prefix_len == hold->debit.subject.prefix_len[level])
+				here = quota_add(here, part->amount, "amount");
+		}
+		most = Max(most, here);
+	}
+	return most;
 }
 
 void
@@ -388,27 +532,27 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 {
 	Excess		excess = {0};
 	OpenHold	hold;
-	int64		kept = 0;
+	int64		kept;
 
 	memset(outcome, 0, sizeof(*outcome));
 	lock_hold(id, &hold);
 	if (hold.expired)
 		give_back_expired(&hold);
-	else
-		kept = Min(amount, hold.row.reserved);
 	close_hold(&hold, QUOTA_HOLD_SETTLED);
-	if (!hold.expired)
-		give(&hold, hold.row.reserved - kept, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE, metadata);
+	/* of what has not been given back */
+	kept = Min(amount, hold.row.reserved);
+	give(&hold, hold.row.reserved - kept, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE, metadata,
+		 amount == kept);
 
 	excess.naccounts = accounts_of_hold(&hold, excess.keys);
 	for (int i = 0; i < excess.naccounts; i++)
-		excess.amounts[i] = amount - kept;
-	if (amount > kept)
-	{
-		if (hold.expired)
-			take_from_old_windows(&hold, &excess, metadata);
-		outcome->overdrawn = take_excess(&hold, &excess, metadata);
-	}
+		excess.amounts[i] = amount - (hold.given_back[i] ? 0 : kept);
+	if (hold.debit.feature->kind == QUOTA_METERED)
+		take_from_own_windows(&hold, &excess, metadata);
+	outcome->overdrawn = take_excess(&hold, &excess, metadata);
+	/* some of what stays can have been overdrawn when it was observed */
+	read_debit(&hold);
+	outcome->overdrawn = Max(outcome->overdrawn, most_overdrawn(&hold));
 	outcome->charged = amount;
 	finish(&hold, outcome);
 }
@@ -425,10 +569,8 @@ quota_hold_release(int64 id, QuotaHoldOutcome *outcome)
 	if (hold.expired)
 		give_back_expired(&hold);
 	close_hold(&hold, QUOTA_HOLD_RELEASED);
-	if (!hold.expired)
-	{
-		give(&hold, hold.row.reserved, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL);
-		outcome->released = hold.row.reserved;
-	}
+	/* nothing is left of one that has expired, by our clock or another's */
+	outcome->released = hold.debit.nparts > 0 ? hold.row.reserved : 0;
+	give(&hold, hold.row.reserved, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL, false);
 	finish(&hold, outcome);
 }

@@ -52,6 +52,8 @@ typedef struct QuotaBucketRef
 	bool		unlimited;		/* else: */
 	int64		allowance;		/* of the plan (capacity: grants included) */
 	bool		counts_only;	/* capacity: "used" takes all, overdrawn or not */
+	bool		only_overdraws; /* nobody's account any more: what is taken is
+								 * overdrawn, its terms stay as they were */
 	int64		overage_limit;	/* 0: none; PG_INT64_MAX: without limit */
 	int32		plan_version_id;	/* 0: none */
 	TimestampTz at;				/* time of the charge */
@@ -134,6 +136,12 @@ typedef struct QuotaEngine
 
 	/* Gives back what expired holds have in an account; returns how many. */
 	int			(*expire) (const QuotaBucketKey *account);
+
+	/*
+	 * Sets *key to the window that has what a debit took there: a window whose
+	 * use another one took over leads to that one.
+	 */
+	void		(*locate) (QuotaBucketKey *key, int64 debit_id, Snapshot snapshot);
 
 	/* Ends what open() began. */
 	void		(*close) (void);

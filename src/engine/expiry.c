@@ -15,6 +15,17 @@
 #include "engine/expiry.h"
 #include "store/hold.h"
 
+void
+quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired *expired)
+{
+	QuotaEntry *entries;
+	int			nentries = quota_ledger_of_debit(expired->hold_id, snapshot, &entries);
+
+	expired->subject = nentries > 0 ? entries[0].subject : "";
+	expired->nparts = quota_parts_of(entries, nentries, account->prefix, account->prefix_len,
+									 &expired->parts);
+}
+
 int
 quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired **expired)
 {
@@ -28,16 +39,26 @@ quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired 
 	*expired = (QuotaExpired *) palloc(sizeof(QuotaExpired) * n);
 	for (int i = 0; i < n; i++)
 	{
-		QuotaExpired *e = &(*expired)[i];
-		QuotaEntry *entries;
-		int			nentries = quota_ledger_of_debit(hold_ids[i], snapshot, &entries);
-
-		e->hold_id = hold_ids[i];
-		e->subject = nentries > 0 ? entries[0].subject : "";
-		e->nparts = quota_parts_of(entries, nentries, account->prefix, account->prefix_len,
-								   &e->parts);
+		(*expired)[i].hold_id = hold_ids[i];
+		quota_expired_read(account, snapshot, &(*expired)[i]);
 	}
 	return n;
+}
+
+void
+quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 debit_id, Snapshot snapshot)
+{
+	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
+	{
+		QuotaBucketRow row;
+
+		quota_bucket_find(buckets, key, snapshot, &row);
+		if (!row.moved || debit_id > row.moved_id)
+			return;
+		key->start = row.moved_start;
+		key->end = row.moved_end;
+	}
+	elog(ERROR, "quota: a window's successors do not end");
 }
 
 /* Is the part's use in the window of ref, there from the start or moved there? */
@@ -46,21 +67,11 @@ lies_in(const QuotaPart *part, const QuotaBucketRef *ref, int64 hold_id, Relatio
 		Snapshot snapshot)
 {
 	QuotaBucketKey key = part->key;
-	QuotaBucketRow row;
 
-	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
-	{
-		if (key.source_id != ref->key.source_id)
-			return false;
-		if (key.start == ref->key.start && key.end == ref->key.end)
-			return true;
-		quota_bucket_find(buckets, &key, snapshot, &row);
-		if (!row.moved || hold_id > row.moved_id)
-			return false;
-		key.start = row.moved_start;
-		key.end = row.moved_end;
-	}
-	return false;
+	if (key.source_id != ref->key.source_id)
+		return false;
+	quota_follow_moves(buckets, &key, hold_id, snapshot);
+	return key.start == ref->key.start && key.end == ref->key.end;
 }
 
 static void

@@ -23,6 +23,14 @@ typedef struct QuotaExpired
 extern int	quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot,
 							 QuotaExpired **expired);
 
+/* reads again, of a hold_id, what it has in the account */
+extern void quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot,
+							   QuotaExpired *expired);
+
+/* sets *key to the window that now has what a debit took there: moved uses are followed */
+extern void quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 debit_id,
+							   Snapshot snapshot);
+
 /* takes them off the numbers that have been read into ref */
 extern void quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets,
 									const QuotaExpired *expired, int nexpired, Snapshot snapshot);

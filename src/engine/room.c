@@ -127,6 +127,11 @@ quota_split(QuotaBucketRef *ref, int64 amount)
 	int64		deficit;
 
 	memset(change, 0, sizeof(*change));
+	if (ref->only_overdraws)
+	{
+		change->overdrawn = left;
+		return;
+	}
 	change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
 	left -= change->used;
 	deficit = ref->unlimited ? 0 : clamp(-balance(ref));

@@ -87,11 +87,13 @@ row_close(void)
 
 /*
  * The rows' numbers, put into ref.  A window without a row has what is about to
- * roll over into it.
+ * roll over into it, once what expired holds have in the one before is back.
  */
 static void
-show_bucket(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row, Snapshot snapshot)
+show_bucket(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row,
+			const QuotaExpired *expired, int nexpired, Snapshot snapshot)
 {
+	QuotaBucketRef past = {0};
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 
@@ -99,6 +101,10 @@ show_bucket(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row, Snapsh
 	if (row->tuple != NULL || !ref->rolls_over || quota_bucket_has_later(rel, &ref->key, snapshot))
 		return;
 	quota_bucket_before(rel, &ref->key, snapshot, &before);
+	past.key = before.key;
+	past.state = before.state;
+	quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
+	before.state = past.state;
 	quota_rollover(ref, &before, &rollover);
 	ref->state.rolled_in = rollover.into;
 }
@@ -116,10 +122,11 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 }
 
 static void
-show(Relation rel, QuotaBucketRef *ref, const Rows *rows, Snapshot snapshot)
+show(Relation rel, QuotaBucketRef *ref, const Rows *rows, const QuotaExpired *expired, int nexpired,
+	 Snapshot snapshot)
 {
 	if (!ref->rate_only)
-		show_bucket(rel, ref, &rows->bucket, snapshot);
+		show_bucket(rel, ref, &rows->bucket, expired, nexpired, snapshot);
 	for (int i = 0; i < ref->ngrants; i++)
 	{
 		ref->grants[i].used = rows->grants[i].used;
@@ -176,22 +183,18 @@ find_rate(QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 static void
 find(Relation rel, QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 {
-	QuotaExpired *expired;
-	int			nexpired;
+	QuotaExpired *expired = NULL;
+	int			nexpired = 0;
 
-	rows->expired = false;
 	if (!ref->rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
 	find_grants(ref, rows, snapshot);
 	find_caps(ref, rows, snapshot);
 	find_rate(ref, rows, snapshot);
-	show(rel, ref, rows, snapshot);
-	if (rows->bucket.state.reserved == 0 && ref->ngrants == 0 && ref->ncaps == 0 && !ref->rolls_over)
-		return;
-	nexpired = quota_expired_of(&ref->key, snapshot, &expired);
-	if (nexpired == 0)
-		return;
-	rows->expired = true;
+	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
+		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
+	rows->expired = nexpired > 0;
+	show(rel, ref, rows, expired, nexpired, snapshot);
 	quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
 }
 
@@ -282,7 +285,9 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 
 /*
  * Gives back what expired holds have in an account.  Removing the part decides
- * who of several does it.
+ * who of several does it; all parts are removed before a bucket is locked, as
+ * who closes a hold does.  What they have is read after that: who extended one
+ * meanwhile may have changed it.
  */
 static int
 row_expire(const QuotaBucketKey *account)
@@ -296,13 +301,19 @@ row_expire(const QuotaBucketKey *account)
 	UnregisterSnapshot(snapshot);
 	for (int i = 0; i < nexpired; i++)
 	{
+		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
+								   expired[i].hold_id, clock))
+			expired[nremoved++] = expired[i];
+	}
+	for (int i = 0; i < nremoved; i++)
+	{
 		QuotaExpired *e = &expired[i];
 		QuotaGiving *givings;
 		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now()};
 
-		if (!quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
-									e->hold_id, clock))
-			continue;
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		quota_expired_read(account, snapshot, e);
+		UnregisterSnapshot(snapshot);
 		givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
 		/* last taken first */
 		for (int j = 0; j < e->nparts; j++)
@@ -313,7 +324,6 @@ row_expire(const QuotaBucketKey *account)
 		like.subject = e->subject;
 		like.debit_id = e->hold_id;
 		(void) quota_give_and_book(&quota_row_engine, givings, e->nparts, &like);
-		nremoved++;
 	}
 	return nremoved;
 }
@@ -533,9 +543,12 @@ apply_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	plus(&state.counts, &ref->change);
 	if (ref->reserve)
 		state.reserved = quota_add(state.reserved, ref->amount, "use");
-	state.unlimited = ref->unlimited;
-	state.allowance = ref->unlimited ? 0 : ref->allowance;
-	state.plan_version_id = ref->plan_version_id;
+	if (!ref->only_overdraws)
+	{
+		state.unlimited = ref->unlimited;
+		state.allowance = ref->unlimited ? 0 : ref->allowance;
+		state.plan_version_id = ref->plan_version_id;
+	}
 	if (!quota_bucket_update(buckets, row, &state, snapshot))
 		return false;
 	ref->state = state;
@@ -603,6 +616,7 @@ static QuotaTakeResult
 row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
 	Rows	   *rows = (Rows *) palloc0(sizeof(Rows) * nrefs);
+	int64		asked = refs[0].amount;
 	bool		plain;
 
 	Assert(nrefs > 0);
@@ -619,7 +633,12 @@ row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 	if (prepare(refs, rows, nrefs, snapshot) != PREPARED_LOCKED)
 		return QUOTA_STALE;
 	for (int i = 0; i < nrefs; i++)
-		show(buckets, &refs[i], &rows[i], snapshot);
+	{
+		show(buckets, &refs[i], &rows[i], NULL, 0, snapshot);
+		/* the first look has clipped it */
+		if (mode == QUOTA_TAKE_UP_TO)
+			refs[i].amount = asked;
+	}
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	for (int i = 0; i < nrefs; i++)
@@ -763,6 +782,12 @@ row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	}
 }
 
+static void
+row_locate(QuotaBucketKey *key, int64 debit_id, Snapshot snapshot)
+{
+	quota_follow_moves(buckets, key, debit_id, snapshot);
+}
+
 const QuotaEngine quota_row_engine = {
 	.name = "row",
 	.open = row_open,
@@ -770,5 +795,6 @@ const QuotaEngine quota_row_engine = {
 	.take = row_take,
 	.give = row_give,
 	.expire = row_expire,
+	.locate = row_locate,
 	.close = row_close,
 };

@@ -188,7 +188,7 @@ lock_part(Relation rel, const char *account, int account_len, int32 feature_id, 
 	return tuple;
 }
 
-void
+bool
 quota_hold_part_extend(const char *account, int account_len, int32 feature_id, int64 hold_id,
 					   TimestampTz expires_at)
 {
@@ -200,12 +200,16 @@ quota_hold_part_extend(const char *account, int account_len, int32 feature_id, i
 	HeapTuple	tuple;
 
 	tuple = lock_part(rel, account, account_len, feature_id, hold_id, &tid);
-	if (tuple == NULL)
-		elog(ERROR, "quota: an open hold has lost a part");
-	tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &column, &value, &isnull);
-	if (quota_update_row(rel, &tid, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked part of a hold has changed");
+	if (tuple != NULL)
+	{
+		HeapTuple	extended = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &column,
+														 &value, &isnull);
+
+		if (quota_update_row(rel, &tid, extended, InvalidSnapshot) != TM_Ok)
+			elog(ERROR, "quota: a locked part of a hold has changed");
+	}
 	table_close(rel, NoLock);
+	return tuple != NULL;
 }
 
 bool

@@ -3,10 +3,9 @@
  * hold.h
  *		Holds, and the accounts that they count in.
  *
- * Locks: a hold's row before any bucket, its parts' rows after the bucket of
- * their account.  Who gives an expired part back has the account's bucket locked
- * and then locks the part; who extends a hold has the hold locked and then locks
- * the parts.
+ * Locks: a hold's row, then its parts' rows, then the buckets.  Who gives an
+ * expired part back needs no lock on the hold: removing the part decides who of
+ * several does it, and whoever works on the hold finds the part gone.
  *
  *-------------------------------------------------------------------------
  */
@@ -56,7 +55,8 @@ extern TimestampTz quota_hold_expiry(TimestampTz clock, int64 ttl_us);
 /* does nothing where there is one */
 extern void quota_hold_part_create(const char *account, int account_len, int32 feature_id,
 								   int64 hold_id, TimestampTz expires_at);
-extern void quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
+/* false when it was given back, because it had expired by somebody's clock */
+extern bool quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
 								   int64 hold_id, TimestampTz expires_at);
 
 /*

@@ -24,7 +24,8 @@ same_source(const QuotaPart *part, const QuotaEntry *e)
 		same_account(&part->key, e->bucket.prefix, e->bucket.prefix_len);
 }
 
-static void
+/* Returns how much there was not to take it off. */
+static int64
 take_off(QuotaPart *parts, int nparts, const QuotaEntry *e)
 {
 	int64		left = -e->amount;
@@ -39,12 +40,15 @@ take_off(QuotaPart *parts, int nparts, const QuotaEntry *e)
 		parts[i].amount -= here;
 		left -= here;
 	}
-	QuotaEnsure(left == 0);
+	return left;
 }
 
 /*
  * A correction says that a bucket had less than came back; the debit was given
  * back all the same.
+ *
+ * A refund with a key has drawn its id before it waited, so what it gives back
+ * can have been charged by an entry with a larger one.
  */
 int
 quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int prefix_len,
@@ -52,6 +56,8 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 {
 	int			n = 0;
 	int			kept = 0;
+	QuotaEntry *early = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(nentries, 1));
+	int			nearly = 0;
 
 	*parts = (QuotaPart *) palloc(sizeof(QuotaPart) * Max(nentries, 1));
 	for (int i = 0; i < nentries; i++)
@@ -62,7 +68,14 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 			(prefix != NULL && !same_account(&e->bucket, prefix, prefix_len)))
 			continue;
 		if (e->amount < 0)
-			take_off(*parts, n, e);
+		{
+			int64		left = take_off(*parts, n, e);
+
+			if (left == 0)
+				continue;
+			early[nearly] = *e;
+			early[nearly++].amount = -left;
+		}
 		else
 		{
 			QuotaPart  *part = &(*parts)[n++];
@@ -74,6 +87,8 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 			part->amount = e->amount;
 		}
 	}
+	for (int i = 0; i < nearly; i++)
+		QuotaEnsure(take_off(*parts, n, &early[i]) == 0);
 	for (int i = 0; i < n; i++)
 	{
 		if ((*parts)[i].amount > 0)

@@ -184,6 +184,26 @@ for my $c (1 .. $clients)
 }
 is(used($node, 'hot', 'docs'), $acknowledged + $clients, 'immediate stop: repeated calls are charged once');
 
+# ---- an open hold ------------------------------------------------------------------
+
+# It is there after a crash, with its room, and can still grow; what had not committed is not.
+my $hold = value($node, q{SELECT id FROM quota.reserve('hold/x', 'tokens', 60, '1 day', 'hold')});
+my $closed = value($node, q{SELECT id FROM quota.reserve('hold/x', 'tokens', 10, '1 day')});
+value($node, "SELECT charged FROM quota.settle($closed, 5)");
+my $settler = session($node);
+ask($settler, 'BEGIN');
+is(ask($settler, "SELECT charged, remaining FROM quota.settle($hold, 1)"), '1|94', 'hold: a settle that has not committed');
+$node->stop('immediate');
+gone($settler);
+$node->start;
+is(value($node, q{SELECT used, reserved FROM quota.status('hold/x') WHERE feature = 'tokens'}), '65|60', 'hold: open after a crash');
+is(value($node, q{SELECT id, reserved FROM quota.reserve('hold/x', 'tokens', 60, '1 day', 'hold')}), "$hold|60", 'hold: its key is known');
+is(outcome($node, "SELECT charged FROM quota.settle($closed, 5)"), 'QT410', 'hold: and one that was settled stays so');
+is(outcome($node, q{SELECT quota.debit('hold', 'tokens', 36)}), 'QT402', 'hold: its room is taken');
+is(value($node, "SELECT reserved FROM quota.extend($hold, amount => 80)"), '80', 'hold: it can grow');
+is(value($node, "SELECT charged, overdrawn, remaining FROM quota.settle($hold, 20)"), '20|0|75', 'hold: and be settled');
+balanced($node, 'hold');
+
 # ---- waiting is ended ------------------------------------------------------------
 
 my $holder = session($node);
@@ -229,10 +249,13 @@ balanced($node, 'waiting');
 # ---- prepared transactions -------------------------------------------------------
 
 my $refundable = value($node, q{SELECT id FROM quota.debit('two', 'tokens', 30)});
+my $open = value($node, q{SELECT id FROM quota.reserve('five', 'tokens', 30, '1 day')});
 my %prepared = (
 	charge => q{SELECT FROM quota.debit('one', 'tokens', 60, 'k1'); SELECT FROM quota.debit('one/x', 'docs', 2)},
 	drop => q{SELECT FROM quota.debit('drop', 'tokens', 60, 'k2')},
 	refund => "SELECT FROM quota.refund($refundable, 25, 'k3')",
+	hold => q{SELECT FROM quota.reserve('four/x', 'tokens', 60, '1 day', 'k4')},
+	settle => "SELECT FROM quota.settle($open, 45)",
 	catalog => q{SELECT FROM quota.subscribe('three', 'pro')},);
 foreach my $name (sort keys %prepared)
 {
@@ -243,11 +266,14 @@ sub prepared_are_pending
 {
 	my $when = shift;
 	my $timeout = q{SET lock_timeout = '100ms'};
-	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '4', "$when: four prepared transactions");
+	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '6', "$when: six prepared transactions");
 	is(used($node, 'one', 'tokens'), '0', "$when: a prepared debit is not visible");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 41)"), '55P03', "$when: but others wait for it");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')"), '55P03', "$when: and for its key");
 	is(outcome($node, "$timeout; SELECT refunded FROM quota.refund($refundable)"), '55P03', "$when: a prepared refund keeps its debit from another");
+	is(used($node, 'four', 'tokens'), '0', "$when: a prepared hold is not visible");
+	is(outcome($node, "$timeout; SELECT remaining FROM quota.reserve('four', 'tokens', 41)"), '55P03', "$when: but others wait for its room");
+	is(outcome($node, "$timeout; SELECT released FROM quota.release($open)"), '55P03', "$when: a prepared settle keeps its hold from a release");
 	is(outcome($node, q{SELECT remaining FROM quota.debit('three', 'tokens', 101)}), 'QT402', "$when: a prepared subscription does not count yet");
 	return;
 }
@@ -260,6 +286,8 @@ prepared_are_pending('after a crash');
 
 value($node, q{COMMIT PREPARED 'charge'});
 value($node, q{COMMIT PREPARED 'refund'});
+value($node, q{COMMIT PREPARED 'hold'});
+value($node, q{COMMIT PREPARED 'settle'});
 value($node, q{COMMIT PREPARED 'catalog'});
 value($node, q{ROLLBACK PREPARED 'drop'});
 is(used($node, 'one', 'tokens') . ' ' . used($node, 'one', 'docs'), '60 2', 'COMMIT PREPARED charges');
@@ -268,6 +296,10 @@ is(value($node, q{SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')})
 is(value($node, q{SELECT remaining FROM quota.debit('drop', 'tokens', 100, 'k2')}), '0', 'ROLLBACK PREPARED takes all of it back, key included');
 is(value($node, "SELECT refunded FROM quota.refund($refundable)"), '5', 'a prepared refund is taken into account');
 is(value($node, q{SELECT remaining FROM quota.debit('three', 'tokens', 101)}), '899', 'and so is a prepared subscription');
+is(value($node, q{SELECT used, reserved, remaining FROM quota.status('four') WHERE feature = 'tokens'}), '60|60|40', 'a prepared hold takes its room');
+my $prepared_hold = value($node, q{SELECT id FROM quota.reserve('four/x', 'tokens', 60, '1 day', 'k4')});
+is(value($node, "SELECT charged, remaining FROM quota.settle($prepared_hold, 70)"), '70|30', 'and can be settled');
+is(used($node, 'five', 'tokens') . ' ' . outcome($node, "SELECT quota.release($open)"), '45 QT410', 'a prepared settle has closed its hold');
 balanced($node, 'prepared');
 
 # ---- a standby -------------------------------------------------------------------
