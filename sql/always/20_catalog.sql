@@ -1121,6 +1121,7 @@ BEGIN
     PERFORM quota._catalog_check_arguments(catalog, dry_run);
     IF NOT dry_run THEN
         LOCK TABLE quota.plan IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM quota._begin_posting();
     END IF;
     PERFORM quota._catalog_object('', 'catalog', catalog);
     kinds := quota._catalog_kinds(features);

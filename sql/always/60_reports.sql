@@ -47,11 +47,21 @@ AS $$
         ORDER BY e.at DESC, e.id DESC
         LIMIT (SELECT w.max_rows FROM wanted w)
     ), windows AS MATERIALIZED (
-        SELECT DISTINCT p.source_id, p.period_start, p.period_end FROM picked p
+        SELECT DISTINCT p.account, p.source_id, p.period_start, p.period_end FROM picked p
+    ), opened AS (
+        -- months that have been dropped; of an account above, nobody knows whose share it was
+        SELECT n.account, n.source_id, n.period_start, n.period_end, sum(o.amount) AS amount
+        FROM wanted w, windows n
+            JOIN quota.opening o ON o.account = n.account AND o.source_id = n.source_id
+                AND o.period_start = n.period_start AND o.period_end = n.period_end
+        WHERE o.feature_id = w.feature_id AND length(n.account) >= length(w.subject)
+        GROUP BY 1, 2, 3, 4
     ), summed AS (
-        SELECT e.id, sum(e.amount) OVER (PARTITION BY e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
+        SELECT e.id, coalesce(o.amount, 0)
+                   + sum(e.amount) OVER (PARTITION BY e.account, e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
         FROM wanted w, quota._entries(w.subject, w.feature_id) e
-        WHERE (e.source_id, e.period_start, e.period_end) IN (SELECT n.source_id, n.period_start, n.period_end FROM windows n)
+            JOIN windows n USING (account, source_id, period_start, period_end)
+            LEFT JOIN opened o USING (account, source_id, period_start, period_end)
     )
     SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
            -- siblings can have used more together than a bigint holds
