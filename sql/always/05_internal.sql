@@ -66,3 +66,18 @@ CREATE OR REPLACE FUNCTION quota._entry_source(source "char") RETURNS text
                        WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' END;
 COMMENT ON FUNCTION quota._entry_source("char") IS
     'internal: the bucket of a ledger entry as a word';
+
+/*
+ * Where the rollup of the ledger begins.  Called by apply_catalog(), since there
+ * are no entries before there is a catalog; and a restored one brings its own.
+ */
+CREATE OR REPLACE FUNCTION quota._begin_posting() RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO quota.posting (epoch, system_identifier, snapshot)
+        SELECT 0, c.system_identifier, '1:1:' FROM pg_control_system() c
+        ON CONFLICT (one) DO NOTHING
+$$;
+COMMENT ON FUNCTION quota._begin_posting() IS
+    'internal: makes the row of quota.posting, if there is none, as one that has seen nothing';

@@ -1091,6 +1091,7 @@ BEGIN
     actions := catalog -> 'actions';
     IF NOT dry_run THEN
         LOCK TABLE quota.plan IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM quota._begin_posting();
     END IF;
     PERFORM quota._catalog_object('', 'catalog', catalog);
     kinds := quota._catalog_kinds(features);

@@ -6,8 +6,10 @@
 /*
  * A debit is charged to every account on its path and has entries for each, so
  * a report takes one account's entries of every operation: those of the subject
- * itself, else of the nearest account above, else of the highest below.  No SET
- * clause, so that the planner can inline it; a parsed body needs no search_path.
+ * itself, else of the nearest account above, else of the highest below.  A
+ * capacity is counted at every prefix, so there the subject's own entries are the
+ * ones: what is given back can be less at a level, or nothing.  No SET clause, so
+ * that the planner can inline it; a parsed body needs no search_path.
  */
 CREATE OR REPLACE FUNCTION quota._entries(subject text, feature_id int4)
     RETURNS SETOF quota.ledger_entry
@@ -18,13 +20,13 @@ BEGIN ATOMIC
     WHERE (e.subject = _entries.subject
            OR (e.subject > _entries.subject || '/' AND e.subject < _entries.subject || '0'))
       AND e.feature_id = _entries.feature_id
-      AND e.account = (
+      AND e.account = CASE WHEN e.source = 'c' OR e.account = _entries.subject THEN _entries.subject ELSE (
           SELECT o.account
           FROM quota.ledger_entry o
           WHERE o.debit_id = e.debit_id
           ORDER BY length(o.account) > length(_entries.subject),
                    abs(length(o.account) - length(_entries.subject))
-          LIMIT 1);
+          LIMIT 1) END;
 END;
 COMMENT ON FUNCTION quota._entries(text, int4) IS
     'internal: the ledger entries of everything charged for the subject or below, each operation once';
@@ -47,11 +49,21 @@ AS $$
         ORDER BY e.at DESC, e.id DESC
         LIMIT (SELECT w.max_rows FROM wanted w)
     ), windows AS MATERIALIZED (
-        SELECT DISTINCT p.source_id, p.period_start, p.period_end FROM picked p
+        SELECT DISTINCT p.account, p.source_id, p.period_start, p.period_end FROM picked p
+    ), opened AS (
+        -- months that have been dropped; of an account above, nobody knows whose share it was
+        SELECT n.account, n.source_id, n.period_start, n.period_end, sum(o.amount) AS amount
+        FROM wanted w, windows n
+            JOIN quota.opening o ON o.account = n.account AND o.source_id = n.source_id
+                AND o.period_start = n.period_start AND o.period_end = n.period_end
+        WHERE o.feature_id = w.feature_id AND length(n.account) >= length(w.subject)
+        GROUP BY 1, 2, 3, 4
     ), summed AS (
-        SELECT e.id, sum(e.amount) OVER (PARTITION BY e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
+        SELECT e.id, coalesce(o.amount, 0)
+                   + sum(e.amount) OVER (PARTITION BY e.account, e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
         FROM wanted w, quota._entries(w.subject, w.feature_id) e
-        WHERE (e.source_id, e.period_start, e.period_end) IN (SELECT n.source_id, n.period_start, n.period_end FROM windows n)
+            JOIN windows n USING (account, source_id, period_start, period_end)
+            LEFT JOIN opened o USING (account, source_id, period_start, period_end)
     )
     SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
            -- siblings can have used more together than a bigint holds

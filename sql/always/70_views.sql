@@ -98,7 +98,9 @@ subscription_cancelled: subscription_id, plan, version, effective, ends_at
 subscription_removed: subscription_id, plan, version, starts_at (one that had not started yet)
 status_changed: subscription_id, plan, version, status, old_status, ends_at
 override_set: entitlement
-override_removed: nothing';
+override_removed: nothing
+grant_expired: grant_id, source, amount, expires_at, unused
+hold_expired: hold_id, reserved, created_at, expires_at';
 COMMENT ON COLUMN quota.events.id IS 'within a transaction in order; not over all of them';
 COMMENT ON COLUMN quota.events.xid IS 'the transaction that wrote it';
 COMMENT ON COLUMN quota.events.at IS 'the time of that transaction';

@@ -27,6 +27,8 @@ BEGIN
             SELECT 'pg_class'::regclass, c.oid,
                    CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner
                 FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+                    -- the ledger's months are no members of the extension; maintain() has seen to them
+                    AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
             UNION ALL
             SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner
                 FROM pg_type t WHERE t.typnamespace = 'quota'::regnamespace

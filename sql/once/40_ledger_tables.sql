@@ -5,6 +5,18 @@
  * otherwise.  The default leaf is the only one that is an extension member.
  */
 CREATE SEQUENCE quota.ledger_id_seq;
+
+-- PostgreSQL has none for xid8; its minmax functions work for whatever is ordered.
+CREATE OPERATOR FAMILY quota.xid8_minmax_ops USING brin;
+CREATE OPERATOR CLASS quota.xid8_minmax_ops FOR TYPE xid8 USING brin FAMILY quota.xid8_minmax_ops AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 brin_minmax_opcinfo(internal),
+    FUNCTION 2 brin_minmax_add_value(internal, internal, internal, internal),
+    FUNCTION 3 brin_minmax_consistent(internal, internal, internal),
+    FUNCTION 4 brin_minmax_union(internal, internal, internal);
+COMMENT ON OPERATOR FAMILY quota.xid8_minmax_ops USING brin IS 'ranges of transaction numbers';
+COMMENT ON OPERATOR CLASS quota.xid8_minmax_ops USING brin IS 'ranges of transaction numbers, for BRIN indexes of the ledger';
+
 CREATE TABLE quota.ledger_entry (
     id           int8 NOT NULL,
     at           timestamptz NOT NULL,
@@ -38,8 +50,13 @@ CREATE TABLE quota.ledger_entry_default PARTITION OF quota.ledger_entry DEFAULT;
 COMMENT ON TABLE quota.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';
 CREATE INDEX ledger_entry_default_debit ON quota.ledger_entry_default (debit_id);
 CREATE INDEX ledger_entry_default_subject ON quota.ledger_entry_default (subject, feature_id, at);
--- Tells a refund of an id that is no debit from an unknown id; costs next to nothing per insert.
-CREATE INDEX ledger_entry_default_id ON quota.ledger_entry_default USING brin (id) WITH (autosummarize = on);
+/*
+ * Costs next to nothing per insert.  id tells a refund of an id that is no debit
+ * from an unknown id; xid finds what has not been rolled up; at, whether a month
+ * has rows here; period_end, what old windows are still named by.
+ */
+CREATE INDEX ledger_entry_default_brin ON quota.ledger_entry_default
+    USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (autosummarize = on);
 
 /*
  * Uniqueness cannot span time partitions, hence a table of its own.

@@ -30,6 +30,10 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.action_charg
     FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.action_price
     FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
+-- Of posting, every backend keeps the epoch.
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON quota.posting
+    FOR EACH ROW EXECUTE FUNCTION quota._invalidate();
+ALTER TABLE quota.posting ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.feature ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.plan ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota.plan_version ENABLE ALWAYS TRIGGER invalidate;

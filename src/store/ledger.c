@@ -3,8 +3,8 @@
  * ledger.c
  *		The append-only ledger.
  *
- * Rows go straight into the leaf, so that the partitioned parent is not even
- * locked.
+ * Rows go straight into the month's leaf, so that the partitioned parent is not
+ * even locked.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,18 +14,22 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "store/leaf.h"
 #include "store/ledger.h"
 #include "store/row.h"
 #include "store/schema.h"
 #include "store/sql.h"
+#include "store/tuple.h"
 
 int64
 quota_ledger_next_id(void)
@@ -40,42 +44,90 @@ text_or_null(const char *text, bool *isnull)
 	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
+/*
+ * In which epoch a transaction number is one of this cluster: that of the last
+ * posting, or the next one if that was done in another cluster.  Posting writes
+ * what we would say, so it does not matter who of us is first.
+ */
+static int16
+current_epoch(void)
+{
+	static uint64 generation;
+	static bool known = false;
+	static int16 epoch;
+
+	if (!known || generation != quota_relation_generation(QUOTA_POSTING))
+	{
+		Relation	rel = table_open(quota_relid(QUOTA_POSTING), AccessShareLock);
+		Snapshot	snapshot;
+		HeapTuple	tuple;
+
+		generation = quota_relation_generation(QUOTA_POSTING);
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		tuple = quota_find_row(rel, InvalidOid, 0, NULL, snapshot);
+		UnregisterSnapshot(snapshot);
+		epoch = 0;
+		if (HeapTupleIsValid(tuple))
+		{
+			TupleDesc	desc = RelationGetDescr(rel);
+
+			epoch = DatumGetInt16(quota_attribute(tuple, desc, Anum_posting_epoch));
+			if (DatumGetInt64(quota_attribute(tuple, desc, Anum_posting_system_identifier)) !=
+				(int64) GetSystemIdentifier())
+				epoch++;
+		}
+		table_close(rel, AccessShareLock);
+		known = true;
+	}
+	return epoch;
+}
+
+static void
+insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch)
+{
+	Datum		values[Natts_ledger];
+	bool		nulls[Natts_ledger] = {false};
+
+	values[Anum_ledger_id - 1] = Int64GetDatum(e->id);
+	values[Anum_ledger_at - 1] = TimestampTzGetDatum(e->at);
+	values[Anum_ledger_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[Anum_ledger_subject - 1] = CStringGetTextDatum(e->subject);
+	values[Anum_ledger_account - 1] =
+		PointerGetDatum(cstring_to_text_with_len(e->bucket.prefix, e->bucket.prefix_len));
+	values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.feature_id);
+	values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
+	values[Anum_ledger_source - 1] = CharGetDatum(e->source);
+	values[Anum_ledger_epoch - 1] = Int16GetDatum(epoch);
+	values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
+	values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
+	values[Anum_ledger_period_end - 1] = TimestampTzGetDatum(e->bucket.end);
+	values[Anum_ledger_amount - 1] = Int64GetDatum(e->amount);
+	values[Anum_ledger_debit_id - 1] = Int64GetDatum(e->debit_id);
+	values[Anum_ledger_grant_id - 1] = Int64GetDatum(e->grant_id);
+	nulls[Anum_ledger_grant_id - 1] = e->grant_id == 0;
+	values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
+	values[Anum_ledger_metadata - 1] = PointerGetDatum(e->metadata);
+	nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
+	quota_insert_row(inserter, values, nulls);
+}
+
 void
 quota_ledger_append(const QuotaEntry *entries, int nentries)
 {
-	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), RowExclusiveLock);
-	QuotaInserter *inserter = quota_insert_begin(rel);
+	int16		epoch = current_epoch();
 
-	for (int i = 0; i < nentries; i++)
+	for (int i = 0; i < nentries;)
 	{
-		const QuotaEntry *e = &entries[i];
-		Datum		values[Natts_ledger];
-		bool		nulls[Natts_ledger] = {false};
+		TimestampTz at = entries[i].at;
+		Relation	rel = quota_leaf_open(at, RowExclusiveLock);
+		QuotaInserter *inserter = quota_insert_begin(rel);
 
-		values[Anum_ledger_id - 1] = Int64GetDatum(e->id);
-		values[Anum_ledger_at - 1] = TimestampTzGetDatum(e->at);
-		values[Anum_ledger_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-		values[Anum_ledger_subject - 1] = CStringGetTextDatum(e->subject);
-		values[Anum_ledger_account - 1] =
-			PointerGetDatum(cstring_to_text_with_len(e->bucket.prefix, e->bucket.prefix_len));
-		values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.feature_id);
-		values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
-		values[Anum_ledger_source - 1] = CharGetDatum(e->source);
-		values[Anum_ledger_epoch - 1] = Int16GetDatum(0);
-		values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
-		values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
-		values[Anum_ledger_period_end - 1] = TimestampTzGetDatum(e->bucket.end);
-		values[Anum_ledger_amount - 1] = Int64GetDatum(e->amount);
-		values[Anum_ledger_debit_id - 1] = Int64GetDatum(e->debit_id);
-		values[Anum_ledger_grant_id - 1] = Int64GetDatum(e->grant_id);
-		nulls[Anum_ledger_grant_id - 1] = e->grant_id == 0;
-		values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
-		values[Anum_ledger_metadata - 1] = PointerGetDatum(e->metadata);
-		nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
-		quota_insert_row(inserter, values, nulls);
+		/* one operation has one time, so this is one leaf as a rule */
+		for (; i < nentries && entries[i].at == at; i++)
+			insert_entry(inserter, &entries[i], epoch);
+		quota_insert_end(inserter);
+		table_close(rel, NoLock);
 	}
-	quota_insert_end(inserter);
-	table_close(rel, NoLock);
 }
 
 static void
@@ -113,38 +165,42 @@ compare_ids(const void *a, const void *b)
 }
 
 static SysScanDesc
-scan_debit(Relation rel, int64 debit_id, Snapshot snapshot)
+scan_debit(Relation rel, Oid debit_index, int64 debit_id, Snapshot snapshot)
 {
 	ScanKeyData key;
 
 	ScanKeyInit(&key, Anum_ledger_debit_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(debit_id));
-	return systable_beginscan(rel, quota_relid(QUOTA_LEDGER_DEFAULT_DEBIT), true,
-							  snapshot, 1, &key);
+	return systable_beginscan(rel, debit_index, OidIsValid(debit_index), snapshot, 1, &key);
 }
 
 int
 quota_ledger_of_debit(int64 debit_id, Snapshot snapshot, QuotaEntry **entries)
 {
-	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), AccessShareLock);
 	int			n = 0;
 	int			room = 8;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	int			position = 0;
+	Oid			debit_index;
+	Relation	rel;
 
 	*entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * room);
-	scan = scan_debit(rel, debit_id, snapshot);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while ((rel = quota_leaf_next(&position, AccessShareLock, &debit_index)) != NULL)
 	{
-		if (n == room)
+		SysScanDesc scan = scan_debit(rel, debit_index, debit_id, snapshot);
+		HeapTuple	tuple;
+
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
-			room *= 2;
-			*entries = (QuotaEntry *) repalloc(*entries, sizeof(QuotaEntry) * room);
+			if (n == room)
+			{
+				room *= 2;
+				*entries = (QuotaEntry *) repalloc(*entries, sizeof(QuotaEntry) * room);
+			}
+			from_tuple(tuple, RelationGetDescr(rel), &(*entries)[n++]);
 		}
-		from_tuple(tuple, RelationGetDescr(rel), &(*entries)[n++]);
+		systable_endscan(scan);
+		table_close(rel, AccessShareLock);
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
 	qsort(*entries, n, sizeof(QuotaEntry), compare_ids);
 	return n;
 }
@@ -173,22 +229,25 @@ quota_ledger_has_entry(int64 id)
 void
 quota_ledger_lock_debit(int64 debit_id, Snapshot snapshot)
 {
-	Relation	rel = table_open(quota_relid(QUOTA_LEDGER_DEFAULT), RowExclusiveLock);
-	SysScanDesc scan = scan_debit(rel, debit_id, snapshot);
-	ItemPointerData tid;
-	HeapTuple	tuple;
+	bool		locked = false;
+	int			position = 0;
+	Oid			debit_index;
+	Relation	rel;
 
-	ItemPointerSetInvalid(&tid);
-	while (!ItemPointerIsValid(&tid) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!locked && (rel = quota_leaf_next(&position, RowShareLock, &debit_index)) != NULL)
 	{
-		QuotaEntry	entry;
+		SysScanDesc scan = scan_debit(rel, debit_index, debit_id, snapshot);
+		ItemPointerData tid;
+		HeapTuple	tuple;
 
-		from_tuple(tuple, RelationGetDescr(rel), &entry);
-		if (entry.id == debit_id)
-			ItemPointerCopy(&tuple->t_self, &tid);
+		ItemPointerSetInvalid(&tid);
+		while (!ItemPointerIsValid(&tid) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+			if (DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_ledger_id)) == debit_id)
+				ItemPointerCopy(&tuple->t_self, &tid);
+		systable_endscan(scan);
+		locked = ItemPointerIsValid(&tid);
+		if (locked)
+			(void) quota_lock_row(rel, &tid, snapshot);
+		table_close(rel, locked ? NoLock : RowShareLock);
 	}
-	systable_endscan(scan);
-	if (ItemPointerIsValid(&tid))
-		(void) quota_lock_row(rel, &tid, snapshot);
-	table_close(rel, NoLock);
 }

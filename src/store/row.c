@@ -37,7 +37,7 @@ struct QuotaInserter
 HeapTuple
 quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys, Snapshot snapshot)
 {
-	SysScanDesc scan = systable_beginscan(rel, index, true, snapshot, nkeys, keys);
+	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, nkeys, keys);
 	HeapTuple	tuple = systable_getnext(scan);
 
 	if (HeapTupleIsValid(tuple))

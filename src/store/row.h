@@ -13,7 +13,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-/* a copy of the first row that the keys find, or NULL */
+/* a copy of the first row that the keys find, or NULL; an invalid index: the first row */
 extern HeapTuple quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys,
 								Snapshot snapshot);
 

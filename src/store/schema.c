@@ -103,13 +103,15 @@ static const struct
 		{INT8OID, TIMESTAMPTZOID, XID8OID, TEXTOID, TEXTOID, INT4OID, CHAROID, CHAROID, INT2OID,
 			INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID,
 	JSONBOID}},
-	[QUOTA_LEDGER_DEFAULT_DEBIT] = {"ledger_entry_default_debit", RELKIND_INDEX},
 	[QUOTA_LEDGER_ID_SEQ] = {"ledger_id_seq", RELKIND_SEQUENCE},
+	[QUOTA_POSTING] = {"posting", RELKIND_RELATION, Natts_posting,
+	{BOOLOID, INT2OID, INT8OID, PG_SNAPSHOTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID}},
 	[QUOTA_DENIAL] = {"denial", RELKIND_RELATION, Natts_denial,
 	{DATEOID, TEXTOID, INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID}},
 };
 
 static Oid	relation_oids[QUOTA_NRELATIONS];
+static uint64 generations[QUOTA_NRELATIONS];
 static Oid	owner = InvalidOid;
 static uint64 catalog_generation = 1;
 static uint64 looked_up_generation = 0; /* at which all OIDs of the catalog were known */
@@ -124,6 +126,7 @@ relcache_callback(Datum arg, Oid relid)
 			continue;
 		/* DROP EXTENSION says so in no other way: look the OID up again */
 		relation_oids[i] = InvalidOid;
+		generations[i]++;
 		owner = InvalidOid;
 		if (i <= QUOTA_LAST_CATALOG_RELATION)
 			catalog_generation++;
@@ -177,6 +180,12 @@ quota_relid(QuotaRelation which)
 		relation_oids[which] = relid;
 	}
 	return relation_oids[which];
+}
+
+uint64
+quota_relation_generation(QuotaRelation which)
+{
+	return generations[which];
 }
 
 uint64
@@ -235,6 +244,18 @@ quota_invalidate(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * Is it our own statement that erases, of quota_ledger_erase()?  No other runs
+ * while this is set: not a setting, which a caller could set, too.
+ */
+static bool erasing = false;
+
+void
+quota_set_erasing(bool on)
+{
+	erasing = on;
+}
+
 /* Statement trigger on the ledger. */
 Datum
 quota_append_only(PG_FUNCTION_ARGS)
@@ -245,6 +266,8 @@ quota_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("quota._append_only() can only be called as a trigger")));
+	if (erasing && !TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		return PointerGetDatum(NULL);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("table \"%s\" is append-only",

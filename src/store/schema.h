@@ -47,8 +47,8 @@ typedef enum QuotaRelation
 	QUOTA_HOLD_PART_EXPIRY,
 	QUOTA_LEDGER,
 	QUOTA_LEDGER_DEFAULT,
-	QUOTA_LEDGER_DEFAULT_DEBIT,
 	QUOTA_LEDGER_ID_SEQ,
+	QUOTA_POSTING,
 	QUOTA_DENIAL
 } QuotaRelation;
 
@@ -240,6 +240,10 @@ typedef enum QuotaRelation
 #define Anum_ledger_metadata			17
 #define Natts_ledger					17
 
+#define Anum_posting_epoch				2
+#define Anum_posting_system_identifier	3
+#define Natts_posting					7
+
 #define Anum_denial_day					1
 #define Anum_denial_subject				2
 #define Anum_denial_feature_id			3
@@ -252,6 +256,12 @@ typedef enum QuotaRelation
 extern Oid	quota_relid(QuotaRelation which);
 
 /*
+ * Counts up with each relcache invalidation of a relation whose OID is known;
+ * what was read of it after quota_relid() is right while the number stays.
+ */
+extern uint64 quota_relation_generation(QuotaRelation which);
+
+/*
  * Counts up whenever the catalog's relations may have changed.  Accepts the
  * invalidations that other sessions have sent meanwhile.
  */
@@ -259,6 +269,9 @@ extern uint64 quota_catalog_generation(void);
 
 /* counts the generation up */
 extern void quota_catalog_outdated(void);
+
+/* lets UPDATE and DELETE of the ledger pass, for quota.forget() alone */
+extern void quota_set_erasing(bool on);
 
 /* the role that owns our tables: what we read and write, we do as it */
 extern Oid	quota_owner(void);

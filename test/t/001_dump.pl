@@ -32,7 +32,7 @@ sub contents
 		SELECT c.oid::regclass || E'\t' || replace(query_to_xml(format(
 			CASE c.relkind WHEN 'S' THEN 'SELECT last_value, is_called FROM %s'
 				ELSE 'SELECT t::text FROM %s t ORDER BY t::text COLLATE "C"' END, c.oid::regclass), true, true, '')::text, E'\n', ' ')
-		FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'S')});
+		FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'S')}), -1;	# -1: the last may be empty
 	return \%rows;
 }
 
@@ -60,6 +60,7 @@ run_in($node, 'shop', q{
 	CREATE EXTENSION quota CASCADE;
 	SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'),
 		quota.grant_access('shop_admin', 'admin');
+	SELECT quota.maintain();
 	SELECT quota.apply_catalog('{
 		"features": {"tokens": {"kind": "metered", "unit": "token", "title": "Tokens"}, "docs": {"kind": "capacity"},
 					 "mindmap": {"kind": "boolean"}, "max_mb": {"kind": "static"}},
@@ -87,6 +88,12 @@ run_in($node, 'shop', q{
 	RESET quota.enforcement;
 	SELECT quota.override('nobody', 'tokens', '{"allowance": 500, "period": "year"}');
 	SELECT quota.cancel('acme');
+	-- rolled up, but for one debit; and one in a month that has no leaf
+	SELECT quota.maintain();
+	SELECT quota.debit('tail', 'tokens', 1);
+	SET quota.clock = '2026-12-01T12:00:00Z';
+	SELECT quota.debit('tail', 'tokens', 2);
+	RESET quota.clock;
 	-- an application's rows, and a view of theirs on ours
 	CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint);
 	INSERT INTO public.documents VALUES (1, 1);
@@ -95,7 +102,7 @@ run_in($node, 'shop', q{
 my $before = contents($node, 'shop');
 my $rights_before = rights($node, 'shop');
 like($before->{"quota.$_"}, qr/<t>/, "something is in $_")
-  foreach qw(bucket denial entitlement event feature idempotency_key ledger_entry_default plan plan_version subject_override subscription);
+  foreach qw(bucket denial entitlement event feature idempotency_key ledger_entry_default ledger_entry_2026_03 posting usage_hour plan plan_version subject_override subscription);
 like($rights_before, qr/shop_admin/, 'and rights were given');
 
 # ---- dumps -------------------------------------------------------------------
@@ -137,6 +144,16 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	my ($server, $db) = @$place;
 	my $newest = run_in($server, $db, 'SELECT max(id) FROM quota.ledger');
 
+	is(run_in($server, $db, q{SELECT string_agg(leaf::text, ' ' ORDER BY leaf::text) FROM quota._leaves()}),
+		'quota.ledger_entry_2026_03 quota.ledger_entry_2026_04 quota.ledger_entry_2026_05 quota.ledger_entry_default', "$db: the ledger's months are attached");
+	is(run_in($server, $db, q{SELECT * FROM quota.verify()}), '', "$db: every invariant holds");
+	is(run_in($server, $db, q{SELECT sum(used), sum(debits) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01')}), '3|2', "$db: what was not rolled up counts");
+	is(run_in($server, $db, q{SELECT quota.maintain(); SELECT sum(used), sum(debits) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01'); SELECT * FROM quota.verify()}) =~ s/^\(.*\n//mgr,
+		'3|2', "$db: once, also after it was rolled up here");
+	is(run_in($server, $db, q{SELECT quota.debit('tail', 'tokens', 4); SELECT max(epoch) FROM quota.ledger_entry}) =~ s/^\(.*\n//mgr,
+		$server == $other ? '1' : '0', "$db: another cluster begins a new epoch");
+	is(run_in($server, $db, q{SELECT count(*) FROM quota.maintain(); SELECT sum(used) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01'); SELECT * FROM quota.verify()}) =~ s/^\d+\n//r,
+		'7', "$db: and is rolled up");
 	is(run_in($server, $db, q{SELECT used FROM quota.check('acme/alice', 'docs')}), '2', "$db: capacity as it was");
 	is(run_in($server, $db, q{SET ROLE shop_app; SELECT id, remaining FROM quota.debit('acme/alice', 'tokens', 30, 'order-1', '{"why": "upload"}')}),
 		'1|25', "$db: a retried key is answered with the first id and charges nothing");
@@ -153,6 +170,8 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	like(run_in($server, $db, q{SELECT quota.subscribe('new', 'pro')}), qr/^5$/, "$db: the next subscription takes a new id");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(quota.export_catalog()) WHERE change <> 'unchanged'}), '0', "$db: the catalog is the same");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,new}', '{"entitlements": {}}')) WHERE change = 'added'}), '1', "$db: and can be changed");
+	($ret, $out, $err) = $server->psql($db, q{DELETE FROM quota.ledger_entry_2026_03});
+	like($err, qr/append-only/, "$db: a month of the ledger is as closed as before");
 	($ret, $out, $err) = $server->psql($db, q{UPDATE quota.ledger_entry_default SET amount = 0});
 	like($err, qr/append-only/, "$db: the ledger is as closed as before");
 	($ret, $out, $err) = $server->psql($db, q{SET ROLE shop_app; SELECT quota.subscribe('x', 'pro')});

@@ -1,0 +1,439 @@
+/*
+ * What only tidies.  Nothing that is decided or shown depends on it: expiry,
+ * resets and rollover are computed, reports read what is not rolled up yet.
+ */
+
+-- The ledger's leaves
+
+CREATE OR REPLACE FUNCTION quota._leaves(OUT leaf regclass, OUT since timestamptz, OUT until timestamptz)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+    SELECT i.inhrelid::regclass, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+    FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                       $re$FROM \('?([^')]*)'?\) TO \('?([^')]*)'?\)$re$) b(bounds) ON true
+    WHERE i.inhparent = 'quota.ledger_entry'::regclass
+$$;
+COMMENT ON FUNCTION quota._leaves() IS
+    'internal: the leaves of the ledger and the times that they hold; NULL for the default leaf';
+
+/*
+ * A leaf belongs to the owner, like the parent, and is no member of the extension:
+ * pg_dump takes it along as any table.
+ */
+CREATE OR REPLACE FUNCTION quota._make_leaf(month timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+    SET default_tablespace = ''
+AS $$
+DECLARE
+    name text := 'ledger_entry_' || to_char(_make_leaf.month, 'YYYY_MM');
+    grantee text;
+BEGIN
+    EXECUTE format('CREATE TABLE quota.%I (LIKE quota.ledger_entry INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    EXECUTE format('COMMENT ON TABLE quota.%I IS %L', name,
+                   'ledger entries of ' || to_char(_make_leaf.month, 'YYYY-MM') || ' (UTC), made by quota.maintain()');
+    -- ALTER DEFAULT PRIVILEGES may have given rights to somebody
+    FOR grantee IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.oid = format('quota.%I', name)::regclass AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON quota.%I FROM %s CASCADE', name, grantee);
+    END LOOP;
+    EXECUTE format('CREATE INDEX %I ON quota.%I (debit_id)', name || '_debit', name);
+    EXECUTE format('CREATE INDEX %I ON quota.%I (subject, feature_id, at)', name || '_subject', name);
+    EXECUTE format('CREATE INDEX %I ON quota.%I USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (autosummarize = on)',
+                   name || '_brin', name);
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION quota._append_only()', name);
+    EXECUTE format('ALTER TABLE quota.ledger_entry ATTACH PARTITION quota.%I FOR VALUES FROM (%L) TO (%L)', name,
+                   _make_leaf.month, _make_leaf.month + interval '1 month');
+END
+$$;
+COMMENT ON FUNCTION quota._make_leaf(timestamptz) IS 'internal: makes the ledger''s leaf of the month that begins then';
+
+/*
+ * Waits for debits in the default leaf, but not long: less than deadlock_timeout,
+ * so that nobody else's transaction has to die for it.
+ */
+CREATE OR REPLACE FUNCTION quota._make_leaves() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+    SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    month timestamptz;
+    made bigint := 0;
+BEGIN
+    FOR month IN
+        SELECT date_trunc('month', quota._now()) + n * interval '1 month' FROM generate_series(0, 2) n
+    LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM quota._leaves() l WHERE l.since < month + interval '1 month' AND l.until > month)
+            OR EXISTS (SELECT FROM quota.ledger_entry_default e WHERE e.at >= month AND e.at < month + interval '1 month');
+        BEGIN
+            PERFORM quota._make_leaf(month);
+            made := made + 1;
+        EXCEPTION
+            -- a row of that month came in between, or the lock did not come
+            WHEN lock_not_available OR check_violation THEN NULL;
+        END;
+    END LOOP;
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION quota._make_leaves() IS
+    'internal: makes leaves for this month and the next two, unless rows of it lie in the default leaf already';
+
+-- Rollup
+
+/*
+ * Our own transaction goes on after this, so it counts as running, with all that
+ * it has written: a snapshot leaves its own transaction out.
+ */
+CREATE OR REPLACE FUNCTION quota._snapshot_without_us(seen pg_snapshot) RETURNS pg_snapshot
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN NOT pg_visible_in_snapshot(pg_current_xact_id(), _snapshot_without_us.seen) THEN _snapshot_without_us.seen
+                ELSE format('%s:%s:%s', min(x.xid::text::numeric), pg_snapshot_xmax(_snapshot_without_us.seen),
+                            string_agg(x.xid::text, ',' ORDER BY x.xid::text::numeric))::pg_snapshot END
+    FROM (SELECT pg_snapshot_xip(_snapshot_without_us.seen) UNION SELECT pg_current_xact_id()) x(xid)
+$$;
+COMMENT ON FUNCTION quota._snapshot_without_us(pg_snapshot) IS
+    'internal: the snapshot, our own transaction taken for one that is still running';
+
+/*
+ * The entries, and the snapshot that is stored, are those of one statement.  In
+ * another cluster than the last time, the rest of the old epoch is added with its
+ * old snapshot, and a new epoch begins: the one that store/ledger.c writes
+ * already.
+ */
+CREATE OR REPLACE FUNCTION quota._roll_up() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    identifier bigint := (SELECT c.system_identifier FROM pg_control_system() c);
+    this_epoch int := (SELECT p.epoch + (p.system_identifier <> identifier)::int FROM quota.posting p);
+    changed bigint;
+BEGIN
+    WITH rolled AS (
+        INSERT INTO quota.usage_hour AS h (subject, feature_id, hour, used, debits)
+        SELECT u.subject, u.feature_id, u.hour, u.used, u.debits
+        FROM quota._usage_of(format('%s AND NOT (e.epoch = %s AND e.xid = %L::xid8)',
+                                    quota._not_rolled_up(), this_epoch, pg_current_xact_id())) u
+        ORDER BY 1, 2, 3
+        ON CONFLICT ON CONSTRAINT usage_hour_pkey
+            DO UPDATE SET used = h.used + excluded.used, debits = h.debits + excluded.debits
+        RETURNING 1
+    ), posted AS (
+        UPDATE quota.posting p
+            SET epoch = this_epoch, system_identifier = identifier, snapshot = quota._snapshot_without_us(pg_current_snapshot())
+    )
+    SELECT count(*) INTO changed FROM rolled;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION quota._roll_up() IS
+    'internal: adds to usage_hour what is visible and has not been added; returns how many of its rows that touched. The row of quota.posting must be locked';
+
+-- Retention
+
+/*
+ * Σ ledger = buckets must hold without the month, so its sums are kept.  A month
+ * stays as long as something in it is not rolled up, or belongs to a hold that
+ * still counts: its settlement looks there what it took.
+ */
+CREATE OR REPLACE FUNCTION quota._drop_leaf(leaf regclass, until timestamptz) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    needed boolean;
+    entries bigint;
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', leaf);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %1$s e WHERE e.kind <> ''t'' AND %2$s) OR EXISTS ('
+                   'SELECT FROM %1$s e JOIN quota.hold_part p ON p.hold_id = e.debit_id)',
+                   leaf, quota._not_rolled_up()) INTO needed;
+    IF needed THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('INSERT INTO quota.opening AS o (account, feature_id, source, source_id, period_start, period_end, grant_id, amount) '
+                   'SELECT e.account, e.feature_id, e.source, e.source_id, e.period_start, e.period_end, coalesce(e.grant_id, 0), sum(e.amount) '
+                   'FROM %s e GROUP BY 1, 2, 3, 4, 5, 6, 7 '
+                   'ON CONFLICT ON CONSTRAINT opening_pkey DO UPDATE SET amount = o.amount + excluded.amount', leaf);
+    EXECUTE format('SELECT count(*) FROM %s', leaf) INTO entries;
+    EXECUTE format('DROP TABLE %s', leaf);
+    UPDATE quota.posting p SET dropped_before = greatest(p.dropped_before, _drop_leaf.until);
+    RETURN entries;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RETURN 0;
+END
+$$;
+COMMENT ON FUNCTION quota._drop_leaf(regclass, timestamptz) IS
+    'internal: adds a month''s sums to quota.opening and drops it, if nothing needs it any more; returns how many entries that were';
+
+-- When what retention keeps begins.
+CREATE OR REPLACE FUNCTION quota._kept_since() RETURNS timestamptz
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT (quota._now() AT TIME ZONE 'UTC' - make_interval(months => p.months, days => p.days) - p.us * interval '1 microsecond')
+           AT TIME ZONE 'UTC'
+    FROM quota._period(current_setting('quota.retention')) p
+$$;
+COMMENT ON FUNCTION quota._kept_since() IS 'internal: now less quota.retention';
+
+/*
+ * A transaction that keeps its first snapshot would not see what was committed
+ * before the month was locked.
+ */
+CREATE OR REPLACE FUNCTION quota._drop_leaves() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(sum(quota._drop_leaf(l.leaf, l.until)), 0)::bigint
+    FROM (SELECT * FROM quota._leaves() ORDER BY until) l
+    WHERE l.until <= quota._kept_since() AND current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+$$;
+COMMENT ON FUNCTION quota._drop_leaves() IS 'internal: drops the months that lie wholly before what retention keeps';
+
+CREATE OR REPLACE FUNCTION quota._drop_keys() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH gone AS (
+        DELETE FROM quota.idempotency_key k
+        USING quota.posting p
+        WHERE k.at < p.dropped_before
+          AND NOT EXISTS (SELECT FROM quota.ledger_entry e
+                          WHERE e.subject = k.subject AND e.at = k.at AND e.key = k.key)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
+COMMENT ON FUNCTION quota._drop_keys() IS 'internal: drops idempotency keys whose entries are gone';
+
+/*
+ * The newest window of an account stays: what rolls over begins there.  So does a
+ * window that a kept entry names, as the sums of the two must agree.
+ */
+CREATE OR REPLACE FUNCTION quota._drop_windows() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH edge AS (
+        SELECT p.dropped_before AS at FROM quota.posting p
+    ), named AS MATERIALIZED (
+        SELECT DISTINCT e.account, e.feature_id, e.source_id, e.period_start, e.period_end
+        FROM quota.ledger_entry e
+        WHERE e.period_end <= (SELECT edge.at FROM edge)
+    ), old AS (
+        SELECT b.ctid
+        FROM quota.bucket b
+        WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL
+          AND EXISTS (SELECT FROM quota.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id
+                      AND n.source_id = b.source_id AND n.period_start >= b.period_end)
+          AND NOT EXISTS (SELECT FROM named n WHERE n.account = b.subject AND n.feature_id = b.feature_id
+                          AND n.source_id = b.source_id AND n.period_start = b.period_start AND n.period_end = b.period_end)
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM quota.bucket b USING old WHERE b.ctid = old.ctid
+        RETURNING b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
+    ), sums AS (
+        DELETE FROM quota.opening o USING gone g
+        WHERE o.account = g.subject AND o.feature_id = g.feature_id AND o.source_id = g.source_id
+          AND o.period_start = g.period_start AND o.period_end = g.period_end AND o.source <> 'g'
+    )
+    SELECT count(*) FROM gone
+$$;
+COMMENT ON FUNCTION quota._drop_windows() IS 'internal: drops buckets of windows that ended before the oldest month';
+
+CREATE OR REPLACE FUNCTION quota._tidy(OUT task text, OUT rows bigint) RETURNS SETOF record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept_since timestamptz := quota._kept_since();
+BEGIN
+    DELETE FROM quota.denial d WHERE d.day < (kept_since AT TIME ZONE 'UTC')::date;
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    task := 'old denials';
+    RETURN NEXT;
+
+    DELETE FROM quota.hold h
+    WHERE h.state <> 'o' AND h.expires_at < kept_since
+      AND NOT EXISTS (SELECT FROM quota.hold_part p WHERE p.hold_id = h.id);
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    task := 'closed holds';
+    RETURN NEXT;
+
+    DELETE FROM quota.cap_use c WHERE c.closes_at < kept_since;
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    task := 'closed cap windows';
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION quota._tidy() IS 'internal: deletes what is older than quota.retention and no entry of the ledger';
+
+-- What has come to pass
+
+CREATE OR REPLACE FUNCTION quota._see_expired_grants() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH expired AS (
+        UPDATE quota.credit_grant g SET expiry_seen = true
+        WHERE NOT g.expiry_seen AND g.expires_at <= quota._now()
+        RETURNING g.*
+    ), told AS (
+        SELECT quota._record_event('grant_expired', e.subject, e.feature_id, jsonb_build_object(
+                   'grant_id', e.id, 'source', e.source, 'amount', e.amount, 'expires_at', e.expires_at,
+                   'unused', e.amount - coalesce((SELECT u.used FROM quota.grant_use u
+                                                  WHERE u.grant_id = e.id AND u.period_end = e.expires_at), 0)))
+        FROM expired e
+        WHERE e.revoked_at IS NULL      -- of that, revoke() has told
+        ORDER BY e.id
+    )
+    SELECT count(*) FROM told
+$$;
+COMMENT ON FUNCTION quota._see_expired_grants() IS 'internal: writes the event of grants that have expired, once';
+
+CREATE OR REPLACE FUNCTION quota._clock_now() RETURNS timestamptz
+    LANGUAGE sql VOLATILE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp())
+$$;
+COMMENT ON FUNCTION quota._clock_now() IS 'internal: the present for what expires within a transaction, or the test clock quota.clock';
+
+CREATE OR REPLACE FUNCTION quota._see_expired_holds() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH expired AS (
+        SELECT h.id FROM quota.hold h
+        WHERE h.state = 'o' AND h.expires_at <= quota._clock_now()
+        FOR NO KEY UPDATE SKIP LOCKED      -- whoever settles it comes first
+    ), seen AS (
+        UPDATE quota.hold h SET state = 'x' FROM expired e WHERE h.id = e.id
+        RETURNING h.*
+    ), told AS (
+        SELECT quota._record_event('hold_expired', s.subject, s.feature_id, jsonb_build_object(
+                   'hold_id', s.id, 'reserved', s.reserved, 'created_at', s.created_at, 'expires_at', s.expires_at))
+        FROM (SELECT * FROM seen ORDER BY id) s
+    )
+    SELECT count(*) FROM told
+$$;
+COMMENT ON FUNCTION quota._see_expired_holds() IS 'internal: writes the event of holds that have expired, once';
+
+-- One that cannot be carried out must not be in the way of all others.
+CREATE OR REPLACE FUNCTION quota._carry_out_due() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    due text;
+    done bigint := 0;
+BEGIN
+    IF to_regprocedure('quota._carry_out(text)') IS NULL THEN
+        RETURN 0;
+    END IF;
+    FOR due IN
+        SELECT DISTINCT s.subject FROM quota.subscription s WHERE s.next_at <= quota._now() ORDER BY 1
+    LOOP
+        BEGIN
+            EXECUTE 'SELECT quota._carry_out($1)' USING due;
+            done := done + 1;
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'the scheduled change of plan of "%" could not be carried out: %', due, SQLERRM;
+        END;
+    END LOOP;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION quota._carry_out_due() IS 'internal: carries out the changes of plan that are due';
+
+CREATE OR REPLACE FUNCTION quota._reap_expired() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reaped bigint := 0;
+BEGIN
+    IF to_regprocedure('quota._reap_holds(int)') IS NOT NULL THEN
+        EXECUTE 'SELECT quota._reap_holds(10000)' INTO reaped;
+    END IF;
+    RETURN reaped;
+END
+$$;
+COMMENT ON FUNCTION quota._reap_expired() IS 'internal: gives back what expired holds had reserved';
+
+CREATE OR REPLACE FUNCTION quota._notify() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    newest bigint := (SELECT max(e.id) FROM quota.event e);
+    told bigint := (SELECT p.event_id FROM quota.posting p);
+BEGIN
+    IF newest IS NULL OR newest <= told THEN
+        RETURN 0;
+    END IF;
+    UPDATE quota.posting SET event_id = newest;
+    PERFORM pg_notify('quota', newest::text);
+    RETURN (SELECT count(*) FROM quota.event e WHERE e.id > told);
+END
+$$;
+COMMENT ON FUNCTION quota._notify() IS 'internal: NOTIFY quota with the newest event''s id, if there is one that was not told of';
+
+/*
+ * The locks that others wait for, those of leaves, come last.
+ */
+CREATE OR REPLACE FUNCTION quota.maintain(OUT task text, OUT rows bigint) RETURNS SETOF record
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 20
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    kept_since timestamptz;
+    tidied timestamptz;
+    dropped bigint;
+BEGIN
+    PERFORM quota._now();      -- the library defines quota.retention
+    PERFORM quota._begin_posting();
+    -- one at a time
+    SELECT p.tidied_at INTO tidied FROM quota.posting p FOR NO KEY UPDATE;
+
+    task := 'plan changes carried out';  rows := quota._carry_out_due();      RETURN NEXT;
+    task := 'grants expired';            rows := quota._see_expired_grants(); RETURN NEXT;
+    task := 'holds expired';             rows := quota._see_expired_holds();  RETURN NEXT;
+    task := 'holds given back';          rows := quota._reap_expired();       RETURN NEXT;
+    task := 'usage rolled up';           rows := quota._roll_up();            RETURN NEXT;
+    -- once a day
+    IF tidied IS NULL OR date_trunc('day', tidied) <> date_trunc('day', quota._now()) THEN
+        UPDATE quota.posting SET tidied_at = quota._now();
+        RETURN QUERY SELECT t.task, t.rows FROM quota._tidy() t;
+    END IF;
+    task := 'ledger entries dropped';    rows := quota._drop_leaves();        RETURN NEXT;
+    IF rows > 0 THEN
+        task := 'keys dropped';          rows := quota._drop_keys();          RETURN NEXT;
+        task := 'windows dropped';       rows := quota._drop_windows();       RETURN NEXT;
+    END IF;
+    task := 'ledger months made';        rows := quota._make_leaves();        RETURN NEXT;
+    task := 'events notified';           rows := quota._notify();             RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION quota.maintain() IS
+'Tidies, to be called every minute or so by a scheduler: carries out plan changes that are due, writes the events of expired grants and holds, gives back what expired holds had reserved, rolls usage up, makes the ledger''s months ahead, drops what is older than quota.retention, and sends NOTIFY quota with the newest event''s id. One row for each task: how many rows it was about.
+Nothing that is decided or shown depends on it. Waits for another maintain(), and up to half a second for the lock of a month; what it does not get is done the next time. Above READ COMMITTED no month is dropped.';
