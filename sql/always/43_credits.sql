@@ -64,25 +64,68 @@ $$;
 COMMENT ON FUNCTION quota._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
     'internal: the row and the event of a grant';
 
+CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_id bigint,
+        period_start timestamptz, period_end timestamptz, OUT source "char", OUT grant_id bigint, OUT amount bigint)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- the window, and those whose use it took over, of debits up to an id
+    WITH RECURSIVE windows (period_start, period_end, upto) AS (
+        SELECT _held_use.period_start, _held_use.period_end, 9223372036854775807
+        UNION
+        SELECT b.period_start, b.period_end, least(w.upto, b.moved_id)
+        FROM windows w JOIN quota.bucket b ON b.moved_start = w.period_start AND b.moved_end = w.period_end
+        WHERE b.subject = _held_use.account COLLATE "C" AND b.feature_id = _held_use.feature_id
+          AND b.source_id = _held_use.source_id)
+    SELECT e.source, e.grant_id, sum(e.amount)::bigint
+    FROM quota.hold_part p JOIN quota.ledger_entry e ON e.debit_id = p.hold_id
+    WHERE p.account = _held_use.account COLLATE "C" AND p.feature_id = _held_use.feature_id
+      AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
+      AND e.source_id = _held_use.source_id AND e.kind <> 'c'
+      AND EXISTS (SELECT FROM windows w
+                  WHERE w.period_start = e.period_start AND w.period_end = e.period_end AND p.hold_id <= w.upto)
+    GROUP BY e.source, e.grant_id
+    HAVING sum(e.amount) > 0
+$$;
+COMMENT ON FUNCTION quota._held_use(text, int, bigint, timestamptz, timestamptz) IS
+    'internal: how much of a window''s use open holds have, by where it was taken from';
+
 CREATE OR REPLACE FUNCTION quota._grants_taken(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, OUT grant_id bigint, OUT at timestamptz, OUT amount bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT e.grant_id, max(e.at), sum(e.amount)::bigint
-    FROM quota.ledger_entry e LEFT JOIN quota.credit_grant g ON g.id = e.grant_id
-    WHERE (e.subject = _grants_taken.account COLLATE "C"
-           OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
-      AND e.feature_id = _grants_taken.feature_id AND e.account = _grants_taken.account
-      AND e.source = 'g' AND e.source_id = _grants_taken.source_id
-      AND e.period_start = _grants_taken.period_start AND e.period_end = _grants_taken.period_end
-    GROUP BY e.grant_id, g.priority, g.expires_at, g.created_at
-    HAVING sum(e.amount) > 0
-    ORDER BY g.priority DESC, g.expires_at DESC, g.created_at DESC, e.grant_id DESC
+    WITH held AS (
+        SELECT h.grant_id, h.amount
+        FROM quota._held_use(_grants_taken.account, _grants_taken.feature_id, _grants_taken.source_id,
+                             _grants_taken.period_start, _grants_taken.period_end) h
+        WHERE h.source = 'g'),
+    taken AS (
+        SELECT e.grant_id, min(e.at) AS since, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
+        FROM quota.ledger_entry e LEFT JOIN held h ON h.grant_id = e.grant_id
+        WHERE (e.subject = _grants_taken.account COLLATE "C"
+               OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
+          AND e.feature_id = _grants_taken.feature_id AND e.account = _grants_taken.account
+          AND e.source = 'g' AND e.source_id = _grants_taken.source_id
+          AND e.period_start = _grants_taken.period_start AND e.period_end = _grants_taken.period_end
+        GROUP BY e.grant_id),
+    -- of a recurring grant the latest period first: only its first can be another window's as well
+    periods AS (
+        SELECT u.grant_id, u.period_start, g.priority, u.period_end, g.created_at, t.amount, u.used,
+               coalesce(sum(u.used) OVER (PARTITION BY u.grant_id ORDER BY u.period_start DESC
+                                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS later
+        FROM taken t JOIN quota.credit_grant g ON g.id = t.grant_id JOIN quota.grant_use u ON u.grant_id = t.grant_id
+        WHERE u.used > 0 AND u.period_start < _grants_taken.period_end
+          AND u.period_end > least(_grants_taken.period_start, t.since))
+    SELECT p.grant_id, p.period_start, least(p.amount - p.later, p.used)::bigint
+    FROM periods p
+    WHERE p.amount > p.later
+    ORDER BY p.priority DESC, p.period_end DESC, p.created_at DESC, p.grant_id DESC
 $$;
 COMMENT ON FUNCTION quota._grants_taken(text, int, bigint, timestamptz, timestamptz) IS
-    'internal: which grants a window has taken from, how much and when last; the last in their order first';
+    'internal: which grants, in which of their periods, a window has taken from, and how much, open holds left out; the last in their order first';
 
 CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER

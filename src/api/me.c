@@ -131,6 +131,89 @@ put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 	appendStringInfoChar(buf, '}');
 }
 
+/* A grant, and what has been taken of it in the period that is shown. */
+static void
+put_grant(StringInfo buf, const char *feature, const QuotaGrantRef *ref)
+{
+	const QuotaGrant *grant = &ref->grant;
+
+	appendStringInfo(buf, "{\"id\": " INT64_FORMAT ", ", grant->id);
+	put_text(buf, "feature", feature);
+	put_int64(buf, "amount", true, grant->amount);
+	put_int64(buf, "used", true, ref->used);
+	put_int64(buf, "priority", true, grant->priority);
+	appendStringInfoString(buf, ", ");
+	put_text(buf, "source", grant->source);
+	put_time(buf, "effective_at", grant->period.start);
+	put_time(buf, "expires_at", grant->period.end);
+	appendStringInfoChar(buf, '}');
+}
+
+static int
+compare_grant_refs(const void *a, const void *b)
+{
+	return quota_compare_grants(&((const QuotaGrantRef *) a)->grant,
+								&((const QuotaGrantRef *) b)->grant);
+}
+
+/* Adds the grants of one prefix to the n that are there; returns how many there are then. */
+static int
+add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
+		   QuotaGrantRef **refs, int n)
+{
+	QuotaBucketRef account = {.unlimited = true};
+	QuotaGrant *grants;
+
+	account.key.prefix = path->subject->text;
+	account.key.prefix_len = path->subject->prefix_len[level];
+	account.key.feature_id = feature->id;
+	account.key.start = DT_NOBEGIN;
+	account.key.end = DT_NOEND;
+	account.at = path->at;
+	account.clock = path->clock;
+	account.ngrants = quota_grants_of(account.key.prefix, account.key.prefix_len, feature->id,
+									  path->at, true, path->snapshot, &grants);
+	if (account.ngrants == 0)
+		return n;
+	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + account.ngrants)) :
+		(QuotaGrantRef *) palloc(sizeof(QuotaGrantRef) * account.ngrants);
+	account.grants = *refs + n;
+	memset(account.grants, 0, sizeof(QuotaGrantRef) * account.ngrants);
+	for (int i = 0; i < account.ngrants; i++)
+		account.grants[i].grant = grants[i];
+	/* of capacity nothing is taken */
+	if (feature->kind == QUOTA_METERED)
+		quota_engine()->peek(&account, 1, path->snapshot);
+	return n + account.ngrants;
+}
+
+/* Those of every prefix of the path, valid or to come. */
+static void
+put_grants(StringInfo buf, const QuotaPath *path)
+{
+	const char *separator = "";
+
+	for (int i = 0; i < path->catalog->nfeatures; i++)
+	{
+		const QuotaFeature *feature = &path->catalog->features[i];
+		QuotaGrantRef *refs = NULL;
+		int			n = 0;
+
+		if (feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
+			continue;
+		for (int level = 0; level < path->subject->nlevels; level++)
+			n = add_grants(path, level, feature, &refs, n);
+		if (n > 1)
+			qsort(refs, n, sizeof(QuotaGrantRef), compare_grant_refs);
+		for (int j = 0; j < n; j++)
+		{
+			appendStringInfoString(buf, separator);
+			put_grant(buf, feature->name, &refs[j]);
+			separator = ", ";
+		}
+	}
+}
+
 Datum
 quota_sql_me(PG_FUNCTION_ARGS)
 {
@@ -153,7 +236,9 @@ quota_sql_me(PG_FUNCTION_ARGS)
 			appendStringInfoString(&buf, ", ");
 		put_feature(&buf, &path, &path.catalog->features[i]);
 	}
-	appendStringInfoString(&buf, "}, \"grants\": [], ");
+	appendStringInfoString(&buf, "}, \"grants\": [");
+	put_grants(&buf, &path);
+	appendStringInfoString(&buf, "], ");
 	put_text(&buf, "enforcement", quota_enforcement_name());
 	appendStringInfoChar(&buf, '}');
 	quota_path_release(&path);

@@ -60,6 +60,15 @@ json_text_or_null(StringInfo buf, const char *text)
 		appendStringInfoString(buf, "null");
 }
 
+static void
+json_int64_or_null(StringInfo buf, bool notnull, int64 value)
+{
+	if (notnull)
+		appendStringInfo(buf, INT64_FORMAT, value);
+	else
+		appendStringInfoString(buf, "null");
+}
+
 static char *
 refusal_detail(const QuotaRefusal *r)
 {
@@ -71,14 +80,10 @@ refusal_detail(const QuotaRefusal *r)
 	escape_json(&buf, r->subject);
 	appendStringInfoString(&buf, ", \"feature\": ");
 	escape_json(&buf, r->feature);
-	appendStringInfo(&buf,
-					 ", \"requested\": " INT64_FORMAT
-					 ", \"remaining\": " INT64_FORMAT ", \"allowance\": ",
-					 r->requested, r->remaining);
-	if (r->allowance_unlimited)
-		appendStringInfoString(&buf, "null");
-	else
-		appendStringInfo(&buf, INT64_FORMAT, r->allowance);
+	appendStringInfo(&buf, ", \"requested\": " INT64_FORMAT ", \"remaining\": ", r->requested);
+	json_int64_or_null(&buf, !r->remaining_unlimited, r->remaining);
+	appendStringInfoString(&buf, ", \"allowance\": ");
+	json_int64_or_null(&buf, !r->allowance_unlimited, r->allowance);
 	appendStringInfo(&buf, ", \"used\": " INT64_FORMAT ", \"plan\": ", r->used);
 	json_text_or_null(&buf, r->plan);
 	appendStringInfoString(&buf, ", \"blocked_by\": ");

@@ -43,6 +43,7 @@ typedef struct QuotaRefusal
 	int64		requested;
 	int64		remaining;
 	int64		allowance;
+	bool		remaining_unlimited;
 	bool		allowance_unlimited;
 	int64		used;
 	const char *plan;			/* or NULL */

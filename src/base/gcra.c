@@ -8,6 +8,12 @@
  * microsecond takes limit away, and the burst allows burst * per_us.  128 bits
  * hold the products of any two bigints.
  *
+ * The backlog is never more than the burst: what a call took that was let through
+ * beyond it (observed) is forgotten.  Only another rate can find more: one whose
+ * limit has changed then begins afresh, or a better plan would first have to wait
+ * for the old one's time; with the same limit (or a clock that went back) what is
+ * used stays used.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -22,12 +28,16 @@ static int128
 backlog(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
 {
 	int128		fraction = state->fraction;
+	int128		sum;
 
 	if (TIMESTAMP_IS_NOBEGIN(state->tat) || state->tat < now)
 		return 0;
 	if (state->divisor != rate->limit)
 		fraction = (fraction * rate->limit + state->divisor - 1) / state->divisor;
-	return ((int128) state->tat - now) * rate->limit + fraction;
+	sum = ((int128) state->tat - now) * rate->limit + fraction;
+	if (state->divisor != rate->limit && sum > (int128) rate->burst * rate->per_us)
+		return 0;
+	return sum;
 }
 
 int64
@@ -41,7 +51,9 @@ quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz 
 QuotaGcra
 quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
 {
-	int128		used = backlog(rate, state, now) + (int128) n * rate->per_us;
+	int128		before = backlog(rate, state, now);
+	int128		full = Max(before, (int128) rate->burst * rate->per_us);
+	int128		used = Min(before + (int128) n * rate->per_us, full);
 	int128		tat = (int128) now + used / rate->limit;
 	QuotaGcra	after;
 

@@ -36,7 +36,7 @@ typedef struct QuotaGcra
 /* how many units it lets through now, at most the burst, at least 0 */
 extern int64 quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now);
 
-/* the state after n units, whether they were available or not; 22003 */
+/* the state after n units; if they were not available, with the burst used up; 22003 */
 extern QuotaGcra quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
 								 int64 n);
 

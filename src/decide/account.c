@@ -266,7 +266,7 @@ add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 {
 	QuotaGrant *grants;
 	int			n = quota_grants_of(ref->key.prefix, ref->key.prefix_len, ref->key.feature_id,
-									path->at, path->snapshot, &grants);
+									path->at, false, path->snapshot, &grants);
 
 	if (n == 0 || (kind == QUOTA_CAPACITY && ref->unlimited))
 		return;

@@ -126,6 +126,16 @@ quota_credit(QuotaRequest *request)
 
 /* ---- set_usage ---- */
 
+static void
+window_values(const QuotaBucketKey *window, Datum *values)
+{
+	values[0] = PointerGetDatum(cstring_to_text_with_len(window->prefix, window->prefix_len));
+	values[1] = Int32GetDatum(window->feature_id);
+	values[2] = Int64GetDatum(window->source_id);
+	values[3] = TimestampTzGetDatum(window->start);
+	values[4] = TimestampTzGetDatum(window->end);
+}
+
 /* The grants that a window has taken from, the last in rule order first, with how much. */
 static int
 grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
@@ -139,11 +149,7 @@ grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 	Datum		values[5];
 	int			n;
 
-	values[0] = PointerGetDatum(cstring_to_text_with_len(window->prefix, window->prefix_len));
-	values[1] = Int32GetDatum(window->feature_id);
-	values[2] = Int64GetDatum(window->source_id);
-	values[3] = TimestampTzGetDatum(window->start);
-	values[4] = TimestampTzGetDatum(window->end);
+	window_values(window, values);
 	quota_sql_begin();
 	n = (int) quota_sql_execute(&select, values, NULL);
 	*parts = (QuotaPart *) MemoryContextAllocZero(context, sizeof(QuotaPart) * Max(n, 1));
@@ -164,6 +170,34 @@ grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 	return n;
 }
 
+/* Takes what open holds have off the counts of a window. */
+static void
+leave_out_held(const QuotaBucketKey *window, QuotaCounts *counts)
+{
+	static QuotaStatement select = {
+		.text = "SELECT h.source, h.amount FROM quota._held_use($1, $2, $3, $4, $5) h",
+		.nparams = 5,
+		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	Datum		values[5];
+	int			n;
+
+	window_values(window, values);
+	quota_sql_begin();
+	n = (int) quota_sql_execute(&select, values, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		char		source = DatumGetChar(SPI_getbinval(tuple, desc, 1, &isnull));
+		int64	   *count = quota_count_of(counts, source);
+
+		*count -= Min(*count, DatumGetInt64(SPI_getbinval(tuple, desc, 2, &isnull)));
+	}
+	quota_sql_end();
+}
+
 static void
 plan_part(QuotaGiving *givings, int *n, QuotaPart part, int64 *left)
 {
@@ -177,7 +211,7 @@ plan_part(QuotaGiving *givings, int *n, QuotaPart part, int64 *left)
 	(*n)++;
 }
 
-/* Overdrawn first, then overage, grants, allowance. */
+/* Overdrawn first, then overage, grants, allowance; but not what open holds have. */
 static int
 plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 {
@@ -189,6 +223,8 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 	int64		left = amount;
 	int			n = 0;
 
+	if (ref->state.reserved > 0)
+		leave_out_held(&ref->key, &counts);
 	*givings = (QuotaGiving *) palloc(sizeof(QuotaGiving) * (ngranted + 3));
 	for (int i = 0; i < (int) lengthof(plain); i++)
 	{
@@ -235,43 +271,55 @@ write_correction(const QuotaGiving *givings, int ngivings, QuotaEntry template)
 	return template.id;
 }
 
+/* What set_usage() speaks of: open holds left out. */
+static int64
+present_use(const QuotaBucketRef *ref)
+{
+	return quota_total(&ref->state.counts) - ref->state.reserved;
+}
+
 /*
  * The account is locked and ref's numbers are those of the row: take the
- * difference, or give it back.
+ * difference, or give it back.  False if a hold has expired since.
  */
-static void
+static bool
 correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 {
 	const QuotaEngine *engine = quota_engine();
 	QuotaItem  *item = &request->items[0];
 	QuotaBucketRef *ref = &accounts->refs[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
-	int64		present = quota_total(&ref->state.counts) - ref->state.reserved;
+	int64		present = present_use(ref);
 
 	if (item->amount > present)
 	{
+		QuotaTakeResult result;
 		Snapshot	snapshot;
 
 		ref->amount = item->amount - present;
 		CommandCounterIncrement();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		QuotaEnsure(engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) == QUOTA_TAKEN);
+		result = engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot);
 		UnregisterSnapshot(snapshot);
+		if (result != QUOTA_TAKEN)
+			return false;
 		item->id = quota_write_entries(accounts, &template);
 		quota_notify(path, accounts);
 	}
 	else if (item->amount < present)
 	{
 		QuotaGiving *givings;
-		int			n = plan_correction(ref, present - item->amount, &givings);
+		int			n;
 
 		CommandCounterIncrement();
+		n = plan_correction(ref, present - item->amount, &givings);
 		if (n > 0)
 		{
 			engine->give(givings, n, PG_INT64_MAX);
 			item->id = write_correction(givings, n, template);
 		}
 	}
+	return true;
 }
 
 /* One attempt; false if it has to be repeated. */
@@ -303,11 +351,13 @@ set_usage_once(QuotaRequest *request, const QuotaPath *path)
 	accounts.naccounts = 1;
 	accounts.refs = &ref;
 	accounts.nrefs = 1;
+	/* no difference leaves no trace */
+	quota_engine()->peek(&ref, 1, path->snapshot);
+	if (present_use(&ref) == request->items[0].amount)
+		return true;
 	/* taking nothing locks it, and gives back what expired holds have */
-	if (quota_engine()->take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
-		return false;
-	correct(path, &accounts, request);
-	return true;
+	return quota_engine()->take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN &&
+		correct(path, &accounts, request);
 }
 
 void

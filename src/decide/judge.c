@@ -305,6 +305,7 @@ quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts, int64 
 		.feature = accounts->feature->name,
 		.requested = amount,
 		.remaining = verdict->remaining,
+		.remaining_unlimited = !verdict->limited,
 		.allowance = verdict->allowance,
 		.allowance_unlimited = verdict->allowance_unlimited,
 		.used = verdict->used,

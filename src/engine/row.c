@@ -86,25 +86,43 @@ row_close(void)
 }
 
 /*
- * The rows' numbers, put into ref.  A window without a row has what is about to
- * roll over into it, once what expired holds have in the one before is back.
+ * A window without a row, but with a later one, is an older transaction's: the
+ * later one has taken what this one could pass on, having counted it as idle.
+ * What came before the account's first use was never counted.
+ */
+static int64
+passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before)
+{
+	if (before->tuple == NULL && TIMESTAMP_NOT_FINITE(ref->idle_since))
+		return 0;
+	return Min(ref->rollover_max, ref->allowance);
+}
+
+/*
+ * What a window without a row will have when its row is made.  What expired holds
+ * have in the window before is left out.
  */
 static void
-show_bucket(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row,
-			const QuotaExpired *expired, int nexpired, Snapshot snapshot)
+show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+			  Snapshot snapshot)
 {
 	QuotaBucketRef past = {0};
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 
-	ref->state = row->state;
-	if (row->tuple != NULL || !ref->rolls_over || quota_bucket_has_later(rel, &ref->key, snapshot))
-		return;
 	quota_bucket_before(rel, &ref->key, snapshot, &before);
-	past.key = before.key;
-	past.state = before.state;
-	quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
-	before.state = past.state;
+	if (quota_bucket_has_later(rel, &ref->key, snapshot))
+	{
+		ref->state.rolled_out = passed_on_unused(ref, &before);
+		return;
+	}
+	if (before.tuple != NULL && nexpired > 0)
+	{
+		past.key = before.key;
+		past.state = before.state;
+		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
+		before.state = past.state;
+	}
 	quota_rollover(ref, &before, &rollover);
 	ref->state.rolled_in = rollover.into;
 }
@@ -121,12 +139,12 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 	cap->window.end = use->closes_at;
 }
 
+/* The rows' numbers, put into ref. */
 static void
-show(Relation rel, QuotaBucketRef *ref, const Rows *rows, const QuotaExpired *expired, int nexpired,
-	 Snapshot snapshot)
+show(QuotaBucketRef *ref, const Rows *rows)
 {
 	if (!ref->rate_only)
-		show_bucket(rel, ref, &rows->bucket, expired, nexpired, snapshot);
+		ref->state = rows->bucket.state;
 	for (int i = 0; i < ref->ngrants; i++)
 	{
 		ref->grants[i].used = rows->grants[i].used;
@@ -191,11 +209,14 @@ find(Relation rel, QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 	find_grants(ref, rows, snapshot);
 	find_caps(ref, rows, snapshot);
 	find_rate(ref, rows, snapshot);
+	show(ref, rows);
 	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
 		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
 	rows->expired = nexpired > 0;
-	show(rel, ref, rows, expired, nexpired, snapshot);
-	quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
+	if (nexpired > 0)
+		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
+	if (ref->rolls_over && rows->bucket.tuple == NULL)
+		show_rollover(rel, ref, expired, nexpired, snapshot);
 }
 
 static void
@@ -329,10 +350,33 @@ row_expire(const QuotaBucketKey *account)
 }
 
 /*
+ * The window just before, which nobody used, gets a row that says what it passes
+ * on, so that no older transaction spends it there.  False if somebody has made
+ * that row meanwhile: then it is not idle.
+ */
+static bool
+create_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
+{
+	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketKey idle = ref->key;
+	QuotaBucketRow there;
+
+	idle.start = rollover->idle_window.start;
+	idle.end = rollover->idle_window.end;
+	/* one whose use was moved away has a row */
+	quota_bucket_find(buckets, &idle, snapshot, &there);
+	if (there.tuple != NULL)
+		return true;
+	state.plan_version_id = ref->plan_version_id;
+	state.rolled_in = rollover->idle_into;
+	state.rolled_out = rollover->into;
+	return quota_bucket_create(buckets, &idle, &state);
+}
+
+/*
  * Creates the row of a window that rolls over, with what rolls over fixed.  The
- * window before is locked first and, when the row is ours, marked with what it
- * passed on; a window just before without a row gets one, so that no older
- * transaction spends there what has rolled over.
+ * window before is locked (or, if it was idle, made) first and, when the row is
+ * ours, marked with what it passed on.
  */
 static bool
 create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
@@ -341,16 +385,17 @@ create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 
+	quota_bucket_before(buckets, &ref->key, snapshot, &before);
 	if (quota_bucket_has_later(buckets, &ref->key, snapshot))
 	{
-		/* a later window has taken what could roll over, or counted it as idle */
-		state.rolled_out = Min(ref->rollover_max, ref->allowance);
+		state.rolled_out = passed_on_unused(ref, &before);
 		return quota_bucket_create(buckets, &ref->key, &state);
 	}
-	quota_bucket_before(buckets, &ref->key, snapshot, &before);
-	if (before.tuple != NULL && !quota_bucket_lock(buckets, &before, snapshot))
+	if (before.tuple != NULL && (!quota_bucket_lock(buckets, &before, snapshot) || before.moved))
 		return false;
 	quota_rollover(ref, &before, &rollover);
+	if (rollover.idle && rollover.into > 0 && !create_idle(ref, &rollover, snapshot))
+		return false;
 	state.rolled_in = rollover.into;
 	if (!quota_bucket_create(buckets, &ref->key, &state))
 		return false;
@@ -360,16 +405,6 @@ create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
 
 		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
 		QuotaEnsure(quota_bucket_update(buckets, &before, &passed_on, InvalidSnapshot));
-	}
-	if (rollover.idle && rollover.into > 0)
-	{
-		QuotaBucketKey idle = ref->key;
-
-		idle.start = rollover.idle_window.start;
-		idle.end = rollover.idle_window.end;
-		state.rolled_in = rollover.idle_into;
-		state.rolled_out = rollover.into;
-		(void) quota_bucket_create(buckets, &idle, &state);
 	}
 	return true;
 }
@@ -575,8 +610,12 @@ apply_grants(QuotaBucketRef *ref, Rows *rows)
 static void
 apply_caps(QuotaBucketRef *ref, Rows *rows)
 {
-	Relation	rel = quota_cap_use_open(RowExclusiveLock);
+	Relation	rel;
 
+	/* nothing is no use: it opens none */
+	if (ref->ncaps == 0 || ref->amount == 0)
+		return;
+	rel = quota_cap_use_open(RowExclusiveLock);
 	for (int i = 0; i < ref->ncaps; i++)
 	{
 		QuotaCapRef *cap = &ref->caps[i];
@@ -600,8 +639,7 @@ apply(QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 		return false;
 	if (ref->ngrants > 0)
 		apply_grants(ref, rows);
-	if (ref->ncaps > 0)
-		apply_caps(ref, rows);
+	apply_caps(ref, rows);
 	if (ref->rate)
 	{
 		Relation	rel = quota_rate_use_open(RowExclusiveLock);
@@ -634,7 +672,7 @@ row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 		return QUOTA_STALE;
 	for (int i = 0; i < nrefs; i++)
 	{
-		show(buckets, &refs[i], &rows[i], NULL, 0, snapshot);
+		show(&refs[i], &rows[i]);
 		/* the first look has clipped it */
 		if (mode == QUOTA_TAKE_UP_TO)
 			refs[i].amount = asked;

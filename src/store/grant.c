@@ -25,31 +25,33 @@
 #include "store/schema.h"
 #include "store/tuple.h"
 
-/* The period that "at" lies in; false if the grant is not valid then. */
+/*
+ * The period that "at" lies in, of a grant to come the first one; false if the
+ * grant is not valid then.
+ */
 static bool
-present_period(const Datum *values, const bool *nulls, TimestampTz at, QuotaWindow *period)
+present_period(const Datum *values, TimestampTz at, QuotaWindow *period)
 {
 	TimestampTz start = DatumGetTimestampTz(values[Anum_credit_grant_effective_at - 1]);
 	TimestampTz end = DatumGetTimestampTz(values[Anum_credit_grant_expires_at - 1]);
+	bool		valid = at >= start && at < end;
 	QuotaPeriod length;
 
 	period->start = start;
 	period->end = end;
-	if (at < start || at >= end)
-		return false;
 	length.months = DatumGetInt32(values[Anum_credit_grant_period_months - 1]);
 	length.days = DatumGetInt32(values[Anum_credit_grant_period_days - 1]);
 	length.us = DatumGetInt64(values[Anum_credit_grant_period_us - 1]);
-	if (quota_period_is_lifetime(&length))
-		return true;
+	if (at >= end || quota_period_is_lifetime(&length))
+		return valid;
 	*period = quota_window_at(start, &length,
 							  quota_timezone(TextDatumGetCString(values[Anum_credit_grant_timezone - 1])),
 							  at, true);
 	period->end = Min(period->end, end);
-	return true;
+	return valid;
 }
 
-/* Is it valid at "at"?  Then *grant is set. */
+/* Sets *grant; is it valid at "at"? */
 static bool
 from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at, QuotaGrant *grant)
 {
@@ -63,12 +65,12 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at, QuotaGrant *grant)
 	grant->priority = DatumGetInt32(values[Anum_credit_grant_priority - 1]);
 	grant->created_at = DatumGetTimestampTz(values[Anum_credit_grant_created_at - 1]);
 	grant->source = TextDatumGetCString(values[Anum_credit_grant_source - 1]);
-	return present_period(values, nulls, at, &grant->period) &&
-		nulls[Anum_credit_grant_revoked_at - 1];
+	grant->revoked = !nulls[Anum_credit_grant_revoked_at - 1];
+	return present_period(values, at, &grant->period) && !grant->revoked;
 }
 
-static int
-compare_grants(const void *a, const void *b)
+int
+quota_compare_grants(const void *a, const void *b)
 {
 	const QuotaGrant *left = (const QuotaGrant *) a;
 	const QuotaGrant *right = (const QuotaGrant *) b;
@@ -83,10 +85,10 @@ compare_grants(const void *a, const void *b)
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-/* With max = 1 only whether there is one; unordered. */
+/* With max = 1 only whether there is one; unordered.  "to_come": those as well. */
 static int
 read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-			Snapshot snapshot, int max, QuotaGrant **grants)
+			bool to_come, Snapshot snapshot, int max, QuotaGrant **grants)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
 	ScanKeyData keys[3];
@@ -112,12 +114,16 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 	scan = systable_beginscan(rel, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), true, snapshot, 3, keys);
 	while (n < max && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		QuotaGrant *grant;
+
 		if (n == room)
 		{
 			room *= 2;
 			*grants = (QuotaGrant *) repalloc(*grants, sizeof(QuotaGrant) * room);
 		}
-		if (from_tuple(tuple, RelationGetDescr(rel), at, &(*grants)[n]))
+		grant = &(*grants)[n];
+
+		if (from_tuple(tuple, RelationGetDescr(rel), at, grant) || (to_come && !grant->revoked))
 			n++;
 	}
 	systable_endscan(scan);
@@ -127,12 +133,13 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 
 int
 quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-				Snapshot snapshot, QuotaGrant **grants)
+				bool to_come, Snapshot snapshot, QuotaGrant **grants)
 {
-	int			n = read_grants(prefix, prefix_len, feature_id, at, snapshot, PG_INT32_MAX, grants);
+	int			n = read_grants(prefix, prefix_len, feature_id, at, to_come, snapshot,
+								PG_INT32_MAX, grants);
 
 	if (n > 1)
-		qsort(*grants, n, sizeof(QuotaGrant), compare_grants);
+		qsort(*grants, n, sizeof(QuotaGrant), quota_compare_grants);
 	return n;
 }
 
@@ -142,7 +149,7 @@ quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampT
 {
 	QuotaGrant *grants;
 
-	return read_grants(prefix, prefix_len, feature_id, at, snapshot, 1, &grants) > 0;
+	return read_grants(prefix, prefix_len, feature_id, at, false, snapshot, 1, &grants) > 0;
 }
 
 static HeapTuple

@@ -25,6 +25,7 @@ typedef struct QuotaGrant
 	TimestampTz created_at;
 	QuotaWindow period;			/* cut at the grant's end */
 	const char *source;
+	bool		revoked;
 } QuotaGrant;
 
 /* A version of a row of quota.grant_use. */
@@ -36,11 +37,15 @@ typedef struct QuotaGrantUse
 } QuotaGrantUse;
 
 /*
- * The grants of exactly this prefix that are valid at "at", in the order in which
- * they are taken from; palloc'd.  Returns how many there are.
+ * The grants of exactly this prefix that are valid at "at", with "to_come" those
+ * that will be as well (in their first period), in the order in which they are
+ * taken from; palloc'd.  Returns how many there are.
  */
 extern int	quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-							Snapshot snapshot, QuotaGrant **grants);
+							bool to_come, Snapshot snapshot, QuotaGrant **grants);
+
+/* that order, for qsort() */
+extern int	quota_compare_grants(const void *a, const void *b);
 
 /* is any grant of the prefix valid? */
 extern bool quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,

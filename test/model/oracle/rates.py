@@ -9,7 +9,12 @@ END_OF_TIME = 9_224_318_016_000_000_000  # of PostgreSQL's timestamps, year 2942
 
 
 def full_at(world, account):
-    return max(world.rates.get((account.prefix, account.feature), world.now), world.now)
+    """More than the burst can only be another rate's backlog: one whose limit has changed begins afresh."""
+    rate = account.entitlement.rate
+    full, limit = world.rates.get((account.prefix, account.feature), (world.now, None))
+    if rate is not None and limit != rate.limit and full - world.now > rate.burst * rate.interval:
+        return world.now
+    return max(full, world.now)
 
 
 def available(world, account):
@@ -32,12 +37,14 @@ def wait(world, account, cost):
 
 
 def take(world, account, cost):
+    """What observe lets through beyond the burst is forgotten."""
     rate = account.entitlement.rate
     if rate is not None:
-        full = full_at(world, account) + cost * rate.interval
+        before = full_at(world, account)
+        full = min(before + cost * rate.interval, max(before, world.now + rate.burst * rate.interval))
         if full >= END_OF_TIME:
             raise Fault("22003", "rate out of range")
-        world.rates[account.prefix, account.feature] = full
+        world.rates[account.prefix, account.feature] = full, rate.limit
 
 
 def _ceil(number):
