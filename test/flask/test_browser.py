@@ -105,7 +105,7 @@ def no_script_errors(browser):
     assert wrong == []
 
 
-def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script_errors, tmp_path):
+def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script_errors, screenshots, tmp_path):
     rob = person("Rob")
     for number in range(4):
         rob.upload(f"r{number}.md", text_of(f"rotor{number}"))
@@ -161,7 +161,9 @@ def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script
     browser.wait(lambda: browser.all("#plan-pro.current"))
     assert browser.find(".badge").text.endswith("Pro")
     assert browser.find(".notice").text.startswith("Done: your plan is Pro now.")
+    browser.driver.save_screenshot(str(screenshots / "plan-changed.png"))
     browser.open("/history")
+    browser.driver.save_screenshot(str(screenshots / "history-plan.png"))
     assert "Subscribed to Pro" in browser.find("tr.change").text
     browser.open("/documents")
     browser.find("#file").send_keys(str(tmp_path / "sixth.md"))
@@ -187,7 +189,7 @@ def test_a_control_that_the_plan_lacks_is_guarded(browser, person, no_script_err
     assert browser.focused() == button
 
 
-def test_work_without_reload(browser, person, callback, no_script_errors):
+def test_work_without_reload(browser, person, callback, screenshots, no_script_errors):
     tom = person("Tom")
     callback(tom.me()["workspace"]["slug"], "pro")
     document = tom.upload("t.md", text_of("tappet", 8)).json()
@@ -195,6 +197,7 @@ def test_work_without_reload(browser, person, callback, no_script_errors):
     browser.open(document["url"])
     browser.find("#work form button").click()
     browser.wait(lambda: browser.all("[data-similar]"))
+    browser.driver.save_screenshot(str(screenshots / "compared.png"))
     browser.find("[data-similar]").click()
     browser.wait(lambda: browser.all(".similar li a"))
     assert browser.find("[data-similar]").get_attribute("aria-expanded") == "true"
@@ -206,6 +209,7 @@ def test_work_without_reload(browser, person, callback, no_script_errors):
     browser.find("#ask button").click()
     # it is shown while it is written, and what is reserved meanwhile as a hatched part of the bar
     browser.wait(lambda: browser.all("#live:not([hidden])") and browser.all("#room rect.reserved"))
+    browser.driver.save_screenshot(str(screenshots / "live.png"))
     assert "reserved for work in progress" in browser.find("#room").text
     browser.wait(lambda: browser.all(".answer .citations a"))
     browser.wait(lambda: not browser.all("#room rect.reserved"))
