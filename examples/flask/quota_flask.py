@@ -26,15 +26,27 @@ that this file did not ask for, such as a gate on a table: any SQLAlchemy error 
 
 A refused ``debit`` aborts the transaction, as any SQL error does: roll back (or use a savepoint) before
 going on.  ``try_debit`` answers instead of raising and leaves the transaction usable.
+
+**Holds** are for work whose price is known only when it is done, such as what a language model streams.
+``hold`` takes an Engine or sessionmaker, since it commits by itself, before the work and after it::
+
+    with hold(engine, "acme/alice", "llm_tokens", 2000, ttl="2 minutes") as h:  # committed, or QuotaError
+        for piece in model.stream(prompt):
+            if count(piece) > h.reserved: h.extend(...)
+            ...
+        h.settle(tokens)                  # what it really cost; leaving without it, or by an error, releases
 """
 
 import functools
 import json
+import logging
 import re
 from datetime import timedelta
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session, scoped_session
 
 #: SQLSTATE -> code in the body.  The three digits are the HTTP status.
 CODES = {
@@ -56,6 +68,7 @@ REASONS = {
 }
 
 _NAME = re.compile(r"[a-z_]+\Z")
+_LOG = logging.getLogger(__name__)
 
 
 class QuotaError(Exception):
@@ -176,6 +189,12 @@ def give_back(connection, subject, feature, amount=1, key=None, metadata=None):
     ).one()
 
 
+def throttle(connection, subject, feature, cost=1):
+    """May this call pass the rate of a feature of kind rate?  If so it is taken: (allowed, remaining,
+    retry_after).  Too fast is an answer, not an error."""
+    return call(connection, "throttle", subject=subject, feature=feature, cost=cost).one()
+
+
 def check(connection, subject, feature, amount=1):
     """Would debit be allowed now?  Charges nothing, promises nothing: (allowed, reason, allowance, used,
     remaining, resets_at, retry_after, blocked_by)."""
@@ -241,6 +260,110 @@ def require(connection, subject, feature, amount=1):
         f'{answer.reason.replace("_", " ")} for feature "{feature}" of subject "{subject}"',
         detail,
     )
+
+
+# ---------------------------------------------------------------------------------------------- holds
+
+
+class hold:
+    """Room reserved while work of unknown price is done::
+
+        with hold(bind, subject, feature, amount, ttl="5 minutes") as h:
+            ...
+            h.settle(n)
+
+    bind      an Engine or a sessionmaker, never an open Connection or Session: every step below is a short
+              transaction of its own on a connection of its own, and is committed when the call returns.  So no row
+              stays locked while the work runs, and other processes see what is reserved.
+    amount    the estimate.  No room for it: entering raises QuotaError (QT402), and nothing was reserved.
+    ttl       an interval as text or timedelta; None: 5 minutes.  When it is over without extend(), the room is
+              free again by itself: nothing of a process that died stays taken.
+    up_to     reserve what there is, if that is less: read `h.reserved`
+    key       a retry with the same key gets the same hold; whichever caller ends first closes it for both.
+
+    Leaving the block after settle() does nothing more.  Leaving it in any other way, by an error (also
+    KeyboardInterrupt and GeneratorExit, which is how a disconnected client ends a streamed response) or
+    without settle(), releases: all of it comes back, and an error goes on as it was.  Where even that fails,
+    because the database is gone, it is logged, and the hold ends at `expires_at`.
+
+    id, reserved, remaining and expires_at are as of the last call.  In observe mode `id` may be None: then
+    nothing was reserved, and extend() and settle() do nothing.
+    """
+
+    def __init__(self, bind, subject, feature, amount, ttl=None, key=None, metadata=None, up_to=None):
+        if isinstance(bind, (Connection, Session, scoped_session)):
+            raise TypeError("a hold commits by itself: give it the Engine or sessionmaker")
+        self._bind = bind
+        self._asked = {
+            "subject": subject, "feature": feature, "amount": amount, "ttl": ttl, "key": key,
+            "metadata": metadata, "up_to": up_to,
+        }  # fmt: skip
+        self.id = self.reserved = self.remaining = self.expires_at = None
+        self._settled = self._committed = False
+
+    def __enter__(self):
+        with self._bind.begin() as connection:
+            row = call(connection, "reserve", **self._asked).one()
+        self.id, self.reserved, self.remaining, self.expires_at = row
+        return self
+
+    def extend(self, amount=None, ttl=None):
+        """Renew for `ttl` from now (None: the last one anew); `amount`, if given, is the new total.
+
+        A refusal (QT402) raises and leaves the hold as it was.  QT410: it has expired; its work may still
+        be settled.  A committed transaction of its own.
+        """
+        if self.id is None:
+            return self
+        with self._bind.begin() as connection:
+            row = call(connection, "extend", id=self.id, amount=amount, ttl=ttl).one()
+        self.reserved, self.remaining, self.expires_at = row
+        return self
+
+    def settle(self, amount, metadata=None, connection=None):
+        """The work cost `amount` (0: nothing): a row (id, charged, overdrawn, remaining).
+
+        Never refused for lack of room, also after expiry.  Without `connection` it is committed when this
+        returns.  With the open Connection or Session that stores the result, both commit together; open
+        that transaction inside the block of the hold, so that it has ended when the hold is left.
+        """
+        if self.id is None:
+            self._settled = self._committed = True
+            return None
+        arguments = {"id": self.id, "amount": amount, "metadata": metadata}
+        if connection is not None:
+            row = call(connection, "settle", **arguments).one()
+        else:
+            with self._bind.begin() as own:
+                row = call(own, "settle", **arguments).one()
+            self._committed = True
+        self._settled = True
+        self.reserved, self.remaining = 0, row.remaining
+        return row
+
+    def release(self):
+        """Give all of it back now.  Leaving the block does it, too."""
+        self._settled = self._committed = True
+        if self.id is None:
+            return
+        try:
+            with self._bind.begin() as connection:
+                # a settle() of ours whose transaction is still open would make this wait for ourselves
+                connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+                self.remaining = call(connection, "release", id=self.id).one().remaining
+            self.reserved = 0
+        except QuotaError as closed:  # settled by a transaction that did commit, or by a twin with our key
+            if closed.sqlstate != "QT410":
+                raise
+
+    def __exit__(self, kind, error, trace):
+        if self._committed or (self._settled and kind is None):
+            return False
+        try:
+            self.release()
+        except (QuotaError, SQLAlchemyError):
+            _LOG.warning("hold %s was not released; it ends at %s", self.id, self.expires_at, exc_info=True)
+        return False
 
 
 # ---------------------------------------------------------------------------------------------- Flask

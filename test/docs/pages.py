@@ -13,6 +13,8 @@ What is in an HTML comment on a line of its own directly before a block counts
 for it and shows in no rendered page:
 
     <!-- not run -->                the block is not run
+    <!-- needs quota.NAME -->       the block is not run while docs/reference.md lists
+                                    NAME under "Not in this version"
     <!-- run after: FILE.sql -->    the block is run in a database of its own,
                                     after this file of test/docs
 """
@@ -36,6 +38,15 @@ MESSAGE = re.compile(r"^psql:<stdin>:(\d+): (\w+): +(?:(\w{5}): )?(.*)$")
 UNSTABLE = re.compile(r"^(LOCATION|CONTEXT|(SCHEMA|TABLE|COLUMN|DATA TYPE|CONSTRAINT) NAME): ")
 END = "-- end of the block"
 
+
+def names_to_come():
+    """What docs/reference.md lists as not in this version."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    return set(re.findall(r"`(\w+)`", text.partition("\n## Not in this version\n")[2]))
+
+
+TO_COME = names_to_come()
+
 SETTINGS = {
     "client_min_messages": "warning",
     "TimeZone": "UTC",
@@ -57,7 +68,13 @@ class Block:
 
     @property
     def is_run(self):
-        return not self.comment.startswith("not run")
+        return not self.comment.startswith("not run") and self.needs not in TO_COME
+
+    @property
+    def needs(self):
+        """The function or view that it needs beyond those of every version, or None."""
+        found = re.match(r"needs quota\.(\w+)$", self.comment)
+        return found and found.group(1)
 
     @property
     def prelude(self):

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import quota_flask
 from conftest import PASSWORD, text_of
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -104,7 +105,7 @@ def no_script_errors(browser):
     assert wrong == []
 
 
-def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script_errors, tmp_path):
+def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script_errors, screenshots, tmp_path):
     rob = person("Rob")
     for number in range(4):
         rob.upload(f"r{number}.md", text_of(f"rotor{number}"))
@@ -159,6 +160,11 @@ def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script
     browser.find("#plan-pro button").click()
     browser.wait(lambda: browser.all("#plan-pro.current"))
     assert browser.find(".badge").text.endswith("Pro")
+    assert browser.find(".notice").text.startswith("Done: your plan is Pro now.")
+    browser.driver.save_screenshot(str(screenshots / "plan-changed.png"))
+    browser.open("/history")
+    browser.driver.save_screenshot(str(screenshots / "history-plan.png"))
+    assert "Subscribed to Pro" in browser.find("tr.change").text
     browser.open("/documents")
     browser.find("#file").send_keys(str(tmp_path / "sixth.md"))
     browser.find("#upload button").click()
@@ -183,7 +189,7 @@ def test_a_control_that_the_plan_lacks_is_guarded(browser, person, no_script_err
     assert browser.focused() == button
 
 
-def test_work_without_reload(browser, person, callback, no_script_errors):
+def test_work_without_reload(browser, person, callback, screenshots, no_script_errors):
     tom = person("Tom")
     callback(tom.me()["workspace"]["slug"], "pro")
     document = tom.upload("t.md", text_of("tappet", 8)).json()
@@ -191,6 +197,7 @@ def test_work_without_reload(browser, person, callback, no_script_errors):
     browser.open(document["url"])
     browser.find("#work form button").click()
     browser.wait(lambda: browser.all("[data-similar]"))
+    browser.driver.save_screenshot(str(screenshots / "compared.png"))
     browser.find("[data-similar]").click()
     browser.wait(lambda: browser.all(".similar li a"))
     assert browser.find("[data-similar]").get_attribute("aria-expanded") == "true"
@@ -200,7 +207,13 @@ def test_work_without_reload(browser, person, callback, no_script_errors):
     browser.open("/ask")
     browser.find("#question").send_keys("How does the tappet number 4 work?")
     browser.find("#ask button").click()
+    # it is shown while it is written, and what is reserved meanwhile as a hatched part of the bar
+    browser.wait(lambda: browser.all("#live:not([hidden])") and browser.all("#room rect.reserved"))
+    browser.driver.save_screenshot(str(screenshots / "live.png"))
+    assert "reserved for work in progress" in browser.find("#room").text
     browser.wait(lambda: browser.all(".answer .citations a"))
+    browser.wait(lambda: not browser.all("#room rect.reserved"))
+    assert not browser.all("#live:not([hidden])")
     assert browser.find("#question").get_attribute("value") == ""
     browser.open("/documents")
     browser.find("#document-list form button").click()
@@ -208,8 +221,13 @@ def test_work_without_reload(browser, person, callback, no_script_errors):
     browser.wait(lambda: browser.all("#document-list .empty"))
 
 
+def subject_of(browser):
+    script = "fetch('/api/user/me').then((r) => r.json()).then((me) => arguments[0](me.subject))"
+    return browser.driver.execute_async_script(script)
+
+
 @pytest.mark.parametrize("size, dark", [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)])
-def test_screenshots(browser, seeded, screenshots, no_script_errors, size, dark):
+def test_screenshots(browser, seeded, screenshots, no_script_errors, app_engine, size, dark):
     browser.look(size, dark)
     suffix = f"{'phone' if size is PHONE else 'desktop'}-{'dark' if dark else 'light'}"
 
@@ -234,8 +252,16 @@ def test_screenshots(browser, seeded, screenshots, no_script_errors, size, dark)
         browser.run("document.getElementById('mindmap').scrollIntoView()")
         shoot("mindmap")
         browser.sign_in(seeded[1]["email"], seeded[1]["password"])
+        with app_engine.begin() as connection:
+            subject = subject_of(browser)
+            held = quota_flask.call(
+                connection, "reserve", subject=subject, feature="llm_tokens", amount=500, ttl="1 minute"
+            ).one()
         browser.open("/usage")
+        assert not browser.all("[data-feature=seats].full")  # one of one is as it should be
         shoot("usage-free")
+        with app_engine.begin() as connection:
+            quota_flask.call(connection, "release", id=held.id)
         browser.open("/documents")
         browser.run(
             "import('/static/js/paywall.js').then((m) => m.openPaywall({code: 'quota_exceeded', subject: 'a/b',"

@@ -92,7 +92,7 @@ def demo_checkout():
     }
     body = current_app.json.dumps(event).encode()
     result = _receive(body, current_app.plans.sign(body))
-    return respond(result | {"url": url_for("pages.plans")})
+    return respond(result | {"url": url_for("pages.plans", changed=event["effective"])})
 
 
 @blueprint.get("/api/offers")

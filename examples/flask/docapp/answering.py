@@ -1,11 +1,18 @@
 """Extractive answers: the sentences of the workspace's own documents that answer best, each cited.
 
-There is no language model here, yet the shape is that of one: passages are retrieved, read and paid for by
-the token.  compose() is a pure function of the question and the passages, so a price can be recounted.
+There is no language model here, yet the shape is that of one: passages are retrieved and read, an answer is
+written sentence by sentence, and how long it gets is known when it has ended.  So it is paid for by a hold:
+reserved before the first word, extended as it goes on, settled with the count in the transaction that stores
+it, released where it breaks off.  compose() is a pure function of the question and the passages, so a price
+can be recounted.
 """
 
 import math
+import time
+import uuid
 from collections import Counter
+
+from quota_flask import QuotaError, hold
 
 from . import chunking, documents, tokenizer, tokens
 from .embedding import stem
@@ -14,6 +21,8 @@ from .models import Answer
 CHUNKS_READ = 6
 SENTENCES = 4
 LONGEST_QUESTION = 500
+EXPECTED_WRITTEN = 32  # tokens: of the usual answer, to be extended for longer ones
+HOLD_FOR = "2 minutes"  # from the last sentence on; a process that died keeps the room no longer
 
 
 def compose(question, chunks):
@@ -56,31 +65,74 @@ def compose(question, chunks):
     }
 
 
-def answer(session, user, question, key):
-    """Answer, store and charge llm_tokens, in the caller's transaction.  Returns the Answer row.
+def write(composed, pace=0):
+    """The sentences one after the other, as a language model streams them: `pace` seconds for each."""
+    for sentence in composed["sentences"]:
+        if pace:
+            time.sleep(pace)
+        yield sentence
 
-    Where the documents say nothing, returns None: nothing is stored and nothing is charged.  Raises
-    QuotaError.
+
+def answer(sessions, user, question, url=lambda found: None, receipt=None, pace=0):
+    """Answer, store and charge llm_tokens: a generator of events (name, data).
+
+    ("reserved", {"reserved", "remaining", "expires_at"}) comes first: its price is reserved.
+    ("citations", [...]) and ("sentence", {"text", "cite"}) follow while it is written,
+    ("done", (body, HTTP status)) comes when it is stored and paid for, in one transaction.  Where the
+    documents say nothing, ("done", ({"found": False, ...}, 200)) is all that is stored and nothing is charged.
+
+    Raises QuotaError before the first event if there is no room for the estimate.  If the room ends while
+    it is written, the answer ends there, with "cut" in its body (the refusal), and what was written is
+    paid for.  An error, or close() because nobody listens any more, releases: nothing is stored or charged.
+
+    `sessions` is a sessionmaker; url(found) the page that shows it; `receipt` (begin, finish) keeps the
+    answer for a retry.
     """
-    chunks = documents.search(session, user, question, most=CHUNKS_READ, any_word=True)
-    body = compose(question, chunks)
-    if not body["sentences"]:
-        return None
-    written = " ".join(sentence["text"] for sentence in body["sentences"])
-    row = Answer(
-        user_id=user.id,
-        question=question,
-        body=body,
-        tokens=tokens.cost_of_answer(question, chunks, written),
-    )
-    session.add(row)
-    session.flush()
-    tokens.charge(
-        session,
-        user.subject,
-        {"llm_tokens": row.tokens},
-        key,
-        {"action": "answer", "answer": row.id, "title": question[:200]},
-    )
-    session.refresh(row)
-    return row
+    with sessions.begin() as session:
+        chunks = documents.search(session, user, question, most=CHUNKS_READ, any_word=True)
+    composed, cut = {"sentences": []}, None
+    if chunks:
+        read = tokens.cost_of_answer(question, chunks, "")
+        paid_for = {"action": "answer", "title": question[:200], "ask": uuid.uuid4().hex}
+        with hold(sessions, user.subject, "llm_tokens", read + EXPECTED_WRITTEN, HOLD_FOR, metadata=paid_for) as h:
+            yield "reserved", _reserved(h)
+            composed, spent, written = compose(question, chunks), read, []
+            yield "citations", composed["citations"]
+            for sentence in write(composed, pace):
+                count = tokenizer.count(sentence["text"])
+                if h.id and spent + count > h.reserved:
+                    try:
+                        h.extend(spent + count)
+                    except QuotaError as refusal:
+                        if refusal.status != 402:
+                            raise
+                        cut = refusal.body
+                        break
+                    yield "reserved", _reserved(h)
+                spent += count
+                written.append(sentence)
+                yield "sentence", sentence
+            if written or cut:
+                body = {"sentences": written, "citations": composed["citations"]} | ({"cut": cut} if cut else {})
+                with sessions.begin() as session:
+                    if receipt:
+                        receipt.begin(session)
+                    row = Answer(user_id=user.id, question=question, body=body, tokens=spent)
+                    session.add(row)
+                    session.flush()
+                    shown = {"found": True, "id": row.id, "question": question, "tokens": spent, "url": url(True)}
+                    if receipt:
+                        receipt.finish(session, shown | body, 201)
+                    h.settle(spent, paid_for | {"answer": row.id}, connection=session)
+                yield "done", (shown | body, 201)
+                return
+    shown = {"found": False, "question": question, "url": url(False)}
+    with sessions.begin() as session:
+        if receipt:
+            receipt.begin(session)
+            receipt.finish(session, shown, 200)
+    yield "done", (shown, 200)
+
+
+def _reserved(h):
+    return {"reserved": h.reserved, "remaining": h.remaining, "expires_at": h.expires_at and h.expires_at.isoformat()}

@@ -1,12 +1,15 @@
 """The routes that do the work, as JSON: documents, embeddings, mind maps, answers, search.
 
 Each costly one has the same shape: once() answers a retry; requires() turns most refusals away before any
-work; the work and its price share one transaction, and the debit at its end decides.
+work; the work and its price share one transaction, and the debit at its end decides.  An answer, whose price
+is known only when it has been written, is paid for by a hold instead: see answering.py.
 """
 
+import contextlib
+import itertools
 from urllib.parse import quote
 
-from flask import Blueprint, current_app, g, request, url_for
+from flask import Blueprint, current_app, g, request, stream_with_context, url_for
 
 from quota_flask import requires, setting
 
@@ -129,23 +132,50 @@ def make_mindmap(document_id):
 def ask():
     """Answer `question` (form field or JSON) from the workspace's documents: 201.  Charges llm_tokens.
 
-    Where the documents say nothing about it: 200 with "found": false, and no charge.
+    Where the documents say nothing about it: 200 with "found": false, and no charge.  A client that accepts
+    text/event-stream gets it while it is written, as the events of answering.answer(); a refusal comes
+    before the stream, as 402.
     """
     fields = request.get_json() if request.is_json else request.form
     question = fields.get("question") if hasattr(fields, "get") else None
     question = parsing.clean(question) if isinstance(question, str) else ""
     if not 3 <= len(question) <= answering.LONGEST_QUESTION:
         raise Problem(422, "bad_question", "A question has 3 to 500 characters.")
-    with _begin() as session:
-        key = receipts.begin(session)
-        row = answering.answer(session, g.user, question, key)
-        url = url_for("pages.ask", asked=None if row else question)
-        if row is None:
-            body, status = receipts.finish(session, {"found": False, "question": question, "url": url})
-        else:
-            body = {"found": True, "id": row.id, "question": question, "tokens": row.tokens, "url": url}
-            body, status = receipts.finish(session, body | row.body, 201)
+    streamed = "text/event-stream" in request.accept_mimetypes.values()
+    events = answering.answer(
+        current_app.db.session,
+        g.user,
+        question,
+        url=lambda found: url_for("pages.ask", asked=None if found else question),
+        receipt=receipts,
+        pace=current_app.config["STREAM_PACE"] if streamed else 0,
+    )
+    if streamed:
+        first = next(events)  # reserves: a refusal is an answer of its own, before any stream begins
+        stream = stream_with_context(_server_sent(first, events))
+        return current_app.response_class(
+            stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
+    *_, (_, (body, status)) = events
     return respond(body, status)
+
+
+def _server_sent(first, events):
+    """The events of an answer as a text/event-stream.  A client that goes away closes this generator, and
+    with it `events`, which releases what was reserved."""
+    with contextlib.closing(events):
+        try:
+            for name, data in itertools.chain([first], events):
+                yield _event(name, data[0] if name == "done" else data)
+        except receipts.Replay:  # a twin of this request was stored first
+            yield _event("done", receipts.earlier().body)
+        except Exception:  # the status is sent: all that is left is to say so in the stream
+            current_app.logger.exception("an answer broke off")
+            yield _event("failed", {"code": "failed", "message": "The answer broke off. Nothing was charged."})
+
+
+def _event(name, data):
+    return f"event: {name}\ndata: {current_app.json.dumps(data)}\n\n"
 
 
 @blueprint.get("/search")

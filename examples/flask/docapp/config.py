@@ -12,6 +12,7 @@ from pathlib import Path
 
 CATALOG_FILE = Path(__file__).parent.parent / "catalog.json"
 LARGEST_REQUEST_BYTES = 64_000_000
+STREAM_PACE = 0.3  # seconds for a sentence of a streamed answer: about a language model's
 
 
 class Unset(Exception):
@@ -36,6 +37,7 @@ def from_environment(environ=os.environ):
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": True,  # manage.py serve lifts it for plain HTTP on the loopback address
+        "STREAM_PACE": STREAM_PACE,
         "PERMANENT_SESSION_LIFETIME": 12 * 3600,
     }
 

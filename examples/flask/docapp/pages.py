@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime, timezone
-from itertools import groupby
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from markupsafe import Markup, escape
@@ -20,6 +19,7 @@ blueprint = Blueprint("pages", __name__)
 
 CHUNKS_ON_A_PAGE = 60
 ANSWERS_SHOWN = 20
+HOLD_KINDS = ("hold", "settle", "release", "expiry")
 
 
 # -- how things are written
@@ -154,18 +154,46 @@ def plans():
 @blueprint.get("/history")
 @signed_in
 def history():
-    """What was charged, when and why: entries of one action together."""
+    """What was charged, when and why, entries of one action together; for the owner also changes of the plan."""
     with current_app.db.app.connect() as connection:
         rows = account.history_rows(connection, g.user)
     names = {}
     with current_app.db.session.begin() as session:
         for user in session.scalars(select(User).where(User.workspace_id == g.user.workspace_id)):
             names[user.subject] = user.name
-    actions = [
-        sorted(group, key=lambda row: row.feature)
-        for _, group in groupby(rows, lambda row: (row.at, row.subject, row.metadata))
-    ]
-    return _render("history.html", actions=actions, names=names)
+    entries = [(action["at"], "action", action) for action in actions_of(rows)]
+    if g.user.role == "owner":
+        changes = current_app.plans.changes(g.user.workspace.slug)
+        entries += [(change.at, "change", change) for change in changes]
+    entries.sort(key=lambda entry: entry[0], reverse=True)
+    titles = {plan["plan"]: plan["title"] for plan in current_app.plans.plans()}
+    return _render("history.html", entries=entries, names=names, titles=titles)
+
+
+def actions_of(rows):
+    """Ledger rows, newest first -> what a person did: [{"at", "subject", "kind", "why", "charges"}].
+
+    Rows of one moment belong together, and so do those of one hold, from its reservation to what settled or
+    released it: shown is what it comes to (0: left out).  Extensions and releases carry no metadata; they
+    are counted with the latest answer that the same person began.
+    """
+    holds, moments, began = {}, {}, {}
+    for row in reversed(rows):
+        why = row.metadata or {}
+        if row.kind in HOLD_KINDS and ("ask" in why or row.subject in began):
+            ask = began[row.subject] = why.get("ask") or began[row.subject]
+            action = holds.setdefault(ask, _action(row))
+        else:
+            action = moments.setdefault((row.at, row.subject, str(row.metadata)), _action(row))
+        action["charges"][row.feature] = action["charges"].get(row.feature, 0) + row.amount
+    actions = [*moments.values(), *holds.values()]
+    for action in actions:
+        action["charges"] = {feature: n for feature, n in sorted(action["charges"].items()) if n}
+    return [action for action in actions if action["charges"]]
+
+
+def _action(row):
+    return {"at": row.at, "subject": row.subject, "kind": row.kind, "why": row.metadata or {}, "charges": {}}
 
 
 @blueprint.get("/team")

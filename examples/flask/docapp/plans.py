@@ -20,6 +20,13 @@ from . import config
 from .models import PaymentEvent
 
 SIGNATURE_SECONDS = 300
+_CHANGES = text(
+    """
+    SELECT e.id, e.at, e.type, e.data FROM quota.events AS e
+     WHERE e.subject = :workspace AND e.feature IS NULL
+     ORDER BY e.id DESC LIMIT :most
+    """
+)
 _UNLIMIT = text("SELECT quota.override(subject => :subject, feature => 'llm_tokens', entitlement => NULL)")
 FIELDS = {"id", "workspace", "plan", "effective"}
 
@@ -149,6 +156,11 @@ class PlanManager:
         except QuotaError as error:
             if error.sqlstate != "QT404":
                 raise
+
+    def changes(self, workspace, most=200):
+        """What happened to the workspace's plan, newest first: rows (id, at, type, data) of quota.events."""
+        with self._engine.connect() as connection:
+            return connection.execute(_CHANGES, {"workspace": workspace, "most": most}).all()
 
     def limit_member(self, subject, tokens_per_month):
         """Give one member a limit of their own on llm_tokens, below the workspace's (None: no limit)."""

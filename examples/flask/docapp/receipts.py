@@ -44,18 +44,19 @@ def once(view):
             return view(*args, **kwargs)
         if not _KEY.match(g.request_key):
             raise Problem(400, "bad_key", "An idempotency key is 1 to 100 printable ASCII characters.")
-        earlier = _look_up()
-        if earlier is None:
+        found = earlier()
+        if found is None:
             try:
                 return view(*args, **kwargs)
             except Replay:
-                earlier = _look_up()
-        return respond(earlier.body, earlier.status, {"Idempotent-Replay": "true"})
+                found = earlier()
+        return respond(found.body, found.status, {"Idempotent-Replay": "true"})
 
     return guarded
 
 
-def _look_up():
+def earlier():
+    """The Receipt of an earlier request with this key, or None.  Raises Problem 409 if it asked something else."""
     with current_app.db.session.begin() as session:
         receipt = session.get(Receipt, (g.user.id, g.request_key))
     if receipt is not None and receipt.fingerprint != _fingerprint():

@@ -143,8 +143,7 @@ def _work(app, user, say):
             if number == 0:
                 mindmap.make(session, user, document, key=None)
     for question in QUESTIONS[:2]:
-        with app.db.session.begin() as session:
-            answering.answer(session, user, question, key=None)
+        list(answering.answer(app.db.session, user, question))
 
 
 def _spend(app, user, say):
@@ -156,7 +155,6 @@ def _spend(app, user, say):
             if state.used >= 0.8 * state.allowance:
                 return
         try:
-            with app.db.session.begin() as session:
-                answering.answer(session, user, question, key=None)
+            list(answering.answer(app.db.session, user, question))
         except quota_flask.QuotaError:
             return

@@ -35,15 +35,42 @@ export function read(status, header, text) {
   throw new Problem(body.message || "That was not done.");
 }
 
-export async function send(url, { method = "GET", body, key } = {}) {
-  const headers = { Accept: "application/json" };
+async function request(url, accept, { method = "GET", body, key } = {}) {
+  const headers = { Accept: accept };
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken();
   if (key) headers["Idempotency-Key"] = key;
-  let response;
   try {
-    response = await fetch(url, { method, body, headers, credentials: "same-origin" });
+    return await fetch(url, { method, body, headers, credentials: "same-origin" });
   } catch {
     throw new Problem("The server could not be reached. Nothing is lost: try again.");
   }
-  return read(response.status, (name) => response.headers.get(name), await response.text());
+}
+
+const whole = async (response) => read(response.status, (name) => response.headers.get(name), await response.text());
+
+export async function send(url, options) {
+  return whole(await request(url, "application/json", options));
+}
+
+/** As send(), for an answer that comes in server-sent events: `heard(name, data)` for each, the last one's data
+ * is returned.  A refusal comes before any event, a replayed answer without events: both as send() has them. */
+export async function stream(url, heard, options) {
+  const response = await request(url, "text/event-stream", options);
+  if (!response.headers.get("Content-Type").startsWith("text/event-stream")) return whole(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
+    if (done) throw new Problem("The answer broke off. Nothing was charged.");
+    text += value;
+    const parts = text.split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const [, name, json] = part.match(/^event: (.*)\ndata: (.*)$/);
+      const data = JSON.parse(json);
+      if (name === "done") return data;
+      if (name === "failed") throw new Problem(data.message);
+      heard(name, data);
+    }
+  }
 }

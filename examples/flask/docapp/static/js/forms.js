@@ -1,7 +1,7 @@
 // Forms that post to the API without leaving the page: busy state, refresh of what changed, refusals.
 
 import { amount } from "./format.js";
-import { newKey, Problem, Refusal, read, csrfToken, send } from "./api.js";
+import { newKey, Problem, Refusal, read, csrfToken, send, stream } from "./api.js";
 import { openPaywall } from "./paywall.js";
 
 const status = document.getElementById("status");
@@ -50,7 +50,8 @@ async function perform(form, button, work) {
   try {
     const answer = await work(field ? field.value : newKey());
     if (field) field.value = newKey();
-    const message = answer.found === false ? form.dataset.nothing : form.dataset.done || "Done.";
+    let message = answer.found === false ? form.dataset.nothing : form.dataset.done || "Done.";
+    if (answer.cut) message = "No tokens are left for more: the answer ends there.";
     if (form.dataset.refresh) await refresh(form.dataset.refresh, refreshUrl(answer));
     if ("reset" in form.dataset && answer.found !== false) form.querySelector("textarea, input:not([type=hidden])").value = "";
     say(message);
@@ -75,10 +76,38 @@ document.addEventListener("submit", (event) => {
     return;
   }
   if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) return;
-  perform(form, event.submitter || form.querySelector("button"), (key) =>
-    send(form.action, { method: "POST", body: new FormData(form), key }),
-  );
+  perform(form, event.submitter || form.querySelector("button"), async (key) => {
+    const options = { method: "POST", body: new FormData(form), key };
+    if (!("stream" in form.dataset)) return send(form.action, options);
+    const live = showLive(form.elements.question.value);
+    try {
+      return await stream(form.action, live.heard, options);
+    } finally {
+      live.end();
+    }
+  });
 });
+
+// -- an answer while it is written
+
+function showLive(question) {
+  const article = document.getElementById("live");
+  const text = article.querySelector("p");
+  article.querySelector("h3").textContent = question;
+  text.textContent = "";
+  return {
+    heard(name, data) {
+      if (name === "reserved") {
+        article.hidden = false;
+        refresh("#room", location.href).catch(() => {}); // its bar shows what is reserved
+      } else if (name === "sentence") text.append(`${data.text} `);
+    },
+    end() {
+      article.hidden = true;
+      refresh("#room", location.href).catch(() => {});
+    },
+  };
+}
 
 // -- upload, with the progress of the bytes
 

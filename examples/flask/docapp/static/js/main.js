@@ -52,13 +52,13 @@ async function toggleSimilar(button) {
       const link = Object.assign(document.createElement("a"), { href: row.url, textContent: row.title });
       const where = document.createElement("span");
       where.className = "where";
-      where.textContent = ` ${row.heading || `page ${row.page}`} · cosine ${row.cosine.toFixed(2)}`;
+      where.textContent = ` ${row.heading || `page ${row.page}`} · ${Math.round(100 * Math.max(row.cosine, 0))} % alike`;
       const text = document.createElement("p");
       text.textContent = `${row.text}…`;
       item.append(link, where, text);
       list.append(item);
     }
-    if (!similar.length) list.append(Object.assign(document.createElement("li"), { textContent: "No other passage is embedded yet." }));
+    if (!similar.length) list.append(Object.assign(document.createElement("li"), { textContent: "No other passage has been compared yet." }));
     box.replaceChildren(list);
   } catch (error) {
     box.hidden = true;

@@ -1,0 +1,295 @@
+"""Holds: quota_flask.hold by itself, and answers that are streamed and paid for by one."""
+
+import json
+import re
+import time
+
+import pytest
+import quota_flask as qf
+from conftest import PASSWORD, text_of
+from docapp import answering, db
+from quota_flask import QuotaError, hold
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+QUESTION = "How does the rotor number 3 work and who changes a rotor?"
+STREAM = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture
+def subject(request):
+    return f"hold-{re.sub('[^a-z_]+', '-', request.node.name)}/me"
+
+
+@pytest.fixture
+def state(app_engine, subject):
+    """used, reserved and remaining of llm_tokens, as another session sees them."""
+
+    def look():
+        with app_engine.connect() as connection:
+            f = qf.me(connection, subject)["features"]["llm_tokens"]
+        return f["used"], f["reserved"], f["remaining"]
+
+    return look
+
+
+@pytest.fixture(params=["engine", "sessionmaker"])
+def bind(request, app_engine):
+    return app_engine if request.param == "engine" else sessionmaker(app_engine, future=True)
+
+
+def test_reserve_extend_settle(bind, subject, state):
+    with hold(bind, subject, "llm_tokens", 500, ttl="1 minute", metadata={"why": "test"}) as h:
+        assert (h.reserved, h.remaining) == (500, 7500) and h.expires_at.tzinfo
+        assert state() == (500, 500, 7500)  # committed: others see it
+        before = h.expires_at
+        assert h.extend(800) is h and (h.reserved, h.remaining) == (800, 7200) and h.expires_at > before
+        assert state() == (800, 800, 7200)
+        row = h.settle(620, {"tokens": 620})
+        assert (row.id, row.charged, row.overdrawn, row.remaining) == (h.id, 620, 0, 7380)
+        assert state() == (620, 0, 7380)
+    assert state() == (620, 0, 7380)
+
+
+def test_settle_commits_with_the_rows_it_pays_for(bind, app_engine, subject, state):
+    with hold(bind, subject, "llm_tokens", 500) as h:
+        with Session(app_engine, future=True) as session, session.begin():
+            h.settle(400, connection=session)
+            assert state() == (500, 500, 7500)
+    assert state() == (400, 0, 7600)
+    with pytest.raises(ZeroDivisionError), hold(bind, subject, "llm_tokens", 500) as h:
+        with app_engine.begin() as connection:
+            h.settle(400, connection=connection)
+            connection.execute(text("SELECT 1"))
+            raise ZeroDivisionError
+    assert state() == (400, 0, 7600)  # rolled back with its rows, then released
+
+
+def test_too_little_room_reserves_nothing(bind, subject, state):
+    with pytest.raises(QuotaError) as caught, hold(bind, subject, "llm_tokens", 8001):
+        raise AssertionError("the block must not run")
+    assert caught.value.status == 402 and caught.value.detail["requested"] == 8001
+    assert state() == (0, 0, 8000)
+    with hold(bind, subject, "llm_tokens", 8001, up_to=True) as h:
+        assert h.reserved == 8000
+        with pytest.raises(QuotaError) as caught:
+            h.extend(8100)
+        assert caught.value.status == 402 and (h.reserved, state()) == (8000, (8000, 8000, 0))
+        assert h.settle(8100).overdrawn == 100  # the work is done all the same
+    assert state() == (8100, 0, 0)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, None])
+def test_leaving_without_settling_releases(bind, subject, state, error):
+    def work():
+        with hold(bind, subject, "llm_tokens", 500) as h:
+            h.extend(600)
+            if error:
+                raise error
+        assert h.reserved == 0
+
+    if error:
+        with pytest.raises(error):
+            work()
+    else:
+        work()
+    assert state() == (0, 0, 8000)
+
+
+def test_a_generator_that_nobody_reads_on_releases(bind, subject, state):
+    def stream():
+        with hold(bind, subject, "llm_tokens", 500) as h:
+            yield 1
+            h.settle(1)
+
+    events = stream()
+    next(events)
+    assert state() == (500, 500, 7500)
+    events.close()
+    assert state() == (0, 0, 8000)
+
+
+def test_a_process_that_died_keeps_nothing(app_engine, subject, state):
+    h = hold(app_engine, subject, "llm_tokens", 500, ttl="400 milliseconds").__enter__()
+    assert state() == (500, 500, 7500)
+    time.sleep(0.5)
+    assert state() == (0, 0, 8000)
+    with pytest.raises(QuotaError) as caught:
+        h.extend()
+    assert caught.value.sqlstate == "QT410"
+    assert h.settle(300).charged == 300  # late, and paid once
+    with pytest.raises(QuotaError) as caught:
+        h.settle(300)
+    assert caught.value.sqlstate == "QT410" and state() == (300, 0, 7700)
+
+
+def test_a_key_gives_a_retry_the_same_hold(app_engine, subject, state):
+    with hold(app_engine, subject, "llm_tokens", 500, key="k") as first:
+        with hold(app_engine, subject, "llm_tokens", 500, key="k") as again:
+            assert again.id == first.id and state() == (500, 500, 7500)
+            again.settle(10)
+    assert state() == (10, 0, 7990)  # the first finds it closed, and says nothing
+
+
+def test_wants_a_bind_not_a_connection(app_engine, subject):
+    with app_engine.connect() as connection, pytest.raises(TypeError):
+        hold(connection, subject, "llm_tokens", 1)
+
+
+def test_observe_reserves_beyond_the_room(ready, subject):
+    engine = db.engine(ready["QUOTA_OWNER_URL"], connect_args={"options": "-c quota.enforcement=observe"})
+    with hold(engine, subject, "llm_tokens", 9000) as h:
+        assert h.reserved == 9000
+        assert h.settle(100).charged == 100
+    engine.dispose()
+    nothing = hold(engine, subject, "llm_tokens", 1)  # as where the feature is not given: no id
+    assert nothing.extend(2) is nothing and nothing.settle(1) is None
+
+
+# -- answers over HTTP
+
+
+def events_of(response):
+    name = None
+    for line in response.iter_lines(decode_unicode=True, chunk_size=1):
+        key, _, value = line.partition(": ")
+        if key == "event":
+            name = value
+        elif key == "data":
+            yield name, json.loads(value)
+
+
+def test_an_answer_is_streamed_and_settled(person, stored):
+    rae = person("Rae")
+    rae.upload("r.md", text_of("rotor", 12))
+    workspace = rae.me()["workspace"]["slug"]
+    with rae.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True) as answer:
+        assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/event-stream")
+        events = events_of(answer)
+        name, reserved = next(events)
+        assert name == "reserved"
+        f = rae.feature("llm_tokens")
+        assert f["reserved"] == reserved["reserved"] == f["used"] > 0  # /api/user/me shows it meanwhile
+        assert 'class="reserved"' in rae.get("/usage").text
+        assert stored(workspace)[2] == 0
+        rest = list(events)
+    *_, (name, done) = rest
+    assert name == "done" and done["found"] and [d for n, d in rest if n == "sentence"] == done["sentences"]
+    assert any(n == "reserved" and d["reserved"] > reserved["reserved"] for n, d in rest)  # it went past the estimate
+    f = rae.feature("llm_tokens")
+    assert (f["used"], f["reserved"]) == (done["tokens"], 0) and stored(workspace)[2] == 1
+    assert 'class="reserved"' not in rae.get("/usage").text
+    # one line in the history, with what it came to
+    page = rae.get("/history").text
+    assert page.count("Answered “") == 1 and f"+{done['tokens']:,} tokens" in page
+
+
+def test_too_little_room_is_402_before_any_stream(person, stored, app_engine):
+    sam = person("Sam")
+    sam.upload("s.md", text_of("rotor", 12))
+    with app_engine.begin() as connection:
+        qf.debit(connection, sam.me()["subject"], "llm_tokens", 7900)
+    workspace = sam.me()["workspace"]["slug"]
+    before = stored(workspace)
+    refused = sam.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True)
+    assert refused.status_code == 402 and refused.headers["Content-Type"] == "application/json"
+    assert refused.json()["remaining"] == 100 < refused.json()["requested"]
+    assert "Retry-After" in refused.headers
+    assert stored(workspace) == before and sam.feature("llm_tokens")["reserved"] == 0
+
+
+def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine):
+    tia = person("Tia")
+    tia.upload("t.md", text_of("rotor", 12))
+    whole = tia.post("/api/answers", json={"question": QUESTION}).json()
+    estimate = whole["tokens"] - sum(answering.tokenizer.count(s["text"]) for s in whole["sentences"])
+    room = estimate + answering.EXPECTED_WRITTEN + 3
+    with app_engine.begin() as connection:
+        qf.debit(connection, tia.me()["subject"], "llm_tokens", 8000 - whole["tokens"] - room)
+    cut = tia.post("/api/answers", json={"question": QUESTION})
+    assert cut.status_code == 201 and cut.json()["cut"]["code"] == "quota_exceeded"
+    assert 0 < len(cut.json()["sentences"]) < len(whole["sentences"])
+    f = tia.feature("llm_tokens")
+    assert f["remaining"] == room - cut.json()["tokens"] >= 0 and f["reserved"] == 0
+    assert "no tokens were left for more" in tia.get("/ask").text
+
+
+def test_a_disconnected_client_is_charged_nothing(person, stored):
+    uma = person("Uma")
+    uma.upload("u.md", text_of("rotor", 12))
+    workspace = uma.me()["workspace"]["slug"]
+    answer = uma.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True)
+    events = events_of(answer)
+    assert next(events)[0] == "reserved" and uma.feature("llm_tokens")["reserved"] > 0
+    answer.close()
+    for _ in range(100):
+        f = uma.feature("llm_tokens")
+        if not f["reserved"]:
+            break
+        time.sleep(0.1)
+    assert (f["used"], f["reserved"]) == (0, 0) and stored(workspace)[2] == 0
+    assert "Answered" not in uma.get("/history").text
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_error_in_the_middle_releases(app, person, stored, monkeypatch, streamed):
+    vic = person("Vic")
+    vic.upload("v.md", text_of("rotor", 12))
+    workspace = vic.me()["workspace"]["slug"]
+    client = app.test_client()
+    monkeypatch.setitem(app.config, "SESSION_COOKIE_SECURE", False)
+    monkeypatch.setitem(app.config, "STREAM_PACE", 0)
+    page = client.get("/sign-in").text
+    token = page.split('name="csrf-token" content="')[1].split('"')[0]
+    client.post("/sign-in", data={"email": vic.email, "password": PASSWORD, "csrf_token": token})
+    page = client.get("/ask").text
+    token = page.split('name="csrf-token" content="')[1].split('"')[0]
+    seen = []
+
+    def breaks(composed, pace):
+        yield composed["sentences"][0]
+        seen.append(vic.feature("llm_tokens")["reserved"])
+        raise OSError("the model is gone")
+
+    monkeypatch.setattr(answering, "write", breaks)
+    headers = {"X-CSRF-Token": token} | (STREAM if streamed else {})
+    answer = client.post("/api/answers", json={"question": QUESTION}, headers=headers)
+    if streamed:
+        assert answer.status_code == 200
+        assert "event: failed" in answer.text and "event: done" not in answer.text
+    else:
+        assert answer.status_code == 500
+    assert seen and seen[0] > 0
+    f = vic.feature("llm_tokens")
+    assert (f["used"], f["reserved"]) == (0, 0) and stored(workspace)[2] == 0
+
+
+def test_a_retry_of_a_stream_is_answered_from_its_receipt(person):
+    wes = person("Wes")
+    wes.upload("w.md", text_of("rotor", 12))
+    first = wes.post("/api/answers", json={"question": QUESTION}, headers=STREAM, key="once")
+    *_, (_, done) = events_of(first)
+    again = wes.post("/api/answers", json={"question": QUESTION}, headers=STREAM, key="once")
+    assert again.status_code == 201 and again.json() == done and again.headers["Idempotent-Replay"] == "true"
+    assert wes.feature("llm_tokens")["used"] == done["tokens"]
+
+
+def test_no_connection_is_kept_while_it_is_written(person, owner):
+    """What the hold is for: between its steps nothing is locked and no transaction is open."""
+    xen = person("Xen")
+    xen.upload("x.md", text_of("rotor", 12))
+    with xen.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True) as answer:
+        events = events_of(answer)
+        for name, _ in events:
+            if name == "sentence":
+                break
+        with owner.connect() as connection:
+            open_ = connection.execute(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"
+                    " AND datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).scalar_one()
+        assert open_ == 0
+        list(events)
+
