@@ -71,11 +71,11 @@ CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- the window, and those whose use it took over, of debits up to an id
-    WITH RECURSIVE windows (period_start, period_end, upto) AS (
+    WITH RECURSIVE windows (begins, ends, upto) AS (
         SELECT _held_use.period_start, _held_use.period_end, 9223372036854775807
         UNION
         SELECT b.period_start, b.period_end, least(w.upto, b.moved_id)
-        FROM windows w JOIN quota.bucket b ON b.moved_start = w.period_start AND b.moved_end = w.period_end
+        FROM windows w JOIN quota.bucket b ON b.moved_start = w.begins AND b.moved_end = w.ends
         WHERE b.subject = _held_use.account COLLATE "C" AND b.feature_id = _held_use.feature_id
           AND b.source_id = _held_use.source_id)
     SELECT e.source, e.grant_id, sum(e.amount)::bigint
@@ -84,7 +84,7 @@ AS $$
       AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
       AND e.source_id = _held_use.source_id AND e.kind <> 'c'
       AND EXISTS (SELECT FROM windows w
-                  WHERE w.period_start = e.period_start AND w.period_end = e.period_end AND p.hold_id <= w.upto)
+                  WHERE w.begins = e.period_start AND w.ends = e.period_end AND p.hold_id <= w.upto)
     GROUP BY e.source, e.grant_id
     HAVING sum(e.amount) > 0
 $$;

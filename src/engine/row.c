@@ -99,12 +99,25 @@ passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before)
 }
 
 /*
- * What a window without a row will have when its row is made.  What expired holds
- * have in the window before is left out.
+ * Is it the next charge that fixes what rolls over?  A row can have been made
+ * before the first charge, by a change of plan.
+ */
+static bool
+rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
+{
+	if (!ref->rolls_over)
+		return false;
+	return row->tuple == NULL ||
+		(!row->state.rollover_fixed && !row->moved && quota_total(&row->state.counts) == 0);
+}
+
+/*
+ * What the first charge of a window will fix.  What expired holds have in the
+ * window before is left out.
  */
 static void
-show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
-			  Snapshot snapshot)
+show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row,
+			  const QuotaExpired *expired, int nexpired, Snapshot snapshot)
 {
 	QuotaBucketRef past = {0};
 	QuotaBucketRow before;
@@ -113,7 +126,8 @@ show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, in
 	quota_bucket_before(rel, &ref->key, snapshot, &before);
 	if (quota_bucket_has_later(rel, &ref->key, snapshot))
 	{
-		ref->state.rolled_out = passed_on_unused(ref, &before);
+		if (row->tuple == NULL)
+			ref->state.rolled_out = passed_on_unused(ref, &before);
 		return;
 	}
 	if (before.tuple != NULL && nexpired > 0)
@@ -215,8 +229,8 @@ find(Relation rel, QuotaBucketRef *ref, Rows *rows, Snapshot snapshot)
 	rows->expired = nexpired > 0;
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	if (ref->rolls_over && rows->bucket.tuple == NULL)
-		show_rollover(rel, ref, expired, nexpired, snapshot);
+	if (rollover_is_open(ref, &rows->bucket))
+		show_rollover(rel, ref, &rows->bucket, expired, nexpired, snapshot);
 }
 
 static void
@@ -373,13 +387,31 @@ create_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot s
 	return quota_bucket_create(buckets, &idle, &state);
 }
 
+/* Makes the row, or fixes what rolls into the one that is there; true if it was us. */
+static bool
+fix_row(const QuotaBucketRef *ref, QuotaBucketRow *row, const QuotaBucketState *state,
+		Snapshot snapshot)
+{
+	QuotaBucketState fixed;
+
+	if (row->tuple == NULL)
+		return quota_bucket_create(buckets, &ref->key, state);
+	if (!quota_bucket_lock(buckets, row, snapshot) || !rollover_is_open(ref, row))
+		return false;
+	fixed = row->state;
+	fixed.rollover_fixed = true;
+	fixed.rolled_in = state->rolled_in;
+	QuotaEnsure(quota_bucket_update(buckets, row, &fixed, InvalidSnapshot));
+	return true;
+}
+
 /*
- * Creates the row of a window that rolls over, with what rolls over fixed.  The
- * window before is locked (or, if it was idle, made) first and, when the row is
- * ours, marked with what it passed on.
+ * Fixes what rolls over into a window, making its row.  The window before is
+ * locked (or, if it was idle, made) first and, when the row is ours, marked with
+ * what it passed on.
  */
 static bool
-create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
+fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketRow before;
@@ -389,7 +421,7 @@ create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
 	if (quota_bucket_has_later(buckets, &ref->key, snapshot))
 	{
 		state.rolled_out = passed_on_unused(ref, &before);
-		return quota_bucket_create(buckets, &ref->key, &state);
+		return fix_row(ref, row, &state, snapshot);
 	}
 	if (before.tuple != NULL && (!quota_bucket_lock(buckets, &before, snapshot) || before.moved))
 		return false;
@@ -397,7 +429,7 @@ create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
 	if (rollover.idle && rollover.into > 0 && !create_idle(ref, &rollover, snapshot))
 		return false;
 	state.rolled_in = rollover.into;
-	if (!quota_bucket_create(buckets, &ref->key, &state))
+	if (!fix_row(ref, row, &state, snapshot))
 		return false;
 	if (before.tuple != NULL && rollover.out_of_before > 0)
 	{
@@ -410,12 +442,10 @@ create_rolling(const QuotaBucketRef *ref, Snapshot snapshot)
 }
 
 static bool
-create_bucket(const QuotaBucketRef *ref, Snapshot snapshot)
+create_bucket(const QuotaBucketRef *ref)
 {
 	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
 
-	if (ref->rolls_over)
-		return create_rolling(ref, snapshot);
 	return quota_bucket_create(buckets, &ref->key, &state);
 }
 
@@ -432,8 +462,10 @@ prepare_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	int64		spent = row->moved ? row->moved_id : 0;
 
+	if (rollover_is_open(ref, row))
+		return fix_rollover(ref, row, snapshot) ? PREPARED_CHANGED : PREPARED_STALE;
 	if (row->tuple == NULL)
-		return create_bucket(ref, snapshot) ? PREPARED_CHANGED : PREPARED_STALE;
+		return create_bucket(ref) ? PREPARED_CHANGED : PREPARED_STALE;
 	if (!quota_bucket_lock(buckets, row, snapshot) || (row->moved && row->moved_id != spent))
 		return PREPARED_STALE;
 	return PREPARED_LOCKED;
@@ -663,7 +695,8 @@ row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&
-		refs[0].ngrants == 0 && refs[0].ncaps == 0 && refs[0].rate == NULL;
+		refs[0].ngrants == 0 && refs[0].ncaps == 0 && refs[0].rate == NULL &&
+		!rollover_is_open(&refs[0], &rows[0].bucket);
 	if (plain && apply(&refs[0], &rows[0], snapshot))
 		return QUOTA_TAKEN;
 

@@ -155,4 +155,12 @@ SELECT quota.change_plan('t', 'plain') IS NOT NULL AS changed;
 SELECT allowance, used, remaining FROM quota.check('t', 'tokens');
 SET quota.clock = '2026-03-31 12:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('t', 'tokens');
+-- a row that a change of plan made before the first charge fixes nothing
+SET quota.clock = '2026-01-31 12:00:00+00';
+SELECT quota.subscribe('m', 'day') IS NOT NULL AS s, quota.change_plan('m', 'pro', 'period_end') IS NOT NULL AS changed;
+SET quota.clock = '2026-03-31 12:00:00+00';
+SELECT allowance, used, remaining FROM quota.check('m', 'tokens');
+SELECT pg_temp.code('SELECT quota.debit(''m'', ''tokens'', 151)');
+SELECT remaining FROM quota.debit('m', 'tokens', 120);
+SELECT used, rolled_in FROM quota.bucket WHERE subject = 'm' AND used > 0;
 SELECT * FROM pg_temp.wrong;
