@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_give.c
+ *		The row engine's giving back, that of expired holds included.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "utils/snapmgr.h"
+
+#include "base/errors.h"
+#include "base/settings.h"
+#include "engine/booking.h"
+#include "engine/expiry.h"
+#include "engine/row.h"
+#include "engine/row_parts.h"
+#include "store/hold.h"
+
+static bool
+same_window(const QuotaBucketKey *a, const QuotaBucketKey *b)
+{
+	return a->start == b->start && a->end == b->end && a->source_id == b->source_id &&
+		a->feature_id == b->feature_id && a->prefix_len == b->prefix_len &&
+		memcmp(a->prefix, b->prefix, a->prefix_len) == 0;
+}
+
+/*
+ * Finds and locks the row that a debit charged, or that of the window which took
+ * its use over; *key is set to it.
+ */
+static void
+lock_for_give(QuotaBucketKey *key, int64 debit_id, QuotaBucketRow *row)
+{
+	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
+	{
+		/* a successor may be younger than any earlier snapshot */
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		bool		found;
+
+		quota_bucket_find(quota_row_buckets, key, snapshot, row);
+		found = row->tuple != NULL && quota_bucket_lock(quota_row_buckets, row, snapshot);
+		UnregisterSnapshot(snapshot);
+		if (!found)
+		{
+			/* erased: nothing is there to come back to */
+			memset(row, 0, sizeof(*row));
+			return;
+		}
+		if (!row->moved || debit_id > row->moved_id)
+			return;
+		key->start = row->moved_start;
+		key->end = row->moved_end;
+	}
+	elog(ERROR, "quota: a window's successors do not end");
+}
+
+/* Gives a grant back in the period that the charge was made in; how much it had. */
+static int64
+give_to_grant(const QuotaPart *part)
+{
+	Relation	rel = quota_grant_use_open(RowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaGrantUse use = {0};
+	QuotaGrant	grant;
+	int64		came_back = 0;
+
+	if (quota_grant_by_id(part->grant_id, part->at, snapshot, &grant))
+		quota_grant_use_find(rel, part->grant_id, grant.period.start, snapshot, &use);
+	if (use.tuple != NULL && quota_grant_use_lock(rel, &use, snapshot))
+	{
+		came_back = Min(part->amount, use.used);
+		quota_grant_use_update(rel, &use, use.used - came_back);
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	return came_back;
+}
+
+/* What comes back restores every cap whose window the charge lies in. */
+static void
+give_to_caps(const QuotaPart *part)
+{
+	Relation	rel = quota_cap_use_open(RowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaCapUse *uses;
+	int			n = quota_cap_use_containing(rel, &part->key, part->at, snapshot, &uses);
+
+	for (int i = 0; i < n; i++)
+	{
+		QuotaCapUse *use = &uses[i];
+
+		if (!quota_cap_use_lock(rel, use, snapshot) ||
+			part->at < use->opened_at || part->at >= use->closes_at)
+			continue;
+		use->used -= Min(use->used, part->amount);
+		quota_cap_use_update(rel, use);
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+}
+
+/* Gives one part back to its locked bucket; sets its amount to what came back. */
+static void
+give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most)
+{
+	QuotaPart  *part = &giving->part;
+	QuotaBucketState state = row->state;
+	int64	   *count = quota_count_of(&state.counts, part->source);
+
+	part->amount = Min(Min(part->amount, most), *count);
+	if (part->source == QUOTA_SOURCE_GRANT)
+		part->amount = give_to_grant(part);
+	*count -= part->amount;
+	state.reserved -= Min(state.reserved, giving->unreserve);
+	if (part->amount == 0 && state.reserved == row->state.reserved)
+		return;
+	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &state, InvalidSnapshot));
+	if (part->source != QUOTA_SOURCE_CAPACITY && part->amount > 0 && !giving->leaves_caps)
+		give_to_caps(part);
+	/* the next part may be of the same rows */
+	CommandCounterIncrement();
+}
+
+void
+quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
+{
+	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * ngivings);
+	QuotaBucketRow **row_of = (QuotaBucketRow **) palloc(sizeof(QuotaBucketRow *) * ngivings);
+	int64		most = PG_INT64_MAX;
+
+	for (int i = 0; i < ngivings; i++)
+	{
+		row_of[i] = &rows[i];
+		lock_for_give(&givings[i].part.key, debit_id, &rows[i]);
+		for (int j = 0; j < i; j++)
+		{
+			if (same_window(&givings[j].part.key, &givings[i].part.key))
+			{
+				row_of[i] = row_of[j];
+				break;
+			}
+		}
+	}
+	if (givings[ngivings - 1].part.source == QUOTA_SOURCE_CAPACITY)
+		most = row_of[ngivings - 1]->state.counts.used;
+	for (int i = 0; i < ngivings; i++)
+	{
+		if (row_of[i]->tuple != NULL)
+			give_part(&givings[i], row_of[i], most);
+		else
+			givings[i].part.amount = 0;
+	}
+}
+
+/*
+ * Gives back what expired holds have in an account.  Removing the part decides
+ * who of several does it; all parts are removed before a bucket is locked, as
+ * who closes a hold does.  What they have is read after that: who extended one
+ * meanwhile may have changed it.
+ */
+int
+quota_row_expire(const QuotaBucketKey *account)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TimestampTz clock = quota_clock_now();
+	QuotaExpired *expired;
+	int			nexpired = quota_expired_of(account, snapshot, &expired);
+	int			nremoved = 0;
+
+	UnregisterSnapshot(snapshot);
+	for (int i = 0; i < nexpired; i++)
+	{
+		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
+								   expired[i].hold_id, clock))
+			expired[nremoved++] = expired[i];
+	}
+	for (int i = 0; i < nremoved; i++)
+	{
+		QuotaExpired *e = &expired[i];
+		QuotaGiving *givings;
+		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now()};
+
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		quota_expired_read(account, snapshot, e);
+		UnregisterSnapshot(snapshot);
+		givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
+		/* last taken first */
+		for (int j = 0; j < e->nparts; j++)
+		{
+			givings[j].part = e->parts[e->nparts - 1 - j];
+			givings[j].unreserve = givings[j].part.amount;
+		}
+		like.subject = e->subject;
+		like.debit_id = e->hold_id;
+		(void) quota_give_and_book(&quota_row_engine, givings, e->nparts, &like);
+	}
+	return nremoved;
+}

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_parts.h
+ *		What the files of the row engine share; nobody else includes it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ENGINE_ROW_PARTS_H
+#define QUOTA_ENGINE_ROW_PARTS_H
+
+#include "engine/engine.h"
+#include "store/rate.h"
+
+/* The rows of one account; same places as in its QuotaBucketRef. */
+typedef struct QuotaRows
+{
+	QuotaBucketRow bucket;
+	QuotaGrantUse *grants;
+	QuotaCapUse *caps;
+	QuotaRateUse rate;
+	bool		expired;		/* are there expired holds? */
+} QuotaRows;
+
+/* What quota_rows_prepare() found. */
+typedef enum QuotaPrepared
+{
+	QUOTA_PREPARED_LOCKED,		/* all rows are there and locked */
+	QUOTA_PREPARED_CHANGED,		/* some were created or given back to */
+	QUOTA_PREPARED_STALE		/* somebody else did something to one of them */
+} QuotaPrepared;
+
+/* row.c: quota.bucket, between open() and close() */
+extern Relation quota_row_buckets;
+
+/* row_read.c: finds an account's rows and shows them in ref, expired holds left out */
+extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot);
+
+/* row_read.c: the numbers of rows that have been found or locked, put into ref */
+extern void quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows);
+
+/* row_read.c: whether the window's row has yet to say what rolled over into it; and
+ * what a window passes on that has no row though a later one has */
+extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row);
+extern int64 quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before);
+
+/*
+ * row_prepare.c: locks all rows in order, creating those that are missing: a row
+ * that we create is locked until we end, so the order holds for it too.  It stops
+ * at a row that somebody else has created meanwhile, since that one is not locked
+ * yet.
+ */
+extern QuotaPrepared quota_rows_prepare(QuotaBucketRef *refs, QuotaRows *rows, int nrefs,
+										Snapshot snapshot);
+
+/* row_take.c, row_give.c: of the engine */
+extern QuotaTakeResult quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
+									  Snapshot snapshot);
+extern void quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id);
+extern int	quota_row_expire(const QuotaBucketKey *account);
+
+#endif							/* QUOTA_ENGINE_ROW_PARTS_H */

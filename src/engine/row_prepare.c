@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_prepare.c
+ *		The row engine's locks: every row of a request locked, or made.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "engine/rollover.h"
+#include "engine/row_parts.h"
+
+/*
+ * The window just before, which nobody used, gets a row that says what it passes
+ * on, so that no older transaction spends it there.  False if somebody has made
+ * that row meanwhile: then it is not idle.
+ */
+static bool
+create_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
+{
+	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketKey idle = ref->key;
+	QuotaBucketRow there;
+
+	idle.start = rollover->idle_window.start;
+	idle.end = rollover->idle_window.end;
+	/* one whose use was moved away has a row */
+	quota_bucket_find(quota_row_buckets, &idle, snapshot, &there);
+	if (there.tuple != NULL)
+		return true;
+	state.plan_version_id = ref->plan_version_id;
+	state.rolled_in = rollover->idle_into;
+	state.rolled_out = rollover->into;
+	return quota_bucket_create(quota_row_buckets, &idle, &state);
+}
+
+/* Makes the row, or fixes what rolls into the one that is there; true if it was us. */
+static bool
+fix_row(const QuotaBucketRef *ref, QuotaBucketRow *row, const QuotaBucketState *state,
+		Snapshot snapshot)
+{
+	QuotaBucketState fixed;
+
+	if (row->tuple == NULL)
+		return quota_bucket_create(quota_row_buckets, &ref->key, state);
+	if (!quota_bucket_lock(quota_row_buckets, row, snapshot) || !quota_rollover_is_open(ref, row))
+		return false;
+	fixed = row->state;
+	fixed.rollover_fixed = true;
+	fixed.rolled_in = state->rolled_in;
+	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &fixed, InvalidSnapshot));
+	return true;
+}
+
+/*
+ * Fixes what rolls over into a window, making its row.  The window before is
+ * locked (or, if it was idle, made) first and, when the row is ours, marked with
+ * what it passed on.
+ */
+static bool
+fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+{
+	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketRow before;
+	QuotaRollover rollover;
+
+	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
+	if (quota_bucket_has_later(quota_row_buckets, &ref->key, snapshot))
+	{
+		state.rolled_out = quota_passed_on_unused(ref, &before);
+		return fix_row(ref, row, &state, snapshot);
+	}
+	if (before.tuple != NULL && (!quota_bucket_lock(quota_row_buckets, &before, snapshot) || before.moved))
+		return false;
+	quota_rollover(ref, &before, &rollover);
+	if (rollover.idle && rollover.into > 0 && !create_idle(ref, &rollover, snapshot))
+		return false;
+	state.rolled_in = rollover.into;
+	if (!fix_row(ref, row, &state, snapshot))
+		return false;
+	if (before.tuple != NULL && rollover.out_of_before > 0)
+	{
+		QuotaBucketState passed_on = before.state;
+
+		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
+		QuotaEnsure(quota_bucket_update(quota_row_buckets, &before, &passed_on, InvalidSnapshot));
+	}
+	return true;
+}
+
+static bool
+create_bucket(const QuotaBucketRef *ref)
+{
+	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
+
+	return quota_bucket_create(quota_row_buckets, &ref->key, &state);
+}
+
+/*
+ * Locks or creates the window's row.
+ *
+ * A mark says that another window took the use over.  If the version that the
+ * look-up's own snapshot saw bears it and the look-up led here all the same, the
+ * account has come back to this window since: the mark is spent.  If it has come
+ * in after that snapshot, the look-up is out of date.
+ */
+static QuotaPrepared
+prepare_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+{
+	int64		spent = row->moved ? row->moved_id : 0;
+
+	if (quota_rollover_is_open(ref, row))
+		return fix_rollover(ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+	if (row->tuple == NULL)
+		return create_bucket(ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+	if (!quota_bucket_lock(quota_row_buckets, row, snapshot) || (row->moved && row->moved_id != spent))
+		return QUOTA_PREPARED_STALE;
+	return QUOTA_PREPARED_LOCKED;
+}
+
+/* In order of id, which is the same for everybody. */
+static QuotaPrepared
+prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel = quota_grant_use_open(RowExclusiveLock);
+	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+	int64		done = PG_INT64_MIN;
+
+	for (int n = 0; n < ref->ngrants && result != QUOTA_PREPARED_STALE; n++)
+	{
+		const QuotaGrant *grant;
+		int			next = -1;
+
+		for (int i = 0; i < ref->ngrants; i++)
+		{
+			if (ref->grants[i].grant.id > done &&
+				(next < 0 || ref->grants[i].grant.id < ref->grants[next].grant.id))
+				next = i;
+		}
+		grant = &ref->grants[next].grant;
+		done = grant->id;
+		if (rows->grants[next].tuple == NULL)
+			result = quota_grant_use_create(rel, grant->id, &grant->period) ?
+				QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		else if (!quota_grant_use_lock(rel, &rows->grants[next], snapshot))
+			result = QUOTA_PREPARED_STALE;
+		else
+		{
+			/* who revokes it has this row locked while doing so */
+			Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+
+			if (quota_grant_is_revoked(grant->id, now))
+				result = QUOTA_PREPARED_STALE;
+			UnregisterSnapshot(now);
+		}
+	}
+	table_close(rel, NoLock);
+	return result;
+}
+
+static QuotaPrepared
+prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel = quota_cap_use_open(RowExclusiveLock);
+	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+
+	for (int i = 0; i < ref->ncaps && result != QUOTA_PREPARED_STALE; i++)
+	{
+		const QuotaCapRef *cap = &ref->caps[i];
+
+		if (rows->caps[i].tuple == NULL)
+			/* one that opens with the first use is closed until then */
+			result = quota_cap_use_create(rel, &cap->key, cap->window.start,
+										  TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
+										  cap->window.start : cap->window.end) ?
+				QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		else if (!quota_cap_use_lock(rel, &rows->caps[i], snapshot))
+			result = QUOTA_PREPARED_STALE;
+	}
+	table_close(rel, NoLock);
+	return result;
+}
+
+static QuotaPrepared
+prepare_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel = quota_rate_use_open(RowExclusiveLock);
+	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+
+	if (rows->rate.tuple == NULL)
+		result = quota_rate_use_create(rel, &ref->key) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+	else if (!quota_rate_use_lock(rel, &rows->rate, snapshot))
+		result = QUOTA_PREPARED_STALE;
+	table_close(rel, NoLock);
+	return result;
+}
+
+static QuotaPrepared
+prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	QuotaPrepared	results[4] = {QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED};
+	QuotaPrepared	worst = QUOTA_PREPARED_LOCKED;
+
+	/* what was found is out of date then */
+	if (rows->expired && quota_row_expire(&ref->key) > 0)
+		return QUOTA_PREPARED_STALE;
+	if (!ref->rate_only)
+		results[0] = prepare_bucket(ref, &rows->bucket, snapshot);
+	if (ref->ngrants > 0 && results[0] != QUOTA_PREPARED_STALE)
+		results[1] = prepare_grants(ref, rows, snapshot);
+	if (ref->ncaps > 0 && results[0] != QUOTA_PREPARED_STALE && results[1] != QUOTA_PREPARED_STALE)
+		results[2] = prepare_caps(ref, rows, snapshot);
+	if (ref->rate && results[0] != QUOTA_PREPARED_STALE && results[1] != QUOTA_PREPARED_STALE &&
+		results[2] != QUOTA_PREPARED_STALE)
+		results[3] = prepare_rate(ref, rows, snapshot);
+	for (int i = 0; i < (int) lengthof(results); i++)
+		worst = Max(worst, results[i]);
+	return worst;
+}
+
+/*
+ * Locks all rows in order, creating those that are missing: a row that we create
+ * is locked until we end, so the order holds for it too.  It stops at a row that
+ * somebody else has created meanwhile, since that one is not locked yet.
+ */
+QuotaPrepared
+quota_rows_prepare(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, Snapshot snapshot)
+{
+	QuotaPrepared	worst = QUOTA_PREPARED_LOCKED;
+
+	for (int i = 0; i < nrefs && worst != QUOTA_PREPARED_STALE; i++)
+	{
+		QuotaPrepared	here = prepare_account(&refs[i], &rows[i], snapshot);
+
+		worst = Max(worst, here);
+	}
+	if (worst != QUOTA_PREPARED_LOCKED)
+		CommandCounterIncrement();
+	return worst;
+}

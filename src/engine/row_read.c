@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_read.c
+ *		The row engine's reading: an account's rows, and what they say.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "utils/timestamp.h"
+
+#include "engine/expiry.h"
+#include "engine/rollover.h"
+#include "engine/room.h"
+#include "engine/row_parts.h"
+
+/*
+ * A window without a row, but with a later one, is an older transaction's: the
+ * later one has taken what this one could pass on, having counted it as idle.
+ * What came before the account's first use was never counted.
+ */
+int64
+quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before)
+{
+	if (before->tuple == NULL && TIMESTAMP_NOT_FINITE(ref->idle_since))
+		return 0;
+	return Min(ref->rollover_max, ref->allowance);
+}
+
+/*
+ * Is it the next charge that fixes what rolls over?  A row can have been made
+ * before the first charge, by a change of plan.
+ */
+bool
+quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
+{
+	if (!ref->rolls_over)
+		return false;
+	return row->tuple == NULL ||
+		(!row->state.rollover_fixed && !row->moved && quota_total(&row->state.counts) == 0);
+}
+
+/*
+ * What the first charge of a window will fix.  What expired holds have in the
+ * window before is left out.
+ */
+static void
+show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row,
+			  const QuotaExpired *expired, int nexpired, Snapshot snapshot)
+{
+	QuotaBucketRef past = {0};
+	QuotaBucketRow before;
+	QuotaRollover rollover;
+
+	quota_bucket_before(rel, &ref->key, snapshot, &before);
+	if (quota_bucket_has_later(rel, &ref->key, snapshot))
+	{
+		if (row->tuple == NULL)
+			ref->state.rolled_out = quota_passed_on_unused(ref, &before);
+		return;
+	}
+	if (before.tuple != NULL && nexpired > 0)
+	{
+		past.key = before.key;
+		past.state = before.state;
+		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
+		before.state = past.state;
+	}
+	quota_rollover(ref, &before, &rollover);
+	ref->state.rolled_in = rollover.into;
+}
+
+static void
+show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
+{
+	cap->opened = use->tuple != NULL && at < use->closes_at;
+	cap->used = cap->opened ? use->used : 0;
+	if (!cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
+		return;
+	/* a transaction that is older than the window counts in it all the same */
+	cap->window.start = Min(use->opened_at, at);
+	cap->window.end = use->closes_at;
+}
+
+/* The rows' numbers, put into ref. */
+void
+quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows)
+{
+	if (!ref->rate_only)
+		ref->state = rows->bucket.state;
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		ref->grants[i].used = rows->grants[i].used;
+		ref->grants[i].change = 0;
+	}
+	for (int i = 0; i < ref->ncaps; i++)
+		show_cap(&ref->caps[i], &rows->caps[i], ref->at);
+	if (ref->rate)
+		ref->rate_state = rows->rate.state;
+}
+
+static void
+find_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel;
+
+	if (ref->ngrants == 0)
+		return;
+	rel = quota_grant_use_open(AccessShareLock);
+	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * ref->ngrants);
+	for (int i = 0; i < ref->ngrants; i++)
+		quota_grant_use_find(rel, ref->grants[i].grant.id, ref->grants[i].grant.period.start,
+							 snapshot, &rows->grants[i]);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+find_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel;
+
+	if (ref->ncaps == 0)
+		return;
+	rel = quota_cap_use_open(AccessShareLock);
+	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->ncaps);
+	for (int i = 0; i < ref->ncaps; i++)
+		quota_cap_use_find(rel, &ref->caps[i].key, snapshot, &rows->caps[i]);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+find_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	Relation	rel;
+
+	if (ref->rate == NULL)
+		return;
+	rel = quota_rate_use_open(AccessShareLock);
+	quota_rate_use_find(rel, &ref->key, snapshot, &rows->rate);
+	table_close(rel, AccessShareLock);
+}
+
+/* Finds an account's rows and shows them in ref, expired holds left out. */
+void
+quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	QuotaExpired *expired = NULL;
+	int			nexpired = 0;
+
+	if (!ref->rate_only)
+		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
+	find_grants(ref, rows, snapshot);
+	find_caps(ref, rows, snapshot);
+	find_rate(ref, rows, snapshot);
+	quota_rows_show(ref, rows);
+	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
+		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
+	rows->expired = nexpired > 0;
+	if (nexpired > 0)
+		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
+	if (quota_rollover_is_open(ref, &rows->bucket))
+		show_rollover(rel, ref, &rows->bucket, expired, nexpired, snapshot);
+}

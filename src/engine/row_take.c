@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_take.c
+ *		The row engine's taking: decide on what is locked, and write it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "utils/snapmgr.h"
+
+#include "base/errors.h"
+#include "engine/room.h"
+#include "engine/row_parts.h"
+
+/* Sets had_room and had_rate; how much of the amount there is room for. */
+static int64
+measure(QuotaBucketRef *ref)
+{
+	int64		fits = ref->amount;
+
+	ref->had_room = true;
+	ref->had_rate = true;
+	if (!ref->rate_only)
+	{
+		int64		room = quota_room(ref);
+
+		ref->had_room = !quota_is_limited(ref) || room >= ref->amount;
+		fits = Min(fits, room);
+	}
+	if (ref->rate)
+	{
+		ref->rate_available = quota_gcra_available(ref->rate, &ref->rate_state, ref->clock);
+		ref->had_rate = ref->rate_available >= ref->amount;
+		fits = Min(fits, ref->rate_available);
+	}
+	return fits;
+}
+
+/*
+ * What is to be taken from each account, given what they hold: sets changes,
+ * had_room and had_rate.  False if nothing can be taken.
+ */
+static bool
+decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
+{
+	bool		all_fit = true;
+	int64		least = PG_INT64_MAX;
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		int64		fits = measure(&refs[i]);
+
+		all_fit = all_fit && refs[i].had_room && refs[i].had_rate;
+		least = Min(least, fits);
+	}
+	if (!all_fit && (mode == QUOTA_TAKE_ALL || (mode == QUOTA_TAKE_UP_TO && least == 0)))
+		return false;
+	/* no plan is in the way, but a number cannot hold more: no refusal */
+	if (mode == QUOTA_TAKE_UP_TO && least == 0)
+		quota_raise_out_of_range("use");
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaBucketRef *ref = &refs[i];
+
+		if (mode == QUOTA_TAKE_UP_TO)
+			ref->amount = least;
+		if (ref->rate)
+			ref->rate_state = quota_gcra_take(ref->rate, &ref->rate_state, ref->clock,
+											  ref->amount);
+		if (ref->rate_only)
+			continue;
+		quota_split(ref, ref->amount);
+		/* the sums are checked, as readers add up */
+		(void) quota_add(quota_shown_use(ref), ref->amount, "use");
+		for (int j = 0; j < ref->ncaps; j++)
+			(void) quota_add(ref->caps[j].used, ref->amount, "use");
+	}
+	return true;
+}
+
+static void
+plus(QuotaCounts *counts, const QuotaCounts *change)
+{
+	counts->used = quota_add(counts->used, change->used, "use");
+	counts->granted = quota_add(counts->granted, change->granted, "use");
+	counts->overage = quota_add(counts->overage, change->overage, "use");
+	counts->overdrawn = quota_add(counts->overdrawn, change->overdrawn, "use");
+}
+
+/* Writes the decided change of the bucket; false if it changed under us. */
+static bool
+apply_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+{
+	QuotaBucketState state = row->state;
+
+	plus(&state.counts, &ref->change);
+	if (ref->reserve)
+		state.reserved = quota_add(state.reserved, ref->amount, "use");
+	if (!ref->only_overdraws)
+	{
+		state.unlimited = ref->unlimited;
+		state.allowance = ref->unlimited ? 0 : ref->allowance;
+		state.plan_version_id = ref->plan_version_id;
+	}
+	if (!quota_bucket_update(quota_row_buckets, row, &state, snapshot))
+		return false;
+	ref->state = state;
+	return true;
+}
+
+static void
+apply_grants(QuotaBucketRef *ref, QuotaRows *rows)
+{
+	Relation	rel = quota_grant_use_open(RowExclusiveLock);
+
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		QuotaGrantRef *grant = &ref->grants[i];
+
+		if (grant->change == 0)
+			continue;
+		grant->used = quota_add(grant->used, grant->change, "use");
+		quota_grant_use_update(rel, &rows->grants[i], grant->used);
+	}
+	table_close(rel, NoLock);
+}
+
+static void
+apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
+{
+	Relation	rel;
+
+	/* nothing is no use: it opens none */
+	if (ref->ncaps == 0 || ref->amount == 0)
+		return;
+	rel = quota_cap_use_open(RowExclusiveLock);
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		QuotaCapRef *cap = &ref->caps[i];
+		QuotaCapUse *use = &rows->caps[i];
+
+		cap->used = quota_add(cap->used, ref->amount, "use");
+		cap->opened = true;
+		use->used = cap->used;
+		use->opened_at = cap->window.start;
+		use->closes_at = cap->window.end;
+		quota_cap_use_update(rel, use);
+	}
+	table_close(rel, NoLock);
+}
+
+/* Writes what was decided about an account; false only for an unlocked bucket. */
+static bool
+apply(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+{
+	if (!ref->rate_only && !apply_bucket(ref, &rows->bucket, snapshot))
+		return false;
+	if (ref->ngrants > 0)
+		apply_grants(ref, rows);
+	apply_caps(ref, rows);
+	if (ref->rate)
+	{
+		Relation	rel = quota_rate_use_open(RowExclusiveLock);
+
+		quota_rate_use_update(rel, &rows->rate, &ref->rate_state);
+		table_close(rel, NoLock);
+	}
+	return true;
+}
+
+QuotaTakeResult
+quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+{
+	QuotaRows	   *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
+	int64		asked = refs[0].amount;
+	bool		plain;
+
+	Assert(nrefs > 0);
+	for (int i = 0; i < nrefs; i++)
+		quota_rows_find(quota_row_buckets, &refs[i], &rows[i], snapshot);
+	if (!decide(refs, nrefs, mode))
+		return QUOTA_NO_ROOM;
+	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&
+		refs[0].ngrants == 0 && refs[0].ncaps == 0 && refs[0].rate == NULL &&
+		!quota_rollover_is_open(&refs[0], &rows[0].bucket);
+	if (plain && apply(&refs[0], &rows[0], snapshot))
+		return QUOTA_TAKEN;
+
+	/* several rows, or the only one has changed: lock, look, decide anew */
+	if (quota_rows_prepare(refs, rows, nrefs, snapshot) != QUOTA_PREPARED_LOCKED)
+		return QUOTA_STALE;
+	for (int i = 0; i < nrefs; i++)
+	{
+		quota_rows_show(&refs[i], &rows[i]);
+		/* the first look has clipped it */
+		if (mode == QUOTA_TAKE_UP_TO)
+			refs[i].amount = asked;
+	}
+	if (!decide(refs, nrefs, mode))
+		return QUOTA_NO_ROOM;
+	for (int i = 0; i < nrefs; i++)
+		QuotaEnsure(apply(&refs[i], &rows[i], snapshot));
+	return QUOTA_TAKEN;
+}
