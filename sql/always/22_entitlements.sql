@@ -334,9 +334,9 @@ CREATE OR REPLACE FUNCTION quota._export_notify(percent int[], remaining bigint[
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT nullif(to_jsonb(percent)
+    SELECT nullif(to_jsonb(_export_notify.percent)
                   || (SELECT coalesce(jsonb_agg(jsonb_build_object('remaining', r.units) ORDER BY r.n), '[]')
-                      FROM unnest(remaining) WITH ORDINALITY r (units, n)), '[]')
+                      FROM unnest(_export_notify.remaining) WITH ORDINALITY r (units, n)), '[]')
 $$;
 COMMENT ON FUNCTION quota._export_notify(int[], bigint[]) IS
     'internal: the JSON of thresholds, first percentages, then remainders; NULL if there are none';

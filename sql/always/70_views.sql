@@ -16,8 +16,8 @@ COMMENT ON COLUMN quota.ledger.at IS 'the time of the transaction that made the 
 COMMENT ON COLUMN quota.ledger.subject IS 'for whom the call was made';
 COMMENT ON COLUMN quota.ledger.account IS 'the prefix of the subject that this entry charges';
 COMMENT ON COLUMN quota.ledger.feature IS 'what was charged';
-COMMENT ON COLUMN quota.ledger.kind IS 'debit, refund, give_back, correction, or transfer (use that moved to another window, as when a plan changes)';
-COMMENT ON COLUMN quota.ledger.source IS 'where it was taken from: allowance, overdrawn (beyond all room), or capacity';
+COMMENT ON COLUMN quota.ledger.kind IS 'debit, refund, give_back, correction, transfer (use that moved to another window, as when a plan changes); of holds hold, settle, release, or expiry (what an expired one had came back)';
+COMMENT ON COLUMN quota.ledger.source IS 'where it was taken from: allowance, grant, overage (beyond both, to be invoiced), overdrawn (beyond all room), or capacity';
 COMMENT ON COLUMN quota.ledger.amount IS 'above 0 taken, below 0 given back';
 COMMENT ON COLUMN quota.ledger.debit_id IS 'the debit that a refund belongs to; of other operations their own first id';
 COMMENT ON COLUMN quota.ledger.key IS 'the idempotency key of the call';

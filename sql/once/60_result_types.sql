@@ -26,7 +26,7 @@ CREATE TYPE quota.try_debit_result AS (
 );
 COMMENT ON TYPE quota.try_debit_result IS 'a row of quota.try_debit()';
 COMMENT ON COLUMN quota.try_debit_result.allowed IS 'true: charged (in observe mode also what enforce would have refused)';
-COMMENT ON COLUMN quota.try_debit_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled';
+COMMENT ON COLUMN quota.try_debit_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled, rate_limited';
 COMMENT ON COLUMN quota.try_debit_result.id IS 'the debit''s in quota.ledger; NULL: nothing was charged';
 COMMENT ON COLUMN quota.try_debit_result.debited IS 'the units that were charged';
 COMMENT ON COLUMN quota.try_debit_result.remaining IS 'what one debit could still take; NULL: unlimited';
@@ -90,7 +90,7 @@ CREATE TYPE quota.check_result AS (
 );
 COMMENT ON TYPE quota.check_result IS 'a row of quota.check()';
 COMMENT ON COLUMN quota.check_result.allowed IS 'would a debit be allowed now?';
-COMMENT ON COLUMN quota.check_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled';
+COMMENT ON COLUMN quota.check_result.reason IS 'ok, quota_exceeded, subscription_inactive, not_entitled, rate_limited';
 COMMENT ON COLUMN quota.check_result.allowance IS 'of the level with the least remaining, as the columns up to resets_at; NULL: unlimited';
 COMMENT ON COLUMN quota.check_result.used IS 'units used of it in its window (capacity: held)';
 COMMENT ON COLUMN quota.check_result.remaining IS 'what one debit could take now; NULL: unlimited';

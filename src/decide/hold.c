@@ -272,6 +272,19 @@ account_of_prefix(QuotaAccounts *accounts, const QuotaSubject *subject, int pref
 	return NULL;
 }
 
+/* A capacity is counted at every level, whether or not that is an account. */
+static const QuotaBucketRef *
+capacity_ref(const QuotaAccounts *accounts, int prefix_len)
+{
+	for (int i = 0; i < accounts->nrefs; i++)
+	{
+		if (accounts->refs[i].key.prefix_len == prefix_len)
+			return &accounts->refs[i];
+	}
+	elog(ERROR, "quota: a hold of a capacity at a level that is not counted");
+	return NULL;				/* keep compiler quiet */
+}
+
 /* A window of the hold's own, wherever its use has gone. */
 static void
 own_window_ref(const OpenHold *hold, const QuotaBucketKey *key, const QuotaPath *path,
@@ -302,13 +315,7 @@ excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
 		if (excess->amounts[i] == 0)
 			continue;
 		if (hold->debit.feature->kind == QUOTA_CAPACITY)
-		{
-			for (int j = 0; j < accounts->nrefs; j++)
-			{
-				if (accounts->refs[j].key.prefix_len == key->prefix_len)
-					refs[n] = accounts->refs[j];
-			}
-		}
+			refs[n] = *capacity_ref(accounts, key->prefix_len);
 		else
 		{
 			account = account_of_prefix(accounts, path->subject, key->prefix_len);
