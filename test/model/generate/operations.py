@@ -211,9 +211,10 @@ class Generator:
         return {"result of": self._in_sight(self.rng.choice(numbers))}
 
     def _in_sight(self, number):
-        """The number of an operation, or where the known difference would show one without a result."""
+        """The number of an operation, or one without a result: of a grant's id, which can be a
+        debit's as well, and where the known difference would show."""
         ours, _ = self.runner.results.get(number, (None, None))
-        return self.number if ours in self.world.out_of_sight else number
+        return self.number if number in self.credits or ours in self.world.out_of_sight else number
 
     def _unsettled(self):
         """Numbers of the reserves whose hold is open or expired, the last ones."""
