@@ -150,7 +150,8 @@ AS $$
                  FROM quota.ledger_entry e
                  WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
                    AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind <> 't' AND e.amount > 0
-                   AND e.at >= c.opened_at AND e.at < c.closes_at) l
+                   -- a time before the anchor counts as the anchor
+                   AND greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at) l
     WHERE c.used > l.amount
       -- months that have been dropped are not in the ledger any more
       AND c.opened_at >= coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
@@ -196,6 +197,7 @@ AS $$
     FROM quota.idempotency_key k,
         LATERAL jsonb_array_elements(CASE jsonb_typeof(k.results) WHEN 'array' THEN k.results ELSE '[]' END) r(value)
     WHERE k.function <> 'credit' AND jsonb_typeof(r.value -> 'id') = 'number'
+      AND (r.value -> 'id')::bigint <> 0  -- what charged nothing
       AND NOT EXISTS (SELECT FROM quota.ledger_entry e WHERE e.id = (r.value -> 'id')::bigint)
       AND k.at >= coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
 $$;

@@ -274,6 +274,9 @@ quota_give_back(QuotaRequest *request)
 				 errmsg("feature \"%s\" is not a capacity", feature->name),
 				 errhint("What a metered debit took comes back with quota.refund().")));
 	quota_accounts_of(&path, feature, refs, &accounts);
+	/* what an expired hold reserved is not there to give back */
+	for (int i = 0; i < accounts.nrefs; i++)
+		(void) engine->expire(&accounts.refs[i].key);
 	givings = capacity_givings(&accounts, item->amount, path.at);
 	/* a capacity bucket never moves */
 	engine->give(givings, accounts.nrefs, 0);

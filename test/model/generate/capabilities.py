@@ -19,7 +19,7 @@ ALL = {
 }
 
 # What the extension has.
-DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain", "scheduled"}
+DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage"}
 
 
 def enabled():

@@ -134,8 +134,10 @@ def debit(world, subject, feature, amount=1, key=None, metadata=None):
 def up_to_what_there_is(world, subject, feature, amount, verdict):
     """(amount, verdict) for a call that takes what there is."""
     if verdict.reason == NO_ROOM and verdict.remaining > 0:
-        amount = verdict.remaining
-        verdict = decide(world, subject, feature, amount)
+        clipped = decide(world, subject, feature, verdict.remaining)
+        if clipped.reason == TOO_FAST and clipped.rate == 0:  # nothing is taken: refused as what was asked for
+            return amount, verdict
+        amount, verdict = verdict.remaining, clipped
     if verdict.reason == TOO_FAST and verdict.rate:
         amount = verdict.rate
         verdict = decide(world, subject, feature, amount)

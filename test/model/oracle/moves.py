@@ -48,10 +48,20 @@ def take_over(world, old, new):
     world.moved[old] = new
     if new in world.moved:
         del world.moved[new]
+        _lose_sight(world, new)
     for index, part in list(world.parts.items()):
         if part.window == old:
             world.parts[index] = part._replace(window=new)
+            world.passed[index] = *world.passed.get(index, ()), old
     world.operations[number] = Operation("transfer", subject, feature, used.debited, 0, (subject,), ())
+
+
+def _lose_sight(world, window):
+    """A known difference (README.md): the extension finds what has left a window by the
+    mark on it, which goes when the window is the present one again."""
+    for index, windows in world.passed.items():
+        if window in windows and world.parts[index].window != window:
+            world.out_of_sight[world.parts[index].debit_id] = True
 
 
 def _contents(world, window):

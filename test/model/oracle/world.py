@@ -223,6 +223,8 @@ class World:
         self.buckets = table()  # window key -> Bucket
         self.moved = table()  # window key -> the window that took its use over
         self.parts = table()  # running number -> Part
+        self.passed = table()  # number of a part -> windows that it has left
+        self.out_of_sight = table()  # ids of debits that the generator leaves alone
         self.grants = table()  # id -> Grant
         self.grant_used = table()  # (grant, start of its period) -> units
         self.grant_taken = table()  # (window key, grant, start of its period) -> units
