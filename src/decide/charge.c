@@ -296,6 +296,31 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 	}
 }
 
+/*
+ * What observe takes of an amount that is refused: all of it; with up_to what
+ * there is room for, if only the rate is in the way.
+ */
+static int64
+observed_amount(const QuotaRequest *request, const QuotaAccounts *accounts, int64 amount)
+{
+	int64		room = amount;
+
+	if (!request->up_to)
+		return amount;
+	for (int i = 0; i < accounts->nrefs; i++)
+	{
+		const QuotaBucketRef *ref = &accounts->refs[i];
+
+		if (!ref->rate_only && quota_is_limited(ref))
+		{
+			int64		here = quota_room(ref);
+
+			room = Min(room, here);
+		}
+	}
+	return room > 0 ? room : amount;
+}
+
 /* One attempt; false if it has to be repeated. */
 static bool
 charge_once(const QuotaRequest *request, const QuotaPath *path, bool opened)
@@ -333,7 +358,8 @@ charge_once(const QuotaRequest *request, const QuotaPath *path, bool opened)
 		clipped = false;
 		for (int i = 0; i < request->nitems; i++)
 			for (int j = 0; j < charge.accounts[i].nrefs; j++)
-				charge.accounts[i].refs[j].amount = request->items[i].amount;
+				charge.accounts[i].refs[j].amount = observed_amount(request, &charge.accounts[i],
+																	request->items[i].amount);
 		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
 		QuotaEnsure(result != QUOTA_NO_ROOM);
 	}
