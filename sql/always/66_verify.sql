@@ -136,7 +136,7 @@ AS $$
             AND b.source_id = a.source_id AND b.period_start = a.period_end AND b.moved_start IS NULL
     WHERE a.moved_start IS NULL AND coalesce(a.rolled_out, 0) <> coalesce(b.rolled_in, 0)
         -- an older transaction's window, made when a later one had counted it as idle
-        AND NOT (a.rolled_in = 0 AND coalesce(a.rolled_out, 0) < coalesce(b.rolled_in, 0))
+        AND NOT coalesce(a.rolled_in = 0 AND a.rolled_out < b.rolled_in, false)
 $$;
 COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over into a window has left the one before';
 
