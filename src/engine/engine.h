@@ -106,6 +106,8 @@ typedef struct QuotaGiving
 								 * window that it came back to */
 	int64		unreserve;		/* how much of it a hold had reserved */
 	bool		leaves_caps;	/* a correction: caps have counted what they did */
+	bool		at_most;		/* no more than "most" comes back */
+	int64		most;
 } QuotaGiving;
 
 typedef struct QuotaEngine

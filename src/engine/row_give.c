@@ -149,10 +149,49 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	for (int i = 0; i < ngivings; i++)
 	{
 		if (row_of[i]->tuple != NULL)
-			give_part(&givings[i], row_of[i], most);
+			give_part(&givings[i], row_of[i],
+					  givings[i].at_most ? Min(most, givings[i].most) : most);
 		else
 			givings[i].part.amount = 0;
 	}
+}
+
+/*
+ * A level above the subject of an expired capacity hold gets no more back than the
+ * subject still held of it, or got back: the rest was given back before, at every
+ * level, and others may have taken its room.
+ */
+static void
+limit_to_subject(QuotaGiving *giving, const QuotaExpired *e, const QuotaBucketKey *account)
+{
+	Snapshot	snapshot;
+	QuotaBucketKey key = giving->part.key;
+	QuotaBucketRow row;
+	QuotaEntry *entries;
+	int			nentries;
+	bool		given_back = false;
+
+	key.prefix = e->subject;
+	key.prefix_len = (int) strlen(e->subject);
+	if (giving->part.source != QUOTA_SOURCE_CAPACITY || key.prefix_len == account->prefix_len)
+		return;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	giving->at_most = true;
+	nentries = quota_ledger_of_debit(e->hold_id, snapshot, &entries);
+	for (int i = 0; i < nentries; i++)
+	{
+		if (entries[i].bucket.prefix_len != key.prefix_len ||
+			(entries[i].kind != QUOTA_ENTRY_EXPIRY && entries[i].kind != QUOTA_ENTRY_CORRECTION))
+			continue;
+		given_back = true;
+		giving->most -= entries[i].amount;
+	}
+	if (!given_back)
+	{
+		quota_bucket_find(quota_row_buckets, &key, snapshot, &row);
+		giving->most = row.state.counts.used;
+	}
+	UnregisterSnapshot(snapshot);
 }
 
 /*
@@ -192,6 +231,7 @@ quota_row_expire(const QuotaBucketKey *account)
 		{
 			givings[j].part = e->parts[e->nparts - 1 - j];
 			givings[j].unreserve = givings[j].part.amount;
+			limit_to_subject(&givings[j], e, account);
 		}
 		like.subject = e->subject;
 		like.debit_id = e->hold_id;

@@ -321,3 +321,16 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 60);
 -- in one statement
 SELECT s.charged, s.remaining FROM quota.reserve('tom', 'tokens', 30) r, quota.extend(r.id, amount => 50) e, quota.settle(r.id, 60) s;
 :ok
+
+--
+-- A capacity hold whose units were given back before it expired takes none of the others' at a level above
+--
+SET quota.clock = '2026-12-01 00:00:00+00';
+SELECT remaining FROM quota.debit('firm/bob', 'docs', 3);
+SELECT reserved, remaining FROM quota.reserve('firm/al', 'docs', 5, '1 minute');
+SELECT remaining FROM quota.give_back('firm/al', 'docs', 4);
+SET quota.clock = '2026-12-01 00:02:00+00';
+SELECT remaining FROM quota.debit('firm/zed', 'docs', 1);
+SELECT quota._reap_holds(10) > 0 AS reaped;
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^firm' ORDER BY subject;
+:ok
