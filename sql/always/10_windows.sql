@@ -1,5 +1,5 @@
 /*
- * Periods, zones and windows as the C side computes them (src/decide/window.c).
+ * Periods, zones and windows as the C side computes them (src/base/window.c).
  * Internal: granted to nobody.
  */
 CREATE OR REPLACE FUNCTION quota._period(period text, OUT months int, OUT days int, OUT us bigint)
