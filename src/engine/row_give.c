@@ -180,11 +180,14 @@ limit_to_subject(QuotaGiving *giving, const QuotaExpired *e, const QuotaBucketKe
 	nentries = quota_ledger_of_debit(e->hold_id, snapshot, &entries);
 	for (int i = 0; i < nentries; i++)
 	{
-		if (entries[i].bucket.prefix_len != key.prefix_len ||
-			(entries[i].kind != QUOTA_ENTRY_EXPIRY && entries[i].kind != QUOTA_ENTRY_CORRECTION))
+		const QuotaEntry *entry = &entries[i];
+
+		if (entry->bucket.prefix_len != key.prefix_len)
 			continue;
-		given_back = true;
-		giving->most -= entries[i].amount;
+		given_back = given_back || entry->kind == QUOTA_ENTRY_EXPIRY;
+		/* with the correction that follows it; one before it was of a smaller hold */
+		if (entry->kind == QUOTA_ENTRY_EXPIRY || (given_back && entry->kind == QUOTA_ENTRY_CORRECTION))
+			giving->most -= entry->amount;
 	}
 	if (!given_back)
 	{
