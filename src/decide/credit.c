@@ -17,6 +17,7 @@
 #include "base/settings.h"
 #include "decide/credit.h"
 #include "decide/notify.h"
+#include "engine/booking.h"
 #include "store/sql.h"
 
 /* The account of exactly the path's subject, or NULL. */
@@ -240,37 +241,6 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 	return n;
 }
 
-/* Entries of kind correction for what came back. */
-static int64
-write_correction(const QuotaGiving *givings, int ngivings, QuotaEntry template)
-{
-	QuotaEntry *entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * ngivings);
-	int			n = 0;
-
-	if (template.id == 0)
-		template.id = quota_ledger_next_id();
-	template.debit_id = template.id;
-	for (int i = 0; i < ngivings; i++)
-	{
-		const QuotaPart *part = &givings[i].part;
-
-		if (part->amount == 0)
-			continue;
-		entries[n] = template;
-		entries[n].bucket = part->key;
-		entries[n].source = part->source;
-		entries[n].grant_id = part->grant_id;
-		entries[n].amount = -part->amount;
-		if (n > 0)
-			entries[n].id = quota_ledger_next_id();
-		n++;
-	}
-	if (n == 0)
-		return 0;
-	quota_ledger_append(entries, n);
-	return template.id;
-}
-
 /* What set_usage() speaks of: open holds left out. */
 static int64
 present_use(const QuotaBucketRef *ref)
@@ -316,7 +286,7 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 		if (n > 0)
 		{
 			engine->give(givings, n, PG_INT64_MAX);
-			item->id = write_correction(givings, n, template);
+			item->id = quota_book_given(givings, n, &template);
 		}
 	}
 	return true;

@@ -223,33 +223,6 @@ capacity_givings(const QuotaAccounts *accounts, int64 amount, TimestampTz at)
 	return givings;
 }
 
-/* An entry for what each level had; returns the first one's id. */
-static int64
-write_give_back(const QuotaGiving *givings, int ngivings, QuotaEntry template)
-{
-	QuotaEntry	entries[QUOTA_MAX_LEVELS];
-	int			n = 0;
-
-	if (template.id == 0)
-		template.id = quota_ledger_next_id();
-	template.debit_id = template.id;
-	template.source = QUOTA_SOURCE_CAPACITY;
-	for (int i = 0; i < ngivings; i++)
-	{
-		if (givings[i].part.amount == 0)
-			continue;
-		entries[n] = template;
-		entries[n].bucket = givings[i].part.key;
-		entries[n].amount = -givings[i].part.amount;
-		if (n > 0)
-			entries[n].id = quota_ledger_next_id();
-		n++;
-	}
-	QuotaEnsure(n > 0);
-	quota_ledger_append(entries, n);
-	return template.id;
-}
-
 void
 quota_give_back(QuotaRequest *request)
 {
@@ -259,6 +232,7 @@ quota_give_back(QuotaRequest *request)
 	const QuotaFeature *feature;
 	QuotaAccounts accounts;
 	QuotaGiving *givings;
+	QuotaEntry	template;
 	QuotaPath	path;
 	Snapshot	snapshot;
 	int64		held;
@@ -288,8 +262,8 @@ quota_give_back(QuotaRequest *request)
 						request->subject.text, feature->name),
 				 errdetail("Asked to give back " INT64_FORMAT ", held are " INT64_FORMAT ".",
 						   item->amount, held)));
-	item->id = write_give_back(givings, accounts.nrefs,
-							   quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK));
+	template = quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK);
+	item->id = quota_book_given(givings, accounts.nrefs, &template);
 	item->charged = item->amount;
 	UnregisterSnapshot(snapshot);
 	engine->close();

@@ -89,25 +89,19 @@ accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys)
 
 	for (int level = 0; level < hold->debit.subject.nlevels; level++)
 	{
+		const QuotaBucketKey *newest = NULL;
+
+		/* a hold that grew can have more than one window */
 		for (int i = 0; i < hold->debit.nentries; i++)
 		{
-			const QuotaBucketKey *key = &hold->debit.entries[i].bucket;
+			const QuotaEntry *e = &hold->debit.entries[i];
 
-			if (key->prefix_len == hold->debit.subject.prefix_len[level])
-			{
-				/* the newest: a hold that grew can have more than one window */
-				keys[n] = *key;
-				for (int j = i + 1; j < hold->debit.nentries; j++)
-				{
-					const QuotaEntry *e = &hold->debit.entries[j];
-
-					if (e->bucket.prefix_len == key->prefix_len && e->kind == QUOTA_ENTRY_HOLD)
-						keys[n] = e->bucket;
-				}
-				n++;
-				break;
-			}
+			if (e->bucket.prefix_len == hold->debit.subject.prefix_len[level] &&
+				(newest == NULL || e->kind == QUOTA_ENTRY_HOLD))
+				newest = &e->bucket;
 		}
+		if (newest != NULL)
+			keys[n++] = *newest;
 	}
 	return n;
 }
@@ -345,23 +339,67 @@ overdrawn_of(const QuotaBucketRef *ref)
 	return Min(ref->amount, Max(ref->state.counts.used - ref->allowance, 0));
 }
 
+/* The accounts whose window was charged, with what was taken, for their thresholds. */
+static void
+notify_charged(const QuotaPath *path, QuotaAccounts *accounts, QuotaBucketRef *refs, int nrefs)
+{
+	for (int i = 0; i < accounts->naccounts; i++)
+	{
+		QuotaAccount *account = &accounts->accounts[i];
+
+		for (int j = 0; account->ref != NULL && j < nrefs; j++)
+		{
+			if (account->ref->key.prefix_len == refs[j].key.prefix_len)
+				account->ref = &refs[j];
+		}
+	}
+	quota_notify(path, accounts);
+}
+
+/* One attempt at the excess; false if it has to be looked up anew. */
+static bool
+take_excess_once(const OpenHold *hold, const Excess *excess, Jsonb *metadata,
+				 const QuotaPath *path, int64 *overdrawn)
+{
+	QuotaBucketRef found[QUOTA_MAX_LEVELS];
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
+	QuotaAccounts accounts;
+	QuotaAccounts charged;
+	int			n;
+
+	quota_accounts_of(path, hold->debit.feature, found, &accounts);
+	n = excess_refs(hold, excess, path, &accounts, refs);
+	if (n == 0)
+		return true;
+	if (quota_engine()->take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		return false;
+	charged = accounts;
+	charged.refs = refs;
+	charged.nrefs = n;
+	(void) quota_write_entries(&charged, &like);
+	for (int i = 0; i < n; i++)
+	{
+		int64		here = overdrawn_of(&refs[i]);
+
+		*overdrawn = Max(*overdrawn, here);
+	}
+	notify_charged(path, &accounts, refs, n);
+	return true;
+}
+
 /* Takes what has room and overdraws the rest; the most that any level overdrew. */
 static int64
 take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
 {
 	const QuotaEngine *engine = quota_engine();
-	QuotaTakeResult result = QUOTA_STALE;
+	bool		done = false;
 	int64		overdrawn = 0;
 
-	while (result == QUOTA_STALE)
+	while (!done)
 	{
-		QuotaBucketRef found[QUOTA_MAX_LEVELS];
-		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-		QuotaAccounts accounts;
-		QuotaAccounts charged;
 		Snapshot	snapshot;
 		QuotaPath	path;
-		int			n;
 
 		CHECK_FOR_INTERRUPTS();
 		engine->open();
@@ -370,32 +408,7 @@ take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
 		if (quota_path_is_due(&path))
 			quota_carry_out_due(&path);
 		else
-		{
-			quota_accounts_of(&path, hold->debit.feature, found, &accounts);
-			n = excess_refs(hold, excess, &path, &accounts, refs);
-			result = n == 0 ? QUOTA_TAKEN : engine->take(refs, n, QUOTA_TAKE_OVERDRAW, snapshot);
-			if (result == QUOTA_TAKEN && n > 0)
-			{
-				QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
-
-				charged = accounts;
-				charged.refs = refs;
-				charged.nrefs = n;
-				(void) quota_write_entries(&charged, &like);
-				for (int i = 0; i < n; i++)
-					overdrawn = Max(overdrawn, overdrawn_of(&refs[i]));
-				for (int i = 0; i < accounts.naccounts; i++)
-				{
-					for (int j = 0; j < n; j++)
-					{
-						if (accounts.accounts[i].ref != NULL &&
-							accounts.accounts[i].ref->key.prefix_len == refs[j].key.prefix_len)
-							accounts.accounts[i].ref = &refs[j];
-					}
-				}
-				quota_notify(&path, &accounts);
-			}
-		}
+			done = take_excess_once(hold, excess, metadata, &path, &overdrawn);
 		UnregisterSnapshot(snapshot);
 		engine->close();
 	}

@@ -49,3 +49,30 @@ quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngiving
 	CommandCounterIncrement();
 	return entries[0].id;
 }
+
+int64
+quota_book_given(const QuotaGiving *givings, int ngivings, const QuotaEntry *like)
+{
+	QuotaEntry *entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(ngivings, 1));
+	int			n = 0;
+
+	for (int i = 0; i < ngivings; i++)
+	{
+		const QuotaPart *part = &givings[i].part;
+		QuotaEntry	e = *like;
+
+		if (part->amount == 0)
+			continue;
+		e.bucket = part->key;
+		e.source = part->source;
+		e.grant_id = part->grant_id;
+		e.amount = -part->amount;
+		e.id = n == 0 && like->id != 0 ? like->id : quota_ledger_next_id();
+		e.debit_id = n == 0 ? e.id : entries[0].id;
+		entries[n++] = e;
+	}
+	if (n == 0)
+		return 0;
+	quota_ledger_append(entries, n);
+	return entries[0].id;
+}

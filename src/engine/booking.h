@@ -24,4 +24,10 @@
 extern int64 quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngivings,
 								 const QuotaEntry *like);
 
+/*
+ * Writes an entry for what each giving has given back; nothing for nothing.  "like"
+ * as above, but without a debit_id of its own: the operation is its own.
+ */
+extern int64 quota_book_given(const QuotaGiving *givings, int ngivings, const QuotaEntry *like);
+
 #endif							/* QUOTA_BOOKING_H */

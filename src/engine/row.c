@@ -65,7 +65,7 @@ row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 
 	for (int i = 0; i < nrefs; i++)
 	{
-		QuotaRows		rows = {0};
+		QuotaRows	rows = {0};
 
 		quota_rows_find(rel, &refs[i], &rows, snapshot);
 		if (rows.bucket.tuple)

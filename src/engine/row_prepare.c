@@ -129,7 +129,7 @@ static QuotaPrepared
 prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
-	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 	int64		done = PG_INT64_MIN;
 
 	for (int n = 0; n < ref->ngrants && result != QUOTA_PREPARED_STALE; n++)
@@ -168,7 +168,7 @@ static QuotaPrepared
 prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_cap_use_open(RowExclusiveLock);
-	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
 	for (int i = 0; i < ref->ncaps && result != QUOTA_PREPARED_STALE; i++)
 	{
@@ -191,7 +191,7 @@ static QuotaPrepared
 prepare_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_rate_use_open(RowExclusiveLock);
-	QuotaPrepared	result = QUOTA_PREPARED_LOCKED;
+	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
 	if (rows->rate.tuple == NULL)
 		result = quota_rate_use_create(rel, &ref->key) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
@@ -202,25 +202,27 @@ prepare_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 }
 
 static QuotaPrepared
+worse(QuotaPrepared a, QuotaPrepared b)
+{
+	return Max(a, b);
+}
+
+static QuotaPrepared
 prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
-	QuotaPrepared	results[4] = {QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED, QUOTA_PREPARED_LOCKED};
-	QuotaPrepared	worst = QUOTA_PREPARED_LOCKED;
+	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	/* what was found is out of date then */
 	if (rows->expired && quota_row_expire(&ref->key) > 0)
 		return QUOTA_PREPARED_STALE;
 	if (!ref->rate_only)
-		results[0] = prepare_bucket(ref, &rows->bucket, snapshot);
-	if (ref->ngrants > 0 && results[0] != QUOTA_PREPARED_STALE)
-		results[1] = prepare_grants(ref, rows, snapshot);
-	if (ref->ncaps > 0 && results[0] != QUOTA_PREPARED_STALE && results[1] != QUOTA_PREPARED_STALE)
-		results[2] = prepare_caps(ref, rows, snapshot);
-	if (ref->rate && results[0] != QUOTA_PREPARED_STALE && results[1] != QUOTA_PREPARED_STALE &&
-		results[2] != QUOTA_PREPARED_STALE)
-		results[3] = prepare_rate(ref, rows, snapshot);
-	for (int i = 0; i < (int) lengthof(results); i++)
-		worst = Max(worst, results[i]);
+		worst = prepare_bucket(ref, &rows->bucket, snapshot);
+	if (ref->ngrants > 0 && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_grants(ref, rows, snapshot));
+	if (ref->ncaps > 0 && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_caps(ref, rows, snapshot));
+	if (ref->rate && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_rate(ref, rows, snapshot));
 	return worst;
 }
 
@@ -232,14 +234,10 @@ prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 QuotaPrepared
 quota_rows_prepare(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, Snapshot snapshot)
 {
-	QuotaPrepared	worst = QUOTA_PREPARED_LOCKED;
+	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	for (int i = 0; i < nrefs && worst != QUOTA_PREPARED_STALE; i++)
-	{
-		QuotaPrepared	here = prepare_account(&refs[i], &rows[i], snapshot);
-
-		worst = Max(worst, here);
-	}
+		worst = worse(worst, prepare_account(&refs[i], &rows[i], snapshot));
 	if (worst != QUOTA_PREPARED_LOCKED)
 		CommandCounterIncrement();
 	return worst;

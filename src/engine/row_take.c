@@ -173,7 +173,7 @@ apply(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 QuotaTakeResult
 quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
-	QuotaRows	   *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
+	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
 	int64		asked = refs[0].amount;
 	bool		plain;
 
