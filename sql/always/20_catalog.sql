@@ -512,8 +512,9 @@ CREATE OR REPLACE FUNCTION quota._lock_feature_use()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    LOCK TABLE quota.subscription, quota.subject_override, quota.credit_grant IN SHARE ROW EXCLUSIVE MODE;
+    -- buckets first: whoever has one locked may be about to carry out a change of plan
     PERFORM quota._lock_buckets();
+    LOCK TABLE quota.subscription, quota.subject_override, quota.credit_grant IN SHARE ROW EXCLUSIVE MODE;
 END
 $$;
 COMMENT ON FUNCTION quota._lock_feature_use() IS
