@@ -194,7 +194,6 @@ CREATE TABLE quota.hold_part (
     feature_id int4 NOT NULL,
     hold_id    int8 NOT NULL,
     expires_at timestamptz NOT NULL,
-    PRIMARY KEY (account, feature_id, hold_id)
+    PRIMARY KEY (account, feature_id, expires_at, hold_id)
 );
-CREATE INDEX hold_part_expiry ON quota.hold_part (account, feature_id, expires_at);
 COMMENT ON TABLE quota.hold_part IS 'the accounts that a hold counts in; a row goes when what was reserved there is settled, released, or given back after its expiry';

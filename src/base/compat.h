@@ -57,6 +57,17 @@ quota_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot,
 }
 #endif
 
+/* the index entries of a new row */
+static inline void
+quota_insert_index_tuples_of_new(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false);
+#else
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL);
+#endif
+}
+
 /*
  * Speculative insertion: 16 added onlySummarizing, 18 the tid of the row being
  * updated (commit 48ac7b0a5a), which an insertion does not have.

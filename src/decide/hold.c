@@ -118,15 +118,21 @@ close_hold(OpenHold *hold, char state)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = accounts_of_hold(hold, keys);
+	bool		changed = false;
 
 	for (int i = 0; i < n; i++)
+	{
 		hold->given_back[i] = !quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len,
-													  keys[i].feature_id, hold->row.id, DT_NOEND);
+													  keys[i].feature_id, hold->row.id,
+													  hold->row.expires_at);
+		changed = changed || hold->given_back[i];
+	}
 	hold->row.state = state;
 	quota_hold_update(&hold->row);
 	CommandCounterIncrement();
 	/* what has been given back while we waited for the parts is in the ledger now */
-	read_debit(hold);
+	if (changed)
+		read_debit(hold);
 }
 
 /* "book_nothing": an amount of 0 is noted in the ledger, too. */
@@ -574,8 +580,14 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 		take_from_own_windows(&hold, &excess, metadata);
 	outcome->overdrawn = take_excess(&hold, &excess, metadata);
 	/* some of what stays can have been overdrawn when it was observed */
-	read_debit(&hold);
-	outcome->overdrawn = Max(outcome->overdrawn, most_overdrawn(&hold));
+	if (most_overdrawn(&hold) > 0)
+	{
+		int64		in_all;
+
+		read_debit(&hold);
+		in_all = most_overdrawn(&hold);
+		outcome->overdrawn = Max(outcome->overdrawn, in_all);
+	}
 	outcome->charged = amount;
 	finish(&hold, outcome);
 }

@@ -29,17 +29,18 @@ quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpire
 int
 quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired **expired)
 {
-	int64	   *hold_ids;
+	QuotaHoldPart *parts;
 	int			n;
 
 	n = quota_hold_parts_expired(account->prefix, account->prefix_len, account->feature_id,
-								 quota_clock_now(), snapshot, &hold_ids);
+								 quota_clock_now(), snapshot, &parts);
 	if (n == 0)
 		return 0;
 	*expired = (QuotaExpired *) palloc(sizeof(QuotaExpired) * n);
 	for (int i = 0; i < n; i++)
 	{
-		(*expired)[i].hold_id = hold_ids[i];
+		(*expired)[i].hold_id = parts[i].hold_id;
+		(*expired)[i].expires_at = parts[i].expires_at;
 		quota_expired_read(account, snapshot, &(*expired)[i]);
 	}
 	return n;

@@ -14,6 +14,7 @@
 typedef struct QuotaExpired
 {
 	int64		hold_id;
+	TimestampTz expires_at;
 	const char *subject;
 	int			nparts;
 	QuotaPart  *parts;

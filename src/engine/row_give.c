@@ -199,15 +199,14 @@ limit_to_subject(QuotaGiving *giving, const QuotaExpired *e, const QuotaBucketKe
 
 /*
  * Gives back what expired holds have in an account.  Removing the part decides
- * who of several does it; all parts are removed before a bucket is locked, as
- * who closes a hold does.  What they have is read after that: who extended one
- * meanwhile may have changed it.
+ * who of several does it, and one that has been extended meanwhile stays; all parts
+ * are removed before a bucket is locked, as who closes a hold does.  What they have
+ * is read after that: a refund may have changed it.
  */
 int
 quota_row_expire(const QuotaBucketKey *account)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TimestampTz clock = quota_clock_now();
 	QuotaExpired *expired;
 	int			nexpired = quota_expired_of(account, snapshot, &expired);
 	int			nremoved = 0;
@@ -216,7 +215,7 @@ quota_row_expire(const QuotaBucketKey *account)
 	for (int i = 0; i < nexpired; i++)
 	{
 		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
-								   expired[i].hold_id, clock))
+								   expired[i].hold_id, expired[i].expires_at))
 			expired[nremoved++] = expired[i];
 	}
 	for (int i = 0; i < nremoved; i++)

@@ -43,6 +43,8 @@ quota_hold_create(const QuotaHold *hold)
 	Datum		values[Natts_hold];
 	bool		nulls[Natts_hold] = {false};
 
+	/* the table's CHECK constraints are not looked at here */
+	QuotaEnsure(hold->reserved >= 0 && hold->ttl_us > 0);
 	values[Anum_hold_id - 1] = Int64GetDatum(hold->id);
 	values[Anum_hold_subject - 1] = CStringGetTextDatum(hold->subject);
 	values[Anum_hold_feature_id - 1] = Int32GetDatum(hold->feature_id);
@@ -139,24 +141,6 @@ quota_hold_update(QuotaHold *hold)
 	table_close(rel, NoLock);
 }
 
-void
-quota_hold_part_create(const char *account, int account_len, int32 feature_id, int64 hold_id,
-					   TimestampTz expires_at)
-{
-	Relation	rel;
-	Datum		values[Natts_hold_part];
-	bool		nulls[Natts_hold_part] = {false};
-
-	values[Anum_hold_part_account - 1] =
-		PointerGetDatum(cstring_to_text_with_len(account, account_len));
-	values[Anum_hold_part_feature_id - 1] = Int32GetDatum(feature_id);
-	values[Anum_hold_part_hold_id - 1] = Int64GetDatum(hold_id);
-	values[Anum_hold_part_expires_at - 1] = TimestampTzGetDatum(expires_at);
-	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
-	(void) quota_insert_if_absent(rel, values, nulls);
-	table_close(rel, NoLock);
-}
-
 static void
 init_account_keys(ScanKeyData *keys, const char *account, int account_len, int32 feature_id)
 {
@@ -166,26 +150,53 @@ init_account_keys(ScanKeyData *keys, const char *account, int account_len, int32
 				Int32GetDatum(feature_id));
 }
 
-/* The newest version of a part, locked, its place in *tid; NULL when there is none. */
+/*
+ * The part of a hold, whenever it expires: the index looks at all parts of the
+ * account for it.  Only for what is done with the hold's row locked.
+ */
 static HeapTuple
-lock_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
-		  ItemPointer tid)
+find_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
+		  Snapshot snapshot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[3];
-	HeapTuple	tuple;
 
 	init_account_keys(keys, account, account_len, feature_id);
 	ScanKeyInit(&keys[2], Anum_hold_part_hold_id, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(hold_id));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_HOLD_PART_PKEY), 3, keys, snapshot);
-	if (tuple)
-	{
-		ItemPointerCopy(&tuple->t_self, tid);
-		tuple = quota_lock_row(rel, tid, snapshot);
-	}
+	return quota_find_row(rel, quota_relid(QUOTA_HOLD_PART_PKEY), 3, keys, snapshot);
+}
+
+static bool
+has_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = find_part(rel, account, account_len, feature_id, hold_id, snapshot) != NULL;
+
 	UnregisterSnapshot(snapshot);
-	return tuple;
+	return found;
+}
+
+void
+quota_hold_part_create(const char *account, int account_len, int32 feature_id, int64 hold_id,
+					   bool is_new, TimestampTz expires_at)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
+	Datum		values[Natts_hold_part];
+	bool		nulls[Natts_hold_part] = {false};
+
+	if (is_new || !has_part(rel, account, account_len, feature_id, hold_id))
+	{
+		QuotaInserter *inserter = quota_insert_begin(rel);
+
+		values[Anum_hold_part_account - 1] =
+			PointerGetDatum(cstring_to_text_with_len(account, account_len));
+		values[Anum_hold_part_feature_id - 1] = Int32GetDatum(feature_id);
+		values[Anum_hold_part_hold_id - 1] = Int64GetDatum(hold_id);
+		values[Anum_hold_part_expires_at - 1] = TimestampTzGetDatum(expires_at);
+		quota_insert_row(inserter, values, nulls);
+		quota_insert_end(inserter);
+	}
+	table_close(rel, NoLock);
 }
 
 bool
@@ -193,49 +204,52 @@ quota_hold_part_extend(const char *account, int account_len, int32 feature_id, i
 					   TimestampTz expires_at)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int			column = Anum_hold_part_expires_at;
 	Datum		value = TimestampTzGetDatum(expires_at);
 	bool		isnull = false;
-	ItemPointerData tid;
+	bool		extended = false;
 	HeapTuple	tuple;
 
-	tuple = lock_part(rel, account, account_len, feature_id, hold_id, &tid);
+	tuple = find_part(rel, account, account_len, feature_id, hold_id, snapshot);
 	if (tuple != NULL)
 	{
-		HeapTuple	extended = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &column,
-														 &value, &isnull);
+		HeapTuple	later = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &column,
+													  &value, &isnull);
 
-		if (quota_update_row(rel, &tid, extended, InvalidSnapshot) != TM_Ok)
-			elog(ERROR, "quota: a locked part of a hold has changed");
+		/* waits for whoever removes it */
+		extended = quota_update_row(rel, &tuple->t_self, later, InvalidSnapshot) == TM_Ok;
 	}
+	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
-	return tuple != NULL;
+	return extended;
 }
 
 bool
 quota_hold_part_remove(const char *account, int account_len, int32 feature_id, int64 hold_id,
-					   TimestampTz clock)
+					   TimestampTz expires_at)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
-	ItemPointerData tid;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[4];
 	HeapTuple	tuple;
-	bool		removed = false;
+	bool		removed;
 
-	tuple = lock_part(rel, account, account_len, feature_id, hold_id, &tid);
-	if (tuple != NULL &&
-		DatumGetTimestampTz(quota_attribute(tuple, RelationGetDescr(rel),
-											Anum_hold_part_expires_at)) <= clock)
-	{
-		quota_delete_row(rel, &tid);
-		removed = true;
-	}
+	init_account_keys(keys, account, account_len, feature_id);
+	ScanKeyInit(&keys[2], Anum_hold_part_expires_at, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+				TimestampTzGetDatum(expires_at));
+	ScanKeyInit(&keys[3], Anum_hold_part_hold_id, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(hold_id));
+	tuple = quota_find_row(rel, quota_relid(QUOTA_HOLD_PART_PKEY), 4, keys, snapshot);
+	removed = tuple != NULL && quota_delete_row(rel, &tuple->t_self);
+	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 	return removed;
 }
 
 int
 quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
-						 TimestampTz clock, Snapshot snapshot, int64 **hold_ids)
+						 TimestampTz clock, Snapshot snapshot, QuotaHoldPart **parts)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
@@ -245,26 +259,29 @@ quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
 	int			n = 0;
 	int			room = 4;
 
-	*hold_ids = NULL;
+	*parts = NULL;
 	/* nobody has any in most databases: see quota_override_of() */
 	if (RelationGetNumberOfBlocks(rel) == 0)
 	{
 		table_close(rel, AccessShareLock);
 		return 0;
 	}
-	*hold_ids = (int64 *) palloc(sizeof(int64) * room);
+	*parts = (QuotaHoldPart *) palloc(sizeof(QuotaHoldPart) * room);
 	init_account_keys(keys, account, account_len, feature_id);
 	ScanKeyInit(&keys[2], Anum_hold_part_expires_at, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(clock));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_HOLD_PART_EXPIRY), true, snapshot, 3, keys);
+	scan = systable_beginscan(rel, quota_relid(QUOTA_HOLD_PART_PKEY), true, snapshot, 3, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (n == room)
 		{
 			room *= 2;
-			*hold_ids = (int64 *) repalloc(*hold_ids, sizeof(int64) * room);
+			*parts = (QuotaHoldPart *) repalloc(*parts, sizeof(QuotaHoldPart) * room);
 		}
-		(*hold_ids)[n++] = DatumGetInt64(quota_attribute(tuple, desc, Anum_hold_part_hold_id));
+		(*parts)[n].hold_id = DatumGetInt64(quota_attribute(tuple, desc, Anum_hold_part_hold_id));
+		(*parts)[n].expires_at =
+			DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_hold_part_expires_at));
+		n++;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -52,22 +52,32 @@ extern void quota_hold_update(QuotaHold *hold);
 /* when a hold that is made or renewed at "clock" expires; 22008 */
 extern TimestampTz quota_hold_expiry(TimestampTz clock, int64 ttl_us);
 
-/* does nothing where there is one */
+/* A part that has expired. */
+typedef struct QuotaHoldPart
+{
+	int64		hold_id;
+	TimestampTz expires_at;
+} QuotaHoldPart;
+
+/*
+ * Parts of holds.  They are in order of expiry, and expire when their hold does.
+ * Without "is_new", of a hold that is locked, nothing is done where there is one.
+ */
 extern void quota_hold_part_create(const char *account, int account_len, int32 feature_id,
-								   int64 hold_id, TimestampTz expires_at);
+								   int64 hold_id, bool is_new, TimestampTz expires_at);
 /* false when it was given back, because it had expired by somebody's clock */
 extern bool quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
 								   int64 hold_id, TimestampTz expires_at);
 
 /*
- * Removes a part if it has expired by "clock" (DT_NOEND: whatever it says); false
- * when it has not or somebody else has removed it.
+ * Removes the part that expires then; false when somebody else has removed or
+ * extended it.
  */
 extern bool quota_hold_part_remove(const char *account, int account_len, int32 feature_id,
-								   int64 hold_id, TimestampTz clock);
+								   int64 hold_id, TimestampTz expires_at);
 
-/* ids of the holds whose part in an account has expired by "clock"; palloc'd */
+/* those in an account that have expired by "clock"; palloc'd */
 extern int	quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
-									 TimestampTz clock, Snapshot snapshot, int64 **hold_ids);
+									 TimestampTz clock, Snapshot snapshot, QuotaHoldPart **parts);
 
 #endif							/* QUOTA_HOLD_H */

@@ -30,6 +30,7 @@
 typedef struct Leaf
 {
 	Oid			relid;
+	Oid			debit_index;	/* as far as it has been asked for */
 	TimestampTz since;
 	TimestampTz until;
 } Leaf;
@@ -145,13 +146,19 @@ quota_leaf_open(TimestampTz at, LOCKMODE lockmode)
 	}
 }
 
+/* The one that we found before, if it is still there. */
 static Oid
-debit_index_of(Relation rel)
+debit_index_of(Relation rel, Leaf *leaf)
 {
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
 	ListCell   *cell;
 
+	if (OidIsValid(leaf->debit_index) && list_member_oid(indexes, leaf->debit_index))
+	{
+		list_free(indexes);
+		return leaf->debit_index;
+	}
 	foreach(cell, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
@@ -163,6 +170,7 @@ debit_index_of(Relation rel)
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
+	leaf->debit_index = found;
 	return found;
 }
 
@@ -177,15 +185,17 @@ quota_leaf_next(int *position, LOCKMODE lockmode, Oid *debit_index)
 	}
 	while (*position > 0)
 	{
+		int			which = --*position;
+		Oid			relid = leaves[which].relid;
 		Relation	rel;
 
-		if (--*position == 0)
+		if (which == 0)
 			*position = -1;		/* the default leaf is the last */
-		rel = try_relation_open(leaves[*position < 0 ? 0 : *position].relid, lockmode);
+		rel = try_relation_open(relid, lockmode);
 		if (rel)				/* else dropped this moment */
 		{
 			require_shape(rel);
-			*debit_index = debit_index_of(rel);
+			*debit_index = debit_index_of(rel, &leaves[which]);
 			return rel;
 		}
 	}

@@ -18,8 +18,8 @@ extern HeapTuple quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData 
 								Snapshot snapshot);
 
 /*
- * Rows to insert into one table.  Constraints and every kind of index are kept,
- * as in logical replication's apply; the table may have no AFTER ROW triggers.
+ * Rows to insert into one table and its indexes.  The caller vouches for CHECK and
+ * partition constraints, and the table may have no triggers of its rows.
  */
 typedef struct QuotaInserter QuotaInserter;
 
@@ -43,8 +43,8 @@ extern bool quota_insert_if_absent(Relation rel, const Datum *values, const bool
 extern TM_Result quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple,
 								  Snapshot snapshot);
 
-/* deletes a row that we have locked */
-extern void quota_delete_row(Relation rel, ItemPointer tid);
+/* deletes the row in the same way; false: it has changed, nothing is done */
+extern bool quota_delete_row(Relation rel, ItemPointer tid);
 
 /*
  * Locks the newest version of the row at *tid against change and returns a
