@@ -11,6 +11,7 @@
 #ifndef QUOTA_COMPAT_H
 #define QUOTA_COMPAT_H
 
+#include "access/genam.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "utils/datetime.h"
@@ -95,6 +96,17 @@ quota_check_unique(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate)
 	return ExecCheckIndexConstraints(rri, slot, estate, &conflict, &none, NIL);
 #else
 	return ExecCheckIndexConstraints(rri, slot, estate, &conflict, NIL);
+#endif
+}
+
+/* 18 can count an index scan's searches (commit 0fbceae841) */
+static inline IndexScanDesc
+quota_index_beginscan(Relation rel, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(rel, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(rel, index, snapshot, nkeys, 0);
 #endif
 }
 

@@ -10,12 +10,15 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "store/schema.h"
 #include "store/subscription.h"
 #include "store/tuple.h"
@@ -74,32 +77,51 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at)
 	return sub;
 }
 
+/* Is it a subscription of that prefix, in force at "at"? */
+static bool
+fits(HeapTuple tuple, TupleDesc desc, const text *prefix, TimestampTz at)
+{
+	const text *subject = DatumGetTextPP(quota_attribute(tuple, desc, Anum_subscription_subject));
+
+	/* the index compares hashes only */
+	return VARSIZE_ANY_EXHDR(subject) == VARSIZE_ANY_EXHDR(prefix) &&
+		memcmp(VARDATA_ANY(subject), VARDATA_ANY(prefix), VARSIZE_ANY_EXHDR(prefix)) == 0 &&
+		at >= DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subscription_starts_at)) &&
+		at < time_or_noend(tuple, desc, Anum_subscription_ends_at);
+}
+
 /*
  * A subject has few subscriptions over its life and at most one at a time, so
- * all of them are looked at; the ends are in no index.
+ * all of them are looked at.  Not by systable_beginscan(), which takes no lossy
+ * index.
  */
 QuotaSubscription *
 quota_subscription_at(const char *prefix, int prefix_len, TimestampTz at, Snapshot snapshot)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_SUBSCRIPTION), AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(rel);
+	Relation	index = index_open(quota_relid(QUOTA_SUBSCRIPTION_SUBJECT_HASH), AccessShareLock);
+	text	   *subject = cstring_to_text_with_len(prefix, prefix_len);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan = quota_index_beginscan(rel, index, snapshot, 1);
 	QuotaSubscription *found = NULL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	ScanKeyData key;
 
-	ScanKeyInit(&keys[0], Anum_subscription_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
-	ScanKeyInit(&keys[1], Anum_subscription_starts_at, BTLessEqualStrategyNumber,
-				F_TIMESTAMPTZ_LE, TimestampTzGetDatum(at));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_SUBSCRIPTION_SUBJECT), true,
-							  snapshot, 2, keys);
-	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	/* the first column of the index */
+	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(subject));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (found == NULL && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		if (at < time_or_noend(tuple, desc, Anum_subscription_ends_at))
-			found = from_tuple(tuple, desc, at);
+		bool		should_free;
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+
+		if (fits(tuple, RelationGetDescr(rel), subject, at))
+			found = from_tuple(tuple, RelationGetDescr(rel), at);
+		if (should_free)
+			heap_freetuple(tuple);
 	}
-	systable_endscan(scan);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
 	table_close(rel, AccessShareLock);
 	return found;
 }
