@@ -66,7 +66,7 @@ BEGIN
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many parts there were';
+COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, a metered one counted in each of its accounts';
 
 CREATE OR REPLACE FUNCTION quota._record_threshold(subject text, feature_id int, threshold text, value bigint,
         allowance bigint, used bigint, period_start timestamptz, period_end timestamptz) RETURNS void

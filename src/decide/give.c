@@ -109,8 +109,8 @@ quota_debit_left(const QuotaDebit *debit)
 }
 
 int
-quota_plan_giving(const QuotaDebit *debit, int64 amount, QuotaUnreserve unreserve,
-				  QuotaGiving **givings)
+quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
+				  QuotaUnreserve unreserve, QuotaGiving **givings)
 {
 	int			n = 0;
 	int			end;
@@ -118,13 +118,16 @@ quota_plan_giving(const QuotaDebit *debit, int64 amount, QuotaUnreserve unreserv
 	*givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(debit->nparts, 1));
 	for (int start = 0; start < debit->nparts; start = end)
 	{
-		int64		left = amount;
+		int64		total = debit->parts[start].amount;
+		int64		left;
 
 		for (end = start + 1; end < debit->nparts; end++)
 		{
 			if (compare_accounts(&debit->parts[start], &debit->parts[end]) != 0)
 				break;
+			total = quota_add(total, debit->parts[end].amount, "amount");
 		}
+		left = what == QUOTA_GIVE_BEYOND ? Max(total - amount, 0) : amount;
 		for (int i = end - 1; i >= start; i--)
 		{
 			QuotaGiving *giving = &(*givings)[n++];
@@ -195,7 +198,8 @@ quota_refund(QuotaRequest *request)
 	UnregisterSnapshot(snapshot);
 
 	item->charged = checked_amount(item->amount, quota_debit_left(&debit));
-	ngivings = quota_plan_giving(&debit, item->charged, QUOTA_UNRESERVE_NOTHING, &givings);
+	ngivings = quota_plan_giving(&debit, QUOTA_GIVE_AMOUNT, item->charged, QUOTA_UNRESERVE_NOTHING,
+								 &givings);
 	like.id = item->reserved_id;
 	like.at = quota_now();
 	like.subject = debit.subject.text;

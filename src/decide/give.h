@@ -63,11 +63,18 @@ typedef enum QuotaUnreserve
 	QUOTA_UNRESERVE_ALL			/* the hold is closed: what stays, too */
 } QuotaUnreserve;
 
+/* What an amount says. */
+typedef enum QuotaGive
+{
+	QUOTA_GIVE_AMOUNT,			/* so much comes back at every level */
+	QUOTA_GIVE_BEYOND			/* what a level has beyond it */
+} QuotaGive;
+
 /*
- * What to give back so that "amount" comes back at every level, last taken first.
- * palloc'd; account by account from the first segment down.
+ * What to give back, last taken first.  palloc'd; account by account from the
+ * first segment down.
  */
-extern int	quota_plan_giving(const QuotaDebit *debit, int64 amount, QuotaUnreserve unreserve,
-							  QuotaGiving **givings);
+extern int	quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
+							  QuotaUnreserve unreserve, QuotaGiving **givings);
 
 #endif							/* QUOTA_GIVE_H */

@@ -14,11 +14,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "miscadmin.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "decide/attempt.h"
 #include "decide/give.h"
 #include "decide/hold.h"
 #include "decide/notify.h"
@@ -135,20 +135,20 @@ close_hold(OpenHold *hold, char state)
 		read_debit(hold);
 }
 
-/* "book_nothing": an amount of 0 is noted in the ledger, too. */
+/* "book": what comes back is noted in the ledger, even if it is nothing. */
 static void
-give(const OpenHold *hold, int64 amount, QuotaUnreserve unreserve, char kind, Jsonb *metadata,
-	 bool book_nothing)
+give(const OpenHold *hold, QuotaGive what, int64 amount, QuotaUnreserve unreserve, char kind,
+	 Jsonb *metadata, bool book)
 {
 	const QuotaEngine *engine = quota_engine();
 	QuotaEntry	like = entry_like(hold, kind, metadata);
 	QuotaGiving *givings;
-	int			n = quota_plan_giving(&hold->debit, amount, unreserve, &givings);
+	int			n = quota_plan_giving(&hold->debit, what, amount, unreserve, &givings);
 
 	if (n == 0)
 		return;
 	engine->open();
-	if (amount > 0 || book_nothing)
+	if (book)
 		(void) quota_give_and_book(engine, givings, n, &like);
 	else
 		engine->give(givings, n, hold->row.id);
@@ -245,8 +245,8 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 	}
 	else if (amount > 0 && amount < hold.row.reserved)
 	{
-		give(&hold, hold.row.reserved - amount, QUOTA_UNRESERVE_GIVEN, QUOTA_ENTRY_RELEASE, NULL,
-			 false);
+		give(&hold, QUOTA_GIVE_AMOUNT, hold.row.reserved - amount, QUOTA_UNRESERVE_GIVEN,
+			 QUOTA_ENTRY_RELEASE, NULL, true);
 		hold.row.reserved = amount;
 	}
 	quota_hold_update(&hold.row);
@@ -259,6 +259,9 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 /* What is to be taken beyond what the hold had, of each account that it counts in. */
 typedef struct Excess
 {
+	const OpenHold *hold;
+	Jsonb	   *metadata;
+	int64		overdrawn;		/* out: the most that any level overdrew */
 	int			naccounts;
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];	/* the window that the hold was in */
 	int64		amounts[QUOTA_MAX_LEVELS];
@@ -305,9 +308,10 @@ own_window_ref(const OpenHold *hold, const QuotaBucketKey *key, const QuotaPath 
  * level has no account any more, into the hold's, as overdrawn.
  */
 static int
-excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
-			QuotaAccounts *accounts, QuotaBucketRef *refs)
+excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts,
+			QuotaBucketRef *refs)
 {
+	const OpenHold *hold = excess->hold;
 	int			n = 0;
 
 	for (int i = 0; i < excess->naccounts; i++)
@@ -327,7 +331,7 @@ excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
 			else
 			{
 				own_window_ref(hold, key, path, &refs[n]);
-				refs[n].only_overdraws = true;
+				refs[n].only = QUOTA_SOURCE_OVERDRAWN;
 			}
 		}
 		for (int j = 0; j < refs[n].ncaps; j++)
@@ -365,20 +369,21 @@ notify_charged(const QuotaPath *path, QuotaAccounts *accounts, QuotaBucketRef *r
 	quota_notify(path, accounts);
 }
 
-/* One attempt at the excess; false if it has to be looked up anew. */
+/* Takes what has room and overdraws the rest; false if it has to be looked up anew. */
 static bool
-take_excess_once(const OpenHold *hold, const Excess *excess, Jsonb *metadata,
-				 const QuotaPath *path, int64 *overdrawn)
+take_excess(const QuotaPath *path, void *arg)
 {
+	Excess	   *excess = (Excess *) arg;
+	const OpenHold *hold = excess->hold;
 	QuotaBucketRef found[QUOTA_MAX_LEVELS];
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
+	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, excess->metadata);
 	QuotaAccounts accounts;
 	QuotaAccounts charged;
 	int			n;
 
 	quota_accounts_of(path, hold->debit.feature, found, &accounts);
-	n = excess_refs(hold, excess, path, &accounts, refs);
+	n = excess_refs(excess, path, &accounts, refs);
 	if (n == 0)
 		return true;
 	if (quota_engine()->take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
@@ -391,90 +396,98 @@ take_excess_once(const OpenHold *hold, const Excess *excess, Jsonb *metadata,
 	{
 		int64		here = overdrawn_of(&refs[i]);
 
-		*overdrawn = Max(*overdrawn, here);
+		excess->overdrawn = Max(excess->overdrawn, here);
 	}
 	notify_charged(path, &accounts, refs, n);
 	return true;
 }
 
-/* Takes what has room and overdraws the rest; the most that any level overdrew. */
-static int64
-take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
+/* What one of an expired hold's buckets is to give once more. */
+typedef struct Again
 {
-	const QuotaEngine *engine = quota_engine();
-	bool		done = false;
-	int64		overdrawn = 0;
-
-	while (!done)
-	{
-		Snapshot	snapshot;
-		QuotaPath	path;
-
-		CHECK_FOR_INTERRUPTS();
-		engine->open();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		quota_path_look_up(&path, &hold->debit.subject, quota_now(), snapshot);
-		if (quota_path_is_due(&path))
-			quota_carry_out_due(&path);
-		else
-			done = take_excess_once(hold, excess, metadata, &path, &overdrawn);
-		UnregisterSnapshot(snapshot);
-		engine->close();
-	}
-	CommandCounterIncrement();
-	return overdrawn;
-}
+	const OpenHold *hold;
+	Jsonb	   *metadata;
+	const QuotaPart *part;		/* what the hold had there */
+	int64		wanted;
+	int64		taken;			/* out */
+} Again;
 
 /*
- * Takes up to "most" of the excess from a window of the hold's that is over, as
- * far as its allowance has it; the account's present caps count it, since it is
- * charged now.  False if it has to be looked up anew.
+ * The bucket of a part: the account's present window as it stands, or one that is
+ * over by the terms of its last charge.  There a grant and overage give what they
+ * have themselves; what overage there may be, the present account says.
  */
-static bool
-take_from_own_window(const OpenHold *hold, const QuotaBucketKey *key, int64 most, int64 *excess,
-					 Jsonb *metadata, Snapshot snapshot)
+static void
+bucket_again(const Again *again, const QuotaPath *path, const QuotaAccount *account,
+			 QuotaBucketRef *ref)
 {
-	const QuotaEngine *engine = quota_engine();
+	own_window_ref(again->hold, &again->part->key, path, ref);
+	if (account != NULL && quota_bucket_is_same(&account->ref->key, &ref->key))
+	{
+		*ref = *account->ref;
+		ref->rate = NULL;		/* was taken when it was reserved */
+		return;
+	}
+	quota_engine()->peek(ref, 1, path->snapshot);
+	ref->unlimited = again->part->source != QUOTA_SOURCE_ALLOWANCE ||
+		(ref->state.unlimited && !ref->state.is_prorated);
+	ref->allowance = ref->state.allowance;
+	if (account == NULL)
+		return;
+	ref->overage_limit = account->ref->overage_limit;
+	/* it is charged now, so the present caps count it */
+	ref->ncaps = account->ref->ncaps;
+	ref->caps = account->ref->caps;
+}
+
+/* Has the bucket the part's grant?  One that the account has not any more is added. */
+static bool
+find_grant_again(const QuotaPart *part, Snapshot snapshot, QuotaBucketRef *ref)
+{
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		if (ref->grants[i].grant.id == part->grant_id)
+			return true;
+	}
+	ref->unlimited = true;
+	ref->ngrants = 1;
+	ref->grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef));
+	return quota_grant_by_id(part->grant_id, part->at, snapshot, &ref->grants[0].grant) &&
+		!ref->grants[0].grant.revoked;
+}
+
+/* Takes what the bucket still has; false if it has to be looked up anew. */
+static bool
+take_again(const QuotaPath *path, void *arg)
+{
+	Again	   *again = (Again *) arg;
+	const QuotaPart *part = again->part;
+	QuotaEntry	like = entry_like(again->hold, QUOTA_ENTRY_SETTLE, again->metadata);
 	QuotaBucketRef found[QUOTA_MAX_LEVELS];
-	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
-	QuotaAccounts charged = {.feature = hold->debit.feature,.nrefs = 1};
 	QuotaAccounts accounts;
+	QuotaAccounts charged;
 	QuotaAccount *account;
 	QuotaBucketRef ref;
-	QuotaPath	path;
+	QuotaTakeResult result;
 
-	quota_path_look_up(&path, &hold->debit.subject, quota_now(), snapshot);
-	own_window_ref(hold, key, &path, &ref);
-	if (ref.key.end > quota_now())
-		return true;			/* asked anyhow */
-	engine->peek(&ref, 1, snapshot);
-	ref.unlimited = ref.state.unlimited;
-	ref.allowance = ref.state.allowance;
-	ref.plan_version_id = ref.state.plan_version_id;
-	if (quota_bucket_room(&ref) == 0)
+	quota_accounts_of(path, again->hold->debit.feature, found, &accounts);
+	account = account_of_prefix(&accounts, path->subject, part->key.prefix_len);
+	bucket_again(again, path, account, &ref);
+	if (part->source == QUOTA_SOURCE_GRANT && !find_grant_again(part, path->snapshot, &ref))
 		return true;
-	quota_accounts_of(&path, hold->debit.feature, found, &accounts);
-	account = account_of_prefix(&accounts, &hold->debit.subject, key->prefix_len);
-	if (account != NULL && account->ref->key.source_id == key->source_id)
-	{
-		ref.ncaps = account->ref->ncaps;
-		ref.caps = account->ref->caps;
-		for (int i = 0; i < ref.ncaps; i++)
-			ref.caps[i].key.bucket = &ref.key;
-	}
-	/* taking nothing locks it */
-	if (engine->take(&ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) != QUOTA_TAKEN)
-		return false;
-	ref.amount = Min(Min(*excess, most), quota_bucket_room(&ref));
-	if (ref.amount == 0)
-		return true;
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaEnsure(engine->take(&ref, 1, QUOTA_TAKE_OVERDRAW, snapshot) == QUOTA_TAKEN);
-	UnregisterSnapshot(snapshot);
+	ref.only = part->source;
+	ref.only_grant = part->grant_id;
+	ref.amount = Min(again->wanted, part->amount);
+	result = quota_engine()->take(&ref, 1, QUOTA_TAKE_UP_TO, path->snapshot);
+	if (result != QUOTA_TAKEN)
+		return result == QUOTA_NO_ROOM;
+	charged = accounts;
 	charged.refs = &ref;
+	charged.nrefs = 1;
 	(void) quota_write_entries(&charged, &like);
-	*excess -= ref.amount;
+	if (account != NULL && quota_bucket_is_same(&account->ref->key, &ref.key))
+		notify_charged(path, &accounts, &ref, 1);
+	again->taken = ref.amount;
 	return true;
 }
 
@@ -497,14 +510,11 @@ parts_at_expiry(const OpenHold *hold, int prefix_len, QuotaPart **parts)
 
 /*
  * After the expiry the hold's own buckets come first, as far as they still have
- * what the hold had: only a window that is over has to be asked for it, the
- * present one is asked anyhow.  Amounts are reduced by what was taken.
+ * what the hold had.  Amounts are reduced by what was taken.
  */
 static void
-take_from_own_windows(const OpenHold *hold, Excess *excess, Jsonb *metadata)
+take_from_own_buckets(const OpenHold *hold, Excess *excess)
 {
-	const QuotaEngine *engine = quota_engine();
-
 	for (int i = 0; i < excess->naccounts; i++)
 	{
 		QuotaPart  *parts;
@@ -514,80 +524,63 @@ take_from_own_windows(const OpenHold *hold, Excess *excess, Jsonb *metadata)
 			nparts = parts_at_expiry(hold, excess->keys[i].prefix_len, &parts);
 		for (int j = 0; j < nparts && excess->amounts[i] > 0; j++)
 		{
-			bool		done = false;
+			Again		again = {
+				.hold = hold,
+				.metadata = excess->metadata,
+				.part = &parts[j],
+				.wanted = excess->amounts[i]
+			};
 
-			while (!done)
-			{
-				Snapshot	snapshot;
-
-				CHECK_FOR_INTERRUPTS();
-				engine->open();
-				snapshot = RegisterSnapshot(GetLatestSnapshot());
-				done = take_from_own_window(hold, &parts[j].key, parts[j].amount,
-											&excess->amounts[i], metadata, snapshot);
-				UnregisterSnapshot(snapshot);
-				engine->close();
-				CommandCounterIncrement();
-			}
+			if (parts[j].source == QUOTA_SOURCE_OVERDRAWN)
+				continue;
+			while (!quota_attempt(&hold->debit.subject, true, take_again, &again))
+				;
+			excess->amounts[i] -= again.taken;
 		}
 	}
 }
 
-/* What a level has overdrawn of it in the end, the one with the most. */
+/* What the hold has at a level. */
 static int64
-most_overdrawn(const OpenHold *hold)
+held_at(const OpenHold *hold, int prefix_len)
 {
-	int64		most = 0;
+	int64		held = 0;
 
-	for (int level = 0; level < hold->debit.subject.nlevels; level++)
+	for (int i = 0; i < hold->debit.nparts; i++)
 	{
-		int64		here = 0;
-
-		for (int i = 0; i < hold->debit.nparts; i++)
-		{
-			const QuotaPart *part = &hold->debit.parts[i];
-
-			if (part->source == QUOTA_SOURCE_OVERDRAWN &&
-				part->key.prefix_len == hold->debit.subject.prefix_len[level])
-				here = quota_add(here, part->amount, "amount");
-		}
-		most = Max(most, here);
+		if (hold->debit.parts[i].key.prefix_len == prefix_len)
+			held = quota_add(held, hold->debit.parts[i].amount, "amount");
 	}
-	return most;
+	return held;
 }
 
 void
 quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *outcome)
 {
-	Excess		excess = {0};
 	OpenHold	hold;
-	int64		kept;
+	Excess		excess = {.hold = &hold,.metadata = metadata};
+	bool		all_exceed = true;
 
 	memset(outcome, 0, sizeof(*outcome));
 	lock_hold(id, &hold);
 	if (hold.expired)
 		give_back_expired(&hold);
 	close_hold(&hold, QUOTA_HOLD_SETTLED);
-	/* of what has not been given back */
-	kept = Min(amount, hold.row.reserved);
-	give(&hold, hold.row.reserved - kept, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE, metadata,
-		 amount == kept);
-
 	excess.naccounts = accounts_of_hold(&hold, excess.keys);
 	for (int i = 0; i < excess.naccounts; i++)
-		excess.amounts[i] = amount - (hold.given_back[i] ? 0 : kept);
-	if (hold.debit.feature->kind == QUOTA_METERED)
-		take_from_own_windows(&hold, &excess, metadata);
-	outcome->overdrawn = take_excess(&hold, &excess, metadata);
-	/* some of what stays can have been overdrawn when it was observed */
-	if (most_overdrawn(&hold) > 0)
 	{
-		int64		in_all;
+		int64		held = held_at(&hold, excess.keys[i].prefix_len);
 
-		read_debit(&hold);
-		in_all = most_overdrawn(&hold);
-		outcome->overdrawn = Max(outcome->overdrawn, in_all);
+		excess.amounts[i] = Max(amount - held, 0);
+		all_exceed = all_exceed && held < amount;
 	}
+	give(&hold, QUOTA_GIVE_BEYOND, amount, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE, metadata,
+		 !all_exceed);
+	if (hold.debit.feature->kind == QUOTA_METERED)
+		take_from_own_buckets(&hold, &excess);
+	while (!quota_attempt(&hold.debit.subject, true, take_excess, &excess))
+		;
+	outcome->overdrawn = excess.overdrawn;
 	outcome->charged = amount;
 	finish(&hold, outcome);
 }
@@ -606,6 +599,6 @@ quota_hold_release(int64 id, QuotaHoldOutcome *outcome)
 	close_hold(&hold, QUOTA_HOLD_RELEASED);
 	/* nothing is left of one that has expired, by our clock or another's */
 	outcome->released = hold.debit.nparts > 0 ? hold.row.reserved : 0;
-	give(&hold, hold.row.reserved, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL, false);
+	give(&hold, QUOTA_GIVE_BEYOND, 0, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL, true);
 	finish(&hold, outcome);
 }

@@ -52,8 +52,10 @@ typedef struct QuotaBucketRef
 	bool		unlimited;		/* else: */
 	int64		allowance;		/* of the plan (capacity: grants included) */
 	bool		counts_only;	/* capacity: "used" takes all, overdrawn or not */
-	bool		only_overdraws; /* nobody's account any more: what is taken is
-								 * overdrawn, its terms stay as they were */
+	char		only;			/* QUOTA_SOURCE_...: take from this one alone,
+								 * whatever caps say, and leave the row's terms
+								 * as they were; 0: in order */
+	int64		only_grant;		/* of QUOTA_SOURCE_GRANT: which */
 	int64		overage_limit;	/* 0: none; PG_INT64_MAX: without limit */
 	int32		plan_version_id;	/* 0: none */
 	TimestampTz at;				/* time of the charge */
@@ -106,8 +108,6 @@ typedef struct QuotaGiving
 								 * window that it came back to */
 	int64		unreserve;		/* how much of it a hold had reserved */
 	bool		leaves_caps;	/* a correction: caps have counted what they did */
-	bool		at_most;		/* no more than "most" comes back */
-	int64		most;
 } QuotaGiving;
 
 typedef struct QuotaEngine
@@ -136,7 +136,10 @@ typedef struct QuotaEngine
 	 */
 	void		(*give) (QuotaGiving *givings, int ngivings, int64 debit_id);
 
-	/* Gives back what expired holds have in an account; returns how many. */
+	/*
+	 * Gives back what expired holds have in an account, of a capacity at every
+	 * level; returns how many.
+	 */
 	int			(*expire) (const QuotaBucketKey *account);
 
 	/*

@@ -8,23 +8,24 @@
 #ifndef QUOTA_EXPIRY_H
 #define QUOTA_EXPIRY_H
 
+#include "base/subject.h"
 #include "engine/engine.h"
 
-/* What one expired hold still has in one account. */
+/* What one expired hold still has in one account; of a capacity at every level. */
 typedef struct QuotaExpired
 {
 	int64		hold_id;
 	TimestampTz expires_at;
-	const char *subject;
+	QuotaSubject subject;
 	int			nparts;
 	QuotaPart  *parts;
 } QuotaExpired;
 
-/* of the account (the key's window does not matter); palloc'd */
+/* of the account (the key's window does not matter), the first to expire first; palloc'd */
 extern int	quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot,
 							 QuotaExpired **expired);
 
-/* reads again, of a hold_id, what it has in the account */
+/* reads again, of a hold_id, what it has */
 extern void quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot,
 							   QuotaExpired *expired);
 

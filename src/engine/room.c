@@ -88,11 +88,34 @@ quota_cap_room(const QuotaCapRef *cap)
 	return Max(cap->ceiling - cap->used, 0);
 }
 
+/* Are the units of a source to be taken, as far as the order lets it have any? */
+static bool
+may_take(const QuotaBucketRef *ref, char source, int64 grant_id)
+{
+	return ref->only == 0 || (ref->only == source && ref->only_grant == grant_id);
+}
+
+/* What the only source to take from has left. */
+static int64
+only_room(const QuotaBucketRef *ref)
+{
+	int64		number = PG_INT64_MAX - quota_total(&ref->state.counts);
+	QuotaBucketRef all = *ref;
+
+	if (ref->only == QUOTA_SOURCE_OVERDRAWN)
+		return number;
+	quota_split(&all, number);
+	return number - all.change.overdrawn;
+}
+
 int64
 quota_room(const QuotaBucketRef *ref)
 {
-	int64		room = quota_bucket_room(ref);
+	int64		room;
 
+	if (ref->only != 0)
+		return only_room(ref);
+	room = quota_bucket_room(ref);
 	for (int i = 0; i < ref->ncaps; i++)
 		room = Min(room, quota_cap_room(&ref->caps[i]));
 	return room;
@@ -101,7 +124,7 @@ quota_room(const QuotaBucketRef *ref)
 bool
 quota_is_limited(const QuotaBucketRef *ref)
 {
-	return !nothing_limits(ref) || ref->ncaps > 0;
+	return ref->only != 0 || !nothing_limits(ref) || ref->ncaps > 0;
 }
 
 int64
@@ -127,12 +150,8 @@ quota_split(QuotaBucketRef *ref, int64 amount)
 	int64		deficit;
 
 	memset(change, 0, sizeof(*change));
-	if (ref->only_overdraws)
-	{
-		change->overdrawn = left;
-		return;
-	}
-	change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
+	if (may_take(ref, QUOTA_SOURCE_ALLOWANCE, 0))
+		change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
 	left -= change->used;
 	deficit = ref->unlimited ? 0 : clamp(-balance(ref));
 	for (int i = 0; i < ref->ngrants; i++)
@@ -142,11 +161,14 @@ quota_split(QuotaBucketRef *ref, int64 amount)
 		int64		covered = Min(deficit, available);
 
 		deficit -= covered;
-		grant->change = Min(left, available - covered);
+		grant->change = may_take(ref, QUOTA_SOURCE_GRANT, grant->grant.id) ?
+			Min(left, available - covered) : 0;
 		change->granted += grant->change;
 		left -= grant->change;
 	}
-	if (ref->overage_limit == PG_INT64_MAX)
+	if (!may_take(ref, QUOTA_SOURCE_OVERAGE, 0))
+		change->overage = 0;
+	else if (ref->overage_limit == PG_INT64_MAX)
 		change->overage = left;
 	else
 		change->overage = Min(left, Max(overage_left(ref) - deficit, 0));

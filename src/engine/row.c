@@ -26,8 +26,9 @@
  *
  * Caveats: a call refused after a lock was taken (because another transaction
  * took the last units meanwhile) keeps the lock until its transaction ends.  A
- * refund locks in the order of its parts' windows and grants, which around the
- * end of a period can be another order than a charge's: 40P01.
+ * refund, or a settle after the expiry, locks in the order of its parts' windows
+ * and grants, which around the end of a period can be another order than a
+ * charge's: 40P01.
  *
  *-------------------------------------------------------------------------
  */

@@ -19,14 +19,6 @@
 #include "engine/row_parts.h"
 #include "store/hold.h"
 
-static bool
-same_window(const QuotaBucketKey *a, const QuotaBucketKey *b)
-{
-	return a->start == b->start && a->end == b->end && a->source_id == b->source_id &&
-		a->feature_id == b->feature_id && a->prefix_len == b->prefix_len &&
-		memcmp(a->prefix, b->prefix, a->prefix_len) == 0;
-}
-
 /*
  * Finds and locks the row that a debit charged, or that of the window which took
  * its use over; *key is set to it.
@@ -130,6 +122,7 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * ngivings);
 	QuotaBucketRow **row_of = (QuotaBucketRow **) palloc(sizeof(QuotaBucketRow *) * ngivings);
 	int64		most = PG_INT64_MAX;
+	int64		left = most;
 
 	for (int i = 0; i < ngivings; i++)
 	{
@@ -137,7 +130,7 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 		lock_for_give(&givings[i].part.key, debit_id, &rows[i]);
 		for (int j = 0; j < i; j++)
 		{
-			if (same_window(&givings[j].part.key, &givings[i].part.key))
+			if (quota_bucket_is_same(&givings[j].part.key, &givings[i].part.key))
 			{
 				row_of[i] = row_of[j];
 				break;
@@ -148,53 +141,59 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 		most = row_of[ngivings - 1]->state.counts.used;
 	for (int i = 0; i < ngivings; i++)
 	{
+		/* several parts of one account share what the last one has */
+		if (i == 0 || row_of[i] != row_of[i - 1])
+			left = most;
 		if (row_of[i]->tuple != NULL)
-			give_part(&givings[i], row_of[i],
-					  givings[i].at_most ? Min(most, givings[i].most) : most);
+			give_part(&givings[i], row_of[i], left);
 		else
 			givings[i].part.amount = 0;
+		if (givings[i].part.source == QUOTA_SOURCE_CAPACITY)
+			left -= givings[i].part.amount;
 	}
 }
 
 /*
- * A level above the subject of an expired capacity hold gets no more back than the
- * subject still held of it, or got back: the rest was given back before, at every
- * level, and others may have taken its room.
+ * Removes a hold's part in an account, of a capacity those at every level: what it
+ * gives back above its subject depends on what the subject has (quota_row_give()).
+ * The first one decides who of several does it.
  */
-static void
-limit_to_subject(QuotaGiving *giving, const QuotaExpired *e, const QuotaBucketKey *account)
+static bool
+remove_parts(const QuotaBucketKey *account, const QuotaExpired *e)
 {
-	Snapshot	snapshot;
-	QuotaBucketKey key = giving->part.key;
-	QuotaBucketRow row;
-	QuotaEntry *entries;
-	int			nentries;
-	bool		given_back = false;
+	bool		removed = false;
 
-	key.prefix = e->subject;
-	key.prefix_len = (int) strlen(e->subject);
-	if (giving->part.source != QUOTA_SOURCE_CAPACITY || key.prefix_len == account->prefix_len)
-		return;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	giving->at_most = true;
-	nentries = quota_ledger_of_debit(e->hold_id, snapshot, &entries);
-	for (int i = 0; i < nentries; i++)
+	if (e->nparts == 0 || e->parts[0].source != QUOTA_SOURCE_CAPACITY)
+		return quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
+									  e->hold_id, e->expires_at);
+	for (int i = 0; i < e->subject.nlevels; i++)
 	{
-		const QuotaEntry *entry = &entries[i];
+		removed = quota_hold_part_remove(e->subject.text, e->subject.prefix_len[i],
+										 account->feature_id, e->hold_id, e->expires_at) || removed;
+		if (!removed)
+			return false;
+	}
+	return removed;
+}
 
-		if (entry->bucket.prefix_len != key.prefix_len)
-			continue;
-		given_back = given_back || entry->kind == QUOTA_ENTRY_EXPIRY;
-		/* with the correction that follows it; one before it was of a smaller hold */
-		if (entry->kind == QUOTA_ENTRY_EXPIRY || (given_back && entry->kind == QUOTA_ENTRY_CORRECTION))
-			giving->most -= entry->amount;
-	}
-	if (!given_back)
+/* In order of account, last taken first. */
+static int
+givings_of_expired(const QuotaExpired *e, QuotaGiving **givings)
+{
+	int			n = 0;
+
+	*givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
+	for (int level = 0; level < e->subject.nlevels; level++)
 	{
-		quota_bucket_find(quota_row_buckets, &key, snapshot, &row);
-		giving->most = row.state.counts.used;
+		for (int i = e->nparts - 1; i >= 0; i--)
+		{
+			if (e->parts[i].key.prefix_len != e->subject.prefix_len[level])
+				continue;
+			(*givings)[n].part = e->parts[i];
+			(*givings)[n++].unreserve = e->parts[i].amount;
+		}
 	}
-	UnregisterSnapshot(snapshot);
+	return n;
 }
 
 /*
@@ -214,30 +213,23 @@ quota_row_expire(const QuotaBucketKey *account)
 	UnregisterSnapshot(snapshot);
 	for (int i = 0; i < nexpired; i++)
 	{
-		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
-								   expired[i].hold_id, expired[i].expires_at))
+		if (remove_parts(account, &expired[i]))
 			expired[nremoved++] = expired[i];
 	}
 	for (int i = 0; i < nremoved; i++)
 	{
 		QuotaExpired *e = &expired[i];
 		QuotaGiving *givings;
+		int			ngivings;
 		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now()};
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_expired_read(account, snapshot, e);
 		UnregisterSnapshot(snapshot);
-		givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
-		/* last taken first */
-		for (int j = 0; j < e->nparts; j++)
-		{
-			givings[j].part = e->parts[e->nparts - 1 - j];
-			givings[j].unreserve = givings[j].part.amount;
-			limit_to_subject(&givings[j], e, account);
-		}
-		like.subject = e->subject;
+		ngivings = givings_of_expired(e, &givings);
+		like.subject = e->subject.text;
 		like.debit_id = e->hold_id;
-		(void) quota_give_and_book(&quota_row_engine, givings, e->nparts, &like);
+		(void) quota_give_and_book(&quota_row_engine, givings, ngivings, &like);
 	}
 	return nremoved;
 }

@@ -98,7 +98,7 @@ apply_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	plus(&state.counts, &ref->change);
 	if (ref->reserve)
 		state.reserved = quota_add(state.reserved, ref->amount, "use");
-	if (!ref->only_overdraws)
+	if (ref->only == 0)
 	{
 		state.unlimited = ref->unlimited;
 		state.allowance = ref->unlimited ? 0 : ref->allowance;

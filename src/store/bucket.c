@@ -30,6 +30,14 @@ static const int state_columns[] = {
 /* how many windows that began before one that fits are looked at */
 #define MAX_OLDER_WINDOWS	64
 
+bool
+quota_bucket_is_same(const QuotaBucketKey *a, const QuotaBucketKey *b)
+{
+	return a->start == b->start && a->end == b->end && a->source_id == b->source_id &&
+		a->feature_id == b->feature_id && a->prefix_len == b->prefix_len &&
+		memcmp(a->prefix, b->prefix, a->prefix_len) == 0;
+}
+
 Relation
 quota_bucket_open(void)
 {

@@ -62,6 +62,8 @@ typedef struct QuotaBucketRow
 	int64		moved_id;		/* use of debits with a smaller id went along */
 } QuotaBucketRow;
 
+extern bool quota_bucket_is_same(const QuotaBucketKey *a, const QuotaBucketKey *b);
+
 /* before anything is decided, so that nobody can lock the table in between */
 extern Relation quota_bucket_open(void);
 

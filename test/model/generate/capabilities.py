@@ -19,7 +19,9 @@ ALL = {
 }
 
 # What the extension has.
-DEFAULT = {"batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage"}
+DEFAULT = {
+    "batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage", "holds",
+}
 
 
 def enabled():

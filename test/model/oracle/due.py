@@ -9,7 +9,7 @@ from .plan_changes import carry_out
 
 def bring_about(world):
     carry_out(world)
-    for number, hold in list(world.holds.items()):
+    for number, hold in sorted(world.holds.items(), key=lambda item: (item[1].expires_at, item[0])):
         if hold.state == "open" and hold.expires_at <= world.now:
             _expire(world, number, hold)
 
