@@ -133,6 +133,7 @@ typedef enum QuotaRelation
 #define Anum_subscription_ends_at		6
 #define Anum_subscription_timezone		7
 #define Anum_subscription_trial_ends_at	8
+#define Anum_subscription_cancelled_at	10
 #define Anum_subscription_anchor_at		13
 #define Anum_subscription_source_id		14
 #define Anum_subscription_past_due_since 15
