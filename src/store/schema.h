@@ -161,7 +161,10 @@ typedef enum QuotaRelation
 #define Anum_bucket_moved_start			16
 #define Anum_bucket_moved_end			17
 #define Anum_bucket_moved_id			18
-#define Natts_bucket					18
+#define Anum_bucket_earlier_start		19
+#define Anum_bucket_earlier_end			20
+#define Anum_bucket_earlier_id			21
+#define Natts_bucket					21
 
 #define Anum_cap_use_subject			1
 #define Anum_cap_use_feature_id			2
