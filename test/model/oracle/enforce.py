@@ -142,8 +142,8 @@ def up_to_what_there_is(world, subject, feature, amount, verdict):
         amount = verdict.rate
         verdict = decide(world, subject, feature, amount)
     elif verdict.reason == INACTIVE and world.observing:  # as if it were active
-        for most in (verdict.room, verdict.rate):
-            amount = min(amount, most) if most else amount
+        most = min([amount] + [most for most in (verdict.room, verdict.rate) if most is not None])
+        amount = most or amount  # nothing: what was asked for is overdrawn
     capacity = world.features[feature].kind == "capacity"
     if not (verdict.allowed or (capacity and verdict.reason == NOT_ENTITLED)):
         return amount, verdict
