@@ -1015,6 +1015,28 @@ $$;
 COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS
     'internal: makes the buckets of all accounts of the default plan in a window count again';
 
+/*
+ * What rolls over later is reckoned with the terms that a bucket bears, those of
+ * its last charge.  Where nothing rolls over they say nothing that counts, and the
+ * buckets of everybody are left alone.
+ */
+CREATE OR REPLACE FUNCTION quota._set_default_terms(old_version int, new_version int, at timestamptz)
+    RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE quota.bucket b SET plan_version_id = n.plan_version_id, allowance = n.allowance, prorated = NULL
+    FROM quota._default_windows(_set_default_terms.new_version, _set_default_terms.at) w
+        JOIN quota.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
+        JOIN quota.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
+        LATERAL quota._default_buckets(w.feature_id, w.window_start, w.window_end) d
+    WHERE n.rollover_max IS NOT NULL AND n.allowance IS DISTINCT FROM d.allowance
+      AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
+      AND b.period_start = d.period_start AND b.period_end = d.period_end
+$$;
+COMMENT ON FUNCTION quota._set_default_terms(int, int, timestamptz) IS
+    'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over';
+
 -- Acts as change_plan keep for all who have the default plan.
 CREATE OR REPLACE FUNCTION quota._keep_default_use(old_version int, new_version int)
     RETURNS void
@@ -1045,6 +1067,7 @@ BEGIN
             PERFORM quota._keep_same_window(move.feature_id, move.window_start, move.window_end);
         END IF;
     END LOOP;
+    PERFORM quota._set_default_terms(_keep_default_use.old_version, _keep_default_use.new_version, at);
 END
 $$;
 COMMENT ON FUNCTION quota._keep_default_use(int, int) IS

@@ -375,8 +375,8 @@ COMMENT ON FUNCTION quota._record_event(text, text, int, jsonb) IS 'internal: on
  *
  * What rolled over stays with the use, and so does what has rolled on from it:
  * over all windows of a source what rolled in is what rolled out, before and
- * afterwards.  A rollover that was fixed stays fixed in the old window too, at 0,
- * or the units would roll over once more if the account came back to it.
+ * afterwards.  In the old window, if it was charged, rollover is fixed at 0, or the
+ * units would roll over once more if the account came back to it.
  */
 CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, source_id bigint,
                                             old_start timestamptz, old_end timestamptz,
@@ -463,7 +463,11 @@ DECLARE
 BEGIN
     UPDATE quota.bucket b
         SET used = 0, overdrawn = 0, granted = NULL, overage = NULL, reserved = NULL, rolled_out = NULL, prorated = NULL,
-            rolled_in = CASE WHEN b.rolled_in IS NOT NULL THEN 0 END,
+            rolled_in = CASE WHEN b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0
+                                  OR b.granted IS NOT NULL OR b.overage IS NOT NULL THEN 0 END,
+            earlier_start = CASE WHEN b.moved_id IS NULL THEN b.earlier_start ELSE array_append(b.earlier_start, b.moved_start) END,
+            earlier_end = CASE WHEN b.moved_id IS NULL THEN b.earlier_end ELSE array_append(b.earlier_end, b.moved_end) END,
+            earlier_id = CASE WHEN b.moved_id IS NULL THEN b.earlier_id ELSE array_append(b.earlier_id, b.moved_id) END,
             moved_start = _move_out.new_start, moved_end = _move_out.new_end, moved_id = nextval('quota.ledger_id_seq')
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
@@ -520,6 +524,9 @@ BEGIN
     UPDATE quota.bucket b
         SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
             reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL,
+            earlier_start = CASE WHEN b.moved_id IS NULL THEN b.earlier_start ELSE array_append(b.earlier_start, b.moved_start) END,
+            earlier_end = CASE WHEN b.moved_id IS NULL THEN b.earlier_end ELSE array_append(b.earlier_end, b.moved_end) END,
+            earlier_id = CASE WHEN b.moved_id IS NULL THEN b.earlier_id ELSE array_append(b.earlier_id, b.moved_id) END,
             moved_start = NULL, moved_end = NULL, moved_id = NULL
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
@@ -536,7 +543,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota._move_in(bigint, quota.bucket, quota.bucket) IS
-    'internal: adds to a bucket whose row is locked what an operation has moved out of others, and ends its mark';
+    'internal: adds to a bucket whose row is locked what an operation has moved out of others; its mark becomes one of the earlier ones';
 
 CREATE OR REPLACE FUNCTION quota._record_transfer(operation bigint, bucket quota.bucket, source "char", amount bigint,
                                                   grant_id bigint DEFAULT NULL) RETURNS bigint

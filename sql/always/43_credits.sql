@@ -64,27 +64,42 @@ $$;
 COMMENT ON FUNCTION quota._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
     'internal: the row and the event of a grant';
 
+-- As the C function quota_bucket_follow(): from mark to mark, each younger than the last.
+CREATE OR REPLACE FUNCTION quota._window_now(account text, feature_id int, source_id bigint,
+        period_start timestamptz, period_end timestamptz, entry_id bigint, OUT begins timestamptz, OUT ends timestamptz)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE way (begins, ends, id) AS (
+        SELECT _window_now.period_start, _window_now.period_end, _window_now.entry_id
+        UNION ALL
+        SELECT m.begins, m.ends, m.id
+        FROM way w
+            JOIN quota.bucket b ON b.subject = _window_now.account COLLATE "C" AND b.feature_id = _window_now.feature_id
+                AND b.source_id = _window_now.source_id AND b.period_start = w.begins AND b.period_end = w.ends,
+            LATERAL (SELECT n.begins, n.ends, n.id
+                     FROM (SELECT b.moved_start, b.moved_end, b.moved_id
+                           UNION ALL
+                           SELECT u.* FROM unnest(b.earlier_start, b.earlier_end, b.earlier_id) u) n (begins, ends, id)
+                     WHERE n.id > w.id ORDER BY n.id LIMIT 1) m)
+    SELECT w.begins, w.ends FROM way w ORDER BY w.id DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION quota._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
+    'internal: the window that now has the use which a ledger entry took from a window: moves that came after it are followed';
+
 CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, OUT source "char", OUT grant_id bigint, OUT amount bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- the window, and those whose use it took over, of debits up to an id
-    WITH RECURSIVE windows (begins, ends, upto) AS (
-        SELECT _held_use.period_start, _held_use.period_end, 9223372036854775807
-        UNION
-        SELECT b.period_start, b.period_end, least(w.upto, b.moved_id)
-        FROM windows w JOIN quota.bucket b ON b.moved_start = w.begins AND b.moved_end = w.ends
-        WHERE b.subject = _held_use.account COLLATE "C" AND b.feature_id = _held_use.feature_id
-          AND b.source_id = _held_use.source_id)
     SELECT e.source, e.grant_id, sum(e.amount)::bigint
     FROM quota.hold_part p JOIN quota.ledger_entry e ON e.debit_id = p.hold_id
     WHERE p.account = _held_use.account COLLATE "C" AND p.feature_id = _held_use.feature_id
       AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
       AND e.source_id = _held_use.source_id AND e.kind <> 'c'
-      AND EXISTS (SELECT FROM windows w
-                  WHERE w.begins = e.period_start AND w.ends = e.period_end AND p.hold_id <= w.upto)
+      AND EXISTS (SELECT FROM quota._window_now(e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.id) w
+                  WHERE w.begins = _held_use.period_start AND w.ends = _held_use.period_end)
     GROUP BY e.source, e.grant_id
     HAVING sum(e.amount) > 0
 $$;

@@ -134,9 +134,17 @@ AS $$
         -- what rolled out may have passed through windows that nobody used: they have no row
         JOIN quota.bucket b ON b.subject = a.subject AND b.feature_id = a.feature_id
             AND b.source_id = a.source_id AND b.period_start = a.period_end AND b.moved_start IS NULL
+            -- or one that a change of plan has made
+            AND (b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0 OR b.granted IS NOT NULL OR b.overage IS NOT NULL)
     WHERE a.moved_start IS NULL AND coalesce(a.rolled_out, 0) <> coalesce(b.rolled_in, 0)
         -- an older transaction's window, made when a later one had counted it as idle
         AND NOT coalesce(a.rolled_in = 0 AND a.rolled_out < b.rolled_in, false)
+        AND NOT coalesce(b.rolled_in = 0 AND b.rolled_out > 0, false)
+        -- it went into a window of another length that begins there, or with that one's use elsewhere
+        AND NOT EXISTS (SELECT FROM quota.bucket c
+                        WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
+                          AND c.period_start = a.period_end AND c.period_end <> b.period_end
+                          AND (c.moved_id IS NOT NULL OR c.rolled_in = a.rolled_out))
 $$;
 COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over into a window has left the one before';
 

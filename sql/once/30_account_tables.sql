@@ -74,6 +74,9 @@ CREATE TABLE quota.bucket (
     moved_start      timestamptz,
     moved_end        timestamptz,
     moved_id         int8,
+    earlier_start    timestamptz[],
+    earlier_end      timestamptz[],
+    earlier_id       int8[],
     PRIMARY KEY (subject, feature_id, source_id, period_start, period_end),
     CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
 ) WITH (fillfactor = 70);
@@ -91,6 +94,7 @@ COMMENT ON COLUMN quota.bucket.rolled_out IS 'units that rolled over out of this
 COMMENT ON COLUMN quota.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
 COMMENT ON COLUMN quota.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
 COMMENT ON COLUMN quota.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
+COMMENT ON COLUMN quota.bucket.earlier_id IS 'with earlier_start and earlier_end: marks from before the account came back to this window, oldest first; refunds of what left it then follow them';
 COMMENT ON COLUMN quota.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
 
 /*

@@ -63,7 +63,7 @@ put_jsonb(StringInfo buf, const char *name, Jsonb *value)
 static TimestampTz
 cancel_at(const QuotaSubscription *sub)
 {
-	if (strcmp(sub->status, "trialing") == 0 && sub->ends_at == sub->trial_ends_at)
+	if (strcmp(sub->status, "trialing") == 0 && !sub->cancelled && sub->ends_at == sub->trial_ends_at)
 		return DT_NOEND;
 	return sub->ends_at;
 }

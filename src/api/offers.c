@@ -16,6 +16,7 @@
 
 #include "api/result.h"
 #include "base/args.h"
+#include "engine/room.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_offers);
 
@@ -64,6 +65,18 @@ begin_anew(QuotaBucketRef *ref)
 }
 
 /*
+ * The window takes over what was charged in the present one.  What will roll over
+ * is not fixed before that, and depends on the plan.
+ */
+static void
+go_on(QuotaBucketRef *ref, const QuotaBucketRef *before)
+{
+	if (before && (before->state.rollover_fixed || quota_total(&before->state.counts) > 0))
+		ref->state = before->state;
+	ref->state.is_prorated = false;
+}
+
+/*
  * Would the path with another plan at "level" allow it?  "now" are the accounts
  * as they are.  Under a subscription the present window's use is kept; without
  * one a new subscription begins, and its metered use at zero.
@@ -84,11 +97,8 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 	{
 		if (path->subscriptions[level] == NULL)
 			begin_anew(after->ref);
-		else if (before != NULL)
-		{
-			after->ref->state = before->ref->state;
-			after->ref->state.is_prorated = false;
-		}
+		else
+			go_on(after->ref, before ? before->ref : NULL);
 	}
 	quota_judge(path, &then, amount, &verdict);
 	return verdict.reason == QUOTA_OK;

@@ -84,15 +84,18 @@ entry_like(const OpenHold *hold, char kind, Jsonb *metadata)
 	return like;
 }
 
-/* The accounts that the hold has ever counted in, in path order. */
+/*
+ * The accounts that the hold has ever counted in, in path order, with the entries
+ * (or NULL) by which it did so last.
+ */
 static int
-accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys)
+accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids)
 {
 	int			n = 0;
 
 	for (int level = 0; level < hold->debit.subject.nlevels; level++)
 	{
-		const QuotaBucketKey *newest = NULL;
+		const QuotaEntry *newest = NULL;
 
 		/* a hold that grew can have more than one window */
 		for (int i = 0; i < hold->debit.nentries; i++)
@@ -101,10 +104,13 @@ accounts_of_hold(const OpenHold *hold, QuotaBucketKey *keys)
 
 			if (e->bucket.prefix_len == hold->debit.subject.prefix_len[level] &&
 				(newest == NULL || e->kind == QUOTA_ENTRY_HOLD))
-				newest = &e->bucket;
+				newest = e;
 		}
-		if (newest != NULL)
-			keys[n++] = *newest;
+		if (newest == NULL)
+			continue;
+		if (entry_ids != NULL)
+			entry_ids[n] = newest->id;
+		keys[n++] = newest->bucket;
 	}
 	return n;
 }
@@ -117,7 +123,7 @@ static void
 close_hold(OpenHold *hold, char state)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
-	int			n = accounts_of_hold(hold, keys);
+	int			n = accounts_of_hold(hold, keys, NULL);
 	bool		changed = false;
 
 	for (int i = 0; i < n; i++)
@@ -162,7 +168,7 @@ give_back_expired(OpenHold *hold)
 {
 	const QuotaEngine *engine = quota_engine();
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
-	int			n = accounts_of_hold(hold, keys);
+	int			n = accounts_of_hold(hold, keys, NULL);
 
 	engine->open();
 	for (int i = 0; i < n; i++)
@@ -212,7 +218,7 @@ static void
 extend_parts(const OpenHold *hold)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
-	int			n = accounts_of_hold(hold, keys);
+	int			n = accounts_of_hold(hold, keys, NULL);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -264,6 +270,7 @@ typedef struct Excess
 	int64		overdrawn;		/* out: the most that any level overdrew */
 	int			naccounts;
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];	/* the window that the hold was in */
+	int64		entry_ids[QUOTA_MAX_LEVELS];	/* by these entries */
 	int64		amounts[QUOTA_MAX_LEVELS];
 } Excess;
 
@@ -291,14 +298,14 @@ capacity_ref(const QuotaAccounts *accounts, int prefix_len)
 	return NULL;				/* keep compiler quiet */
 }
 
-/* A window of the hold's own, wherever its use has gone. */
+/* A window of the hold's own, wherever the use that an entry put there has gone. */
 static void
-own_window_ref(const OpenHold *hold, const QuotaBucketKey *key, const QuotaPath *path,
+own_window_ref(const QuotaBucketKey *key, int64 entry_id, const QuotaPath *path,
 			   QuotaBucketRef *ref)
 {
 	memset(ref, 0, sizeof(*ref));
 	ref->key = *key;
-	quota_engine()->locate(&ref->key, hold->row.id, path->snapshot);
+	quota_engine()->locate(&ref->key, entry_id, path->snapshot);
 	ref->at = path->at;
 	ref->clock = path->clock;
 }
@@ -330,7 +337,7 @@ excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts
 				refs[n] = *account->ref;
 			else
 			{
-				own_window_ref(hold, key, path, &refs[n]);
+				own_window_ref(key, excess->entry_ids[i], path, &refs[n]);
 				refs[n].only = QUOTA_SOURCE_OVERDRAWN;
 			}
 		}
@@ -421,7 +428,7 @@ static void
 bucket_again(const Again *again, const QuotaPath *path, const QuotaAccount *account,
 			 QuotaBucketRef *ref)
 {
-	own_window_ref(again->hold, &again->part->key, path, ref);
+	own_window_ref(&again->part->key, again->part->entry_id, path, ref);
 	if (account != NULL && quota_bucket_is_same(&account->ref->key, &ref->key))
 	{
 		*ref = *account->ref;
@@ -566,7 +573,7 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 	if (hold.expired)
 		give_back_expired(&hold);
 	close_hold(&hold, QUOTA_HOLD_SETTLED);
-	excess.naccounts = accounts_of_hold(&hold, excess.keys);
+	excess.naccounts = accounts_of_hold(&hold, excess.keys, excess.entry_ids);
 	for (int i = 0; i < excess.naccounts; i++)
 	{
 		int64		held = held_at(&hold, excess.keys[i].prefix_len);

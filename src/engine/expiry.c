@@ -52,17 +52,15 @@ quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired 
 }
 
 void
-quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 debit_id, Snapshot snapshot)
+quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 id, Snapshot snapshot)
 {
 	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
 	{
 		QuotaBucketRow row;
 
 		quota_bucket_find(buckets, key, snapshot, &row);
-		if (!row.moved || debit_id > row.moved_id)
+		if (!quota_bucket_follow(buckets, &row, key, &id))
 			return;
-		key->start = row.moved_start;
-		key->end = row.moved_end;
 	}
 	elog(ERROR, "quota: a window's successors do not end");
 }
@@ -76,7 +74,7 @@ lies_in(const QuotaPart *part, const QuotaBucketRef *ref, int64 hold_id, Relatio
 
 	if (key.source_id != ref->key.source_id)
 		return false;
-	quota_follow_moves(buckets, &key, hold_id, snapshot);
+	quota_follow_moves(buckets, &key, Max(hold_id, part->entry_id), snapshot);
 	return key.start == ref->key.start && key.end == ref->key.end;
 }
 

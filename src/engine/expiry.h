@@ -29,9 +29,8 @@ extern int	quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot,
 extern void quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot,
 							   QuotaExpired *expired);
 
-/* sets *key to the window that now has what a debit took there: moved uses are followed */
-extern void quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 debit_id,
-							   Snapshot snapshot);
+/* sets *key to the window that now has what the ledger entry took there: moved uses are followed */
+extern void quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 id, Snapshot snapshot);
 
 /* takes them off the numbers that have been read into ref */
 extern void quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets,

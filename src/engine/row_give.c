@@ -20,11 +20,11 @@
 #include "store/hold.h"
 
 /*
- * Finds and locks the row that a debit charged, or that of the window which took
- * its use over; *key is set to it.
+ * Finds and locks the row that a ledger entry charged, or that of the window which
+ * took its use over; *key is set to it.
  */
 static void
-lock_for_give(QuotaBucketKey *key, int64 debit_id, QuotaBucketRow *row)
+lock_for_give(QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
 {
 	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
 	{
@@ -41,10 +41,8 @@ lock_for_give(QuotaBucketKey *key, int64 debit_id, QuotaBucketRow *row)
 			memset(row, 0, sizeof(*row));
 			return;
 		}
-		if (!row->moved || debit_id > row->moved_id)
+		if (!quota_bucket_follow(quota_row_buckets, row, key, &id))
 			return;
-		key->start = row->moved_start;
-		key->end = row->moved_end;
 	}
 	elog(ERROR, "quota: a window's successors do not end");
 }
@@ -102,16 +100,16 @@ give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most)
 	QuotaBucketState state = row->state;
 	int64	   *count = quota_count_of(&state.counts, part->source);
 
+	/* caps counted the whole charge, whatever the bucket has lost since */
+	if (part->source != QUOTA_SOURCE_CAPACITY && part->amount > 0 && !giving->leaves_caps)
+		give_to_caps(part);
 	part->amount = Min(Min(part->amount, most), *count);
 	if (part->source == QUOTA_SOURCE_GRANT)
 		part->amount = give_to_grant(part);
 	*count -= part->amount;
 	state.reserved -= Min(state.reserved, giving->unreserve);
-	if (part->amount == 0 && state.reserved == row->state.reserved)
-		return;
-	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &state, InvalidSnapshot));
-	if (part->source != QUOTA_SOURCE_CAPACITY && part->amount > 0 && !giving->leaves_caps)
-		give_to_caps(part);
+	if (part->amount > 0 || state.reserved != row->state.reserved)
+		QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &state, InvalidSnapshot));
 	/* the next part may be of the same rows */
 	CommandCounterIncrement();
 }
@@ -127,7 +125,7 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	for (int i = 0; i < ngivings; i++)
 	{
 		row_of[i] = &rows[i];
-		lock_for_give(&givings[i].part.key, debit_id, &rows[i]);
+		lock_for_give(&givings[i].part.key, Max(debit_id, givings[i].part.entry_id), &rows[i]);
 		for (int j = 0; j < i; j++)
 		{
 			if (quota_bucket_is_same(&givings[j].part.key, &givings[i].part.key))

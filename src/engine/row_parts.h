@@ -39,9 +39,9 @@ extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, 
 extern void quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows);
 
 /* row_read.c: whether the window's row has yet to say what rolled over into it; and
- * what a window passes on that has no row though a later one has */
+ * what an uncharged window has passed on, given the charged one after it */
 extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row);
-extern int64 quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before);
+extern int64 quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after);
 
 /*
  * row_prepare.c: locks all rows in order, creating those that are missing: a row

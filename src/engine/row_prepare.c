@@ -17,12 +17,42 @@
 #include "engine/row_parts.h"
 
 /*
+ * Locks a row that the snapshot saw; false if it has gone, or its use has been
+ * moved away since.  A mark that the snapshot saw is spent: see prepare_bucket().
+ */
+static bool
+lock_unmoved(QuotaBucketRow *row, Snapshot snapshot)
+{
+	int64		spent = row->moved ? row->moved_id : 0;
+
+	return quota_bucket_lock(quota_row_buckets, row, snapshot) &&
+		(!row->moved || row->moved_id == spent);
+}
+
+/* Makes the row, or fixes what rolls into and out of the one that is there; true if it was us. */
+static bool
+fix_row(const QuotaBucketRef *ref, const QuotaBucketKey *key, QuotaBucketRow *row,
+		const QuotaBucketState *state, Snapshot snapshot)
+{
+	QuotaBucketState fixed = *state;
+
+	if (row->tuple == NULL)
+		return quota_bucket_create(quota_row_buckets, key, state);
+	if (!lock_unmoved(row, snapshot) || !quota_rollover_is_open(ref, row))
+		return false;
+	fixed.is_prorated = row->state.is_prorated;
+	fixed.prorated = row->state.prorated;
+	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &fixed, InvalidSnapshot));
+	return true;
+}
+
+/*
  * The window just before, which nobody used, gets a row that says what it passes
  * on, so that no older transaction spends it there.  False if somebody has made
  * that row meanwhile: then it is not idle.
  */
 static bool
-create_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
+fix_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
 {
 	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketKey idle = ref->key;
@@ -30,32 +60,14 @@ create_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot s
 
 	idle.start = rollover->idle_window.start;
 	idle.end = rollover->idle_window.end;
-	/* one whose use was moved away has a row */
 	quota_bucket_find(quota_row_buckets, &idle, snapshot, &there);
-	if (there.tuple != NULL)
+	/* the use that it had was moved away */
+	if (!quota_rollover_is_open(ref, &there))
 		return true;
 	state.plan_version_id = ref->plan_version_id;
 	state.rolled_in = rollover->idle_into;
 	state.rolled_out = rollover->into;
-	return quota_bucket_create(quota_row_buckets, &idle, &state);
-}
-
-/* Makes the row, or fixes what rolls into the one that is there; true if it was us. */
-static bool
-fix_row(const QuotaBucketRef *ref, QuotaBucketRow *row, const QuotaBucketState *state,
-		Snapshot snapshot)
-{
-	QuotaBucketState fixed;
-
-	if (row->tuple == NULL)
-		return quota_bucket_create(quota_row_buckets, &ref->key, state);
-	if (!quota_bucket_lock(quota_row_buckets, row, snapshot) || !quota_rollover_is_open(ref, row))
-		return false;
-	fixed = row->state;
-	fixed.rollover_fixed = true;
-	fixed.rolled_in = state->rolled_in;
-	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &fixed, InvalidSnapshot));
-	return true;
+	return fix_row(ref, &idle, &there, &state, snapshot);
 }
 
 /*
@@ -68,21 +80,24 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketRow before;
+	QuotaBucketRow after;
 	QuotaRollover rollover;
 
-	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
-	if (quota_bucket_has_later(quota_row_buckets, &ref->key, snapshot))
+	state.plan_version_id = ref->plan_version_id;
+	quota_bucket_after(quota_row_buckets, &ref->key, snapshot, &after);
+	if (after.tuple != NULL)
 	{
-		state.rolled_out = quota_passed_on_unused(ref, &before);
-		return fix_row(ref, row, &state, snapshot);
+		state.rolled_out = quota_passed_on_unused(ref, &after);
+		return fix_row(ref, &ref->key, row, &state, snapshot);
 	}
-	if (before.tuple != NULL && (!quota_bucket_lock(quota_row_buckets, &before, snapshot) || before.moved))
+	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
+	if (before.tuple != NULL && !lock_unmoved(&before, snapshot))
 		return false;
 	quota_rollover(ref, &before, &rollover);
-	if (rollover.idle && rollover.into > 0 && !create_idle(ref, &rollover, snapshot))
+	if (rollover.idle && rollover.into > 0 && !fix_idle(ref, &rollover, snapshot))
 		return false;
 	state.rolled_in = rollover.into;
-	if (!fix_row(ref, row, &state, snapshot))
+	if (!fix_row(ref, &ref->key, row, &state, snapshot))
 		return false;
 	if (before.tuple != NULL && rollover.out_of_before > 0)
 	{
@@ -113,15 +128,11 @@ create_bucket(const QuotaBucketRef *ref)
 static QuotaPrepared
 prepare_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
-	int64		spent = row->moved ? row->moved_id : 0;
-
 	if (quota_rollover_is_open(ref, row))
 		return fix_rollover(ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (row->tuple == NULL)
 		return create_bucket(ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
-	if (!quota_bucket_lock(quota_row_buckets, row, snapshot) || (row->moved && row->moved_id != spent))
-		return QUOTA_PREPARED_STALE;
-	return QUOTA_PREPARED_LOCKED;
+	return lock_unmoved(row, snapshot) ? QUOTA_PREPARED_LOCKED : QUOTA_PREPARED_STALE;
 }
 
 /* In order of id, which is the same for everybody. */

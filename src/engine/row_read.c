@@ -16,16 +16,14 @@
 #include "engine/row_parts.h"
 
 /*
- * A window without a row, but with a later one, is an older transaction's: the
- * later one has taken what this one could pass on, having counted it as idle.
- * What came before the account's first use was never counted.
+ * A window that has not been charged, but has a later one that was, is an older
+ * transaction's.  The later one counted it as idle, so it may have given as much
+ * of what rolled in there as it could.
  */
 int64
-quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *before)
+quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after)
 {
-	if (before->tuple == NULL && TIMESTAMP_NOT_FINITE(ref->idle_since))
-		return 0;
-	return Min(ref->rollover_max, ref->allowance);
+	return Min(Min(ref->rollover_max, ref->allowance), after->state.rolled_in);
 }
 
 /*
@@ -38,7 +36,7 @@ quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
 	if (!ref->rolls_over)
 		return false;
 	return row->tuple == NULL ||
-		(!row->state.rollover_fixed && !row->moved && quota_total(&row->state.counts) == 0);
+		(!row->state.rollover_fixed && quota_total(&row->state.counts) == 0);
 }
 
 /*
@@ -46,20 +44,21 @@ quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
  * window before is left out.
  */
 static void
-show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaBucketRow *row,
-			  const QuotaExpired *expired, int nexpired, Snapshot snapshot)
+show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+			  Snapshot snapshot)
 {
 	QuotaBucketRef past = {0};
 	QuotaBucketRow before;
+	QuotaBucketRow after;
 	QuotaRollover rollover;
 
-	quota_bucket_before(rel, &ref->key, snapshot, &before);
-	if (quota_bucket_has_later(rel, &ref->key, snapshot))
+	quota_bucket_after(rel, &ref->key, snapshot, &after);
+	if (after.tuple != NULL)
 	{
-		if (row->tuple == NULL)
-			ref->state.rolled_out = quota_passed_on_unused(ref, &before);
+		ref->state.rolled_out = quota_passed_on_unused(ref, &after);
 		return;
 	}
+	quota_bucket_before(rel, &ref->key, snapshot, &before);
 	if (before.tuple != NULL && nexpired > 0)
 	{
 		past.key = before.key;
@@ -160,5 +159,5 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
 	if (quota_rollover_is_open(ref, &rows->bucket))
-		show_rollover(rel, ref, &rows->bucket, expired, nexpired, snapshot);
+		show_rollover(rel, ref, expired, nexpired, snapshot);
 }

@@ -10,6 +10,8 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -153,6 +155,62 @@ quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 		take_tuple(rel, tuple, row);
 }
 
+bool
+quota_bucket_is_charged(const QuotaBucketRow *row)
+{
+	const QuotaBucketState *state = &row->state;
+
+	return state->counts.used > 0 || state->counts.granted > 0 || state->counts.overage > 0 ||
+		state->counts.overdrawn > 0 || state->rolled_out > 0 ||
+		(state->rollover_fixed && !row->moved);
+}
+
+/* An array column without NULLs, whose elements are 64 bits wide. */
+static int
+get_array(Relation rel, HeapTuple tuple, int attnum, Oid type, Datum **elements)
+{
+	bool		isnull;
+	Datum		array = heap_getattr(tuple, attnum, RelationGetDescr(rel), &isnull);
+	int			n;
+
+	if (isnull)
+		return 0;
+	deconstruct_array(DatumGetArrayTypeP(array), type, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, elements, NULL, &n);
+	return n;
+}
+
+/* Marks stand in the order of their ids, the present one last. */
+bool
+quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBucketKey *key, int64 *id)
+{
+	Datum	   *ids;
+	Datum	   *starts;
+	Datum	   *ends;
+	int			n;
+
+	if (row->tuple == NULL)
+		return false;
+	n = get_array(rel, row->tuple, Anum_bucket_earlier_id, INT8OID, &ids);
+	for (int i = 0; i < n; i++)
+	{
+		if (DatumGetInt64(ids[i]) < *id)
+			continue;
+		QuotaEnsure(get_array(rel, row->tuple, Anum_bucket_earlier_start, TIMESTAMPTZOID, &starts) == n &&
+					get_array(rel, row->tuple, Anum_bucket_earlier_end, TIMESTAMPTZOID, &ends) == n);
+		key->start = DatumGetTimestampTz(starts[i]);
+		key->end = DatumGetTimestampTz(ends[i]);
+		*id = DatumGetInt64(ids[i]) + 1;
+		return true;
+	}
+	if (!row->moved || row->moved_id < *id)
+		return false;
+	key->start = row->moved_start;
+	key->end = row->moved_end;
+	*id = row->moved_id + 1;
+	return true;
+}
+
 /*
  * Rows come from the newest start backwards.  Mostly the first that fits is the
  * one; after a change to longer periods a longer window that began earlier can end
@@ -180,7 +238,7 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 		take_tuple(rel, tuple, &here);
 		if (row->tuple != NULL)
 			more--;
-		if (here.moved || here.key.end > key->start ||
+		if (!quota_bucket_is_charged(&here) || here.key.end > key->start ||
 			(row->tuple != NULL && here.key.end <= row->key.end))
 			continue;
 		*row = here;
@@ -192,15 +250,33 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 	index_close(index, AccessShareLock);
 }
 
-bool
-quota_bucket_has_later(Relation rel, const QuotaBucketKey *key, Snapshot snapshot)
+void
+quota_bucket_after(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+				   QuotaBucketRow *row)
 {
+	Relation	index = index_open(quota_relid(QUOTA_BUCKET_PKEY), AccessShareLock);
 	ScanKeyData keys[4];
+	SysScanDesc scan;
+	HeapTuple	tuple;
 
+	memset(row, 0, sizeof(*row));
 	init_account_keys(key, keys);
 	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTGreaterEqualStrategyNumber,
 				F_TIMESTAMPTZ_GE, TimestampTzGetDatum(key->end));
-	return quota_find_row(rel, quota_relid(QUOTA_BUCKET_PKEY), 4, keys, snapshot) != NULL;
+	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
+	while (row->tuple == NULL &&
+		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		QuotaBucketRow here = {.key = *key};
+
+		take_tuple(rel, tuple, &here);
+		if (!quota_bucket_is_charged(&here))
+			continue;
+		*row = here;
+		row->tuple = heap_copytuple(tuple);
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
 }
 
 bool
@@ -219,6 +295,9 @@ quota_bucket_create(Relation rel, const QuotaBucketKey *key, const QuotaBucketSt
 	nulls[Anum_bucket_moved_start - 1] = true;
 	nulls[Anum_bucket_moved_end - 1] = true;
 	nulls[Anum_bucket_moved_id - 1] = true;
+	nulls[Anum_bucket_earlier_start - 1] = true;
+	nulls[Anum_bucket_earlier_end - 1] = true;
+	nulls[Anum_bucket_earlier_id - 1] = true;
 	return quota_insert_if_absent(rel, values, nulls);
 }
 

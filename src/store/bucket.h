@@ -54,7 +54,7 @@ typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
 	ItemPointerData tid;
-	QuotaBucketKey key;			/* of quota_bucket_before() */
+	QuotaBucketKey key;			/* of quota_bucket_before(), quota_bucket_after() */
 	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
@@ -72,12 +72,27 @@ extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot 
 							  QuotaBucketRow *row);
 
 /*
- * The newest window of the key's account that ended when the key's begins, or
- * before, and has not been moved; and whether the account has a later window.
+ * Leads from a window to the one that took over the use which it had when *id was
+ * drawn from the ledger's sequence; *id is then one that the use there is older
+ * than.  False: the use is still here.
+ */
+extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBucketKey *key,
+								int64 *id);
+
+/*
+ * Has the window been charged, and has its use not been moved away?  A row can
+ * have been made by a change of plan, or for its lock.
+ */
+extern bool quota_bucket_is_charged(const QuotaBucketRow *row);
+
+/*
+ * The newest charged window of the key's account that ended when the key's begins,
+ * or before; and the first one that begins when the key's ends, or later.
  */
 extern void quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 								QuotaBucketRow *row);
-extern bool quota_bucket_has_later(Relation rel, const QuotaBucketKey *key, Snapshot snapshot);
+extern void quota_bucket_after(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+							   QuotaBucketRow *row);
 
 /*
  * Makes sure that there is a row, waiting for whoever is creating it; true if we

@@ -84,6 +84,7 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 			part->source = e->source;
 			part->grant_id = e->grant_id;
 			part->at = e->at;
+			part->entry_id = e->id;
 			part->amount = e->amount;
 		}
 	}

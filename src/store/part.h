@@ -18,6 +18,8 @@ typedef struct QuotaPart
 	int64		grant_id;
 	TimestampTz at;				/* of the charge: says which period of the grant
 								 * and which windows of caps */
+	int64		entry_id;		/* of the charge: says which moves of the window
+								 * came after it; 0: the debit's id does */
 	int64		amount;
 } QuotaPart;
 

@@ -132,6 +132,7 @@ typedef enum QuotaRelation
 #define Anum_subscription_ends_at		6
 #define Anum_subscription_timezone		7
 #define Anum_subscription_trial_ends_at	8
+#define Anum_subscription_cancelled_at	10
 #define Anum_subscription_anchor_at		13
 #define Anum_subscription_source_id		14
 #define Anum_subscription_past_due_since 15
@@ -159,7 +160,10 @@ typedef enum QuotaRelation
 #define Anum_bucket_moved_start			16
 #define Anum_bucket_moved_end			17
 #define Anum_bucket_moved_id			18
-#define Natts_bucket					18
+#define Anum_bucket_earlier_start		19
+#define Anum_bucket_earlier_end			20
+#define Anum_bucket_earlier_id			21
+#define Natts_bucket					21
 
 #define Anum_cap_use_subject			1
 #define Anum_cap_use_feature_id			2

@@ -70,6 +70,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at)
 		DatumGetTimestampTz(values[Anum_subscription_ends_at - 1]);
 	sub->trial_ends_at = nulls[Anum_subscription_trial_ends_at - 1] ? DT_NOEND :
 		DatumGetTimestampTz(values[Anum_subscription_trial_ends_at - 1]);
+	sub->cancelled = !nulls[Anum_subscription_cancelled_at - 1];
 	sub->past_due_since = nulls[Anum_subscription_past_due_since - 1] ? DT_NOEND :
 		DatumGetTimestampTz(values[Anum_subscription_past_due_since - 1]);
 	sub->timezone = TextDatumGetCString(values[Anum_subscription_timezone - 1]);

@@ -23,6 +23,7 @@ typedef struct QuotaSubscription
 	TimestampTz anchor_at;		/* billing periods, and windows with the
 								 * anchor "subscription", count from here */
 	TimestampTz trial_ends_at;	/* DT_NOEND: no trial */
+	bool		cancelled;		/* somebody has cancelled it */
 	TimestampTz past_due_since; /* DT_NOEND: is not */
 	char	   *timezone;
 	bool		due;			/* a scheduled change of plan has come into

@@ -138,7 +138,7 @@ class Generator:
             number = self.rng.choice(self.debits)
         if self.rng.random() < 0.05:
             number = self.rng.randint(0, self.number)  # refunds and others
-        arguments = {"id": {"result of": self._in_sight(number)}}
+        arguments = {"id": {"result of": self._no_grant(number)}}
         if self.rng.random() < 0.6:
             arguments["amount"] = self.rng.choice([1, 1, 2, 3, 5, 0, 50])
         key = self._key()
@@ -207,14 +207,13 @@ class Generator:
         """The id of one, mostly of a recent one."""
         numbers = self.reserves[-20:] if self.rng.random() < 0.2 else self._unsettled()
         if not numbers or self.rng.random() < 0.03:
-            return {"result of": self._in_sight(self.rng.randint(0, self.number))}
-        return {"result of": self._in_sight(self.rng.choice(numbers))}
+            return {"result of": self._no_grant(self.rng.randint(0, self.number))}
+        return {"result of": self._no_grant(self.rng.choice(numbers))}
 
-    def _in_sight(self, number):
+    def _no_grant(self, number):
         """The number of an operation, or one without a result: of a grant's id, which can be a
-        debit's as well, and where the known difference would show."""
-        ours, _ = self.runner.results.get(number, (None, None))
-        return self.number if number in self.credits or ours in self.world.out_of_sight else number
+        debit's as well."""
+        return self.number if number in self.credits else number
 
     def _unsettled(self):
         """Numbers of the reserves whose hold is open or expired, the last ones."""

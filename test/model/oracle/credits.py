@@ -5,7 +5,7 @@ from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import decide
 from .enforce import remember, replay
 from .errors import Fault, invalid, not_found
-from .grants import is_valid, left, present
+from .grants import left, present
 from .world import Grant
 
 
@@ -52,9 +52,9 @@ def revoke(world, grant_id):
     grant = world.grants.get(grant_id)
     if grant is None:
         raise not_found("grant")
-    units = 0
-    if is_valid(grant, world.now) or (not grant.revoked and world.now < grant.effective_at):
-        units = max(0, left(world, present(grant, world.now)))
+    if grant.revoked or (grant.expires_at is not None and grant.expires_at <= world.now):
+        return 0  # it has ended already, and is left as it ended
+    units = max(0, left(world, present(grant, world.now)))
     world.grants[grant_id] = grant._replace(revoked=True)
     return units
 

@@ -1,14 +1,15 @@
 """Use that continues in another window when a plan, an override or the default plan changes."""
 
-from .accounts import accounts, entitlement_window
+from .accounts import entitled, entitlement_window
 from .books import count_of
 from .rooms import bucket_of
 from .world import SOURCES, Bucket, Operation
 
 
 def own_account(world, subject, feature, at=None):
-    """The account of this very level, or None."""
-    for account in accounts(world, subject, feature, at):
+    """The account that a plan or an override gives this very level, or None: that of grants alone
+    has a window of its own."""
+    for account in entitled(world, subject, feature, world.now if at is None else at):
         if account.prefix == subject:
             return account
     return None
@@ -27,10 +28,16 @@ def metered_accounts(world, subject, features, at):
 
 def take_over(world, old, new):
     """Window `new` takes the use of window `old` over, each part as what it was."""
-    if old == new or old not in world.buckets:
+    if old == new:
+        return
+    world.moved[old] = new
+    if new in world.moved:
+        del world.moved[new]
+    if old not in world.buckets:
         return
     used, into = world.buckets[old], world.buckets.get(new, Bucket())
-    if used.first_at is None and not used.used:
+    if used.open:
+        world.buckets[old] = used._replace(prorated=None)
         return
     number, subject, feature = world.next_id(), old[0], old[1]
     for source, grant, amount in _contents(world, old):
@@ -42,26 +49,13 @@ def take_over(world, old, new):
     world.buckets[new] = into._replace(
         **{source: getattr(into, source) + getattr(used, source) for source in SOURCES},
         rolled_in=None if used.rolled_in is into.rolled_in is None else (used.rolled_in or 0) + (into.rolled_in or 0),
-        first_at=min(t for t in (used.first_at, into.first_at, world.now) if t is not None),
+        rolled_out=into.rolled_out + used.rolled_out,
     )
-    world.buckets[old] = Bucket(rolled_out=used.rolled_out, limit=used.limit, first_at=used.first_at)
-    world.moved[old] = new
-    if new in world.moved:
-        del world.moved[new]
-        _lose_sight(world, new)
+    world.buckets[old] = Bucket(limit=used.limit, rolled_in=0)
     for index, part in list(world.parts.items()):
         if part.window == old:
             world.parts[index] = part._replace(window=new)
-            world.passed[index] = *world.passed.get(index, ()), old
     world.operations[number] = Operation("transfer", subject, feature, used.debited, 0, (subject,), ())
-
-
-def _lose_sight(world, window):
-    """A known difference (README.md): the extension finds what has left a window by the
-    mark on it, which goes when the window is the present one again."""
-    for index, windows in world.passed.items():
-        if window in windows and world.parts[index].window != window:
-            world.out_of_sight[world.parts[index].debit_id] = True
 
 
 def _contents(world, window):
@@ -96,7 +90,8 @@ def new_limit(world, window, allowance):
 
 def prorate(world, account, allowance):
     """The window has this limit until its end."""
-    world.buckets[account.window] = bucket_of(world, account)._replace(limit=allowance, prorated=allowance)
+    share = None if allowance == account.entitlement.allowance else allowance
+    world.buckets[account.window] = bucket_of(world, account)._replace(limit=allowance, prorated=share)
 
 
 def _holder(world, window):

@@ -1,21 +1,79 @@
 """What rolls over from one period into the next (API.md, rule 8)."""
 
+from typing import NamedTuple, Optional
+
 from .world import Bucket
 
 
-def rolled_in(world, account):
-    """Units that the account's window has from the periods before: as its first
-    charge fixed them, or as that would be now."""
+class Rollover(NamedTuple):
+    """What the first charge of a window fixes."""
+
+    into: int  # units
+    last: Optional[tuple]  # the last charged window before
+    out: int  # units that leave it
+    idle_into: Optional[int]  # of the window just before, which nobody used; None: it is the last one
+
+
+def rolled(world, account):
+    """Units that the account's window has from the periods before, and units that have
+    left it: as its first charge fixed them, or as that would be now."""
     bucket = world.buckets.get(account.window, Bucket())
-    most = account.entitlement.rollover
-    if bucket.first_at is not None:
-        return bucket.rolled_in or 0
-    if most is None or account.start is None:
-        return 0
+    if not bucket.open or not _rolls_over(account):
+        return bucket.rolled_in or 0, bucket.rolled_out
+    later = _next_charged(world, account)
+    if later is not None:
+        return 0, _passed_on(world, account, later)
+    return _reckon(world, account).into, 0
+
+
+def _rolls_over(account):
+    return account.entitlement.rollover is not None and account.start is not None
+
+
+def fix(world, account):
+    """The first charge of a window: what rolled in is fixed, and counts as used in the
+    periods that it left."""
+    bucket = world.buckets.get(account.window, Bucket(limit=account.entitlement.allowance))
+    if bucket.open and _rolls_over(account):
+        units, gone = rolled(world, account)
+        if _next_charged(world, account) is None:
+            _leave(world, account, _reckon(world, account))
+        bucket = bucket._replace(rolled_in=units, rolled_out=gone)
+    world.buckets[account.window] = bucket
+
+
+def _leave(world, account, rollover):
+    if rollover.out:
+        last = world.buckets[rollover.last]
+        world.buckets[rollover.last] = last._replace(rolled_out=last.rolled_out + rollover.out)
+    if rollover.idle_into is None or not rollover.into:
+        return
+    idle = (*account.window[:3], *account.window_at(account.start - 1))
+    bucket = world.buckets.get(idle, Bucket())
+    if bucket.open:
+        limit = account.entitlement.allowance if bucket.prorated is None else bucket.prorated
+        world.buckets[idle] = bucket._replace(
+            limit=limit, rolled_in=rollover.idle_into, rolled_out=rollover.into)
+
+
+def _passed_on(world, account, later):
+    """What a window without a charge of its own, older than one that has been charged,
+    has passed on: the later one counted it as idle, so it may have given all that it could."""
+    most = min(account.entitlement.rollover, account.entitlement.allowance)
+    return min(most, world.buckets[later].rolled_in or 0)
+
+
+def _reckon(world, account):
     last = _last_charged(world, account)
     if last is None:
-        return _idle(account, most, 0, _beginning(world, account), None)
-    return _idle(account, most, _left(world.buckets[last], most), last[4], last[4])
+        units, since = 0, account.subscription and account.subscription.anchor_at
+    else:
+        units, since = _left(world.buckets[last], account.entitlement.rollover), last[4]
+    if since is None or since >= account.start or account.window_at(since)[0] >= account.start:
+        return Rollover(units, last, units, None)
+    idle = account.window_at(account.start - 1)[0]
+    return Rollover(
+        _after_idle(account, units, since, account.start), last, units, _after_idle(account, units, since, idle))
 
 
 def _left(bucket, most):
@@ -25,53 +83,32 @@ def _left(bucket, most):
     return min(most, max(0, left))
 
 
-def _idle(account, most, units, at, charged_until):
-    """After the periods from `at` to the account's present one, in which nothing was charged."""
-    allowance = account.entitlement.allowance
-    while at is not None and at < account.start and units < most:
-        start, at = account.window_at(at)
-        if start >= account.start or (allowance == 0 and at < account.start):
-            break
-        if charged_until is None or start >= charged_until:
-            units = most if allowance is None else min(most, units + allowance)
+def _after_idle(account, units, since, until):
+    """After the periods from the one that holds `since` to `until`, in which nothing was charged."""
+    most, allowance = account.entitlement.rollover, account.entitlement.allowance
+    start, end = account.window_at(since)
+    while start < until and units < most and allowance:
+        units = min(most, units + allowance)
+        start, end = account.window_at(end)
     return units
 
 
-def _buckets(world, account):
+def _charged(world, account):
+    """Keys of the windows in which something happened that was not moved away since."""
     return [
-        (window, bucket)
-        for window, bucket in world.buckets.items()
-        if window[:3] == account.window[:3] and bucket.first_at is not None
+        window for window, bucket in world.buckets.items()
+        if window[:3] == account.window[:3] and (
+            bucket.used or (bucket.rolled_in is not None and window not in world.moved))
     ]
 
 
 def _last_charged(world, account):
-    """Key of the last charged window that ended before this one, or None."""
-    ended = [
-        window for window, _ in _buckets(world, account)
-        if window[4] is not None and window[4] <= account.start and window not in world.moved
-    ]
-    return max(ended, key=lambda window: window[4], default=None)
+    """The last that ended before this one, or None."""
+    ended = [w for w in _charged(world, account) if w[4] is not None and w[4] <= account.start]
+    return max(ended, key=lambda w: (w[4], w[3] or 0), default=None)
 
 
-def _beginning(world, account):
-    """Since when idle periods count: the subscription's start, else the first charge."""
-    if account.subscription:
-        return account.subscription.anchor_at
-    return min((bucket.first_at for _, bucket in _buckets(world, account)), default=None)
-
-
-def fix(world, account):
-    """The first charge of a window: what rolled in is fixed, and counts as used in the period it left."""
-    bucket = world.buckets.get(account.window, Bucket())
-    if bucket.first_at is not None:
-        return
-    if account.entitlement.rollover is not None and account.start is not None:
-        units = rolled_in(world, account)
-        bucket = bucket._replace(rolled_in=units)
-        start, end = account.window_at(account.start - 1)
-        if units and end == account.start:
-            before = (*account.window[:3], start, end)
-            old = world.buckets.get(before, Bucket(limit=account.entitlement.allowance))
-            world.buckets[before] = old._replace(rolled_out=old.rolled_out + units)
-    world.buckets[account.window] = bucket._replace(first_at=world.now)
+def _next_charged(world, account):
+    """The first that begins after this one, or None."""
+    coming = [w for w in _charged(world, account) if w[3] is not None and w[3] >= account.end]
+    return min(coming, key=lambda w: (w[3], w[4] if w[4] is not None else 10**18), default=None)

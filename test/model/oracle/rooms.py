@@ -4,7 +4,7 @@ from typing import NamedTuple, Optional
 
 from . import caps
 from .grants import FOREVER, left, valid_grants
-from .rollover import rolled_in
+from .rollover import rolled
 from .world import Bucket
 
 
@@ -52,7 +52,8 @@ def room_of(world, account):
     bucket, limit = bucket_of(world, account), limit_of(world, account)
     deficit, allowance = 0, None
     if limit is not None:
-        balance = limit + rolled_in(world, account) - bucket.rolled_out - bucket.allowance - bucket.overdrawn
+        rolled_in, rolled_out = rolled(world, account)
+        balance = limit + rolled_in - rolled_out - bucket.allowance - bucket.overdrawn
         allowance, deficit = max(0, balance), max(0, -balance)
     grants = []
     for now in valid_grants(world, account.prefix, account.feature, world.now):
@@ -83,15 +84,15 @@ def level_of(world, account):
     if world.features[account.feature].kind == "capacity":
         return _capacity_level(world, account)
     limit, bucket = limit_of(world, account), bucket_of(world, account)
-    allowance = None
+    allowance, (rolled_in, rolled_out) = None, rolled(world, account)
     if limit is not None:
-        allowance = limit + rolled_in(world, account) + bucket.grant + _grants_left(world, account)
+        allowance = limit + rolled_in + bucket.grant + _grants_left(world, account)
     terms = account.entitlement
     whole = None if None in (terms.allowance, terms.overage) else terms.allowance + terms.overage
     windows = [(room_of(world, account).total, account.end, whole, False)]
     windows += [(cap.left, cap.end, cap.limit, True) for cap in caps.states(world, account)]
     remaining, end, fits, _ = min(windows, key=_binds_first)
-    return Level(account, allowance, bucket.used, remaining, bucket.overage, end, fits)
+    return Level(account, allowance, bucket.debited + rolled_out, remaining, bucket.overage, end, fits)
 
 
 def _binds_first(window):

@@ -113,7 +113,11 @@ class Bucket(NamedTuple):
     rolled_in: Optional[int] = None  # fixed by the first charge; None: none was fixed
     prorated: Optional[int] = None  # allowance in place of the plan's
     limit: Optional[int] = 0  # allowance as it was last known; None: unlimited
-    first_at: Optional[int] = None  # time of the first charge; None: none has come
+
+    @property
+    def open(self):
+        """Will the next charge fix what rolls over into it?"""
+        return self.rolled_in is None and not self.debited
 
     @property
     def used(self):
@@ -223,8 +227,6 @@ class World:
         self.buckets = table()  # window key -> Bucket
         self.moved = table()  # window key -> the window that took its use over
         self.parts = table()  # running number -> Part
-        self.passed = table()  # number of a part -> windows that it has left
-        self.out_of_sight = table()  # ids of debits that the generator leaves alone
         self.grants = table()  # id -> Grant
         self.grant_used = table()  # (grant, start of its period) -> units
         self.grant_taken = table()  # (window key, grant, start of its period) -> units
