@@ -17,18 +17,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "base/settings.h"
+#include "decide/attempt.h"
 #include "decide/charge.h"
 #include "decide/notify.h"
 #include "store/denial.h"
 #include "store/hold.h"
-#include "store/sql.h"
 
 /* The accounts that a request's items meet. */
 typedef struct Charge
@@ -113,39 +109,6 @@ quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
 	QuotaEnsure(n > 0);
 	quota_ledger_append(entries, n);
 	return like.id;
-}
-
-void
-quota_carry_out_due(const QuotaPath *path)
-{
-	static QuotaStatement carry_out = {
-		.text = "SELECT quota._carry_out($1)",
-		.nparams = 1,
-		.types = {TEXTOID}
-	};
-	int64		carried_out = 0;
-
-	quota_sql_begin();
-	for (int i = 0; i < path->subject->nlevels; i++)
-	{
-		Datum		prefix;
-		bool		isnull;
-
-		if (path->subscriptions[i] == NULL || !path->subscriptions[i]->due)
-			continue;
-		prefix = PointerGetDatum(cstring_to_text_with_len(path->subject->text,
-														  path->subject->prefix_len[i]));
-		(void) quota_sql_execute(&carry_out, &prefix, NULL);
-		carried_out += DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-												   &isnull));
-	}
-	quota_sql_end();
-	CommandCounterIncrement();
-	/* an older snapshot cannot see the row that somebody else has changed */
-	if (carried_out == 0 && IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to a concurrent change of plan")));
 }
 
 /* The accounts of every item; QT404, 22023. */
@@ -321,17 +284,31 @@ observed_amount(const QuotaRequest *request, const QuotaAccounts *accounts, int6
 	return room > 0 ? room : amount;
 }
 
+/* What an attempt is given. */
+typedef struct Asked
+{
+	QuotaRequest *request;
+	bool		opened;			/* is the engine there to count? */
+} Asked;
+
 /* One attempt; false if it has to be repeated. */
 static bool
-charge_once(const QuotaRequest *request, const QuotaPath *path, bool opened)
+charge_once(const QuotaPath *path, void *arg)
 {
 	const QuotaEngine *engine = quota_engine();
+	const Asked *asked = (const Asked *) arg;
+	QuotaRequest *request = asked->request;
 	QuotaTakeResult result = QUOTA_TAKEN;
 	bool		clipped = request->up_to;
 	Charge		charge;
 
+	for (int i = 0; i < request->nitems; i++)
+	{
+		request->items[i].id = 0;
+		request->items[i].charged = 0;
+	}
 	resolve(request, path, &charge);
-	if (charge.nrefs > 0 && !opened)
+	if (charge.nrefs > 0 && !asked->opened)
 		return false;			/* a feature has just become another kind */
 	if (!judge_items(request, path, &charge, false) && !quota_observing())
 	{
@@ -394,35 +371,12 @@ needs_engine(const QuotaRequest *request)
 void
 quota_charge(QuotaRequest *request)
 {
-	const QuotaEngine *engine = quota_engine();
-	bool		done;
+	Asked		asked = {.request = request};
 
 	do
 	{
-		bool		opened = needs_engine(request);
-		Snapshot	snapshot;
-		QuotaPath	path;
-
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < request->nitems; i++)
-		{
-			request->items[i].id = 0;
-			request->items[i].charged = 0;
-		}
-		if (opened)
-			engine->open();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-		done = !quota_path_is_due(&path);
-		if (done)
-			done = charge_once(request, &path, opened);
-		else
-			quota_carry_out_due(&path);
-		UnregisterSnapshot(snapshot);
-		if (opened)
-			engine->close();
-	} while (!done);
-	CommandCounterIncrement();
+		asked.opened = needs_engine(request);
+	} while (!quota_attempt(&request->subject, asked.opened, charge_once, &asked));
 }
 
 void

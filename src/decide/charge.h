@@ -73,7 +73,4 @@ extern int64 quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry
 extern QuotaEntry quota_entry_template(const QuotaRequest *request, const QuotaItem *item,
 									   TimestampTz at, char kind);
 
-/* carries scheduled changes of plan out that have come into force on the path */
-extern void quota_carry_out_due(const QuotaPath *path);
-
 #endif							/* QUOTA_CHARGE_H */

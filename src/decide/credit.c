@@ -9,12 +9,12 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "decide/attempt.h"
 #include "decide/credit.h"
 #include "decide/notify.h"
 #include "engine/booking.h"
@@ -294,8 +294,9 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 
 /* One attempt; false if it has to be repeated. */
 static bool
-set_usage_once(QuotaRequest *request, const QuotaPath *path)
+set_usage_once(const QuotaPath *path, void *arg)
 {
+	QuotaRequest *request = (QuotaRequest *) arg;
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature = require_countable(path, request->items[0].feature);
 	QuotaAccounts accounts;
@@ -333,28 +334,10 @@ set_usage_once(QuotaRequest *request, const QuotaPath *path)
 void
 quota_set_usage(QuotaRequest *request)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaItem  *item = &request->items[0];
-	bool		done;
 
-	do
-	{
-		Snapshot	snapshot;
-		QuotaPath	path;
-
-		CHECK_FOR_INTERRUPTS();
-		engine->open();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
-		done = !quota_path_is_due(&path);
-		if (done)
-			done = set_usage_once(request, &path);
-		else
-			quota_carry_out_due(&path);
-		UnregisterSnapshot(snapshot);
-		engine->close();
-	} while (!done);
+	while (!quota_attempt(&request->subject, true, set_usage_once, request))
+		;
 	item->charged = item->amount;
-	CommandCounterIncrement();
 	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
 }

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "decide/attempt.h"
 #include "decide/give.h"
 #include "decide/hold.h"
 #include "decide/notify.h"
@@ -250,6 +251,9 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 /* What is to be taken beyond what the hold had, of each account that it counts in. */
 typedef struct Excess
 {
+	const OpenHold *hold;
+	Jsonb	   *metadata;
+	int64		overdrawn;		/* out: the most that any level overdrew */
 	int			naccounts;
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];	/* the window that the hold was in */
 	int64		amounts[QUOTA_MAX_LEVELS];
@@ -296,9 +300,10 @@ own_window_ref(const OpenHold *hold, const QuotaBucketKey *key, const QuotaPath 
  * level has no account any more, into the hold's, as overdrawn.
  */
 static int
-excess_refs(const OpenHold *hold, const Excess *excess, const QuotaPath *path,
-			QuotaAccounts *accounts, QuotaBucketRef *refs)
+excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts,
+			QuotaBucketRef *refs)
 {
+	const OpenHold *hold = excess->hold;
 	int			n = 0;
 
 	for (int i = 0; i < excess->naccounts; i++)
@@ -356,20 +361,21 @@ notify_charged(const QuotaPath *path, QuotaAccounts *accounts, QuotaBucketRef *r
 	quota_notify(path, accounts);
 }
 
-/* One attempt at the excess; false if it has to be looked up anew. */
+/* Takes what has room and overdraws the rest; false if it has to be looked up anew. */
 static bool
-take_excess_once(const OpenHold *hold, const Excess *excess, Jsonb *metadata,
-				 const QuotaPath *path, int64 *overdrawn)
+take_excess(const QuotaPath *path, void *arg)
 {
+	Excess	   *excess = (Excess *) arg;
+	const OpenHold *hold = excess->hold;
 	QuotaBucketRef found[QUOTA_MAX_LEVELS];
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, metadata);
+	QuotaEntry	like = entry_like(hold, QUOTA_ENTRY_SETTLE, excess->metadata);
 	QuotaAccounts accounts;
 	QuotaAccounts charged;
 	int			n;
 
 	quota_accounts_of(path, hold->debit.feature, found, &accounts);
-	n = excess_refs(hold, excess, path, &accounts, refs);
+	n = excess_refs(excess, path, &accounts, refs);
 	if (n == 0)
 		return true;
 	if (quota_engine()->take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
@@ -382,38 +388,10 @@ take_excess_once(const OpenHold *hold, const Excess *excess, Jsonb *metadata,
 	{
 		int64		here = overdrawn_of(&refs[i]);
 
-		*overdrawn = Max(*overdrawn, here);
+		excess->overdrawn = Max(excess->overdrawn, here);
 	}
 	notify_charged(path, &accounts, refs, n);
 	return true;
-}
-
-/* Takes what has room and overdraws the rest; the most that any level overdrew. */
-static int64
-take_excess(const OpenHold *hold, const Excess *excess, Jsonb *metadata)
-{
-	const QuotaEngine *engine = quota_engine();
-	bool		done = false;
-	int64		overdrawn = 0;
-
-	while (!done)
-	{
-		Snapshot	snapshot;
-		QuotaPath	path;
-
-		CHECK_FOR_INTERRUPTS();
-		engine->open();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		quota_path_look_up(&path, &hold->debit.subject, quota_now(), snapshot);
-		if (quota_path_is_due(&path))
-			quota_carry_out_due(&path);
-		else
-			done = take_excess_once(hold, excess, metadata, &path, &overdrawn);
-		UnregisterSnapshot(snapshot);
-		engine->close();
-	}
-	CommandCounterIncrement();
-	return overdrawn;
 }
 
 /*
@@ -550,8 +528,8 @@ most_overdrawn(const OpenHold *hold)
 void
 quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *outcome)
 {
-	Excess		excess = {0};
 	OpenHold	hold;
+	Excess		excess = {.hold = &hold,.metadata = metadata};
 	int64		kept;
 
 	memset(outcome, 0, sizeof(*outcome));
@@ -569,10 +547,11 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 		excess.amounts[i] = amount - (hold.given_back[i] ? 0 : kept);
 	if (hold.debit.feature->kind == QUOTA_METERED)
 		take_from_own_windows(&hold, &excess, metadata);
-	outcome->overdrawn = take_excess(&hold, &excess, metadata);
+	while (!quota_attempt(&hold.debit.subject, true, take_excess, &excess))
+		;
 	/* some of what stays can have been overdrawn when it was observed */
 	read_debit(&hold);
-	outcome->overdrawn = Max(outcome->overdrawn, most_overdrawn(&hold));
+	outcome->overdrawn = Max(excess.overdrawn, most_overdrawn(&hold));
 	outcome->charged = amount;
 	finish(&hold, outcome);
 }
