@@ -45,11 +45,11 @@ $$;
 COMMENT ON FUNCTION quota._positive(int, text) IS
     'internal: the value, if it is above 0; 22004 or 22023 naming the argument if not';
 
-CREATE OR REPLACE FUNCTION quota._require_size(value jsonb, max_bytes int, argument text) RETURNS void
+CREATE OR REPLACE FUNCTION quota._require_size(value jsonb, max_bytes int, argument text) RETURNS jsonb
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_require_size';
 COMMENT ON FUNCTION quota._require_size(jsonb, int, text) IS
-    'internal: raises 22023 naming the argument for a value of more bytes, which is not unpacked to find out; NULL has none';
+    'internal: the value; 22023 naming the argument if it has more bytes, for which it is not unpacked; NULL has none';
 
 /* The words that stand for the one-letter codes of quota.ledger_entry. */
 CREATE OR REPLACE FUNCTION quota._entry_kind(kind "char") RETURNS text

@@ -512,8 +512,9 @@ CREATE OR REPLACE FUNCTION quota._lock_feature_use()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    LOCK TABLE quota.subscription, quota.subject_override, quota.credit_grant IN SHARE ROW EXCLUSIVE MODE;
+    -- buckets first: whoever has one locked may be about to carry out a change of plan
     PERFORM quota._lock_buckets();
+    LOCK TABLE quota.subscription, quota.subject_override, quota.credit_grant IN SHARE ROW EXCLUSIVE MODE;
 END
 $$;
 COMMENT ON FUNCTION quota._lock_feature_use() IS
@@ -1058,23 +1059,25 @@ COMMENT ON FUNCTION quota._keep_default_use(int, int) IS
 -- ---------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION quota._catalog_check_arguments(catalog jsonb, dry_run boolean)
-    RETURNS void
+    RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    given jsonb := quota._require_size(catalog, 4194304, 'catalog');
 BEGIN
-    IF catalog IS NULL THEN
+    IF given IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'catalog must not be null';
     END IF;
     IF dry_run IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'dry_run must not be null';
     END IF;
-    PERFORM quota._require_size(catalog, 4194304, 'catalog');
-    PERFORM quota._catalog_require_type('catalog', catalog, '{object}');
+    PERFORM quota._catalog_require_type('catalog', given, '{object}');
+    RETURN given;
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_check_arguments(jsonb, boolean) IS
-    'internal: refuses a NULL argument of apply_catalog() (22004) and a catalog that is too large or no object (22023)';
+    'internal: the catalog; refuses a NULL argument of apply_catalog() (22004) and a catalog that is too large or no object (22023)';
 
 CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = false)
     RETURNS TABLE (object text, name text, change text)
@@ -1082,22 +1085,19 @@ CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = 
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    features jsonb;
-    plans jsonb;
-    actions jsonb;
+    -- the size is looked at before anything is unpacked, which a statement would do
+    given CONSTANT jsonb := quota._catalog_check_arguments(catalog, dry_run);
+    features jsonb := given -> 'features';
+    plans jsonb := given -> 'plans';
+    actions jsonb := given -> 'actions';
     kinds jsonb;
     old_default int;
 BEGIN
-    -- The size is looked at before anything is unpacked.
-    PERFORM quota._catalog_check_arguments(catalog, dry_run);
-    features := catalog -> 'features';
-    plans := catalog -> 'plans';
-    actions := catalog -> 'actions';
     IF NOT dry_run THEN
         LOCK TABLE quota.plan IN SHARE ROW EXCLUSIVE MODE;
         PERFORM quota._begin_posting();
     END IF;
-    PERFORM quota._catalog_object('', 'catalog', catalog);
+    PERFORM quota._catalog_object('', 'catalog', given);
     kinds := quota._catalog_kinds(features);
     old_default := quota._default_version();
 

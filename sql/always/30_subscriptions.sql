@@ -12,7 +12,8 @@
  * in any order), so what a row refers to is kept from being deleted by hand: only
  * apply_catalog() deletes, with the tables of subscriptions and overrides locked
  * against writers.  We take our own lock on those tables first, in that order,
- * and look features and versions up under it; the row lock there makes an old
+ * after that of quota.bucket, which apply_catalog() and forget() take before any
+ * other; and look features and versions up under it; the row lock there makes an old
  * snapshot fail with 40001.
  *
  * All functions run in UTC, so that the times they put into events are the same
@@ -240,13 +241,14 @@ CREATE OR REPLACE FUNCTION quota._override_terms(kind text, entitlement jsonb) R
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    given jsonb := quota._require_size(_override_terms.entitlement, 65536, 'entitlement');
 BEGIN
-    PERFORM quota._require_size(_override_terms.entitlement, 65536, 'entitlement');
-    IF jsonb_typeof(_override_terms.entitlement) = 'null' THEN
+    IF jsonb_typeof(given) = 'null' THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'override: must be an object',
             HINT = 'SQL NULL removes an override; a driver may have sent its null as JSON.';
     END IF;
-    RETURN quota._catalog_entitlement('override', _override_terms.kind, _override_terms.entitlement);
+    RETURN quota._catalog_entitlement('override', _override_terms.kind, given);
 END
 $$;
 COMMENT ON FUNCTION quota._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
@@ -797,7 +799,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'trial must be greater than 0';
         END IF;
     END IF;
-    LOCK TABLE quota.subscription IN ROW EXCLUSIVE MODE;
+    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
     PERFORM quota._carry_out(who);
     newest := quota._plan_version(wanted);
     PERFORM quota._no_retired(wanted, newest.retired);
@@ -836,6 +838,7 @@ DECLARE
     words    record;
     ends     timestamptz;
 BEGIN
+    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
     live := quota._require_subscription(who);
     words := quota._plan_words(live.plan_version_id);
 
@@ -884,6 +887,7 @@ DECLARE
     words record;
     was   text;
 BEGIN
+    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
     live := quota._require_subscription(who);
     was := live.status;
     IF was = given THEN
@@ -976,7 +980,7 @@ DECLARE
     same_plan boolean;
     same      boolean;
 BEGIN
-    LOCK TABLE quota.subscription IN ROW EXCLUSIVE MODE;
+    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
     LOOP
         live := quota._current_subscription(who);
         newest := quota._plan_version(wanted);
@@ -1046,7 +1050,7 @@ DECLARE
     terms  quota.entitlement;
     before record;
 BEGIN
-    LOCK TABLE quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
+    LOCK TABLE quota.bucket, quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
     what := quota._lock_feature(override.feature);
     IF override.entitlement IS NOT NULL THEN
         terms := quota._override_terms(what.kind, override.entitlement);

@@ -56,9 +56,10 @@ DECLARE
     n       bigint := 0;
 BEGIN
     FOR account IN
-        SELECT p.account, p.feature_id FROM quota.hold_part p
+        SELECT p.account, p.feature_id FROM quota.hold_part p JOIN quota.feature f ON f.id = p.feature_id
         WHERE p.expires_at <= quota._clock_now()
-        GROUP BY p.account, p.feature_id ORDER BY p.feature_id, p.account COLLATE "C" LIMIT _reap_holds.max
+        -- the order of charges
+        GROUP BY p.account, p.feature_id, f.name ORDER BY f.name COLLATE "C", p.account COLLATE "C" LIMIT _reap_holds.max
     LOOP
         n := n + quota._expire_holds(account.account, account.feature_id);
     END LOOP;

@@ -140,6 +140,8 @@ DECLARE
     rest   bigint;
 BEGIN
     PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
+    -- before the grant: forget() deletes it with all buckets locked
+    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
     SELECT g.* INTO given FROM quota.credit_grant g WHERE g.id = revoke.grant_id FOR UPDATE;
     IF given.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = format('grant "%s" does not exist', revoke.grant_id);

@@ -80,6 +80,7 @@ AS $$
 DECLARE
     whose text := quota._subject(usage.subject);
     whose_feature int := (quota._feature(usage.feature)).id;
+    wanted text := quota._require_word(usage.step, 'step', '{hour,day,week,month}');
     past timestamptz := usage.until;
     dropped timestamptz := (SELECT p.dropped_before FROM quota.posting p);
     -- whole hours come from the rollup: [first_hour, last_hour)
@@ -88,7 +89,6 @@ DECLARE
     entries text;
 BEGIN
     PERFORM quota._require(usage.since IS NOT NULL, 'since');
-    PERFORM quota._require_word(usage.step, 'step', '{hour,day,week,month}');
     -- now() included, for what this very transaction has charged
     past := coalesce(past, quota._now() + interval '1 microsecond');
     first_hour := date_trunc('hour', usage.since);
@@ -103,7 +103,7 @@ BEGIN
     entries := format('(e.subject = %1$L OR (e.subject > %1$L || ''/'' AND e.subject < %1$L || ''0'')) AND e.feature_id = %2$s '
                       'AND e.at >= %3$L AND e.at < %4$L', whose, whose_feature, usage.since, past);
     RETURN QUERY
-        SELECT date_trunc(usage.step, u.hour), least(greatest(sum(u.used), -9223372036854775808), 9223372036854775807)::bigint,
+        SELECT date_trunc(wanted, u.hour), least(greatest(sum(u.used), -9223372036854775808), 9223372036854775807)::bigint,
                sum(u.debits)::bigint
         FROM (
             SELECT h.hour, h.used, h.debits

@@ -309,14 +309,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._see_expired_grants() IS 'internal: writes the event of grants that have expired, once';
 
-CREATE OR REPLACE FUNCTION quota._clock_now() RETURNS timestamptz
-    LANGUAGE sql VOLATILE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp())
-$$;
-COMMENT ON FUNCTION quota._clock_now() IS 'internal: the present for what expires within a transaction, or the test clock quota.clock';
-
 CREATE OR REPLACE FUNCTION quota._see_expired_holds() RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -414,6 +406,8 @@ BEGIN
     PERFORM quota._begin_posting();
     -- one at a time
     SELECT p.tidied_at INTO tidied FROM quota.posting p FOR NO KEY UPDATE;
+    -- before the rows that apply_catalog() and forget() may want
+    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
 
     task := 'plan changes carried out';  rows := quota._carry_out_due();      RETURN NEXT;
     task := 'grants expired';            rows := quota._see_expired_grants(); RETURN NEXT;

@@ -50,8 +50,9 @@ $$;
 COMMENT ON FUNCTION quota._forget_usage(text) IS 'internal: erases the rollup of a subject and below, and adds to the level above what was charged there';
 
 /*
- * Locks are taken in the order of a refund: the debits, then all buckets, so that
- * nobody charges the subject while its books are taken apart.
+ * Whoever charges, refunds or administers a subject has the buckets' lock before
+ * any row's, so nobody is at it, or waits for us with a row locked, while its books
+ * are taken apart.
  */
 CREATE OR REPLACE FUNCTION quota.forget(subject text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -69,9 +70,6 @@ BEGIN
     END IF;
     PERFORM quota._begin_posting();
     PERFORM FROM quota.posting FOR NO KEY UPDATE;      -- no maintain() meanwhile
-    PERFORM FROM quota.ledger_entry e
-        WHERE quota._is_below(e.subject, whom) AND e.id = e.debit_id
-        FOR NO KEY UPDATE;
     LOCK TABLE quota.bucket IN EXCLUSIVE MODE;
 
     PERFORM quota._forget_usage(whom);

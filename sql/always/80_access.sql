@@ -82,15 +82,19 @@ COMMENT ON FUNCTION quota._access_object() IS 'internal: the levels that each fu
  * %I would print the role named public like PUBLIC, the pseudo-role; there can
  * be no such role, so what is in pg_roles is safe to print.
  */
-CREATE OR REPLACE FUNCTION quota._require_grantee(grantee text) RETURNS void
+CREATE OR REPLACE FUNCTION quota._require_grantee(grantee text) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     role_oid oid;
 BEGIN
-    PERFORM quota._require(_require_grantee.grantee IS NOT NULL, 'grantee');
-    IF octet_length(_require_grantee.grantee) < 64 THEN
+    IF _require_grantee.grantee IS NULL THEN
+        PERFORM quota._require(false, 'grantee');
+    ELSIF octet_length(_require_grantee.grantee) >= 64 THEN
+        RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = 'role does not exist',
+            DETAIL = 'Its name is longer than the 63 bytes that the name of a role can have.';
+    ELSE
         IF lower(_require_grantee.grantee) = 'public' THEN
             RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'access is given to roles, never to PUBLIC';
         END IF;
@@ -98,7 +102,7 @@ BEGIN
     END IF;
     IF role_oid IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42704',
-            MESSAGE = format('role "%s" does not exist', left(_require_grantee.grantee, 128));
+            MESSAGE = format('role "%s" does not exist', _require_grantee.grantee);
     END IF;
     IF role_oid IN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'quota'
                     UNION ALL
@@ -107,9 +111,10 @@ BEGIN
             MESSAGE = format('role "%s" owns the extension', _require_grantee.grantee),
             DETAIL = 'It has every right already, and cannot do without.';
     END IF;
+    RETURN _require_grantee.grantee;
 END
 $$;
-COMMENT ON FUNCTION quota._require_grantee(text) IS 'internal: 42704 unless it is a role, 22023 for PUBLIC and for our owner';
+COMMENT ON FUNCTION quota._require_grantee(text) IS 'internal: the argument; 42704 unless it is a role, 22023 for PUBLIC and for our owner';
 
 CREATE OR REPLACE FUNCTION quota._strip_access(grantee text) RETURNS void
     LANGUAGE plpgsql
@@ -140,26 +145,26 @@ CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS 
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- by expressions: see the small checks of arguments in 30_subscriptions
+    wanted text := quota._require_word(grant_access.level, 'level', '{app,reader,admin}');
+    role   text := quota._require_grantee(grant_access.grantee);
     object record;
 BEGIN
-    PERFORM quota._require_word(grant_access.level, 'level', '{app,reader,admin}');
-    PERFORM quota._require_grantee(grant_access.grantee);
-
-    PERFORM quota._strip_access(grant_access.grantee);
-    EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', grant_access.grantee);
+    PERFORM quota._strip_access(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', role);
     FOR object IN
         SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS what
         FROM quota._access_object() o
             JOIN pg_proc p ON p.pronamespace = 'quota'::regnamespace AND p.proname = o.name
-        WHERE o.kind = 'function' AND grant_access.level = ANY (o.levels)
+        WHERE o.kind = 'function' AND wanted = ANY (o.levels)
         UNION ALL
         SELECT 'SELECT ON ' || c.oid::regclass
         FROM quota._access_object() o
             JOIN pg_class c ON c.relnamespace = 'quota'::regnamespace AND c.relname = o.name AND c.relkind = 'v'
-        WHERE o.kind = 'view' AND grant_access.level = ANY (o.levels)
+        WHERE o.kind = 'view' AND wanted = ANY (o.levels)
         ORDER BY 1
     LOOP
-        EXECUTE format('GRANT %s TO %I', object.what, grant_access.grantee);
+        EXECUTE format('GRANT %s TO %I', object.what, role);
     END LOOP;
 END
 $$;
@@ -170,9 +175,10 @@ CREATE OR REPLACE FUNCTION quota.revoke_access(grantee text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    role text := quota._require_grantee(revoke_access.grantee);
 BEGIN
-    PERFORM quota._require_grantee(revoke_access.grantee);
-    PERFORM quota._strip_access(revoke_access.grantee);
+    PERFORM quota._strip_access(role);
 END
 $$;
 COMMENT ON FUNCTION quota.revoke_access(text) IS

@@ -162,10 +162,12 @@ CREATE TABLE quota.rate_use (
     tat        timestamptz NOT NULL,
     fraction   int8 NOT NULL DEFAULT 0 CHECK (fraction >= 0),
     divisor    int8 NOT NULL DEFAULT 1 CHECK (divisor > 0 AND fraction < divisor),
+    per_us     int8 NOT NULL DEFAULT 0 CHECK (per_us >= 0),
     PRIMARY KEY (subject, feature_id)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE quota.rate_use IS 'how far ahead of time an account''s rate has been used (GCRA''s theoretical arrival time)';
 COMMENT ON COLUMN quota.rate_use.fraction IS 'added to tat: fraction / divisor of a microsecond, so that no rounding adds up';
+COMMENT ON COLUMN quota.rate_use.per_us IS 'with divisor, the rate that it was last used at: divisor units per this time; 0 = not used yet';
 
 /*
  * Room that is reserved.  What a hold took from which bucket is in the ledger,

@@ -141,7 +141,7 @@ quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name)
 }
 
 /*
- * quota._require_size(value jsonb, max_bytes int, argument text): for
+ * quota._require_size(value jsonb, max_bytes int, argument text) -> value: for
  * administration written in SQL, where no built-in function tells the size of
  * a jsonb without unpacking it.
  */
@@ -156,5 +156,7 @@ quota_sql_require_size(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s is too large", text_to_cstring(PG_GETARG_TEXT_PP(2))),
 				 errdetail("It has %zu bytes, at most %d are allowed.", size, max_bytes)));
-	PG_RETURN_VOID();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }

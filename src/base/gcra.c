@@ -9,10 +9,10 @@
  * hold the products of any two bigints.
  *
  * The backlog is never more than the burst: what a call took that was let through
- * beyond it (observed) is forgotten.  Only another rate can find more: one whose
- * limit has changed then begins afresh, or a better plan would first have to wait
- * for the old one's time; with the same limit (or a clock that went back) what is
- * used stays used.
+ * beyond it (observed) is forgotten.  Only another rate can find more: it then
+ * begins afresh, or a better plan would first have to wait for the old one's time.
+ * The same rate finds more with a smaller burst or after the clock went back: what
+ * is used stays used.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,7 +35,8 @@ backlog(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
 	if (state->divisor != rate->limit)
 		fraction = (fraction * rate->limit + state->divisor - 1) / state->divisor;
 	sum = ((int128) state->tat - now) * rate->limit + fraction;
-	if (state->divisor != rate->limit && sum > (int128) rate->burst * rate->per_us)
+	if ((state->divisor != rate->limit || state->per_us != rate->per_us) &&
+		sum > (int128) rate->burst * rate->per_us)
 		return 0;
 	return sum;
 }
@@ -62,6 +63,7 @@ quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, 
 	after.tat = (TimestampTz) tat;
 	after.fraction = (int64) (used % rate->limit);
 	after.divisor = rate->limit;
+	after.per_us = rate->per_us;
 	return after;
 }
 

@@ -27,11 +27,12 @@ typedef struct QuotaGcra
 {
 	TimestampTz tat;
 	int64		fraction;
-	int64		divisor;
+	int64		divisor;		/* with per_us, the rate that was used */
+	int64		per_us;
 } QuotaGcra;
 
 /* a rate that has not been used */
-#define QUOTA_GCRA_UNUSED	((QuotaGcra) {DT_NOBEGIN, 0, 1})
+#define QUOTA_GCRA_UNUSED	((QuotaGcra) {DT_NOBEGIN, 0, 1, 0})
 
 /* how many units it lets through now, at most the burst, at least 0 */
 extern int64 quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now);

@@ -280,7 +280,10 @@ add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 		if (kind == QUOTA_METERED)
 			ref->grants[i].grant = grants[i];
 		else
-			ref->allowance = quota_add(ref->allowance, grants[i].amount, "allowance");
+		{
+			/* what a later override gives can take the sum past what a number holds */
+			ref->allowance += Min(grants[i].amount, PG_INT64_MAX - ref->allowance);
+		}
 	}
 }
 

@@ -183,6 +183,7 @@ quota_refund(QuotaRequest *request)
 	Snapshot	snapshot;
 	QuotaDebit	debit;
 
+	engine->open();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_ledger_lock_debit(debit_id, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -201,7 +202,6 @@ quota_refund(QuotaRequest *request)
 	like.kind = QUOTA_ENTRY_REFUND;
 	like.debit_id = debit_id;
 	like.key = request->key;
-	engine->open();
 	item->id = quota_give_and_book(engine, givings, ngivings, &like);
 	engine->close();
 	quota_charge_verdict(&debit.subject, debit.feature->name, &item->verdict);

@@ -59,6 +59,9 @@ static void
 lock_hold(int64 id, OpenHold *hold)
 {
 	memset(hold, 0, sizeof(*hold));
+	/* the table's lock comes before the row's: src/README.md */
+	quota_engine()->open();
+	quota_engine()->close();
 	if (!quota_hold_lock(id, &hold->row))
 		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));
 	if (hold->row.state == QUOTA_HOLD_SETTLED)

@@ -34,6 +34,7 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaRateUse *use)
 	use->state.tat = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_rate_use_tat));
 	use->state.fraction = DatumGetInt64(quota_attribute(tuple, desc, Anum_rate_use_fraction));
 	use->state.divisor = DatumGetInt64(quota_attribute(tuple, desc, Anum_rate_use_divisor));
+	use->state.per_us = DatumGetInt64(quota_attribute(tuple, desc, Anum_rate_use_per_us));
 }
 
 void
@@ -59,6 +60,7 @@ form(const QuotaGcra *state, Datum *values)
 	values[0] = TimestampTzGetDatum(state->tat);
 	values[1] = Int64GetDatum(state->fraction);
 	values[2] = Int64GetDatum(state->divisor);
+	values[3] = Int64GetDatum(state->per_us);
 }
 
 bool
@@ -88,13 +90,13 @@ quota_rate_use_lock(Relation rel, QuotaRateUse *use, Snapshot snapshot)
 void
 quota_rate_use_update(Relation rel, QuotaRateUse *use, const QuotaGcra *state)
 {
-	int			columns[3] = {Anum_rate_use_tat, Anum_rate_use_fraction, Anum_rate_use_divisor};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
+	int			columns[4] = {Anum_rate_use_tat, Anum_rate_use_fraction, Anum_rate_use_divisor, Anum_rate_use_per_us};
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
 	HeapTuple	tuple;
 
 	form(state, values);
-	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 3, columns, values, nulls);
+	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 4, columns, values, nulls);
 	if (quota_update_row(rel, &use->tid, tuple, InvalidSnapshot) != TM_Ok)
 		elog(ERROR, "quota: a locked row of quota.rate_use has changed");
 	take_tuple(rel, tuple, use);

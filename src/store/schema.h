@@ -202,7 +202,8 @@ typedef enum QuotaRelation
 #define Anum_rate_use_tat				3
 #define Anum_rate_use_fraction			4
 #define Anum_rate_use_divisor			5
-#define Natts_rate_use					5
+#define Anum_rate_use_per_us			6
+#define Natts_rate_use					6
 
 #define Anum_hold_id					1
 #define Anum_hold_subject				2

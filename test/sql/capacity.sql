@@ -91,6 +91,13 @@ SELECT * FROM quota.debit('vast', 'docs', 1000000);
 SELECT quota.change_plan('vast', 'pro');
 SELECT * FROM quota.check('vast', 'docs');
 
+-- An allowance that a later override raises and a grant can come to more than a number holds: no more than that.
+SELECT remaining FROM quota.credit('most', 'docs', 9223372036854775000);
+SELECT quota.override('most', 'docs', '{"allowance": 9223372036854775807}');
+SELECT allowance, remaining FROM quota.check('most', 'docs');
+SELECT remaining FROM quota.debit('most', 'docs', 9223372036854775807);
+SELECT remaining FROM quota.give_back('most', 'docs', 7);
+
 -- up_to
 SELECT quota.subscribe('fit', 'pro');
 SELECT * FROM quota.try_debit('fit/a', 'docs', 12, up_to => true);

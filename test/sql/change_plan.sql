@@ -365,9 +365,9 @@ SELECT count(*) FROM quota.bucket WHERE moved_start IS NOT NULL AND (used, overd
 --
 -- Texts that are stored compressed are refused by their size, and nothing unpacks them
 --
-CREATE TABLE regress_big (t text);
+CREATE TABLE regress_big (t text, j jsonb);
 ALTER TABLE regress_big ALTER t SET COMPRESSION pglz;
-INSERT INTO regress_big VALUES (repeat('x', 100000000));
+INSERT INTO regress_big VALUES (repeat('x', 100000000), jsonb_build_object('features', repeat('x', 100000000)));
 -- another backend, with a memory of its own
 \c
 CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -395,7 +395,9 @@ SELECT format('SELECT %1$L AS call, pg_temp.try(%2$L)', c.args, 'SELECT quota.' 
 FROM (VALUES ('subscribe(t, ''pro'')'), ('subscribe(''u'', t)'), ('subscribe(''u'', ''pro'', timezone => t)'), ('subscribe(''u'', ''pro'', external_id => t)'),
              ('change_plan(t, ''pro'')'), ('change_plan(''big'', t)'), ('change_plan(''u'', t)'), ('change_plan(''big'', ''pro'', t)'), ('change_plan(''big'', ''pro'', ''now'', t)'),
              ('cancel(t)'), ('cancel(''big'', t)'), ('set_status(t, ''active'')'), ('set_status(''big'', t)'),
-             ('override(t, ''tokens'', NULL)'), ('override(''u'', t, NULL)'), ('override(''u'', t, ''{"allowance": 1}'')')) c(args) \gexec
+             ('override(t, ''tokens'', NULL)'), ('override(''u'', t, NULL)'), ('override(''u'', t, ''{"allowance": 1}'')'), ('override(''u'', ''tokens'', j)'),
+             ('usage(''big'', ''tokens'', ''2026-01-01'', step => t)'), ('grant_access(t, ''app'')'), ('grant_access(current_user, t)'), ('revoke_access(t)'),
+             ('apply_catalog(j)'), ('apply_catalog(j, true)')) c(args) \gexec
 \pset tuples_only off
 \pset format aligned
 SELECT pg_temp.peak() - :before < 50000 AS flat;

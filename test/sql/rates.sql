@@ -104,6 +104,17 @@ SELECT * FROM quota.throttle('x', 'api');
 -- a clock that goes back reopens nothing
 SET quota.clock = '2026-01-10 12:00:00+00';
 SELECT allowed, remaining FROM quota.throttle('x', 'api');
+-- the same limit in another time is another rate, too
+SET quota.clock = '2026-01-11 00:00:00+00';
+SELECT quota.override('t', 'api', '{"rate": {"limit": 10, "per": "24 hours"}}');
+SELECT * FROM quota.throttle('t', 'api', 10);
+SELECT * FROM quota.throttle('t', 'api');
+SELECT quota.override('t', 'api', '{"rate": {"limit": 10, "per": "1 minute"}}');
+SELECT * FROM quota.throttle('t', 'api', 10);
+SELECT * FROM quota.throttle('t', 'api');
+-- a smaller burst is none
+SELECT quota.override('t', 'api', '{"rate": {"limit": 10, "per": "1 minute", "burst": 1}}');
+SELECT * FROM quota.throttle('t', 'api');
 
 -- Levels: all must let it through; the longest wait is reported
 SET quota.clock = '2026-01-10 00:00:00+00';
