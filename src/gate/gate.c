@@ -77,21 +77,15 @@ same_declaration(const QuotaGate *a, const QuotaGate *b)
 }
 
 static const char *
-keep(const char *text)
+keep(MemoryContext context, const char *text)
 {
-	return text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
-}
-
-static void
-drop(const char *text)
-{
-	if (text)
-		pfree(unconstify(char *, text));
+	return text ? MemoryContextStrdup(context, text) : NULL;
 }
 
 QuotaGate *
 quota_gate_of(const Trigger *trigger)
 {
+	MemoryContext context;
 	QuotaGate	declared;
 	QuotaGate  *gate;
 	bool		found;
@@ -106,28 +100,27 @@ quota_gate_of(const Trigger *trigger)
 		control.hcxt = TopMemoryContext;
 		gates = hash_create("quota gates", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	gate = (QuotaGate *) hash_search(gates, &trigger->tgoid, HASH_ENTER, &found);
-	/* CREATE OR REPLACE TRIGGER keeps the OID */
-	if (found && gate->feature != NULL && same_declaration(gate, &declared))
+	gate = (QuotaGate *) hash_search(gates, &trigger->tgoid, HASH_FIND, NULL);
+	if (gate != NULL && same_declaration(gate, &declared))
 		return gate;
-	if (!found)
-		memset((char *) gate + sizeof(Oid), 0, sizeof(QuotaGate) - sizeof(Oid));
-	if (gate->rows)
-		SPI_freeplan(gate->rows);
-	gate->rows = NULL;
-	drop(gate->feature);
-	gate->feature = NULL;		/* not whole until the end */
-	drop(gate->subject);
-	gate->subject = NULL;
-	drop(gate->amount);
-	gate->amount = NULL;
-	drop(gate->refund);
-	gate->refund = NULL;
-	gate->subject = keep(declared.subject);
-	gate->amount = keep(declared.amount);
-	gate->refund = keep(declared.refund);
-	gate->overdraw = declared.overdraw;
-	gate->feature = keep(declared.feature);
+	/* CREATE OR REPLACE TRIGGER keeps the OID */
+	if (gate != NULL)
+	{
+		if (gate->rows)
+			SPI_freeplan(gate->rows);
+		MemoryContextDelete(gate->context);
+		(void) hash_search(gates, &trigger->tgoid, HASH_REMOVE, NULL);
+	}
+	context = AllocSetContextCreate(TopMemoryContext, "quota gate declaration",
+									ALLOCSET_SMALL_SIZES);
+	declared.context = context;
+	declared.feature = keep(context, declared.feature);
+	declared.subject = keep(context, declared.subject);
+	declared.amount = keep(context, declared.amount);
+	declared.refund = keep(context, declared.refund);
+	declared.trigger = trigger->tgoid;
+	gate = (QuotaGate *) hash_search(gates, &trigger->tgoid, HASH_ENTER, &found);
+	*gate = declared;
 	return gate;
 }
 

@@ -20,12 +20,15 @@
 typedef struct QuotaGate
 {
 	Oid			trigger;		/* the key of those that are kept */
+	MemoryContext context;		/* where its texts are; NULL: the caller's */
 	const char *feature;
 	const char *subject;		/* expression over the row, of any type */
 	const char *amount;			/* expression over the row, of an integer type */
 	const char *refund;			/* on_decrease, never, or NULL: by the feature's kind */
 	bool		overdraw;		/* never refuse */
-	SPIPlanPtr	rows;			/* how its expressions are computed; NULL: not planned yet */
+	struct QuotaGateColumns *columns;	/* which columns its expressions are;
+										 * NULL: not looked at yet */
+	SPIPlanPtr	rows;			/* else how they are computed; NULL: not planned yet */
 } QuotaGate;
 
 /* from the arguments of gate(); 22023 saying what they have to be */

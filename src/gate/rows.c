@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "gate/column.h"
 #include "gate/rows.h"
 
 #define ROWS_NAME	"quota: the rows of this event"
@@ -232,38 +233,28 @@ execute(SPIPlanPtr plan, bool read_only, QuotaRowVisitor visitor, void *state)
 /* ---- visits ---- */
 
 static void
-begin(const QuotaGate *gate, Relation rel, Place *place, ErrorContextCallback *callback,
-	  Caller *caller)
+begin(Relation rel, Caller *caller)
 {
-	place->gate = gate;
-	place->rel = rel;
-	callback->callback = describe_place;
-	callback->arg = place;
-	callback->previous = error_context_stack;
-	error_context_stack = callback;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "quota: SPI_connect failed");
 	become_owner(rel, caller);
 }
 
 static void
-end(const ErrorContextCallback *callback, const Caller *caller)
+end(const Caller *caller)
 {
 	become_caller(caller);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "quota: SPI_finish failed");
-	error_context_stack = callback->previous;
 }
 
-void
-quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
-				 QuotaRowVisitor visitor, void *state)
+static void
+visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
+			   QuotaRowVisitor visitor, void *state)
 {
 	EphemeralNamedRelationData named = {{0}};
-	ErrorContextCallback callback;
 	SPIPlanPtr	plan = gate->rows;
 	Caller		caller;
-	Place		place;
 
 	named.md.name = pstrdup(ROWS_NAME);
 	named.md.reliddesc = RelationGetRelid(rel);
@@ -271,7 +262,7 @@ quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_o
 	named.md.enrtuples = (double) tuplestore_tuple_count(rows);
 	named.reldata = rows;
 
-	begin(gate, rel, &place, &callback, &caller);
+	begin(rel, &caller);
 	if (SPI_register_relation(&named) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "quota: SPI_register_relation failed");
 	if (plan == NULL)
@@ -285,23 +276,50 @@ quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_o
 		}
 	}
 	execute(plan, as_of_statement, visitor, state);
-	end(&callback, &caller);
+	end(&caller);
+}
+
+static struct QuotaGateColumns *
+columns_of(const QuotaGate *gate)
+{
+	MemoryContext old = MemoryContextSwitchTo(gate->context ? gate->context : CurrentMemoryContext);
+	QuotaGateColumns *columns = quota_gate_columns(gate->subject, gate->amount);
+
+	MemoryContextSwitchTo(old);
+	return columns;
+}
+
+void
+quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
+				 QuotaRowVisitor visitor, void *state)
+{
+	Place		place = {gate, rel};
+	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
+
+	error_context_stack = &callback;
+	if (gate->columns == NULL)
+		gate->columns = columns_of(gate);
+	if (!quota_columns_visit(gate->columns, rel, rows, visitor, state))
+		visit_by_query(gate, rel, rows, as_of_statement, visitor, state);
+	error_context_stack = callback.previous;
 }
 
 void
 quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
 					   Snapshot snapshot, QuotaRowVisitor visitor, void *state)
 {
-	ErrorContextCallback callback;
-	Caller		caller;
-	Place		place;
+	Place		place = {gate, rel};
+	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
 	char	   *from = psprintf("ONLY %s",
 								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(member)),
 														   RelationGetRelationName(member)));
+	Caller		caller;
 
-	begin(gate, rel, &place, &callback, &caller);
+	error_context_stack = &callback;
+	begin(rel, &caller);
 	PushActiveSnapshot(snapshot ? snapshot : GetActiveSnapshot());
 	execute(prepare(gate, from), true, visitor, state);
 	PopActiveSnapshot();
-	end(&callback, &caller);
+	end(&caller);
+	error_context_stack = callback.previous;
 }
