@@ -17,6 +17,8 @@ import zlib
 from collections import Counter, namedtuple
 from datetime import datetime, timezone
 
+import results
+
 SIDES = ("quota", "peer")
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS_PER_RUN = int(os.environ.get("SECONDS_PER_RUN", "10"))
@@ -53,6 +55,8 @@ CASES = (
     # a hold of one unit, settled with one, against two bare debits of ours
     Case("hold", "hold", CUSTOMERS, SUBJECTS, (1, 8),
          {"quota": Trace("quota", 2, 1), "peer": Trace("quota", 2, 2)}, 0.8),
+    # an INSERT into a gated table, against one with a hand-written trigger
+    Case("gate", "gate", CUSTOMERS, SUBJECTS, (1, 8), charges(1), 1.0),
     Case("debit_path", "debit_path", PATHS, SUBJECTS // 100, (8,), charges(2), None),
 )
 
@@ -105,7 +109,7 @@ def sql(query):
 def prepare():
     """Brings both sides into the same state before a run."""
     for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key", "quota.hold", "quota.hold_part",
-                  "usage_counter", "usage_ledger", "usage_key"):
+                  "document_gated", "document_by_hand", "usage_counter", "usage_ledger", "usage_key"):
         sql(f"VACUUM {table}")
     sql("CHECKPOINT")
 
@@ -204,17 +208,8 @@ def frame():
             f" then {WARM_UP_SECONDS} s of the same load, not measured, with synchronous_commit off\n")
 
 
-def write_results(path, text):
-    with open(path, encoding="utf-8") as file:
-        page = file.read()
-    before, rest = page.split(BEGIN_MARK)
-    after = rest.split(END_MARK, 1)[1]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN_MARK}\n{text}{END_MARK}{after}")
-
-
 def main():
-    scripts, results = sys.argv[1], (sys.argv[2:] or [None])[0]
+    scripts, page = sys.argv[1], (sys.argv[2:] or [None])[0]
     wanted = os.environ.get("CASES", "").split() or [case.name for case in CASES]
     unknown = set(wanted) - {case.name for case in CASES}
     if unknown:
@@ -230,8 +225,8 @@ def main():
     print(f"\n{table}")
     if not good:
         sys.exit("measure.py: the books do not balance")
-    if results:
-        write_results(results, f"{header}\n{table}")
+    if page:
+        results.write(page, BEGIN_MARK, END_MARK, f"{header}\n{table}".rstrip("\n"))
 
 
 main()

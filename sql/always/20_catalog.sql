@@ -570,6 +570,10 @@ AS $$
          FROM quota.bucket b
          WHERE b.feature_id = _feature_use.feature_id
            AND (b.used <> 0 OR b.granted <> 0 OR b.overage <> 0 OR b.overdrawn <> 0) LIMIT 1)
+        UNION ALL
+        (SELECT 8, format('The gate of table %s names it.', t.target::regclass)
+         FROM quota.feature f JOIN quota._gate_trigger() t ON t.feature = f.name
+         WHERE f.id = _feature_use.feature_id ORDER BY t.target LIMIT 1)
     ) u (rank, use) ORDER BY u.rank LIMIT 1
 $$;
 COMMENT ON FUNCTION quota._feature_use(int, boolean, boolean) IS

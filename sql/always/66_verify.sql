@@ -300,6 +300,38 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._verify_ledger() IS 'internal: nobody can change the ledger';
 
+CREATE OR REPLACE FUNCTION quota._verify_gates(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH trigger AS (
+        SELECT t.*, f.id AS feature_id, f.kind FROM quota._gate_trigger() t LEFT JOIN quota.feature f ON f.name = t.feature
+    ), gate AS (
+        SELECT t.target, t.feature, t.feature_id, bit_or(t.tgtype) AS events,
+               coalesce(min(t.arguments[4]), CASE min(t.kind) WHEN 'capacity' THEN 'on_decrease' ELSE 'never' END) = 'on_decrease' AS gives_back,
+               -- what somebody declared by hand may be meant as it is
+               bool_or(t.name ~ '^quota_.*_(insert|update|delete|truncate)$') AS made_by_protect
+        FROM trigger t GROUP BY 1, 2, 3
+    )
+    SELECT 'gate', NULL, t.feature_id, format('trigger %I of table %s is disabled: rows are not counted', t.name, t.target::regclass)
+    FROM trigger t WHERE NOT t.enabled
+    UNION ALL
+    SELECT 'gate', NULL, NULL, format('trigger %I of table %s is for feature %s, which cannot be counted: its rows cannot change',
+                                      t.name, t.target::regclass, coalesce(to_json(t.feature)::text, 'nothing'))
+    FROM trigger t WHERE t.kind IS NULL OR t.kind NOT IN ('metered', 'capacity')
+    UNION ALL
+    -- the bits of pg_trigger.tgtype
+    SELECT 'gate', NULL, g.feature_id, format('table %s has no trigger for %s: its gate is not whole', g.target::regclass, e.event)
+    FROM gate g, (VALUES (4, 'INSERT', false), (16, 'UPDATE', false), (8, 'DELETE', true), (32, 'TRUNCATE', true)) e(bit, event, if_gives_back)
+    WHERE g.made_by_protect AND g.events & e.bit = 0 AND (g.gives_back OR NOT e.if_gives_back)
+    UNION ALL
+    SELECT 'gate', NULL, f.id, format('table %s inherits from %s, but not its gate: rows that are written to it directly are not counted',
+                                      m.member::regclass, m.gated::regclass)
+    FROM quota.feature f, quota._gate_member(f.name) m WHERE m.member <> m.gated
+$$;
+COMMENT ON FUNCTION quota._verify_gates() IS 'internal: gates are whole and enabled';
+
 CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, OUT feature text, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
@@ -319,6 +351,7 @@ AS $$
         UNION ALL SELECT * FROM quota._verify_usage()
         UNION ALL SELECT * FROM quota._verify_references()
         UNION ALL SELECT * FROM quota._verify_ledger()
+        UNION ALL SELECT * FROM quota._verify_gates()
     ) v
         LEFT JOIN quota.feature f ON f.id = v.feature_id
     ORDER BY v.check_name COLLATE "C", v.subject COLLATE "C" NULLS FIRST, v.feature_id NULLS FIRST, v.detail COLLATE "C"
@@ -328,4 +361,4 @@ COMMENT ON FUNCTION quota.verify() IS
 bucket: a bucket is the sum of its ledger entries, those of dropped months included; grant: so is what was taken of a grant, and it is no more than the grant gives
 reserved, hold: what buckets have reserved is what open holds took; rollover: what came into a window has left the one before
 cap: a cap has counted no more than was charged in its window; debit: a debit took the same at every level and gave back no more
-key: what an idempotency key answers is in the ledger; usage: the rollup is what the ledger says; reference: what a row names is there; ledger: nobody can change it';
+key: what an idempotency key answers is in the ledger; usage: the rollup is what the ledger says; reference: what a row names is there; ledger: nobody can change it; gate: the triggers of a protected table are there and enabled (quota.recount() compares the counts with the rows)';

@@ -33,6 +33,19 @@ raw_size(FunctionCallInfo fcinfo, int arg)
 }
 
 char *
+quota_arg_text(FunctionCallInfo fcinfo, int arg, const char *name, int max_bytes)
+{
+	quota_require(fcinfo, arg, name);
+	if (raw_size(fcinfo, arg) > (Size) max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("%s is too long", name),
+				 errdetail("It has %zu bytes, at most %d are allowed.",
+						   raw_size(fcinfo, arg), max_bytes)));
+	return TextDatumGetCString(PG_GETARG_DATUM(arg));
+}
+
+char *
 quota_arg_feature(FunctionCallInfo fcinfo, int arg)
 {
 	quota_require(fcinfo, arg, "feature");

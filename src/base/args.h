@@ -22,6 +22,9 @@
 /* 22004 naming the argument */
 extern void quota_require(FunctionCallInfo fcinfo, int arg, const char *name);
 
+/* 22004 when NULL, 22001 over max_bytes */
+extern char *quota_arg_text(FunctionCallInfo fcinfo, int arg, const char *name, int max_bytes);
+
 /* 22004 when NULL, QT404 when too long to be a feature's name */
 extern char *quota_arg_feature(FunctionCallInfo fcinfo, int arg);
 

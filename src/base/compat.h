@@ -13,7 +13,9 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "utils/acl.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
 
@@ -132,6 +134,13 @@ quota_decode_datetime(char **field, int *ftype, int nf, int *dtype,
 #else
 #define quota_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
 	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
+#endif
+
+/* 16 has one function for all kinds of objects (commit c727f511bd) */
+#if PG_VERSION_NUM >= 160000
+#define quota_owns_relation(relid, user)	object_ownercheck(RelationRelationId, (relid), (user))
+#else
+#define quota_owns_relation(relid, user)	pg_class_ownercheck((relid), (user))
 #endif
 
 /* 18 spells it as a prefix (commit 28d534e2ae) */

@@ -19,57 +19,72 @@
 
 PG_FUNCTION_INFO_V1(quota_sql_subject);
 
-static void
-malformed(const char *reason)
+/* What is wrong with a text that is not too long, or NULL; "subject" is filled. */
+static const char *
+fault_of(char *text, QuotaSubject *subject)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("subject is not valid: %s", reason),
-			 errhint("A subject is 1 to %d segments joined by \"/\", each of 1 or more characters without control characters.",
-					 QUOTA_MAX_LEVELS)));
+	int			segment_start = 0;
+
+	subject->text = text;
+	subject->nlevels = 0;
+	if (text[0] == '\0')
+		return "it is empty";
+	for (int i = 0;; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (c != '\0' && c != '/')
+		{
+			if (c < 0x20 || c == 0x7f)
+				return "it has a control character";
+			continue;
+		}
+		if (i == segment_start)
+			return "it has an empty segment";
+		if (subject->nlevels == QUOTA_MAX_LEVELS)
+			return "it has too many segments";
+		subject->prefix_len[subject->nlevels++] = i;
+		if (c == '\0')
+			return NULL;
+		segment_start = i + 1;
+	}
+}
+
+static Size
+raw_size(Datum datum)
+{
+	return toast_raw_datum_size(datum) - VARHDRSZ;
 }
 
 void
 quota_subject_parse(Datum datum, bool isnull, QuotaSubject *subject)
 {
-	Size		raw;
-	int			len;
-	int			segment_start = 0;
+	const char *fault;
 
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("subject must not be null")));
-	raw = toast_raw_datum_size(datum) - VARHDRSZ;
-	if (raw > QUOTA_MAX_SUBJECT_BYTES)
+	if (raw_size(datum) > QUOTA_MAX_SUBJECT_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 				 errmsg("subject is too long"),
 				 errdetail("It has %zu bytes, at most %d are allowed.",
-						   raw, QUOTA_MAX_SUBJECT_BYTES)));
-	subject->text = TextDatumGetCString(datum);
-	subject->nlevels = 0;
-	len = (int) raw;
-	if (len == 0)
-		malformed("it is empty");
+						   raw_size(datum), QUOTA_MAX_SUBJECT_BYTES)));
+	fault = fault_of(TextDatumGetCString(datum), subject);
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("subject is not valid: %s", fault),
+				 errhint("A subject is 1 to %d segments joined by \"/\", each of 1 or more characters without control characters.",
+						 QUOTA_MAX_LEVELS)));
+}
 
-	for (int i = 0; i <= len; i++)
-	{
-		unsigned char c = (unsigned char) subject->text[i];
-
-		if (i < len && c != '/')
-		{
-			if (c < 0x20 || c == 0x7f)
-				malformed("it has a control character");
-			continue;
-		}
-		if (i == segment_start)
-			malformed("it has an empty segment");
-		if (subject->nlevels == QUOTA_MAX_LEVELS)
-			malformed("it has too many segments");
-		subject->prefix_len[subject->nlevels++] = i;
-		segment_start = i + 1;
-	}
+bool
+quota_subject_is_valid(Datum datum, QuotaSubject *subject)
+{
+	return raw_size(datum) <= QUOTA_MAX_SUBJECT_BYTES &&
+		fault_of(TextDatumGetCString(datum), subject) == NULL;
 }
 
 char *

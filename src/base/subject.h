@@ -25,6 +25,9 @@ typedef struct QuotaSubject
 /* 22004 when datum is NULL, 22001 when too long, 22023 when malformed */
 extern void quota_subject_parse(Datum datum, bool isnull, QuotaSubject *subject);
 
+/* the same without an error, but for a datum that is not NULL */
+extern bool quota_subject_is_valid(Datum datum, QuotaSubject *subject);
+
 /* level's prefix as a palloc'd string */
 extern char *quota_subject_prefix(const QuotaSubject *subject, int level);
 

@@ -34,6 +34,13 @@ typedef struct Charge
 	int			nrefs;
 } Charge;
 
+/* Is what enforce would refuse taken nevertheless? */
+static bool
+takes_refused(const QuotaRequest *request)
+{
+	return request->overdraw || quota_observing();
+}
+
 QuotaEntry
 quota_entry_template(const QuotaRequest *request, const QuotaItem *item, TimestampTz at, char kind)
 {
@@ -181,9 +188,9 @@ refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 		const QuotaAccounts *accounts = &charge->accounts[i];
 
 		if (item->verdict.reason == QUOTA_OK ||
-			(item->verdict.reason == QUOTA_RATE_LIMITED && request->throttle && !quota_observing()))
+			(item->verdict.reason == QUOTA_RATE_LIMITED && request->throttle && !takes_refused(request)))
 			continue;
-		if (request->raise && !quota_observing())
+		if (request->raise && !takes_refused(request))
 			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
 		quota_denial_record(request->subject.text, accounts->feature->id,
 							quota_reason_name(item->verdict.reason), path->at);
@@ -311,7 +318,7 @@ charge_once(const QuotaPath *path, void *arg)
 	resolve(request, path, &charge);
 	if (charge.nrefs > 0 && !asked->opened)
 		return false;			/* a feature has just become another kind */
-	if (!judge_items(request, path, &charge, false) && !quota_observing())
+	if (!judge_items(request, path, &charge, false) && !takes_refused(request))
 	{
 		/* one of an earlier item's buckets may be what is reported */
 		engine->peek(charge.refs, charge.nrefs, path->snapshot);
@@ -323,7 +330,7 @@ charge_once(const QuotaPath *path, void *arg)
 		result = engine->take(charge.refs, charge.nrefs,
 							  request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL,
 							  path->snapshot);
-	if (result == QUOTA_NO_ROOM && !quota_observing())
+	if (result == QUOTA_NO_ROOM && !takes_refused(request))
 	{
 		judge_items(request, path, &charge, true);
 		refuse(request, path, &charge);

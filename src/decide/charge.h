@@ -37,7 +37,8 @@ typedef struct QuotaRequest
 	QuotaSubject subject;
 	QuotaItem  *items;			/* in order of feature, byte for byte */
 	int			nitems;
-	bool		up_to;			/* take what there is; of a single item */
+	bool		up_to;			/* take, or give back, what there is; of a single
+								 * item */
 	int64		ttl_us;			/* > 0: reserve it for a hold, for so long */
 	int64		hold_id;		/* with ttl_us: grows this hold, instead of
 								 * making one */
@@ -45,6 +46,8 @@ typedef struct QuotaRequest
 	const struct QuotaActionCall *action;	/* what quota_charge_action() prices */
 	const void *extra;			/* what a function of its own needs besides */
 	bool		raise;			/* raise a refusal, or return it? */
+	bool		overdraw;		/* never refuse, as observe does: what exceeds the room
+								 * is overdrawn, and a denial is recorded */
 	bool		throttle;		/* a rate that is used up is an answer: neither
 								 * raised nor recorded */
 	const char *key;			/* or NULL */

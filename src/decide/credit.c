@@ -341,3 +341,57 @@ quota_set_usage(QuotaRequest *request)
 	item->charged = item->amount;
 	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
 }
+
+/* ---- lower ---- */
+
+/* One attempt; false if it has to be repeated. */
+static bool
+lower_once(const QuotaPath *path, void *arg)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaRequest *request = (QuotaRequest *) arg;
+	QuotaItem  *item = &request->items[0];
+	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaGiving *givings = NULL;
+	QuotaAccounts accounts;
+	int			n = 0;
+
+	quota_accounts_of(path, require_countable(path, item->feature), refs, &accounts);
+	if (accounts.nrefs == 0)
+		return true;
+	for (int i = 0; i < accounts.nrefs; i++)
+	{
+		refs[i].rate = NULL;
+		refs[i].amount = 0;
+	}
+	/* taking nothing locks them, and gives back what expired holds have */
+	if (engine->take(refs, accounts.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		return false;
+	CommandCounterIncrement();
+	for (int i = 0; i < accounts.nrefs; i++)
+	{
+		QuotaGiving *here;
+		int			nhere = plan_correction(&refs[i], Min(item->amount, present_use(&refs[i])), &here);
+
+		if (nhere == 0)
+			continue;
+		givings = (QuotaGiving *)
+			(givings ? repalloc(givings, sizeof(QuotaGiving) * (n + nhere)) :
+			 palloc(sizeof(QuotaGiving) * nhere));
+		memcpy(givings + n, here, sizeof(QuotaGiving) * nhere);
+		n += nhere;
+	}
+	if (n == 0)
+		return true;
+	engine->give(givings, n, PG_INT64_MAX);
+	item->id = quota_book_given(givings, n, &template);
+	return true;
+}
+
+void
+quota_lower_usage(QuotaRequest *request)
+{
+	while (!quota_attempt(&request->subject, true, lower_once, request))
+		;
+}

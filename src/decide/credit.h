@@ -35,4 +35,11 @@ extern void quota_credit(QuotaRequest *request);
  */
 extern void quota_set_usage(QuotaRequest *request);
 
+/*
+ * Gives up to its one item's amount of the present periods' use back on every
+ * account of the path, last taken first, what open holds have left out: where
+ * metered use follows something that shrinks.  item->id is 0 when there was none.
+ */
+extern void quota_lower_usage(QuotaRequest *request);
+
 #endif							/* QUOTA_CREDIT_H */

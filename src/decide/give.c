@@ -259,7 +259,7 @@ quota_give_back(QuotaRequest *request)
 	/* a capacity bucket never moves */
 	engine->give(givings, accounts.nrefs, 0);
 	held = givings[accounts.nrefs - 1].part.amount;
-	if (held < item->amount)
+	if (held < item->amount && !request->up_to)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" does not hold that much of feature \"%s\"",
@@ -268,7 +268,7 @@ quota_give_back(QuotaRequest *request)
 						   item->amount, held)));
 	template = quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK);
 	item->id = quota_book_given(givings, accounts.nrefs, &template);
-	item->charged = item->amount;
+	item->charged = held;
 	UnregisterSnapshot(snapshot);
 	engine->close();
 	CommandCounterIncrement();

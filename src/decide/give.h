@@ -15,7 +15,9 @@
 
 /*
  * Gives back one item's capacity at every level of the path; the levels above
- * the subject stop at 0.  22023 when the subject itself holds less, or on another kind.
+ * the subject stop at 0.  22023 when the subject itself holds less (with up_to it
+ * stops at 0 like the others, and the id is 0 when nothing was held), or on
+ * another kind.
  */
 extern void quota_give_back(QuotaRequest *request);
 

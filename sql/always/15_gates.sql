@@ -1,0 +1,75 @@
+/*
+ * Tables that charge by themselves.  A gate is its triggers: all that is known of
+ * it is read from pg_trigger.
+ */
+CREATE OR REPLACE FUNCTION quota.gate() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'quota_sql_gate';
+COMMENT ON FUNCTION quota.gate() IS
+'A trigger that charges a metered or capacity feature by what a table finally stores; quota.protect() creates what it needs.
+By hand: CREATE TRIGGER ... AFTER INSERT ON t REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION quota.gate(''feature'', ''subject expression'' [, ''amount expression'' [, ''on_decrease'' or ''never'' [, ''refuse'' or ''overdraw'']]]), likewise AFTER UPDATE with OLD TABLE and NEW TABLE, AFTER DELETE with OLD TABLE, BEFORE TRUNCATE; or FOR EACH ROW, which charges row by row.
+The expressions are over table alias r and run as the table''s owner, so EXECUTE on this function, which no level includes, is as good as being the owner of every table on which one has TRIGGER.
+Errors: QT402, QT403, QT429 refused; 39P01 fired at a wrong time; 22023 bad arguments, amount below 0 or of no integer type; 22004 subject or amount of a new row NULL; QT404 unknown feature.';
+
+CREATE OR REPLACE FUNCTION quota.protect(target regclass, feature text, subject text, amount text = '1',
+                                         refund text = NULL, exceed text = 'refuse') RETURNS name
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_protect';
+COMMENT ON FUNCTION quota.protect(regclass, text, text, text, text, text) IS
+'Lets the use of a metered or capacity feature follow the rows of a table: from then on every INSERT, UPDATE, DELETE, COPY, MERGE, TRUNCATE and cascade charges, or is stopped, in its own transaction. Returns what the names of the triggers begin with.
+subject and amount: SQL expressions over table alias r, of any type and of an integer type; names are looked up in pg_catalog and in the table''s schema. They run as the table''s owner.
+refund: on_decrease (NULL means it for a capacity) gives back what rows no longer have; never (NULL means it for a metered feature) charges growth alone. exceed: refuse, or overdraw (never refused, the excess is overdrawn).
+Tables that inherit from the target, its partitions among them, get the gate, too. The rows that are there are counted, never refused: a capacity becomes what the subjects'' rows are worth, of a metered feature what the present use falls short of them is charged. Locks the tables (SHARE ROW EXCLUSIVE).
+Errors: 42501 not the owner; 42809 a view, a foreign table, a table of quota''s or the system''s; 42710 it has a gate of that feature; QT404 unknown feature; 22023, 22004, 22001 bad arguments; errors of the expressions; 0A000 rows to count above read committed.';
+
+CREATE OR REPLACE FUNCTION quota.unprotect(target regclass, feature text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_unprotect';
+COMMENT ON FUNCTION quota.unprotect(regclass, text) IS
+'Takes a gate off a table and off those that inherit from it. What its rows were charged stays as it is.
+Errors: 42501 not the owner; 42704 no gate of that feature; 22004.';
+
+-- ---------------------------------------------------------------------------
+-- What pg_trigger says
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION quota._gate_arguments(tgargs bytea) RETURNS text[]
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_gate_arguments';
+COMMENT ON FUNCTION quota._gate_arguments(bytea) IS 'internal: the arguments of a trigger';
+
+CREATE OR REPLACE FUNCTION quota._gate_trigger(OUT target oid, OUT feature text, OUT arguments text[], OUT name name,
+                                               OUT tgtype int, OUT enabled boolean)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.tgrelid, a.arguments[1], a.arguments, t.tgname, t.tgtype, t.tgenabled IN ('O', 'A')
+    FROM pg_trigger t, LATERAL (SELECT quota._gate_arguments(t.tgargs) AS arguments) a
+    WHERE t.tgfoid = 'quota.gate()'::regprocedure
+$$;
+COMMENT ON FUNCTION quota._gate_trigger() IS 'internal: every trigger that is part of a gate';
+
+/*
+ * Each table whose rows belong to a gate of the feature, with the gate whose
+ * expressions count them: its own, else one that it inherits from.
+ */
+CREATE OR REPLACE FUNCTION quota._gate_member(feature text, OUT member oid, OUT gated oid, OUT arguments text[])
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE gate AS (
+        SELECT DISTINCT ON (t.target) t.target, t.arguments
+        FROM quota._gate_trigger() t WHERE t.feature = _gate_member.feature
+        ORDER BY t.target, t.name
+    ), tree (member, gated, arguments) AS (
+        SELECT g.target, g.target, g.arguments FROM gate g
+        UNION
+        SELECT i.inhrelid, t.gated, t.arguments
+        FROM tree t JOIN pg_inherits i ON i.inhparent = t.member
+        WHERE i.inhrelid NOT IN (SELECT g.target FROM gate g)
+    )
+    SELECT DISTINCT ON (t.member) t.member, t.gated, t.arguments FROM tree t ORDER BY t.member, t.gated
+$$;
+COMMENT ON FUNCTION quota._gate_member(text) IS
+    'internal: the tables whose rows belong to a gate of the feature, and the table and arguments of that gate';

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *		Charging what a tally says.
+ *
+ * Give-backs come first, so that what moves from one subject of a path to another
+ * finds its own room.  Within either kind subjects are in byte order, so two
+ * statements that only take, or only give, cannot deadlock; two that move rows
+ * to and fro can (40P01), as two updates of the rows' owners would.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "api/call.h"
+#include "decide/credit.h"
+#include "decide/give.h"
+#include "gate/apply.h"
+
+static Jsonb *
+table_as_metadata(Relation rel)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	name;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	name.type = jbvString;
+	name.val.string.val = pstrdup("table");
+	name.val.string.len = 5;
+	(void) pushJsonbValue(&state, WJB_KEY, &name);
+	name.val.string.val = psprintf("%s.%s", get_namespace_name(RelationGetNamespace(rel)),
+								   RelationGetRelationName(rel));
+	name.val.string.len = (int) strlen(name.val.string.val);
+	(void) pushJsonbValue(&state, WJB_VALUE, &name);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+apply_one(const QuotaSubject *subject, const QuotaFeature *feature, int64 difference,
+		  bool overdraw, Jsonb *metadata)
+{
+	QuotaRequest request = {0};
+	QuotaItem	item = {0};
+
+	request.subject = *subject;
+	request.items = &item;
+	request.nitems = 1;
+	request.raise = true;
+	request.overdraw = overdraw;
+	request.metadata = metadata;
+	item.feature = feature->name;
+	if (difference > 0)
+	{
+		item.amount = difference;
+		quota_charge(&request);
+		return;
+	}
+	item.amount = -difference;
+	request.up_to = true;
+	if (feature->kind == QUOTA_CAPACITY)
+		quota_give_back(&request);
+	else
+		quota_lower_usage(&request);
+}
+
+void
+quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature, int64 difference,
+				  Jsonb *metadata)
+{
+	apply_one(subject, feature, difference, true, metadata);
+}
+
+/* Applies the differences of one sign. */
+static void
+apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare *const *shares,
+			 int nshares, bool giving, Jsonb *metadata)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "quota gate subject",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	for (int i = 0; i < nshares; i++)
+	{
+		int64		difference = shares[i]->taken - shares[i]->given;
+		QuotaSubject subject;
+
+		if (giving ? difference >= 0 : difference <= 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		quota_subject_parse(CStringGetTextDatum(shares[i]->subject), false, &subject);
+		apply_one(&subject, feature, difference, gate->overdraw, metadata);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+void
+quota_gate_apply(const QuotaGate *gate, const QuotaFeature *feature, Relation rel,
+				 const QuotaTally *tally)
+{
+	int			nshares;
+	QuotaShare **shares = quota_tally_sorted(tally, &nshares);
+	Jsonb	   *metadata;
+
+	if (nshares == 0)
+		return;
+	quota_prevent_if_not_writable("quota.gate()");
+	metadata = table_as_metadata(rel);
+	if (quota_gate_gives_back(gate, feature))
+		apply_shares(gate, feature, shares, nshares, true, metadata);
+	apply_shares(gate, feature, shares, nshares, false, metadata);
+}

@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * column.c
+ *		Expressions that are a column of the row, or a constant.
+ *
+ * Most are: r.tenant_id, r.size, 1.  A column is read without a query, and
+ * without becoming the table's owner, since no code of anybody's runs.  Whatever
+ * else, or a column that is not there, is left to the query, and so are types
+ * whose cast to text is not what their output is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "gate/column.h"
+
+/* The only value of "SELECT <text>", or NULL. */
+static const Node *
+parse_value(const char *text)
+{
+	List	   *parsed = raw_parser(psprintf("SELECT (\n%s\n)", text), RAW_PARSE_DEFAULT);
+	const SelectStmt *select;
+
+	if (list_length(parsed) != 1)
+		return NULL;
+	select = (const SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1)
+		return NULL;
+	return linitial_node(ResTarget, select->targetList)->val;
+}
+
+/* the column's name of r.column, or NULL */
+static const char *
+column_of(const Node *value)
+{
+	const ColumnRef *ref = (const ColumnRef *) value;
+
+	if (value == NULL || !IsA(value, ColumnRef) || list_length(ref->fields) != 2 ||
+		!IsA(linitial(ref->fields), String) || !IsA(lsecond(ref->fields), String) ||
+		strcmp(strVal(linitial(ref->fields)), "r") != 0)
+		return NULL;
+	return strVal(lsecond(ref->fields));
+}
+
+static bool
+is_integer(const Node *value, int64 *constant)
+{
+	const A_Const *number = (const A_Const *) value;
+
+	if (value == NULL || !IsA(value, A_Const) || number->isnull || !IsA(&number->val, Integer))
+		return false;
+	*constant = intVal(&number->val);
+	return true;
+}
+
+QuotaGateColumns *
+quota_gate_columns(const char *subject, const char *amount)
+{
+	QuotaGateColumns *columns = (QuotaGateColumns *) palloc0(sizeof(QuotaGateColumns));
+	const Node *value = parse_value(amount);
+
+	columns->subject = column_of(parse_value(subject));
+	columns->amount = column_of(value);
+	columns->simple = columns->subject != NULL &&
+		(columns->amount != NULL || is_integer(value, &columns->constant));
+	return columns;
+}
+
+/* ---- reading ---- */
+
+/* 0: there is none */
+static AttrNumber
+find_column(TupleDesc desc, const char *name, Oid *type)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
+			continue;
+		*type = attribute->atttypid;
+		return attribute->attnum;
+	}
+	return 0;
+}
+
+static bool
+is_text(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID;
+}
+
+static Datum
+as_text(Datum value, Oid type)
+{
+	PGFunction	output;
+
+	if (is_text(type))
+		return value;
+	output = type == UUIDOID ? uuid_out : type == INT8OID ? int8out :
+		type == INT4OID ? int4out : int2out;
+	return CStringGetTextDatum(DatumGetCString(DirectFunctionCall1(output, value)));
+}
+
+static int64
+as_int64(Datum value, Oid type)
+{
+	return type == INT8OID ? DatumGetInt64(value) :
+		type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value);
+}
+
+static bool
+is_integer_type(Oid type)
+{
+	return type == INT8OID || type == INT4OID || type == INT2OID;
+}
+
+bool
+quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestorestate *rows,
+					QuotaRowVisitor visitor, void *state)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	subject;
+	AttrNumber	amount = 0;
+	Oid			subject_type;
+	Oid			amount_type = INT8OID;
+	TupleTableSlot *slot;
+	MemoryContext row_context;
+	MemoryContext caller;
+
+	if (!columns->simple)
+		return false;
+	subject = find_column(desc, columns->subject, &subject_type);
+	if (columns->amount)
+		amount = find_column(desc, columns->amount, &amount_type);
+	if (subject == 0 || (columns->amount && amount == 0) || !is_integer_type(amount_type) ||
+		!(is_text(subject_type) || subject_type == UUIDOID || is_integer_type(subject_type)))
+		return false;
+
+	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	/* others read the same rows, each by a pointer of its own */
+	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "quota gate row",
+										ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(row_context);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		QuotaRowValue row = {0};
+		Datum		value;
+
+		CHECK_FOR_INTERRUPTS();
+		value = slot_getattr(slot, subject, &row.no_subject);
+		row.subject = row.no_subject ? (Datum) 0 : as_text(value, subject_type);
+		row.amount = columns->constant;
+		if (columns->amount)
+		{
+			value = slot_getattr(slot, amount, &row.no_amount);
+			row.amount = row.no_amount ? 0 : as_int64(value, amount_type);
+		}
+		visitor(&row, state);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(row_context);
+	ExecDropSingleTupleTableSlot(slot);
+	return true;
+}

@@ -1,0 +1,103 @@
+/*-------------------------------------------------------------------------
+ *
+ * gate_sql.c
+ *		What the SQL side of gates (sql/always) needs of the C side.
+ *
+ * Internal: granted to nobody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "gate/apply.h"
+#include "gate/visit.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_gate_arguments);
+PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
+PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
+
+/* quota._gate_arguments(tgargs bytea) -> text[] */
+Datum
+quota_sql_gate_arguments(PG_FUNCTION_ARGS)
+{
+	bytea	   *packed = PG_GETARG_BYTEA_PP(0);
+	const char *at = VARDATA_ANY(packed);
+	const char *end = at + VARSIZE_ANY_EXHDR(packed);
+	ArrayBuildState *array = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+	for (; at < end; at += strlen(at) + 1)
+		array = accumArrayResult(array, CStringGetTextDatum(at), false, TEXTOID,
+								 CurrentMemoryContext);
+	PG_RETURN_DATUM(makeArrayResult(array, CurrentMemoryContext));
+}
+
+/*
+ * quota._gate_rows(gated oid, arguments text[], member oid)
+ *		-> setof (subject text, amount bigint)
+ *
+ * What the rows of one table that the statement sees are worth by a gate's
+ * expressions, which run as the owner of the gated table.
+ */
+Datum
+quota_sql_gate_rows(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ArrayType  *arguments = PG_GETARG_ARRAYTYPE_P(1);
+	char	  **args;
+	Datum	   *texts;
+	int			nargs;
+	QuotaGate	gate;
+	QuotaVisit	visit;
+	QuotaShare **shares;
+	int			nshares;
+	Relation	gated;
+	Relation	member;
+
+	InitMaterializedSRF(fcinfo, 0);
+	deconstruct_array(arguments, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &nargs);
+	args = (char **) palloc(sizeof(char *) * Max(nargs, 1));
+	for (int i = 0; i < nargs; i++)
+		args[i] = TextDatumGetCString(texts[i]);
+	quota_gate_declare(nargs, args, &gate);
+
+	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	member = relation_open(PG_GETARG_OID(2), AccessShareLock);
+	quota_visit_begin(&visit, &gate, member);
+	quota_gate_visit_table(&gate, gated, member, NULL, quota_visit_present, &visit);
+	quota_visit_end(&visit);
+	relation_close(member, AccessShareLock);
+	relation_close(gated, AccessShareLock);
+
+	shares = quota_tally_sorted(visit.tally, &nshares);
+	for (int i = 0; i < nshares; i++)
+	{
+		Datum		values[2] = {
+			CStringGetTextDatum(shares[i]->subject), Int64GetDatum(shares[i]->taken)
+		};
+		bool		nulls[2] = {false, false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> void */
+Datum
+quota_sql_gate_adjust(PG_FUNCTION_ARGS)
+{
+	const QuotaFeature *feature;
+	QuotaSubject subject;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	feature = quota_catalog_require_feature(quota_catalog(), quota_arg_feature(fcinfo, 1));
+	quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), PG_GETARG_JSONB_P(3));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,324 @@
+/*-------------------------------------------------------------------------
+ *
+ * protect.c
+ *		quota.protect(): makes a gate of a table.
+ *
+ * Statement triggers fire on the table that the statement names, so every table
+ * of an inheritance tree gets its own: whichever is named, its triggers see all the
+ * rows, and no others fire.
+ *
+ * The triggers are created as the extension's owner, because nobody else may use
+ * gate() in one: its expressions run as the table's owner, so whoever may only
+ * create triggers would become that.  That the caller is the owner is looked at
+ * first.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "gate/protect.h"
+#include "gate/visit.h"
+#include "store/sql.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_protect);
+PG_FUNCTION_INFO_V1(quota_sql_unprotect);
+
+#define LONGEST_SUFFIX	"_truncate"
+
+Oid
+quota_gate_function(void)
+{
+	return LookupFuncName(list_make2(makeString(pstrdup("quota")), makeString(pstrdup("gate"))),
+						  0, NULL, false);
+}
+
+const Trigger *
+quota_find_gate(Relation rel, const char *feature)
+{
+	Oid			function = quota_gate_function();
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && trigger->tgnargs > 0 &&
+			strcmp(trigger->tgargs[0], feature) == 0)
+			return trigger;
+	}
+	return NULL;
+}
+
+void
+quota_require_protectable(Relation rel)
+{
+	const char *why = NULL;
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW || rel->rd_rel->relkind == RELKIND_MATVIEW)
+		why = "It is a view: protect the tables in which its rows are stored.";
+	else if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		why = "It is a foreign table, of which there are no transition tables: protect the table where its rows are stored.";
+	else if (rel->rd_rel->relkind != RELKIND_RELATION &&
+			 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		why = "It is not a table.";
+	else if (IsSystemRelation(rel))
+		why = "It belongs to the system catalog.";
+	else if (RelationGetNamespace(rel) == get_namespace_oid("quota", false))
+		why = "It belongs to quota itself.";
+	if (why)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" cannot be protected", RelationGetRelationName(rel)),
+				 errdetail("%s", why)));
+}
+
+/* ---- triggers ---- */
+
+/* What the names of a gate's triggers begin with; long features are cut. */
+static const char *
+gate_name(const char *feature)
+{
+	int			room = NAMEDATALEN - 1 - (int) strlen("quota_" LONGEST_SUFFIX);
+	int			len = (int) strlen(feature);
+
+	if (len <= room)
+		return psprintf("quota_%s", feature);
+	return psprintf("quota_%.*s_%08x", room - 9, feature,
+					hash_bytes((const unsigned char *) feature, len));
+}
+
+static void
+create_trigger(Relation rel, const char *name, const char *suffix, const char *when,
+			   const char *arguments)
+{
+	char	   *command;
+	int			result;
+
+	command = psprintf("CREATE TRIGGER %s %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION quota.gate(%s)",
+					   quote_identifier(psprintf("%s%s", name, suffix)),
+					   psprintf("%s %s", suffix[1] == 't' ? "BEFORE" : "AFTER", suffix + 1),
+					   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												  RelationGetRelationName(rel)),
+					   when, arguments);
+	result = SPI_execute(command, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "quota: \"%s\" failed: %s", command, SPI_result_code_string(result));
+}
+
+const char *
+quota_create_gate(Relation rel, int nargs, char *const *args, bool gives_back)
+{
+	const char *name = gate_name(args[0]);
+	StringInfoData arguments;
+
+	initStringInfo(&arguments);
+	for (int i = 0; i < nargs; i++)
+		appendStringInfo(&arguments, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(args[i]));
+	quota_sql_begin();
+	create_trigger(rel, name, "_insert", "REFERENCING NEW TABLE AS new_rows", arguments.data);
+	create_trigger(rel, name, "_update",
+				   "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows", arguments.data);
+	if (gives_back)
+	{
+		create_trigger(rel, name, "_delete", "REFERENCING OLD TABLE AS old_rows", arguments.data);
+		create_trigger(rel, name, "_truncate", "", arguments.data);
+	}
+	quota_sql_end();
+	CommandCounterIncrement();
+	return name;
+}
+
+void
+quota_count_present(List *tables, const char *feature)
+{
+	static QuotaStatement count = {
+		.text = "SELECT quota._gate_count_present($1, $2)",
+		.nparams = 2,
+		.types = {OIDARRAYOID, TEXTOID}
+	};
+	Datum	   *oids = (Datum *) palloc(sizeof(Datum) * list_length(tables));
+	Datum		values[2];
+	ListCell   *cell;
+
+	foreach(cell, tables)
+		oids[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	values[0] = PointerGetDatum(construct_array(oids, list_length(tables), OIDOID, sizeof(Oid), true,
+												TYPALIGN_INT));
+	values[1] = CStringGetTextDatum(feature);
+	quota_sql_begin();
+	(void) quota_sql_execute(&count, values, NULL);
+	quota_sql_end();
+}
+
+/* ---- protect() ---- */
+
+/* The table in argument 0, locked; 22004, 42P01. */
+static Relation
+open_target(FunctionCallInfo fcinfo, LOCKMODE lock)
+{
+	Relation	rel;
+
+	quota_require(fcinfo, 0, "target");
+	rel = try_relation_open(PG_GETARG_OID(0), lock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u does not exist", PG_GETARG_OID(0))));
+	return rel;
+}
+
+static void
+require_owner(Relation rel)
+{
+	if (!quota_owns_relation(RelationGetRelid(rel), GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+}
+
+/* May this table get the gate? 42501, 42809, 42710. */
+static void
+require_free(Relation rel, const char *feature)
+{
+	require_owner(rel);
+	quota_require_protectable(rel);
+	if (quota_find_gate(rel, feature) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("table \"%s\" has a gate of feature \"%s\" already",
+						RelationGetRelationName(rel), feature),
+				 errhint("Take it off with quota.unprotect() first.")));
+}
+
+/* Plans the expressions: their errors come now, not at the first row. */
+static void
+try_expressions(QuotaGate *gate, Relation rel)
+{
+	Tuplestorestate *no_rows = tuplestore_begin_heap(false, false, work_mem);
+	QuotaVisit	visit;
+
+	quota_visit_begin(&visit, gate, rel);
+	quota_gate_visit(gate, rel, no_rows, false, quota_visit_new, &visit);
+	tuplestore_end(no_rows);
+}
+
+Datum
+quota_sql_protect(PG_FUNCTION_ARGS)
+{
+	char	   *args[5];
+	const QuotaFeature *feature;
+	const char *name = NULL;
+	QuotaGate	gate;
+	Relation	rel;
+	List	   *members;
+	ListCell   *cell;
+
+	args[0] = quota_arg_feature(fcinfo, 1);
+	args[1] = quota_arg_text(fcinfo, 2, "subject", QUOTA_MAX_EXPRESSION_BYTES);
+	args[2] = quota_arg_text(fcinfo, 3, "amount", QUOTA_MAX_EXPRESSION_BYTES);
+	args[4] = quota_arg_text(fcinfo, 5, "exceed", NAMEDATALEN);
+	args[3] = PG_ARGISNULL(4) ? pstrdup("never") :
+		quota_arg_text(fcinfo, 4, "refund", NAMEDATALEN);
+	PreventCommandIfReadOnly("quota.protect()");
+
+	rel = open_target(fcinfo, ShareRowExclusiveLock);
+	quota_gate_declare(5, args, &gate);
+	require_free(rel, args[0]);
+	feature = quota_gate_feature(&gate);
+	if (PG_ARGISNULL(4) && feature->kind == QUOTA_CAPACITY)
+		args[3] = pstrdup("on_decrease");
+	quota_gate_declare(5, args, &gate);
+	try_expressions(&gate, rel);
+
+	members = find_all_inheritors(RelationGetRelid(rel), ShareRowExclusiveLock, NULL);
+	foreach(cell, members)
+	{
+		Relation	member = relation_open(lfirst_oid(cell), NoLock);
+
+		require_free(member, args[0]);
+		name = quota_create_gate(member, 5, args, strcmp(args[3], "on_decrease") == 0);
+		relation_close(member, NoLock);
+	}
+	quota_count_present(members, args[0]);
+	relation_close(rel, NoLock);
+	return DirectFunctionCall1(namein, CStringGetDatum(name));
+}
+
+/* ---- unprotect() ---- */
+
+/* Drops a table's triggers of the gate; the clones of row triggers go with the original. */
+static int
+drop_gate(Relation rel, const char *feature)
+{
+	Oid			function = quota_gate_function();
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && trigger->tgnargs > 0 && !trigger->tgisclone &&
+			strcmp(trigger->tgargs[0], feature) == 0)
+			names = lappend(names, pstrdup(trigger->tgname));
+	}
+	if (names == NIL)
+		return 0;
+	require_owner(rel);
+	quota_sql_begin();
+	foreach(cell, names)
+	{
+		char	   *command = psprintf("DROP TRIGGER %s ON %s", quote_identifier((char *) lfirst(cell)),
+									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+																  RelationGetRelationName(rel)));
+		int			result = SPI_execute(command, false, 0);
+
+		if (result != SPI_OK_UTILITY)
+			elog(ERROR, "quota: \"%s\" failed: %s", command, SPI_result_code_string(result));
+	}
+	quota_sql_end();
+	return list_length(names);
+}
+
+Datum
+quota_sql_unprotect(PG_FUNCTION_ARGS)
+{
+	const char *feature = quota_arg_feature(fcinfo, 1);
+	Relation	rel;
+	ListCell   *cell;
+	int			ndropped = 0;
+
+	PreventCommandIfReadOnly("quota.unprotect()");
+	rel = open_target(fcinfo, AccessExclusiveLock);
+	require_owner(rel);
+	foreach(cell, find_all_inheritors(RelationGetRelid(rel), AccessExclusiveLock, NULL))
+	{
+		Relation	member = relation_open(lfirst_oid(cell), NoLock);
+
+		ndropped += drop_gate(member, feature);
+		relation_close(member, NoLock);
+	}
+	if (ndropped == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s\" has no gate of feature \"%s\"",
+						RelationGetRelationName(rel), feature)));
+	relation_close(rel, NoLock);
+	PG_RETURN_VOID();
+}

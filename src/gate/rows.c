@@ -1,0 +1,325 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.c
+ *		A gate's expressions, computed over rows.
+ *
+ * The rows of an event are a tuplestore (a transition table, or one row of a
+ * row-level trigger), which one query reads under a name of our own; so the plan
+ * is the same for old and new rows.  Results go to a receiver, not into a
+ * table of SPI's: memory does not grow with the rows.
+ *
+ * The expressions are the table owner's and run as the owner, switched to as
+ * ri_triggers.c does: who has rows to write needs no right on what they read, and
+ * what they call has none of ours.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/queryenvironment.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "gate/column.h"
+#include "gate/rows.h"
+
+#define ROWS_NAME	"quota: the rows of this event"
+
+/* What an error in the expressions is about. */
+typedef struct Place
+{
+	const QuotaGate *gate;
+	Relation	rel;
+} Place;
+
+typedef struct Receiver
+{
+	DestReceiver pub;
+	QuotaRowVisitor visitor;
+	void	   *state;
+	Oid			amount_type;
+} Receiver;
+
+/* What is to be put back after the owner's code has run. */
+typedef struct Caller
+{
+	Oid			user;
+	int			context;
+	int			nest_level;
+} Caller;
+
+static void
+describe_place(void *arg)
+{
+	const Place *place = (const Place *) arg;
+
+	errcontext("quota gate of table \"%s\", feature \"%s\": subject %s, amount %s",
+			   RelationGetRelationName(place->rel), place->gate->feature,
+			   place->gate->subject, place->gate->amount);
+}
+
+static void
+become_owner(Relation rel, Caller *caller)
+{
+	StringInfoData path;
+
+	GetUserIdAndSecContext(&caller->user, &caller->context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	caller->nest_level = NewGUCNestLevel();
+	initStringInfo(&path);
+	appendStringInfoString(&path, "pg_catalog, ");
+	if (rel->rd_rel->relpersistence != RELPERSISTENCE_TEMP)
+		appendStringInfo(&path, "%s, ", quote_identifier(get_namespace_name(RelationGetNamespace(rel))));
+	appendStringInfoString(&path, "pg_temp");
+	(void) set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	pfree(path.data);
+}
+
+static void
+become_caller(const Caller *caller)
+{
+	AtEOXact_GUC(true, caller->nest_level);
+	SetUserIdAndSecContext(caller->user, caller->context);
+}
+
+/* ---- the query ---- */
+
+/* A syntax error's position is in our query, not in the caller's. */
+static void
+point_into_query(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery((const char *) arg);
+	}
+}
+
+/*
+ * Is it an expression, and nothing that only becomes a query by being put into
+ * one?  The parentheses stand on lines of their own, so a comment cannot hide
+ * one.
+ */
+static void
+require_expression(const char *what, const char *text)
+{
+	char	   *query = psprintf("SELECT (\n%s\n)", text);
+	ErrorContextCallback callback = {error_context_stack, point_into_query, query};
+	List	   *parsed;
+	SelectStmt *select;
+
+	error_context_stack = &callback;
+	parsed = raw_parser(query, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	if (list_length(parsed) == 1)
+	{
+		select = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+		if (IsA(select, SelectStmt) && list_length(select->targetList) == 1 &&
+			select->op == SETOP_NONE && select->distinctClause == NIL &&
+			select->intoClause == NULL && select->fromClause == NIL &&
+			select->whereClause == NULL && select->groupClause == NIL &&
+			select->havingClause == NULL && select->windowClause == NIL &&
+			select->sortClause == NIL && select->limitOffset == NULL &&
+			select->limitCount == NULL && select->lockingClause == NIL &&
+			linitial_node(ResTarget, select->targetList)->name == NULL)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s of a gate is not an expression: %s", what, text)));
+}
+
+static SPIPlanPtr
+prepare(const QuotaGate *gate, const char *from)
+{
+	StringInfoData query;
+	CachedPlanSource *source;
+	const Query *parsed;
+	SPIPlanPtr	plan;
+
+	require_expression("subject", gate->subject);
+	require_expression("amount", gate->amount);
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT (\n%s\n)::pg_catalog.text, (\n%s\n) FROM %s AS r",
+					 gate->subject, gate->amount, from);
+	plan = SPI_prepare(query.data, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "quota: SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	parsed = linitial_node(Query, source->query_list);
+	if (parsed->hasAggs || parsed->hasWindowFuncs || parsed->hasTargetSRFs)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a gate's expressions must be over one row, without aggregates and set-returning functions")));
+	return plan;
+}
+
+/* ---- the receiver ---- */
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	Receiver   *receiver = (Receiver *) self;
+
+	receiver->amount_type = TupleDescAttr(desc, 1)->atttypid;
+	if (receiver->amount_type != INT2OID && receiver->amount_type != INT4OID &&
+		receiver->amount_type != INT8OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the amount of a gate is of type %s, not of an integer type",
+						format_type_be(receiver->amount_type)),
+				 errhint("Write how it is to become an integer: a cast, ceil(), coalesce().")));
+}
+
+static bool
+receiver_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Receiver   *receiver = (Receiver *) self;
+	QuotaRowValue row;
+	Datum		amount;
+
+	slot_getallattrs(slot);
+	row.subject = slot->tts_values[0];
+	row.no_subject = slot->tts_isnull[0];
+	amount = slot->tts_values[1];
+	row.no_amount = slot->tts_isnull[1];
+	row.amount = row.no_amount ? 0 :
+		receiver->amount_type == INT8OID ? DatumGetInt64(amount) :
+		receiver->amount_type == INT4OID ? DatumGetInt32(amount) : DatumGetInt16(amount);
+	receiver->visitor(&row, receiver->state);
+	return true;
+}
+
+static void
+receiver_ignore(DestReceiver *self)
+{
+}
+
+/* The receiver says DestTuplestore: a query to DestNone SPI does not call a SELECT. */
+static void
+execute(SPIPlanPtr plan, bool read_only, QuotaRowVisitor visitor, void *state)
+{
+	Receiver	receiver = {
+		.pub = {receiver_receive, receiver_startup, receiver_ignore, receiver_ignore, DestTuplestore},
+		.visitor = visitor,
+		.state = state
+	};
+	SPIExecuteOptions options = {
+		.read_only = read_only,
+		.must_return_tuples = true,
+		.dest = &receiver.pub
+	};
+	int			result = SPI_execute_plan_extended(plan, &options);
+
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "quota: a gate's query failed: %s", SPI_result_code_string(result));
+}
+
+/* ---- visits ---- */
+
+static void
+begin(Relation rel, Caller *caller)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "quota: SPI_connect failed");
+	become_owner(rel, caller);
+}
+
+static void
+end(const Caller *caller)
+{
+	become_caller(caller);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "quota: SPI_finish failed");
+}
+
+static void
+visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
+			   QuotaRowVisitor visitor, void *state)
+{
+	EphemeralNamedRelationData named = {{0}};
+	SPIPlanPtr	plan = gate->rows;
+	Caller		caller;
+
+	named.md.name = pstrdup(ROWS_NAME);
+	named.md.reliddesc = RelationGetRelid(rel);
+	named.md.enrtype = ENR_NAMED_TUPLESTORE;
+	named.md.enrtuples = (double) tuplestore_tuple_count(rows);
+	named.reldata = rows;
+
+	begin(rel, &caller);
+	if (SPI_register_relation(&named) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "quota: SPI_register_relation failed");
+	if (plan == NULL)
+	{
+		plan = prepare(gate, quote_identifier(ROWS_NAME));
+		if (OidIsValid(gate->trigger))
+		{
+			if (SPI_keepplan(plan) != 0)
+				elog(ERROR, "quota: SPI_keepplan failed");
+			gate->rows = plan;
+		}
+	}
+	execute(plan, as_of_statement, visitor, state);
+	end(&caller);
+}
+
+static struct QuotaGateColumns *
+columns_of(const QuotaGate *gate)
+{
+	MemoryContext old = MemoryContextSwitchTo(gate->context ? gate->context : CurrentMemoryContext);
+	QuotaGateColumns *columns = quota_gate_columns(gate->subject, gate->amount);
+
+	MemoryContextSwitchTo(old);
+	return columns;
+}
+
+void
+quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
+				 QuotaRowVisitor visitor, void *state)
+{
+	Place		place = {gate, rel};
+	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
+
+	error_context_stack = &callback;
+	if (gate->columns == NULL)
+		gate->columns = columns_of(gate);
+	if (!quota_columns_visit(gate->columns, rel, rows, visitor, state))
+		visit_by_query(gate, rel, rows, as_of_statement, visitor, state);
+	error_context_stack = callback.previous;
+}
+
+void
+quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
+					   Snapshot snapshot, QuotaRowVisitor visitor, void *state)
+{
+	Place		place = {gate, rel};
+	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
+	char	   *from = psprintf("ONLY %s",
+								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(member)),
+														   RelationGetRelationName(member)));
+	Caller		caller;
+
+	error_context_stack = &callback;
+	begin(rel, &caller);
+	PushActiveSnapshot(snapshot ? snapshot : GetActiveSnapshot());
+	execute(prepare(gate, from), true, visitor, state);
+	PopActiveSnapshot();
+	end(&caller);
+	error_context_stack = callback.previous;
+}

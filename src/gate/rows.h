@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.h
+ *		A gate's expressions, computed over rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_ROWS_H
+#define QUOTA_ROWS_H
+
+#include "utils/snapshot.h"
+#include "utils/tuplestore.h"
+
+#include "gate/gate.h"
+
+/* One row: who pays (a text) and how much. */
+typedef struct QuotaRowValue
+{
+	Datum		subject;
+	bool		no_subject;
+	int64		amount;
+	bool		no_amount;
+} QuotaRowValue;
+
+typedef void (*QuotaRowVisitor) (const QuotaRowValue *row, void *state);
+
+/*
+ * Visits rows of table "rel", in their order, with expressions computed as its
+ * owner would under a search_path of pg_catalog and the table's schema.  With
+ * "as_of_statement" queries in an expression see what the statement sees; else
+ * also what it has done.  Errors of the expressions, with the gate in CONTEXT;
+ * 22023 when they are not expressions over one row, or the amount no integer.
+ */
+extern void quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows,
+							 bool as_of_statement, QuotaRowVisitor visitor, void *state);
+
+/*
+ * The same for all rows of "member", which is rel or inherits from it, that the
+ * snapshot sees (NULL: the statement's), without those of tables that inherit from
+ * member.
+ */
+extern void quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
+								   Snapshot snapshot, QuotaRowVisitor visitor, void *state);
+
+#endif							/* QUOTA_ROWS_H */
