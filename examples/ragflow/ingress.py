@@ -13,7 +13,7 @@ refusal is still in it.
 import http.client
 import json
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 STATUS = {
     "quota_exceeded": "402 Payment Required",
@@ -116,8 +116,6 @@ def _target(environ):
     given = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if given and given.startswith("/"):
         return given
-    from urllib.parse import quote
-
     path = quote(environ.get("PATH_INFO", "/").encode("latin-1"))
     return path + ("?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else "")
 
@@ -128,8 +126,18 @@ def _sent(environ):
     headers = {k: v for k, v in headers.items() if k.lower() not in OF_THE_HOP | {"accept-encoding"}}
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    return body or None, headers
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if not length:
+        return None, headers
+    headers["Content-Length"] = str(length)
+    return _received(environ["wsgi.input"], length), headers
+
+
+def _received(stream, left):
+    """An upload, as it comes."""
+    while left and (piece := stream.read(min(left, 65536))):
+        left -= len(piece)
+        yield piece
 
 
 def _pieces(upstream, answer):

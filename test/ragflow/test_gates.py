@@ -1,6 +1,7 @@
 """The application behind its paywall, driven through Peewee and through SQLAlchemy."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -213,6 +214,16 @@ def test_conversations(app, database, tenant):
 def test_embedding_models_do_not_count_as_answers(app, database, tenant):
     database.all("UPDATE tenant_llm SET used_tokens = used_tokens + 5000 WHERE tenant_id = %s", tenant)
     assert used(database, tenant, "llm_tokens") == 5000  # of two rows, the chat model's
+
+
+def test_many_uploads_at_the_last_places(app, database, tenant, kb):
+    """Two places are left and eight come at once: two are stored, whoever they are."""
+    upload(app, kb, 3)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: upload(app, kb, 1, start=n), range(10, 18)))
+    assert sum(len(stored) for stored, _ in answers) == 2
+    assert sum("quota of" in error for _, errors in answers for error in errors) == 6
+    assert count(database, "document", kb_id=kb) == used(database, tenant, "documents") == 5
 
 
 def test_tenants_do_not_meet(app, database, tenant, kb):

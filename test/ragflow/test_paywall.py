@@ -4,6 +4,7 @@ import re
 
 import psycopg2
 import pytest
+from app.with_peewee.models import MODELS
 from conftest import EXAMPLE, register
 from scratch import psql
 
@@ -15,6 +16,17 @@ def test_the_application_knows_nothing_of_it():
     assert len(files) >= 8
     for file in files:
         assert not re.search(r"\bquota\b|QT4|\bpaywall\.\w", file.read_text(encoding="utf-8")), file
+
+
+def test_models_are_the_tables(bare, connected):
+    """Peewee's models have the columns that schema.sql has.  (SQLAlchemy reads them from the database.)"""
+    connected(bare, "peewee")
+    columns = {}
+    for table, column in bare.all(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+    ):
+        columns.setdefault(table, set()).add(column)
+    assert {m._meta.table_name: {f.column_name for f in m._meta.sorted_fields} for m in MODELS} == columns
 
 
 def test_the_application_has_no_right_on_it(database):
