@@ -65,13 +65,13 @@ SELECT quota.protect('public.document', 'embedding_tokens', :'payer', 'r.token_n
 SELECT quota.protect('public.tenant_llm', 'llm_tokens', 'r.tenant_id',
                      $$CASE WHEN r.model_type = 'chat' THEN r.used_tokens ELSE 0 END$$, exceed => 'overdraw');
 
--- What was embedded and answered before today was not sold by these plans.
-SELECT quota.set_usage(t.id, f.feature, 0)
-    FROM public.tenant AS t CROSS JOIN (VALUES ('embedding_tokens'), ('llm_tokens')) AS f (feature);
-
 -- ---- where work starts: refused when nothing is left ----------------------------------------------------------
 -- A conversation costs one token to begin.
 SELECT quota.protect('public.conversation', 'llm_tokens', '(SELECT d.tenant_id FROM public.dialog d WHERE d.id = r.dialog_id)');
+
+-- What was embedded and answered before today was not sold by these plans.
+SELECT quota.set_usage(t.id, f.feature, 0)
+    FROM public.tenant AS t CROSS JOIN (VALUES ('embedding_tokens'), ('llm_tokens')) AS f (feature);
 
 -- So does a run of the parser.  It starts with an UPDATE of the document, before the application removes what an
 -- earlier run left and queues its tasks: refused here, nothing is lost.  A gate on task would come too late for that.
