@@ -12,6 +12,9 @@ from pages import database_url, psql
 # The roles that README.md gives access to.
 ROLES = ("my_app", "my_dashboard", "my_billing")
 
+# The one that docs/paywall-without-code-changes.md logs in as.
+LOGIN_ROLES = ("ragflow",)
+
 
 def run_or_fail(url, sql):
     status, said = psql(url, "\\set ON_ERROR_STOP on\n" + sql)
@@ -25,9 +28,9 @@ def maintenance():
     if not given:
         pytest.fail("QUOTA_TEST_URL is not set: the superuser URL of a private cluster's maintenance database")
     url = database_url(given, "postgres")
-    missing = [role for role in ROLES if "none" in run_or_fail(url, f"SELECT coalesce(to_regrole('{role}')::text, 'none');")]
+    missing = [role for role in ROLES + LOGIN_ROLES if "none" in run_or_fail(url, f"SELECT coalesce(to_regrole('{role}')::text, 'none');")]
     for role in missing:
-        run_or_fail(url, f"CREATE ROLE {role};")
+        run_or_fail(url, f"CREATE ROLE {role}{' LOGIN' if role in LOGIN_ROLES else ''};")
     yield url
     for role in missing:
         run_or_fail(url, f"DROP ROLE {role};")
