@@ -33,7 +33,7 @@ Errors: 42501 not the owner; 42704 no gate of that feature; 22004.';
 -- ---------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION quota._gate_arguments(tgargs bytea) RETURNS text[]
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_gate_arguments';
 COMMENT ON FUNCTION quota._gate_arguments(bytea) IS 'internal: the arguments of a trigger';
 

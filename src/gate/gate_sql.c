@@ -28,11 +28,16 @@ PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
 Datum
 quota_sql_gate_arguments(PG_FUNCTION_ARGS)
 {
-	bytea	   *packed = PG_GETARG_BYTEA_PP(0);
-	const char *at = VARDATA_ANY(packed);
-	const char *end = at + VARSIZE_ANY_EXHDR(packed);
 	ArrayBuildState *array = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	bytea	   *packed;
+	const char *at;
+	const char *end;
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	packed = PG_GETARG_BYTEA_PP(0);
+	at = VARDATA_ANY(packed);
+	end = at + VARSIZE_ANY_EXHDR(packed);
 	for (; at < end; at += strlen(at) + 1)
 		array = accumArrayResult(array, CStringGetTextDatum(at), false, TEXTOID,
 								 CurrentMemoryContext);
