@@ -22,7 +22,12 @@ was charged and what was paid for commit or roll back together::
 
 A refusal by the database (QT402, QT403, QT429) is answered with its three digits as the status, the DETAIL
 of the error as a JSON body, and ``Retry-After`` in seconds where waiting helps.  That also covers refusals
-that this file did not ask for, such as a gate on a table: any SQLAlchemy error with such a code is caught.
+that this file did not ask for: a gate (``quota.protect``) refuses an INSERT, so the error comes from an
+``execute``, ``flush`` or ``commit`` as SQLAlchemy's own, and any with such a code is answered in the same way.
+Code that wants such a refusal as a QuotaError, to catch it or to work without Flask, says::
+
+    with refusals():
+        session.flush()
 
 A refused ``debit`` aborts the transaction, as any SQL error does: roll back (or use a savepoint) before
 going on.  ``try_debit`` answers instead of raising and leaves the transaction usable.
@@ -37,6 +42,7 @@ going on.  ``try_debit`` answers instead of raising and leaves the transaction u
         h.settle(tokens)                  # what it really cost; leaving without it, or by an error, releases
 """
 
+import contextlib
 import functools
 import json
 import logging
@@ -124,6 +130,19 @@ class QuotaError(Exception):
 # ---------------------------------------------------------------------------------------------- calls
 
 
+@contextlib.contextmanager
+def refusals():
+    """A context in which a refusal is a QuotaError, also one by a gate, which SQLAlchemy raises as an error of
+    the statement, flush or commit that wrote the row.  Every other error passes through unchanged."""
+    try:
+        yield
+    except DBAPIError as error:
+        refusal = QuotaError.from_exception(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
 def call(connection, function, **arguments):
     """Run ``SELECT * FROM quota.<function>(name => value, ...)`` and return the Result.
 
@@ -138,15 +157,10 @@ def call(connection, function, **arguments):
         for name, value in given.items()
     )
     values = {k: json.dumps(v) if isinstance(v, (dict, list)) else v for k, v in given.items()}
-    if hasattr(connection, "flush"):  # an ORM Session: rows this call may depend on go first
-        connection.flush()
-    try:
+    with refusals():
+        if hasattr(connection, "flush"):  # an ORM Session: rows this call may depend on go first
+            connection.flush()
         return connection.execute(text(f"SELECT * FROM quota.{function}({slots})"), values)
-    except DBAPIError as error:
-        refusal = QuotaError.from_exception(error)
-        if refusal is None:
-            raise
-        raise refusal from error
 
 
 def debit(connection, subject, feature, amount=1, key=None, metadata=None):

@@ -10,9 +10,9 @@ import pytest
 import quota_flask as qf
 from flask import Flask, jsonify
 from quota_flask import Quota, QuotaError
-from sqlalchemy import text
+from sqlalchemy import Column, Integer, Text, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, declarative_base
 
 KEYS = {
     "code", "subject", "feature", "requested", "remaining", "allowance",
@@ -136,6 +136,84 @@ def test_bare_driver_errors(driver, app_engine, subject):
         assert QuotaError.from_exception(caught.value).detail["requested"] == 99
     finally:
         connection.close()
+
+
+@pytest.fixture
+def gated(owner, subject):
+    """A mapped class over a table with a gate of documents, which the application's role may write."""
+    base = declarative_base()
+
+    class Report(base):
+        __tablename__ = "gated_report"
+        id = Column(Integer, primary_key=True)
+        subject = Column(Text, nullable=False)
+
+    with owner.begin() as connection:
+        base.metadata.create_all(connection)
+        connection.execute(text("GRANT ALL ON gated_report TO PUBLIC"))
+        connection.execute(text("SELECT quota.protect('gated_report', 'documents', 'r.subject')"))
+    yield lambda n: [Report(id=number, subject=subject) for number in range(n)]
+    with owner.begin() as connection:
+        base.metadata.drop_all(connection)
+
+
+def refused_documents(error):
+    assert (error.status, error.detail["feature"], error.detail["allowance"]) == (402, "documents", 5)
+    assert set(error.detail) == KEYS and error.hint is not None
+    return error.detail["requested"]
+
+
+def test_a_gate_refuses_a_flush_a_commit_and_a_statement(app_engine, gated):
+    with Session(app_engine, future=True) as session:
+        session.add_all(gated(5))
+        session.commit()
+    sixth = {"id": 5, "subject": gated(1)[0].subject}
+
+    def flush(session):
+        session.flush()
+
+    def commit(session):
+        session.commit()
+
+    def query(session):
+        session.execute(text("SELECT 1"))
+        qf.check(session, sixth["subject"], "documents")  # flushes first
+
+    def statement(session):
+        session.expunge_all()
+        session.execute(text("INSERT INTO gated_report VALUES (:id, :subject)"), sixth)
+
+    for work in (flush, commit, query, statement):
+        with pytest.raises(QuotaError) as caught, Session(app_engine, future=True) as session:
+            session.add(gated(6)[5])
+            with qf.refusals():
+                work(session)
+        assert refused_documents(caught.value) == 1
+        assert isinstance(caught.value.__cause__, DBAPIError) and caught.value.__cause__.orig.pgcode == "QT402"
+    with app_engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM gated_report")).scalar_one() == 5
+
+
+def test_refusals_lets_other_errors_pass(app_engine):
+    with pytest.raises(DBAPIError) as caught, app_engine.connect() as connection, qf.refusals():
+        connection.execute(text("SELECT 1/0"))
+    assert caught.value.orig.pgcode == "22012"
+    with pytest.raises(KeyError), qf.refusals():
+        {}["nothing"]
+
+
+def test_flask_answers_what_a_gate_refuses_at_commit(small_app, app_engine, gated):
+    @small_app.application.post("/reports/<int:n>")
+    def reports(n):
+        with Session(app_engine, future=True) as session:
+            session.add_all(gated(n))
+            session.commit()
+        return jsonify(stored=n)
+
+    answer = small_app.post("/reports/6")
+    assert answer.status_code == 402 and set(answer.json) == KEYS
+    assert (answer.json["feature"], answer.json["remaining"]) == ("documents", answer.json["allowance"] - answer.json["used"])
+    assert small_app.post("/reports/5").json == {"stored": 5}
 
 
 def test_only_our_codes_are_read():

@@ -1,5 +1,7 @@
 """The application over HTTP, as people and a payment provider use it, against a server process of its own."""
 
+import re
+import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,7 @@ import pytest
 from conftest import PASSWORD, Client, text_of
 from docapp import chunking, parsing, tokenizer
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 KEYS = {
     "code", "subject", "feature", "requested", "remaining", "allowance",
@@ -81,11 +84,18 @@ def test_the_whole_story(person, callback, stored):
     assert features["documents"]["used"] == charged["documents"]
     assert features["storage_bytes"]["used"] == charged["storage_bytes"]
     assert features["pages"]["used"] == sixth.json()["pages"]  # a first subscription starts metered use at 0
-    uploads = [e for e in entries if e["metadata"]["action"] == "upload"]
-    assert len(uploads) == 18 and {e["subject"] for e in uploads} == {subject}
+    uploads = [e for e in entries if e["metadata"].get("action") == "upload"]
+    assert len(uploads) == 6 and {(e["subject"], e["feature"]) for e in uploads} == {(subject, "pages")}
     assert {e["metadata"]["document"] for e in uploads} == {
         d["id"] for d in ada.get("/api/documents").json()["documents"]
     }
+    by_table = [e for e in entries if e["metadata"] == {"table": "docapp.documents"}]
+    assert len(by_table) == 12 and {e["subject"] for e in by_table} == {subject}
+    # and its page tells an upload once, with all that it charged
+    page = ada.get("/history").text
+    lines = [line for line in re.findall(r"<tr>.*?</tr>", page, re.S) if "Uploaded" in line]
+    assert len(lines) == 6 and "Stored" not in page
+    assert all("Documents <b>" in line and "Storage <b>" in line and "Pages" in line for line in lines)
 
 
 def test_work_is_charged_what_it_cost(person, callback):
@@ -258,8 +268,80 @@ def test_deleting_gives_back(person):
     assert joe.feature("documents")["used"] == 0 and joe.feature("storage_bytes")["used"] == 0
     assert joe.feature("pages")["used"] == pages  # work that was done stays paid
     entries = joe.get("/api/history").json()["entries"]
-    back = {e["feature"]: e["amount"] for e in entries if e["metadata"]["action"] == "delete"}
-    assert back == {"documents": -1, "storage_bytes": -len(content)}
+    back = {e["feature"]: (e["amount"], e["metadata"]) for e in entries if e["amount"] < 0}
+    by_table = {"table": "docapp.documents"}
+    assert back == {"documents": (-1, by_table), "storage_bytes": (-len(content), by_table)}
+    assert "Deleted a document" in joe.get("/history").text
+
+
+def used(person):
+    features = person.me()["quota"]["features"]
+    return features["documents"]["used"], features["storage_bytes"]["used"]
+
+
+COPY_OF_A_DOCUMENT = (
+    "INSERT INTO docapp.documents (workspace_id, user_id, subject, title, filename, kind, size_bytes, sha256, pages, tokens)"
+    " SELECT workspace_id, user_id, subject, title, filename, kind, size_bytes, sha256, pages, tokens"
+    " FROM docapp.documents WHERE id = {}"
+)
+
+
+def psql(ready, *statements):
+    """psql by hand as the application's role: (succeeded, its messages)."""
+    url = make_url(ready["QUOTA_APP_URL"]).set(drivername="postgresql").render_as_string(hide_password=False)
+    done = subprocess.run(
+        ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", "-d", url],
+        input=";\n".join(statements), capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode == 0, done.stderr
+
+
+def test_the_table_charges_whoever_writes_it(person, ready, stored):
+    uma = person("Uma")
+    content = text_of("pulley")
+    first = uma.upload("pulley.md", content).json()["id"]
+    assert used(uma) == (1, len(content))
+    done, said = psql(ready, *[COPY_OF_A_DOCUMENT.format(first)] * 4)
+    assert done, said
+    assert used(uma) == (5, 5 * len(content))
+
+    # a sixth is stopped, by psql with the same message as anywhere, and by the application
+    before = stored(uma.me()["workspace"]["slug"])
+    done, said = psql(ready, COPY_OF_A_DOCUMENT.format(first))
+    assert not done and "QT402" in said and '"feature": "documents"' in said and '"remaining": 0' in said
+    refused = uma.upload("pulley2.md", text_of("pulley2"))
+    assert (refused.status_code, refused.json()["feature"]) == (402, "documents")
+    assert stored(uma.me()["workspace"]["slug"]) == before
+
+    # plain SQL gives room back; what a document grows by is charged, and stopped as well
+    done, said = psql(ready, f"DELETE FROM docapp.documents WHERE sha256 = (SELECT sha256 FROM docapp.documents WHERE id = {first}) AND id <> {first}")
+    assert done, said
+    assert used(uma) == (1, len(content))
+    assert "Deleted 4 documents" in uma.get("/history").text
+    done, said = psql(ready, f"UPDATE docapp.documents SET size_bytes = size_bytes + 7 WHERE id = {first}")
+    assert done and used(uma) == (1, len(content) + 7)
+    done, said = psql(ready, f"UPDATE docapp.documents SET size_bytes = 2000001 WHERE id = {first}")
+    assert not done and '"feature": "storage_bytes"' in said
+    assert uma.upload("pulley2.md", text_of("pulley2")).status_code == 201
+
+
+def test_a_cascade_gives_room_back(person, owner):
+    vic = person("Vic")
+    for number in range(2):
+        assert vic.upload(f"v{number}.md", text_of(f"vane{number}")).status_code == 201
+    subject = vic.me()["subject"]
+    with owner.begin() as connection:
+        before = connection.execute(text("SELECT used FROM quota.check(:s, 'documents')"), {"s": subject}).scalar_one()
+        connection.execute(text("DELETE FROM docapp.workspaces WHERE slug = :slug"), {"slug": subject.split("/")[0]})
+    with owner.connect() as connection:
+        after = [
+            connection.execute(text("SELECT used FROM quota.check(:s, :f)"), {"s": subject, "f": feature}).scalar_one()
+            for feature in ("documents", "storage_bytes")
+        ]
+        off = text("SELECT count(*) FROM quota.recount('documents') WHERE subject IN (:s, split_part(:s, '/', 1))")
+        assert connection.execute(off, {"s": subject}).scalar_one() == 0
+        assert connection.execute(text("SELECT count(*) FROM quota.verify()")).scalar_one() == 0
+    assert (before, after) == (2, [0, 0])
 
 
 def test_files_that_are_too_large_or_no_documents(person, stored):
@@ -287,7 +369,7 @@ def test_storage_is_a_limit_of_its_own(person, stored):
     refused = lea.upload("2.html", heavy[2])
     assert refused.status_code == 402
     assert (refused.json()["feature"], refused.json()["requested"]) == ("storage_bytes", len(heavy[2]))
-    assert stored(workspace) == before  # documents and pages were charged before it in the same transaction
+    assert stored(workspace) == before  # documents was charged before it in the same transaction
     features = lea.me()["quota"]["features"]
     assert (features["documents"]["used"], features["pages"]["used"]) == (2, 2)
 

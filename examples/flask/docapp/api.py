@@ -1,8 +1,9 @@
 """The routes that do the work, as JSON: documents, embeddings, mind maps, answers, search.
 
 Each costly one has the same shape: once() answers a retry; requires() turns most refusals away before any
-work; the work and its price share one transaction, and the debit at its end decides.  An answer, whose price
-is known only when it has been written, is paid for by a hold instead: see answering.py.
+work; the work and its price share one transaction, and the debit at its end, or the gate of a table that it
+writes, decides.  An answer, whose price is known only when it has been written, is paid for by a hold
+instead: see answering.py.
 """
 
 import contextlib
@@ -62,7 +63,8 @@ def _within_upload_limit(size):
 @receipts.once
 @requires("documents")
 def upload():
-    """Take one file (multipart field `file`): 201 with the document.  Charges documents, storage_bytes, pages."""
+    """Take one file (multipart field `file`): 201 with the document.  Its row takes documents and
+    storage_bytes; charges pages."""
     file = request.files.get("file")
     if file is None or not file.filename:
         raise Problem(400, "no_file", "Choose a file to upload.")
@@ -88,7 +90,7 @@ def list_documents():
 @blueprint.post("/documents/<int:document_id>/delete", endpoint="delete_document_form")
 @signed_in
 def delete_document(document_id):
-    """Delete; gives documents and storage_bytes back.  Free of charge, and allowed on every plan."""
+    """Delete; the row gives documents and storage_bytes back.  Free of charge, and allowed on every plan."""
     with _begin() as session:
         documents.delete(session, g.user, document_id)
     return respond({"deleted": document_id, "url": url_for("pages.documents")})

@@ -1,7 +1,8 @@
 """The document service: take a file in, list, read, search, delete.
 
-store() is the point where an upload is paid for.  Parsing runs before the transaction begins, because it
-takes long and its price (pages) is known only afterwards; a check before it turns most refusals away early.
+store() is the point where an upload is paid for: its row takes documents and storage_bytes by itself (see
+models.GATES), the pages that were parsed are charged by a call.  Parsing runs before the transaction begins,
+because it takes long and its price is known only afterwards; a check before it turns most refusals away early.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ import os
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, literal_column, select
+
+from quota_flask import refusals
 
 from . import chunking, parsing, tokenizer, tokens
 from .models import Chunk, Document, DocumentFile, MindMap, User
@@ -32,9 +35,10 @@ def read(filename, content):
 
 
 def store(session, user, filename, content, parsed, chunks, key):
-    """Insert a document that read() understood and charge documents, storage_bytes and pages for it.
+    """Insert a document that read() understood, which charges documents and storage_bytes, and charge its pages.
 
     Returns the Document.  Raises QuotaError; the caller's transaction then rolls back and nothing is stored.
+    `key` makes the pages' charge happen once; that the row is stored once is its receipt's to see to.
     """
     document = Document(
         workspace_id=user.workspace_id,
@@ -49,7 +53,8 @@ def store(session, user, filename, content, parsed, chunks, key):
         tokens=sum(chunk.tokens for chunk in chunks),
     )
     session.add(document)
-    session.flush()
+    with refusals():
+        session.flush()
     session.add(DocumentFile(document_id=document.id, content=content))
     session.execute(
         Chunk.__table__.insert(),
@@ -69,7 +74,7 @@ def store(session, user, filename, content, parsed, chunks, key):
     tokens.charge(
         session,
         user.subject,
-        {"documents": 1, "storage_bytes": document.size_bytes, "pages": document.pages},
+        {"pages": document.pages},
         key,
         {"action": "upload", "document": document.id, "title": document.title[:200]},
     )
@@ -78,19 +83,13 @@ def store(session, user, filename, content, parsed, chunks, key):
 
 
 def delete(session, user, document_id):
-    """Delete a document and give documents and storage_bytes back to whoever was charged for it.
+    """Delete a document; its row gives documents and storage_bytes back to whom they were charged.
 
     The row lock makes a second deletion wait and then find nothing (Missing).  Pages and tokens were work,
     and work that was done is not undone by a deletion.
     """
     document = find(session, user, document_id, lock=True)
     session.execute(sql_delete(Document).where(Document.id == document.id))
-    tokens.hand_back(
-        session,
-        document.subject,
-        {"documents": 1, "storage_bytes": document.size_bytes},
-        {"action": "delete", "document": document.id, "title": document.title[:200]},
-    )
 
 
 def find(session, user, document_id, lock=False):

@@ -1,7 +1,9 @@
 """The application's tables, in a schema of their own (docapp).
 
-Nothing in here counts anything for the paywall: what was used is quota's to know.  `documents.subject` says
-who was charged for a document, so that whoever deletes it, the same subject gets its room back.
+Nothing in here counts anything for the paywall: what was used is quota's to know.  Two features are facts of
+the documents table's rows, and GATES says so: whoever stores, changes or deletes a document, by whatever
+way, the table charges or gives back by itself.  `documents.subject` says who pays for a document, so that
+whoever deletes it, the same subject gets its room back.
 """
 
 from sqlalchemy import (
@@ -101,8 +103,15 @@ class Document(Base):
     created_at = _now()
 
 
+#: What quota.protect() is told: the table, the feature, who pays for a row r, and how much.
+GATES = (
+    (Document, "documents", "r.subject", "1"),
+    (Document, "storage_bytes", "r.subject", "r.size_bytes"),
+)
+
+
 class DocumentFile(Base):
-    """The file as it was uploaded: what storage_bytes is charged for."""
+    """The file as it was uploaded; documents.size_bytes, for which storage_bytes is charged, is its length."""
 
     __tablename__ = "document_files"
     document_id = _parent("documents", primary_key=True)

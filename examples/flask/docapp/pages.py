@@ -175,21 +175,33 @@ def actions_of(rows):
 
     Rows of one moment belong together, and so do those of one hold, from its reservation to what settled or
     released it: shown is what it comes to (0: left out).  Extensions and releases carry no metadata; they
-    are counted with the latest answer that the same person began.
+    are counted with the latest answer that the same person began.  What a gate charged says only which table
+    did it: it is part of what was paid for in the same transaction, if anything was, else stands alone.
     """
-    holds, moments, began = {}, {}, {}
+    holds, moments, began, gates, paid = {}, {}, {}, [], {}
     for row in reversed(rows):
         why = row.metadata or {}
+        if "table" in why:
+            gates.append(row)
+            continue
         if row.kind in HOLD_KINDS and ("ask" in why or row.subject in began):
             ask = began[row.subject] = why.get("ask") or began[row.subject]
             action = holds.setdefault(ask, _action(row))
         else:
             action = moments.setdefault((row.at, row.subject, str(row.metadata)), _action(row))
-        action["charges"][row.feature] = action["charges"].get(row.feature, 0) + row.amount
+            paid[row.at, row.subject] = action
+        _add(action, row)
+    for row in gates:
+        action = paid.get((row.at, row.subject))
+        _add(action or moments.setdefault((row.at, row.subject, str(row.metadata)), _action(row)), row)
     actions = [*moments.values(), *holds.values()]
     for action in actions:
         action["charges"] = {feature: n for feature, n in sorted(action["charges"].items()) if n}
     return [action for action in actions if action["charges"]]
+
+
+def _add(action, row):
+    action["charges"][row.feature] = action["charges"].get(row.feature, 0) + row.amount
 
 
 def _action(row):

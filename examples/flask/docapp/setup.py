@@ -1,4 +1,4 @@
-"""Set-up of a database for the application: roles, tables, grants, catalog.  Run as often as you like."""
+"""Set-up of a database for the application: roles, tables, grants, catalog, gates.  Run as often as you like."""
 
 import json
 
@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 
 from . import config
 from .db import engine
-from .models import SCHEMA, Base, PaymentEvent
+from .models import GATES, SCHEMA, Base, PaymentEvent
 
 # Serialises two set-ups of one database at once (CREATE ROLE and CREATE SCHEMA race otherwise).
 SETUP_LOCK = 3_141_592_653
@@ -41,13 +41,14 @@ def run(owner_url, app_url, admin_url):
                 text("SELECT quota.grant_access(:app, 'app'), quota.grant_access(:admin, 'admin')"),
                 {"app": app[0], "admin": admin[0]},
             )
-            return [
+            changes = [
                 tuple(row)
                 for row in connection.execute(
                     text("SELECT * FROM quota.apply_catalog(CAST(:catalog AS jsonb))"),
                     {"catalog": json.dumps(config.catalog())},
                 )
             ]
+            return changes + _gates(connection)
     finally:
         owner.dispose()
 
@@ -84,3 +85,24 @@ def _tables(connection, app, admin):
     connection.exec_driver_sql(f"REVOKE ALL ON {events} FROM {app}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT ON {events} TO {admin}")
     connection.exec_driver_sql("RESET ROLE")
+
+
+def _gates(connection):
+    """Put the gates of models.GATES on their tables, where they are not; rows that are there are counted."""
+    made = []
+    for table, feature, subject, amount in GATES:
+        gate = {
+            "target": f"{SCHEMA}.{table.__tablename__}",
+            "feature": feature,
+            "subject": subject,
+            "amount": amount,
+        }
+        row = connection.execute(
+            text(
+                "SELECT quota.protect(CAST(:target AS regclass), :feature, :subject, :amount) WHERE NOT EXISTS"
+                " (SELECT FROM quota.gates WHERE target = CAST(:target AS regclass) AND feature = :feature)"
+            ),
+            gate,
+        ).first()
+        made.append(("gate", f"{gate['target']} {feature}", "added" if row else "unchanged"))
+    return made

@@ -1,5 +1,6 @@
 """Token management: what an action costs and the one place where it is charged.
 
+What is a fact of rows (documents, storage_bytes) is charged by their table instead: see models.GATES.
 Everything that is charged together is charged in one order (by the feature's name), after the action's own
 rows are written and just before the commit: so two requests never wait for each other in a circle, and a
 hot account is locked for as short as can be.
