@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "api/memo.h"
 #include "api/result.h"
 #include "base/args.h"
 #include "base/settings.h"
@@ -75,44 +76,62 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	return quota_row_datum(fcinfo, &shape, &row);
 }
 
-/* For has() and setting(): their accounts; false when an argument is NULL. */
-static bool
-accounts_or_null(FunctionCallInfo fcinfo, QuotaBucketRef *refs, QuotaAccounts *accounts)
+/* What has() and setting() answer to arguments that are not NULL. */
+static QuotaAnswer
+look_up_answer(FunctionCallInfo fcinfo)
 {
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
+	QuotaAnswer answer;
 	QuotaSubject subject;
 	QuotaPath	path;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		return false;
 	look_up(fcinfo, &subject, &path);
 	quota_accounts_of(&path,
 					  quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1)),
-					  refs, accounts);
+					  refs, &accounts);
 	quota_path_release(&path);
-	return true;
+	answer.given = quota_is_given(&accounts);
+	answer.value = quota_value_of(&accounts);
+	return answer;
+}
+
+/* The same, from the memo if it is there; a NULL argument has nothing. */
+static QuotaAnswer
+answer_of(FunctionCallInfo fcinfo)
+{
+	QuotaAnswer answer = {0};
+	const QuotaAnswer *known;
+	const text *subject;
+	const text *feature;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return answer;
+	subject = PG_GETARG_TEXT_PP(0);
+	feature = PG_GETARG_TEXT_PP(1);
+	known = quota_memo_find(quota_state_snapshot(), subject, feature);
+	if (known)
+		return *known;
+	answer = look_up_answer(fcinfo);
+	quota_memo_add(subject, feature, &answer);
+	return answer;
 }
 
 Datum
 quota_sql_has(PG_FUNCTION_ARGS)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-
-	PG_RETURN_BOOL(accounts_or_null(fcinfo, refs, &accounts) && quota_is_given(&accounts));
+	PG_RETURN_BOOL(answer_of(fcinfo).given);
 }
 
 Datum
 quota_sql_setting(PG_FUNCTION_ARGS)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-	Jsonb	   *value = NULL;
+	Jsonb	   *value = answer_of(fcinfo).value;
 
-	if (accounts_or_null(fcinfo, refs, &accounts))
-		value = quota_value_of(&accounts);
 	if (value == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(value);
+	/* the memo's does not outlive its next use */
+	PG_RETURN_JSONB_P(DatumGetJsonbPCopy(JsonbPGetDatum(value)));
 }
 
 static void

@@ -69,14 +69,19 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 		elog(ERROR, "quota: a subscription to an unknown plan version");
 }
 
-void
-quota_path_look_up_state(QuotaPath *path, const QuotaSubject *subject)
+Snapshot
+quota_state_snapshot(void)
 {
 	/* a parallel worker may take no snapshot of its own */
 	bool		fresh = IsolationUsesXactSnapshot() && !IsInParallelMode();
 
-	quota_path_look_up(path, subject, quota_now(),
-					   RegisterSnapshot(fresh ? GetLatestSnapshot() : GetActiveSnapshot()));
+	return fresh ? GetLatestSnapshot() : GetActiveSnapshot();
+}
+
+void
+quota_path_look_up_state(QuotaPath *path, const QuotaSubject *subject)
+{
+	quota_path_look_up(path, subject, quota_now(), RegisterSnapshot(quota_state_snapshot()));
 }
 
 void

@@ -54,11 +54,14 @@ extern void quota_path_look_up(QuotaPath *path, const QuotaSubject *subject,
 							   TimestampTz at, Snapshot snapshot);
 
 /*
- * The same for a report on the present state, until quota_path_release().  At
- * READ COMMITTED it is what the statement sees.  Above, what is committed now:
- * that is what a charge would be decided on, and a transaction that has charged
- * would see two versions of the row with its older snapshot.
+ * The snapshot for a report on the present state, not registered.  At READ
+ * COMMITTED it is what the statement sees.  Above, what is committed now: that is
+ * what a charge would be decided on, and a transaction that has charged would see
+ * two versions of the row with its older snapshot.
  */
+extern Snapshot quota_state_snapshot(void);
+
+/* a path under that snapshot, until quota_path_release() */
 extern void quota_path_look_up_state(QuotaPath *path, const QuotaSubject *subject);
 extern void quota_path_release(QuotaPath *path);
 
