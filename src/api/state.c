@@ -107,6 +107,10 @@ answer_of(FunctionCallInfo fcinfo)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return answer;
+	/* what cannot be a name is refused without being unpacked */
+	if (!quota_arg_fits(fcinfo, 0, QUOTA_MAX_SUBJECT_BYTES) ||
+		!quota_arg_fits(fcinfo, 1, QUOTA_MAX_FEATURE_BYTES))
+		return look_up_answer(fcinfo);
 	subject = PG_GETARG_TEXT_PP(0);
 	feature = PG_GETARG_TEXT_PP(1);
 	known = quota_memo_find(quota_state_snapshot(), subject, feature);

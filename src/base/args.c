@@ -32,6 +32,12 @@ raw_size(FunctionCallInfo fcinfo, int arg)
 	return toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ;
 }
 
+bool
+quota_arg_fits(FunctionCallInfo fcinfo, int arg, int max_bytes)
+{
+	return raw_size(fcinfo, arg) <= (Size) max_bytes;
+}
+
 char *
 quota_arg_text(FunctionCallInfo fcinfo, int arg, const char *name, int max_bytes)
 {

@@ -22,6 +22,9 @@
 /* 22004 naming the argument */
 extern void quota_require(FunctionCallInfo fcinfo, int arg, const char *name);
 
+/* has an argument that is not NULL at most so many bytes?  Does not unpack it. */
+extern bool quota_arg_fits(FunctionCallInfo fcinfo, int arg, int max_bytes);
+
 /* 22004 when NULL, 22001 over max_bytes */
 extern char *quota_arg_text(FunctionCallInfo fcinfo, int arg, const char *name, int max_bytes);
 
