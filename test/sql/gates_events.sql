@@ -86,6 +86,9 @@ INSERT INTO doc SELECT 10000 + i, 'tenant' || i % 300, 0 FROM generate_series(1,
 ALTER TABLE doc ENABLE TRIGGER USER;
 UPDATE doc SET size = CASE WHEN id <= 10600 THEN 1 ELSE 0 END WHERE id > 10000;
 SELECT count(*), min(used), max(used) FROM quota.bucket WHERE subject LIKE 'tenant%';
+SELECT quota.unprotect('doc', 'docs'), quota.protect('doc', 'docs', 'r.tenant || ''''', 'r.size + 0');
+UPDATE doc SET size = CASE WHEN id > 29400 THEN 1 ELSE 0 END, tenant = lower(tenant) WHERE id > 10000;
+SELECT count(*), min(used), max(used) FROM quota.bucket WHERE subject LIKE 'tenant%';
 RESET work_mem;
 :ok
 WITH gone AS (DELETE FROM doc WHERE id > 1000 RETURNING id)
