@@ -51,7 +51,8 @@ COMMENT ON FUNCTION quota._gate_trigger() IS 'internal: every trigger that is pa
 
 /*
  * Each table whose rows belong to a gate of the feature, with the gate whose
- * expressions count them: its own, else one that it inherits from.
+ * expressions count them: its own, else one that it inherits from.  Other
+ * sessions' temporary tables are left out: nobody else can read them.
  */
 CREATE OR REPLACE FUNCTION quota._gate_member(feature text, OUT member oid, OUT gated oid, OUT arguments text[])
     RETURNS SETOF record
@@ -61,6 +62,7 @@ AS $$
     WITH RECURSIVE gate AS (
         SELECT DISTINCT ON (t.target) t.target, t.arguments
         FROM quota._gate_trigger() t WHERE t.feature = _gate_member.feature
+          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.target AND pg_is_other_temp_schema(c.relnamespace))
         ORDER BY t.target, t.name
     ), tree (member, gated, arguments) AS (
         SELECT g.target, g.target, g.arguments FROM gate g

@@ -137,6 +137,9 @@ BEGIN
             MESSAGE = format('feature "%s" has no gate: there are no rows to count', known.name);
     END IF;
     IF NOT recount.dry_run THEN
+        IF current_setting('transaction_read_only')::boolean THEN
+            RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'cannot repair a count in a read-only transaction';
+        END IF;
         PERFORM quota._require_read_committed('repairing a count');
         FOR member IN SELECT m.member FROM quota._gate_member(known.name) m ORDER BY m.member LOOP
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', member);
@@ -155,4 +158,4 @@ $$;
 COMMENT ON FUNCTION quota.recount(text, boolean) IS
 'Compares what subjects have of a capacity with the rows of all its gates, and with dry_run => false makes the counts what the rows are worth. One row for each subject that differs, open holds left out.
 What is counted of the feature by calls beside the gates has no row and goes, too. Repairing locks the tables (SHARE ROW EXCLUSIVE: they can be read, not written) until the transaction ends.
-Errors: QT404 unknown feature; 22023 no capacity, or without a gate; 0A000 repair above read committed; 22004.';
+Errors: QT404 unknown feature; 22023 no capacity, or without a gate; 0A000 repair above read committed; 25006; 22004.';

@@ -136,7 +136,6 @@ quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestoresta
 	Oid			amount_type = INT8OID;
 	TupleTableSlot *slot;
 	MemoryContext row_context;
-	MemoryContext caller;
 
 	if (!columns->simple)
 		return false;
@@ -153,15 +152,18 @@ quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestoresta
 	tuplestore_rescan(rows);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "quota gate row",
 										ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(row_context);
+	/* rows on disk are read into the current context, and freed with the next one */
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		QuotaRowValue row = {0};
+		MemoryContext caller;
 		Datum		value;
 
 		CHECK_FOR_INTERRUPTS();
 		value = slot_getattr(slot, subject, &row.no_subject);
+		caller = MemoryContextSwitchTo(row_context);
 		row.subject = row.no_subject ? (Datum) 0 : as_text(value, subject_type);
+		MemoryContextSwitchTo(caller);
 		row.amount = columns->constant;
 		if (columns->amount)
 		{
@@ -171,7 +173,6 @@ quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestoresta
 		visitor(&row, state);
 		MemoryContextReset(row_context);
 	}
-	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(row_context);
 	ExecDropSingleTupleTableSlot(slot);
 	return true;

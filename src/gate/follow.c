@@ -24,6 +24,7 @@
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
@@ -32,13 +33,17 @@
 
 PG_FUNCTION_INFO_V1(quota_sql_gates_follow);
 
-/* The table that a command has put into an inheritance tree, or NULL. */
+/*
+ * The table that a command has put into an inheritance tree, or NULL.  Analysis
+ * has put into CREATE TABLE the schema that the table came into.
+ */
 static const RangeVar *
 new_member(const Node *command)
 {
 	ListCell   *cell;
 
-	if (IsA(command, CreateStmt))
+	/* CREATE FOREIGN TABLE begins with a CREATE TABLE */
+	if (IsA(command, CreateStmt) || IsA(command, CreateForeignTableStmt))
 	{
 		const CreateStmt *create = (const CreateStmt *) command;
 
@@ -108,20 +113,41 @@ hand_down_to(Oid relid, Relation parent, const Trigger *gate)
 	return created;
 }
 
+/* Is it a gate that is handed down, and the first trigger of it? */
+static bool
+begins_gate(const TriggerDesc *triggers, int at, Oid function)
+{
+	const Trigger *trigger = &triggers->triggers[at];
+
+	if (trigger->tgfoid != function || trigger->tgnargs == 0 || TRIGGER_FOR_ROW(trigger->tgtype))
+		return false;
+	for (int i = 0; i < at; i++)
+	{
+		const Trigger *earlier = &triggers->triggers[i];
+
+		if (earlier->tgfoid == function && earlier->tgnargs > 0 &&
+			!TRIGGER_FOR_ROW(earlier->tgtype) &&
+			strcmp(earlier->tgargs[0], trigger->tgargs[0]) == 0)
+			return false;
+	}
+	return true;
+}
+
 static void
 hand_down(Relation parent, Oid child)
 {
 	Oid			function = quota_gate_function();
 	List	   *members = find_all_inheritors(child, ShareRowExclusiveLock, NULL);
+	/* a copy, for the parent's own goes when it is invalidated meanwhile */
+	TriggerDesc *triggers = CopyTriggerDesc(parent->trigdesc);
 
-	for (int i = 0; parent->trigdesc && i < parent->trigdesc->numtriggers; i++)
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &parent->trigdesc->triggers[i];
+		const Trigger *trigger = &triggers->triggers[i];
 		List	   *created = NIL;
 		ListCell   *cell;
 
-		if (trigger->tgfoid != function || trigger->tgnargs == 0 ||
-			TRIGGER_FOR_ROW(trigger->tgtype))
+		if (!begins_gate(triggers, i, function))
 			continue;
 		foreach(cell, members)
 		{
@@ -133,28 +159,49 @@ hand_down(Relation parent, Oid child)
 	}
 }
 
+/* A command has made this table a member of its tree. */
+static void
+follow(const RangeVar *name)
+{
+	Oid			child = RangeVarGetRelid(name, NoLock, true);
+	ListCell   *cell;
+
+	/* IF NOT EXISTS may have found somebody else's table */
+	if (!OidIsValid(child) || !quota_owns_relation(child, GetUserId()))
+		return;
+	foreach(cell, parents_of(child))
+	{
+		Relation	parent = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (parent->trigdesc)
+			hand_down(parent, child);
+		relation_close(parent, NoLock);
+	}
+}
+
 /* quota._gates_follow(): event_trigger, at ddl_command_end */
 Datum
 quota_sql_gates_follow(PG_FUNCTION_ARGS)
 {
+	const Node *command;
 	const RangeVar *name;
 	ListCell   *cell;
-	Oid			child;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("quota._gates_follow() can only be called as an event trigger")));
-	name = new_member(((EventTriggerData *) fcinfo->context)->parsetree);
-	if (name == NULL)
-		PG_RETURN_NULL();
-	child = RangeVarGetRelid(name, NoLock, true);
-	foreach(cell, OidIsValid(child) ? parents_of(child) : NIL)
+	command = ((EventTriggerData *) fcinfo->context)->parsetree;
+	/* the commands within one fire no event triggers of their own */
+	if (IsA(command, CreateSchemaStmt))
 	{
-		Relation	parent = relation_open(lfirst_oid(cell), AccessShareLock);
-
-		hand_down(parent, child);
-		relation_close(parent, NoLock);
+		foreach(cell, ((const CreateSchemaStmt *) command)->schemaElts)
+		{
+			if ((name = new_member((const Node *) lfirst(cell))) != NULL)
+				follow(name);
+		}
 	}
+	else if ((name = new_member(command)) != NULL)
+		follow(name);
 	PG_RETURN_NULL();
 }

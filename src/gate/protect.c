@@ -17,20 +17,22 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/args.h"
 #include "base/compat.h"
@@ -43,11 +45,19 @@ PG_FUNCTION_INFO_V1(quota_sql_unprotect);
 
 #define LONGEST_SUFFIX	"_truncate"
 
+/* By the catalog: who makes a partition needs no right on our schema. */
 Oid
 quota_gate_function(void)
 {
-	return LookupFuncName(list_make2(makeString(pstrdup("quota")), makeString(pstrdup("gate"))),
-						  0, NULL, false);
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("gate"),
+										   PointerGetDatum(buildoidvector(NULL, 0)),
+										   ObjectIdGetDatum(get_namespace_oid("quota", false)));
+
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function quota.gate() does not exist")));
+	return function;
 }
 
 const Trigger *
@@ -78,7 +88,7 @@ quota_require_protectable(Relation rel)
 	else if (rel->rd_rel->relkind != RELKIND_RELATION &&
 			 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		why = "It is not a table.";
-	else if (IsSystemRelation(rel))
+	else if (IsSystemRelation(rel) || RelationGetRelid(rel) < FirstNormalObjectId)
 		why = "It belongs to the system catalog.";
 	else if (RelationGetNamespace(rel) == get_namespace_oid("quota", false))
 		why = "It belongs to quota itself.";

@@ -68,13 +68,19 @@ describe_place(void *arg)
 			   place->gate->subject, place->gate->amount);
 }
 
+/*
+ * Whoever writes rows runs the owner's triggers anyway.  Who only counts them, or
+ * plans the expressions, shall be left nothing of the owner's: no deferred trigger,
+ * no cursor, nothing prepared.
+ */
 static void
-become_owner(Relation rel, Caller *caller)
+become_owner(const QuotaGate *gate, Relation rel, Caller *caller)
 {
 	StringInfoData path;
+	int			restricted = OidIsValid(gate->trigger) ? 0 : SECURITY_RESTRICTED_OPERATION;
 
 	GetUserIdAndSecContext(&caller->user, &caller->context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->context |
+	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->context | restricted |
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	caller->nest_level = NewGUCNestLevel();
 	initStringInfo(&path);
@@ -155,7 +161,7 @@ prepare(const QuotaGate *gate, const char *from)
 	require_expression("subject", gate->subject);
 	require_expression("amount", gate->amount);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (\n%s\n)::pg_catalog.text, (\n%s\n) FROM %s AS r",
+	appendStringInfo(&query, "SELECT (\n%s\n)::pg_catalog.text, (\n%s\n) FROM %s",
 					 gate->subject, gate->amount, from);
 	plan = SPI_prepare(query.data, 0, NULL);
 	if (plan == NULL)
@@ -176,13 +182,13 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	Receiver   *receiver = (Receiver *) self;
 
-	receiver->amount_type = TupleDescAttr(desc, 1)->atttypid;
+	receiver->amount_type = getBaseType(TupleDescAttr(desc, 1)->atttypid);
 	if (receiver->amount_type != INT2OID && receiver->amount_type != INT4OID &&
 		receiver->amount_type != INT8OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the amount of a gate is of type %s, not of an integer type",
-						format_type_be(receiver->amount_type)),
+						format_type_be(TupleDescAttr(desc, 1)->atttypid)),
 				 errhint("Write how it is to become an integer: a cast, ceil(), coalesce().")));
 }
 
@@ -233,11 +239,11 @@ execute(SPIPlanPtr plan, bool read_only, QuotaRowVisitor visitor, void *state)
 /* ---- visits ---- */
 
 static void
-begin(Relation rel, Caller *caller)
+begin(const QuotaGate *gate, Relation rel, Caller *caller)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "quota: SPI_connect failed");
-	become_owner(rel, caller);
+	become_owner(gate, rel, caller);
 }
 
 static void
@@ -262,12 +268,12 @@ visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_
 	named.md.enrtuples = tuplestore_tuple_count(rows);
 	named.reldata = rows;
 
-	begin(rel, &caller);
+	begin(gate, rel, &caller);
 	if (SPI_register_relation(&named) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "quota: SPI_register_relation failed");
 	if (plan == NULL)
 	{
-		plan = prepare(gate, quote_identifier(ROWS_NAME));
+		plan = prepare(gate, psprintf("%s AS r", quote_identifier(ROWS_NAME)));
 		if (OidIsValid(gate->trigger))
 		{
 			if (SPI_keepplan(plan) != 0)
@@ -298,7 +304,11 @@ quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_o
 
 	error_context_stack = &callback;
 	if (gate->columns == NULL)
+	{
+		require_expression("subject", gate->subject);
+		require_expression("amount", gate->amount);
 		gate->columns = columns_of(gate);
+	}
 	if (!quota_columns_visit(gate->columns, rel, rows, visitor, state))
 		visit_by_query(gate, rel, rows, as_of_statement, visitor, state);
 	error_context_stack = callback.previous;
@@ -310,13 +320,20 @@ quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
 {
 	Place		place = {gate, rel};
 	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
-	char	   *from = psprintf("ONLY %s",
-								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(member)),
-														   RelationGetRelationName(member)));
+	const char *name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												  RelationGetRelationName(rel));
+	char	   *from;
 	Caller		caller;
 
+	/* by way of the gated table, whose owner may not own its member */
+	if (member == rel)
+		from = psprintf("ONLY %s AS r", name);
+	else
+		from = psprintf("%s AS r WHERE r.tableoid OPERATOR(pg_catalog.=) %u", name,
+						RelationGetRelid(member));
+
 	error_context_stack = &callback;
-	begin(rel, &caller);
+	begin(gate, rel, &caller);
 	PushActiveSnapshot(snapshot ? snapshot : GetActiveSnapshot());
 	execute(prepare(gate, from), true, visitor, state);
 	PopActiveSnapshot();

@@ -133,6 +133,8 @@ compare_with_old(const QuotaRowValue *row, void *state)
 
 		old_share = (QuotaShare *) (uintptr_t) DatumGetInt64(slot_getattr(pairing->slot, 1, &isnull));
 		old_amount = DatumGetInt64(slot_getattr(pairing->slot, 2, &isnull));
+		/* what was read from disk is in a context that may not last as long */
+		ExecClearTuple(pairing->slot);
 	}
 	if (!pairing->gives_back)
 	{
