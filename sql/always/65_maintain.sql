@@ -48,7 +48,7 @@ BEGIN
     END LOOP;
     EXECUTE format('CREATE INDEX %I ON quota.%I (debit_id)', name || '_debit', name);
     EXECUTE format('CREATE INDEX %I ON quota.%I (subject, feature_id, at)', name || '_subject', name);
-    EXECUTE format('CREATE INDEX %I ON quota.%I USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (autosummarize = on)',
+    EXECUTE format('CREATE INDEX %I ON quota.%I USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on)',
                    name || '_brin', name);
     EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION quota._append_only()', name);

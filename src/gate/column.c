@@ -59,7 +59,7 @@ is_integer(const Node *value, int64 *constant)
 
 	if (value == NULL || !IsA(value, A_Const) || number->isnull || !IsA(&number->val, Integer))
 		return false;
-	*constant = intVal(&number->val);
+	*constant = number->val.ival.ival;
 	return true;
 }
 

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * open_hold.h
+ *		A hold that is being worked on.
+ *
+ * What extending, settling and releasing have in common.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_OPEN_HOLD_H
+#define QUOTA_OPEN_HOLD_H
+
+#include "decide/give.h"
+#include "decide/hold.h"
+#include "store/hold.h"
+
+/* A hold that is locked, and what the ledger says of it. */
+typedef struct QuotaOpenHold
+{
+	QuotaHold	row;
+	QuotaDebit	debit;
+	bool		expired;
+	bool		given_back[QUOTA_MAX_LEVELS];	/* once closed, of each of its
+												 * accounts */
+} QuotaOpenHold;
+
+/* locks it; QT404, QT410 settled or released before */
+extern void quota_open_hold(int64 id, QuotaOpenHold *hold);
+
+/* QT410 */
+extern void quota_raise_hold_closed(int64 id, const char *why);
+
+/* what the ledger says now */
+extern void quota_hold_read(QuotaOpenHold *hold);
+
+/* what its entries have in common */
+extern QuotaEntry quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *metadata);
+
+/*
+ * The accounts that the hold has ever counted in, in path order, with the entries
+ * (or NULL) by which it did so last.
+ */
+extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids);
+
+/*
+ * Closes the hold.  Where its part is gone it has been given back: it had expired
+ * by the clock of whoever did that, whatever ours says.
+ */
+extern void quota_close_hold(QuotaOpenHold *hold, char state);
+
+/* gives back; "book": what comes back is noted in the ledger, even if it is nothing */
+extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+							QuotaUnreserve unreserve, char kind, Jsonb *metadata, bool book);
+
+/* gives back what an expired hold still has, account by account */
+extern void quota_hold_give_back_expired(QuotaOpenHold *hold);
+
+/* the outcome's numbers of now */
+extern void quota_hold_finish(const QuotaOpenHold *hold, QuotaHoldOutcome *outcome);
+
+#endif							/* QUOTA_OPEN_HOLD_H */
