@@ -37,7 +37,7 @@
 #include "store/schema.h"
 
 /* more than that, and all is forgotten */
-#define MOST_BYTES		(1024 * 1024)
+#define MOST_BYTES		((Size) 1024 * 1024)
 
 typedef struct Moment
 {
