@@ -265,7 +265,7 @@ visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_
 	named.md.name = pstrdup(ROWS_NAME);
 	named.md.reliddesc = RelationGetRelid(rel);
 	named.md.enrtype = ENR_NAMED_TUPLESTORE;
-	named.md.enrtuples = (double) tuplestore_tuple_count(rows);
+	named.md.enrtuples = tuplestore_tuple_count(rows);
 	named.reldata = rows;
 
 	begin(gate, rel, &caller);
