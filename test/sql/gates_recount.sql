@@ -118,6 +118,7 @@ SELECT pg_temp.code($$SELECT quota.protect('full_table', 'docs', 'r.tenant')$$);
 SELECT pg_temp.code($$SELECT quota.unprotect('empty_table', 'docs')$$);
 ROLLBACK;
 SELECT * FROM quota.recount('docs', false);
+SELECT * FROM quota.recount('seats', false);
 :ok
 
 -- Rows that name nobody are told, and are nobody's.

@@ -151,8 +151,8 @@ TABLE pg_temp.uses;
 RESET search_path;
 DROP TABLE pg_temp.kb;
 DROP SCHEMA gates_hostile CASCADE;
-SELECT quota.unprotect('gates.doc', 'docs');
 TRUNCATE gates.doc;
+SELECT quota.unprotect('gates.doc', 'docs');
 TABLE pg_temp.uses;
 
 -- Row security does not hide rows from the owner's expressions.
