@@ -117,7 +117,7 @@ $subscriber->start;
 run_in($subscriber, 'postgres', "CREATE EXTENSION quota CASCADE; $schema $catalog $protect");
 run_in($node, 'shop', 'CREATE PUBLICATION all_rows FOR TABLE doc, part, base, child; ALTER TABLE part REPLICA IDENTITY FULL;
 	ALTER TABLE part_a REPLICA IDENTITY FULL; ALTER TABLE part_b REPLICA IDENTITY FULL');
-run_in($subscriber, 'postgres', "CREATE SUBSCRIPTION s CONNECTION '$connstr' PUBLICATION all_rows");
+run_in($subscriber, 'postgres', "CREATE SUBSCRIPTION s CONNECTION '" . $node->connstr . " dbname=shop' PUBLICATION all_rows");
 $subscriber->wait_for_subscription_sync($node, 's', 'postgres');
 is(run_in($subscriber, 'postgres', 'SELECT count(*) FROM doc'), '3', 'the first copy of the rows has come');
 run_in($node, 'shop', q{INSERT INTO doc VALUES (4, 'ann'); UPDATE doc SET tenant = 'bob', size = 2 WHERE id = 3; DELETE FROM doc WHERE id = 2;
