@@ -86,12 +86,12 @@ def _ledger(world, database, identities):
 
 
 def _sums(holds, corrections, rows):
-    """Units by debit, time, subject, account, feature, kind and source.  What stops at 0 in a capacity, while
+    """Units by debit, time, subject, account, feature, kind and source.  What stops at 0 in a bucket, while
     an expired hold counts there still, is booked under it or under what comes back: that is left out."""
     sums = {}
     for debit, at, subject, account, feature, kind, source, amount in rows:
         stops = kind == "correction" and debit not in corrections or kind == "give_back" and account != subject
-        if holds and source == "capacity" and stops:
+        if holds and stops:
             continue
         if debit not in holds:
             key = debit, at, subject, account, feature, kind, source
