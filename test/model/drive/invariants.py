@@ -17,10 +17,12 @@ FROM (SELECT grant_id, used AS units FROM quota.grant_use
       UNION ALL SELECT grant_id, -amount FROM quota.ledger_entry WHERE source = 'g') books
 GROUP BY 1 HAVING sum(units) <> 0"""
 ROLLOVERS = """
-SELECT b.subject, f.name, b.period_start, b.period_end, sum(coalesce(rolled_in, 0))::bigint, sum(coalesce(rolled_out, 0))::bigint
+SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start END, nullif(b.period_end, 'infinity'),
+       sum(coalesce(rolled_in, 0))::bigint, sum(coalesce(rolled_out, 0))::bigint
 FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
+DUE = "SELECT subject FROM quota.subscription WHERE next_at <= quota._now() AND (ends_at IS NULL OR next_at < ends_at)"
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
@@ -49,15 +51,17 @@ def _denials(world, database):
 
 
 def _rollovers(world, database):
-    """What rolled over into each window and out of it."""
+    """What rolled over into each window and out of it, but for those whose use a change of plan is about to move."""
+    due = {subject for subject, in database.rows(DUE)}
     expected = {}
     for (subject, feature, _, start, end), bucket in world.buckets.items():
-        if bucket.rolled_in or bucket.rolled_out:
+        if subject not in due and (bucket.rolled_in or bucket.rolled_out):
+            start = end and start  # a lifetime may begin at an anchor
             into, out = expected.get((subject, feature, start, end), (0, 0))
             expected[subject, feature, start, end] = into + (bucket.rolled_in or 0), out + bucket.rolled_out
-    got = {row[:4]: row[4:] for row in database.rows(ROLLOVERS)}
+    got = {row[:4]: row[4:] for row in database.rows(ROLLOVERS) if row[0] not in due}
     if expected != got:
-        differ = sorted(key for key in expected.keys() | got.keys() if expected.get(key) != got.get(key))[:3]
+        differ = [key for key in expected.keys() | got.keys() if expected.get(key) != got.get(key)][:3]
         return "rollover", [(key, expected.get(key)) for key in differ], [(key, got.get(key)) for key in differ]
     return None
 
