@@ -65,14 +65,17 @@ begin_anew(QuotaBucketRef *ref)
 }
 
 /*
- * The window takes over what was charged in the present one.  What will roll over
- * is not fixed before that, and depends on the plan.
+ * The window takes over what was charged in the present one; that of grants alone
+ * stays where it is.  What will roll over is not fixed before that, and depends on
+ * the plan.
  */
 static void
-go_on(QuotaBucketRef *ref, const QuotaBucketRef *before)
+go_on(QuotaBucketRef *ref, const QuotaAccount *before)
 {
-	if (before && (before->state.rollover_fixed || quota_total(&before->state.counts) > 0))
-		ref->state = before->state;
+	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
+
+	if (state && (state->rollover_fixed || quota_total(&state->counts) > 0))
+		ref->state = *state;
 	ref->state.is_prorated = false;
 }
 
@@ -98,7 +101,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 		if (path->subscriptions[level] == NULL)
 			begin_anew(after->ref);
 		else
-			go_on(after->ref, before ? before->ref : NULL);
+			go_on(after->ref, before);
 	}
 	quota_judge(path, &then, amount, &verdict);
 	return verdict.reason == QUOTA_OK;

@@ -45,7 +45,8 @@ look_up_subscriptions(QuotaPath *path)
 			continue;
 		subscribed = true;
 		path->plans[i] = quota_catalog_version(path->catalog, sub->plan_version_id);
-		if (path->plans[i] == NULL)
+		if (path->plans[i] == NULL ||
+			(sub->due && quota_catalog_version(path->catalog, sub->due_from) == NULL))
 			return false;
 	}
 	if (!subscribed)
@@ -292,6 +293,50 @@ add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 	}
 }
 
+static QuotaWindow
+window_of(const QuotaPath *path, const QuotaTerms *terms, int level, TimestampTz at)
+{
+	const QuotaSubscription *sub = quota_path_subscription(path, level);
+	QuotaWindow lifetime = {sub ? sub->anchor_at : DT_NOBEGIN, DT_NOEND, 0};
+	QuotaSeries series;
+
+	if (quota_period_is_lifetime(&terms->period))
+		return lifetime;
+	series = series_of(path, terms, &terms->period, level);
+	return quota_series_window(&series, at);
+}
+
+static bool
+same_series(const QuotaTerms *a, const QuotaTerms *b)
+{
+	return a->period.months == b->period.months && a->period.days == b->period.days &&
+		a->period.us == b->period.us && a->anchor == b->anchor && a->anchor_at == b->anchor_at;
+}
+
+/*
+ * What a change of the level's plan does that is due.  An override's windows and
+ * limit stay as they are; a reset has brought another source.
+ */
+static void
+set_due(const QuotaPath *path, int level, const QuotaTerms *terms, int ordinal, QuotaDue *due)
+{
+	const QuotaSubscription *sub = path->subscriptions[level];
+	const QuotaTerms *before;
+
+	if (sub == NULL || !sub->due || sub->due_resets || terms != path->plans[level]->terms[ordinal])
+		return;
+	before = quota_catalog_version(path->catalog, sub->due_from)->terms[ordinal];
+	if (before == NULL)
+		return;
+	due->is_due = true;
+	due->at = sub->due_at;
+	due->from = window_of(path, before, level, sub->due_at);
+	due->into = window_of(path, terms, level, sub->due_at);
+	due->prorates = sub->due_prorates && !quota_period_is_lifetime(&terms->period) &&
+		same_series(before, terms) && !before->unlimited && !terms->unlimited;
+	due->old_allowance = before->allowance;
+}
+
 /* What limits a metered account, and its window. */
 static void
 set_terms(const QuotaPath *path, int level, QuotaAccount *account)
@@ -299,18 +344,14 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 	const QuotaTerms *terms = account->terms;
 	const QuotaSubscription *sub = quota_path_subscription(path, level);
 	QuotaBucketRef *ref = account->ref;
-	QuotaSeries series;
 
 	ref->key.source_id = sub ? sub->source_id : 0;
-	if (quota_period_is_lifetime(&terms->period))
-		account->window.start = sub ? sub->anchor_at : DT_NOBEGIN;
-	else
+	account->window = window_of(path, terms, level, path->at);
+	if (!quota_period_is_lifetime(&terms->period))
 	{
-		series = series_of(path, terms, &terms->period, level);
-		account->window = quota_series_window(&series, path->at);
 		ref->rolls_over = terms->rolls_over && !terms->unlimited;
 		ref->rollover_max = terms->rollover_max;
-		ref->series = series;
+		ref->series = series_of(path, terms, &terms->period, level);
 		ref->idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
 	}
 	ref->key.start = account->window.start;
@@ -344,7 +385,10 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	if (terms && terms->rate.limit > 0)
 		ref->rate = &terms->rate;
 	if (terms && kind == QUOTA_METERED)
+	{
 		set_terms(path, level, account);
+		set_due(path, level, terms, accounts->feature->ordinal, &ref->due);
+	}
 	if (kind != QUOTA_RATE)
 		add_grants(path, kind, ref);
 }

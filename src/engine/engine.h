@@ -44,6 +44,20 @@ typedef struct QuotaCapRef
 	int64		used;			/* out */
 } QuotaCapRef;
 
+/*
+ * A change of plan that is in force though nobody has carried it out: a report
+ * shows what is there as if somebody had.  (A charge carries it out first.)
+ */
+typedef struct QuotaDue
+{
+	bool		is_due;
+	TimestampTz at;
+	QuotaWindow from;			/* the window whose use */
+	QuotaWindow into;			/* goes on in this one; may be the same */
+	bool		prorates;		/* that one's limit is shared with: */
+	int64		old_allowance;
+} QuotaDue;
+
 /* One account of a request: a window, and what limits it. */
 typedef struct QuotaBucketRef
 {
@@ -66,6 +80,7 @@ typedef struct QuotaBucketRef
 	QuotaSeries series;			/* the windows */
 	TimestampTz idle_since;		/* from here windows without any use count;
 								 * DT_NOBEGIN: from the first use */
+	QuotaDue	due;
 
 	int			ngrants;		/* in the order in which they are taken from */
 	QuotaGrantRef *grants;

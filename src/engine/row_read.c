@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "utils/timestamp.h"
 
+#include "base/errors.h"
 #include "engine/expiry.h"
 #include "engine/rollover.h"
 #include "engine/room.h"
@@ -37,6 +38,66 @@ quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
 		return false;
 	return row->tuple == NULL ||
 		(!row->state.rollover_fixed && quota_total(&row->state.counts) == 0);
+}
+
+/* Old and new allowance, each for its share of the window. */
+static int64
+prorated(int64 old, int64 new, const QuotaDue *due)
+{
+	int64		length = due->into.end - due->into.start;
+	int64		elapsed = Max(due->at, due->into.start) - due->into.start;
+
+	return (int64) (((int128) old * elapsed + (int128) new * (length - elapsed)) / length);
+}
+
+static void
+add_state(QuotaBucketState *state, const QuotaBucketState *more)
+{
+	state->counts.used = quota_add(state->counts.used, more->counts.used, "used");
+	state->counts.granted = quota_add(state->counts.granted, more->counts.granted, "used");
+	state->counts.overage = quota_add(state->counts.overage, more->counts.overage, "used");
+	state->counts.overdrawn = quota_add(state->counts.overdrawn, more->counts.overdrawn, "used");
+	state->reserved = quota_add(state->reserved, more->reserved, "reserved");
+	state->rollover_fixed = state->rollover_fixed || more->rollover_fixed;
+	state->rolled_in = quota_add(state->rolled_in, more->rolled_in, "rollover");
+	state->rolled_out = quota_add(state->rolled_out, more->rolled_out, "rollover");
+}
+
+/*
+ * What quota._keep_use() will do, to the state of the window that the change of
+ * plan goes into.
+ */
+static void
+show_due(Relation rel, const QuotaBucketRef *ref, QuotaBucketState *state,
+		 const QuotaExpired *expired, int nexpired, Snapshot snapshot)
+{
+	const QuotaDue *due = &ref->due;
+	QuotaBucketRef from = {.key = ref->key};
+	QuotaBucketRow row;
+
+	if (due->from.start != due->into.start || due->from.end != due->into.end)
+	{
+		from.key.start = due->from.start;
+		from.key.end = due->from.end;
+		quota_bucket_find(rel, &from.key, snapshot, &row);
+		from.state = row.state;
+		if (nexpired > 0)
+			quota_leave_out_expired(&from, rel, expired, nexpired, snapshot);
+		add_state(state, &from.state);
+		state->is_prorated = false;
+	}
+	if (due->prorates)
+		state->prorated = prorated(state->is_prorated ? state->prorated : due->old_allowance,
+								   ref->allowance, due);
+	state->is_prorated = due->prorates && state->prorated != ref->allowance;
+	state->unlimited = ref->unlimited;
+	state->allowance = ref->allowance;
+}
+
+static bool
+goes_into(const QuotaDue *due, const QuotaBucketKey *key)
+{
+	return due->is_due && due->into.start == key->start && due->into.end == key->end;
 }
 
 /*
@@ -146,6 +207,7 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 {
 	QuotaExpired *expired = NULL;
 	int			nexpired = 0;
+	QuotaBucketRow shown;
 
 	if (!ref->rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
@@ -153,11 +215,15 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 	find_caps(ref, rows, snapshot);
 	find_rate(ref, rows, snapshot);
 	quota_rows_show(ref, rows);
-	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
+	if (rows->bucket.state.reserved > 0 || ref->due.is_due || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
 		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
 	rows->expired = nexpired > 0;
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	if (quota_rollover_is_open(ref, &rows->bucket))
+	if (goes_into(&ref->due, &ref->key))
+		show_due(rel, ref, &ref->state, expired, nexpired, snapshot);
+	shown = rows->bucket;
+	shown.state = ref->state;
+	if (quota_rollover_is_open(ref, &shown))
 		show_rollover(rel, ref, expired, nexpired, snapshot);
 }

@@ -37,15 +37,21 @@ static void
 bring_into_force(const Datum *values, const bool *nulls, TimestampTz at, QuotaSubscription *sub)
 {
 	TimestampTz next_at;
+	char	   *usage;
 
 	if (nulls[Anum_subscription_next_at - 1])
 		return;
 	next_at = DatumGetTimestampTz(values[Anum_subscription_next_at - 1]);
 	if (at < next_at)
 		return;
+	usage = TextDatumGetCString(values[Anum_subscription_next_usage - 1]);
 	sub->due = true;
+	sub->due_at = next_at;
+	sub->due_from = sub->plan_version_id;
+	sub->due_resets = (strcmp(usage, "reset") == 0);
+	sub->due_prorates = (strcmp(usage, "prorate") == 0);
 	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_next_version_id - 1]);
-	if (strcmp(TextDatumGetCString(values[Anum_subscription_next_usage - 1]), "reset") == 0)
+	if (sub->due_resets)
 	{
 		sub->source_id = DatumGetInt64(values[Anum_subscription_next_source_id - 1]);
 		sub->anchor_at = next_at;

@@ -28,7 +28,11 @@ typedef struct QuotaSubscription
 	char	   *timezone;
 	bool		due;			/* a scheduled change of plan has come into
 								 * force (plan, source and anchor are what it
-								 * brings) but has not been carried out */
+								 * brings) but has not been carried out: */
+	TimestampTz due_at;
+	int32		due_from;		/* plan version before it */
+	bool		due_resets;		/* usage: else keep, */
+	bool		due_prorates;	/* or prorate */
 } QuotaSubscription;
 
 /* the subscription of exactly this prefix at "at", or NULL; palloc'd */

@@ -16,6 +16,13 @@ SELECT grant_id, sum(units)
 FROM (SELECT grant_id, used AS units FROM quota.grant_use
       UNION ALL SELECT grant_id, -amount FROM quota.ledger_entry WHERE source = 'g') books
 GROUP BY 1 HAVING sum(units) <> 0"""
+ROLLOVERS = """
+SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start END, nullif(b.period_end, 'infinity'),
+       sum(coalesce(rolled_in, 0))::bigint, sum(coalesce(rolled_out, 0))::bigint
+FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
+WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
+GROUP BY 1, 2, 3, 4"""
+DUE = "SELECT subject FROM quota.subscription WHERE next_at <= quota._now() AND (ends_at IS NULL OR next_at < ends_at)"
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
@@ -27,7 +34,7 @@ def find(world, database, identities):
         wrong = [tuple(map(str, row)) for query in (BOOKS, GRANTS) for row in database.rows(query)]
     if wrong:
         return "ledger and buckets", [], wrong[:5]
-    return _denials(world, database) or _ledger(world, database, identities)
+    return _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
 
 
 def _denials(world, database):
@@ -43,16 +50,36 @@ def _denials(world, database):
     return None
 
 
+def _rollovers(world, database):
+    """What rolled over into each window and out of it, but for those whose use a change of plan is about to move."""
+    due = {subject for subject, in database.rows(DUE)}
+    expected = {}
+    for (subject, feature, _, start, end), bucket in world.buckets.items():
+        if subject not in due and (bucket.rolled_in or bucket.rolled_out):
+            start = end and start  # a lifetime may begin at an anchor
+            into, out = expected.get((subject, feature, start, end), (0, 0))
+            expected[subject, feature, start, end] = into + (bucket.rolled_in or 0), out + bucket.rolled_out
+    got = {row[:4]: row[4:] for row in database.rows(ROLLOVERS) if row[0] not in due}
+    if expected != got:
+        differ = [key for key in expected.keys() | got.keys() if expected.get(key) != got.get(key)][:3]
+        return "rollover", [(key, expected.get(key)) for key in differ], [(key, got.get(key)) for key in differ]
+    return None
+
+
 def _ledger(world, database, identities):
     """Every debit and its refunds, level by level and source by source; of a hold that
     is closed what it stands at, for when an expired one goes back is nobody's business."""
     holds = {identities.of_oracle.get(("operation", number)): hold.state for number, hold in world.holds.items()}
-    expected = _sums(holds, (
+    corrections = {
+        identities.of_oracle.get(("operation", number))
+        for number, operation in world.operations.items() if operation.kind == "correction"
+    }
+    expected = _sums(holds, corrections, (
         (identities.of_oracle.get(("operation", e.debit)), e.at, e.subject, e.account, e.feature, e.kind, e.source,
          e.amount)
         for e in world.ledger.values() if e.kind != "transfer"  # statements show them
     ))
-    got = _sums(holds, database.rows("""
+    got = _sums(holds, corrections, database.rows("""
         SELECT debit_id, at, subject, account, feature, kind, source, amount
         FROM quota.ledger WHERE kind <> 'transfer'"""))
     if expected != got:
@@ -62,10 +89,14 @@ def _ledger(world, database, identities):
     return None
 
 
-def _sums(holds, rows):
-    """Units by debit, time, subject, account, feature, kind and source."""
+def _sums(holds, corrections, rows):
+    """Units by debit, time, subject, account, feature, kind and source.  What stops at 0 in a bucket, while
+    an expired hold counts there still, is booked under it or under what comes back: that is left out."""
     sums = {}
     for debit, at, subject, account, feature, kind, source, amount in rows:
+        stops = kind == "correction" and debit not in corrections or kind == "give_back" and account != subject
+        if holds and stops:
+            continue
         if debit not in holds:
             key = debit, at, subject, account, feature, kind, source
         elif holds[debit] in ("settled", "released"):

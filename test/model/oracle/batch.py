@@ -27,15 +27,20 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
     if not known:
         for name in _in_order(amounts):
             require_debitable(world, name)
-    rows = known or [(name, _charge(world, subject, name, amounts[name], metadata), amounts[name])
-                     for name in _in_order(amounts)]
+    numbers = {} if known else _charge_all(world, subject, amounts, metadata)
+    rows = known or [(name, numbers[name], amounts[name]) for name in _in_order(amounts)]
     if any(number is not None for _, number, _ in rows):
         remember(world, subject, key, "debit_many", arguments, rows)
     return [(name, number, *_state(world, subject, name)) for name, number, _ in rows]
 
 
-def _charge(world, subject, feature, amount, metadata):
-    return enforce(world, subject, feature, amount, decide(world, subject, feature, amount), metadata)
+def _charge_all(world, subject, amounts, metadata):
+    """Numbers of the operations by feature.  All is decided before anything is charged."""
+    verdicts = {name: decide(world, subject, name, amounts[name]) for name in _in_order(amounts)}
+    for name, verdict in verdicts.items():
+        if not verdict.allowed and not world.observing:
+            raise refusal(subject, name, amounts[name], verdict)
+    return {name: enforce(world, subject, name, amounts[name], verdict, metadata) for name, verdict in verdicts.items()}
 
 
 def _state(world, subject, feature):
@@ -115,6 +120,4 @@ def _enforce_all(world, subject, requires, amounts, metadata):
             if not world.observing:
                 raise refusal(subject, name, 1, verdict)
             record_denial(world, subject, name, verdict.reason)
-    return {
-        name: _charge(world, subject, name, amounts[name], metadata) for name in _in_order(amounts) if amounts[name]
-    }
+    return _charge_all(world, subject, {name: amount for name, amount in amounts.items() if amount}, metadata)

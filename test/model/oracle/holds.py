@@ -1,6 +1,6 @@
 """Room that is reserved: reserve, extend, settle, release."""
 
-from . import books, caps, times
+from . import books, caps, rollover, times
 from .accounts import account_of
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import decide
@@ -167,6 +167,9 @@ def _take_again(world, number, id, hold, operation, level, wanted, metadata):
         if part.account == level:
             units = min(wanted, units, _still_has(world, operation, part))
             if units:
+                account = account_of(world, operation.subject, operation.feature, level)
+                if account and account.window == part.window:
+                    rollover.fix(world, account)
                 parts.append(books.take_from(
                     world, number, operation.subject, level, part.window, part.counted, part.source, part.grant, units,
                     "settle", metadata, id,

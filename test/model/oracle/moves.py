@@ -36,6 +36,10 @@ def take_over(world, old, new):
     if old not in world.buckets:
         return
     used, into = world.buckets[old], world.buckets.get(new, Bucket())
+    for index, part in list(world.parts.items()):  # those of expired holds too, though nothing of them is there
+        if part.window == old:
+            world.parts[index] = part._replace(window=new)
+            world.buckets[new] = into
     if used.open:
         world.buckets[old] = used._replace(prorated=None)
         return
@@ -52,9 +56,6 @@ def take_over(world, old, new):
         rolled_out=into.rolled_out + used.rolled_out,
     )
     world.buckets[old] = Bucket(limit=used.limit, rolled_in=0)
-    for index, part in list(world.parts.items()):
-        if part.window == old:
-            world.parts[index] = part._replace(window=new)
     world.operations[number] = Operation("transfer", subject, feature, used.debited, 0, (subject,), ())
 
 

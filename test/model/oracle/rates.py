@@ -9,10 +9,10 @@ END_OF_TIME = 9_224_318_016_000_000_000  # of PostgreSQL's timestamps, year 2942
 
 
 def full_at(world, account):
-    """More than the burst can only be another rate's backlog: one whose limit has changed begins afresh."""
+    """More than the burst can only be another rate's backlog: with another limit or time it begins afresh."""
     rate = account.entitlement.rate
-    full, limit = world.rates.get((account.prefix, account.feature), (world.now, None))
-    if rate is not None and limit != rate.limit and full - world.now > rate.burst * rate.interval:
+    full, taken = world.rates.get((account.prefix, account.feature), (world.now, None))
+    if rate is not None and taken != (rate.limit, rate.per) and full - world.now > rate.burst * rate.interval:
         return world.now
     return max(full, world.now)
 
@@ -44,7 +44,7 @@ def take(world, account, cost):
         full = min(before + cost * rate.interval, max(before, world.now + rate.burst * rate.interval))
         if full >= END_OF_TIME:
             raise Fault("22003", "rate out of range")
-        world.rates[account.prefix, account.feature] = full, rate.limit
+        world.rates[account.prefix, account.feature] = full, (rate.limit, rate.per)
 
 
 def _ceil(number):

@@ -231,7 +231,7 @@ class World:
         self.grant_used = table()  # (grant, start of its period) -> units
         self.grant_taken = table()  # (window key, grant, start of its period) -> units
         self.caps = table()  # (prefix, feature, source, period, start or "first use") -> CapUse
-        self.rates = table()  # (prefix, feature) -> (when the burst is full again, limit)
+        self.rates = table()  # (prefix, feature) -> (when the burst is full again, (limit, per) of the rate that was taken)
         self.holds = table()  # id of the operation -> Hold
         self.actions = table()  # name -> Action
         self.capacity = table()  # (subject, feature) -> units held
