@@ -137,14 +137,28 @@ AS $$
             -- or one that a change of plan has made
             AND (b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0 OR b.granted IS NOT NULL OR b.overage IS NOT NULL)
     WHERE a.moved_start IS NULL AND coalesce(a.rolled_out, 0) <> coalesce(b.rolled_in, 0)
-        -- an older transaction's window, made when a later one had counted it as idle
-        AND NOT coalesce(a.rolled_in = 0 AND a.rolled_out < b.rolled_in, false)
-        AND NOT coalesce(b.rolled_in = 0 AND b.rolled_out > 0, false)
-        -- it went into a window of another length that begins there, or with that one's use elsewhere
+        -- an older transaction's window, made when a later one had counted it as idle: it keeps back its allowance, ...
+        AND NOT coalesce(a.rolled_in = 0 AND a.rolled_out < b.rolled_in AND a.rolled_out = a.allowance, false)
+        -- ... or what the later one got, and that may have come through it
+        AND NOT (coalesce(b.rolled_in = 0 AND b.rolled_out > 0, false)
+                 AND EXISTS (SELECT FROM quota.bucket c
+                             WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
+                               AND c.period_start >= b.period_end
+                               AND (c.rolled_in >= greatest(a.rolled_out, b.rolled_out) OR c.moved_id IS NOT NULL)))
+        -- windows of several lengths end or begin there
+        AND (SELECT coalesce(sum(c.rolled_out), 0) FROM quota.bucket c
+             WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
+               AND c.period_end = a.period_end)
+            <> (SELECT coalesce(sum(c.rolled_in), 0) FROM quota.bucket c
+                WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
+                  AND c.period_start = a.period_end)
+        -- or it went on with the use of one of them
         AND NOT EXISTS (SELECT FROM quota.bucket c
+                            JOIN quota.bucket d ON d.subject = c.subject AND d.feature_id = c.feature_id AND d.source_id = c.source_id
+                                AND d.period_start = c.moved_start AND d.period_end = c.moved_end
                         WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
                           AND c.period_start = a.period_end AND c.period_end <> b.period_end
-                          AND (c.moved_id IS NOT NULL OR c.rolled_in = a.rolled_out))
+                          AND (d.rolled_in >= a.rolled_out OR d.moved_id IS NOT NULL))
 $$;
 COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over into a window has left the one before';
 
