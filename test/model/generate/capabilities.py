@@ -21,6 +21,7 @@ ALL = {
 # What the extension has.
 DEFAULT = {
     "batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage", "holds",
+    "grants", "rollover",
 }
 
 
