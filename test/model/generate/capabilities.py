@@ -16,6 +16,7 @@ ALL = {
     "batch": "debit_many",
     "actions": "actions in the catalog, charge, charge_units",
     "explain": "explain: that it answers",
+    "gates": "application tables with gates, protect, unprotect, recount",
 }
 
 # What the extension has.
