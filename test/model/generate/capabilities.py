@@ -22,6 +22,7 @@ ALL = {
 # What the extension has.
 DEFAULT = {
     "batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage", "holds",
+    "gates",
 }
 
 
