@@ -87,7 +87,8 @@ def _ledger(world, database, identities):
         for e in world.ledger.values() if e.kind != "transfer"  # statements show them
     ))
     got = _sums(holds, corrections, database.rows("""
-        SELECT CASE WHEN metadata ?| :gated THEN NULL ELSE debit_id END, at, subject, account, feature, kind, source, amount
+        SELECT CASE WHEN metadata ?| :gated THEN NULL ELSE debit_id END,
+               at, subject, account, feature, kind, source, amount
         FROM quota.ledger WHERE kind <> 'transfer'""", gated=sorted(GATED)))
     if expected != got:
         missing = [(k, v) for k, v in expected.items() if got.get(k) != v]

@@ -1,10 +1,14 @@
 """The application's tables in the database: what the oracle's tables do, as SQL."""
 
+from oracle.calls import call
 from oracle.gates import Row
 
 FUNCTIONS = {"create_tables", "write"}  # that are statements, not calls
 COLUMNS = ("id", "part", "owner", "sub", "folder", "amount", "tokens")
-BODY = "id int, part int, owner text, sub text, folder int{reference}, amount bigint, tokens bigint, PRIMARY KEY (id, part)"
+BODY = (
+    "id int, part int, owner text, sub text, folder int{reference}, amount bigint, tokens bigint, "
+    "PRIMARY KEY (id, part)"
+)
 REFERENCE = " REFERENCES app.folder ON DELETE CASCADE"
 DROP = "DROP SCHEMA IF EXISTS app CASCADE"
 PARTITIONS = """
@@ -41,17 +45,11 @@ def find(world, database):
         if expected != got:
             return f"rows of {table}", sorted(expected - got, key=repr)[:5], sorted(got - expected, key=repr)[:5]
     for feature in sorted({feature for _, feature in world.gates if world.features[feature].kind == "capacity"}):
-        expected = world_recount(world, feature)
+        expected = call(world, "recount", {"feature": feature})
         got = database.rows("SELECT * FROM quota.recount(:feature)", feature=feature)
         if expected != got:
             return f"recount of {feature}", expected, got
     return None
-
-
-def world_recount(world, feature):
-    from oracle.calls import call  # noqa: PLC0415
-
-    return call(world, "recount", {"feature": feature})
 
 
 def _creation(cascade):

@@ -1,6 +1,8 @@
 """Application tables with gates, and random statements that write to them."""
 
 from oracle import gates, tables
+from oracle.arguments import check_subject
+from oracle.errors import Fault
 
 SUBJECTS = sorted(gates.SUBJECTS)
 PARTITIONS = ["part", "part", "part_0", "part_1", "part_rest", "part_2", "part_3"]
@@ -224,6 +226,8 @@ class Gated:
 
 
 def _can_pay(subject):
-    from .operations import BAD_SUBJECTS  # noqa: PLC0415
-
-    return subject not in BAD_SUBJECTS
+    try:
+        check_subject(subject)
+    except Fault:
+        return False
+    return True
