@@ -33,15 +33,23 @@ COMMENT ON FUNCTION quota._require_read_committed(text) IS
 /*
  * A capacity is counted at every prefix; what a subject has of its own is what
  * those right below it have not.  Open holds are left out: no row is there yet.
+ * Expired ones that nobody has given back yet count as given back, which stops at 0.
  */
 CREATE OR REPLACE FUNCTION quota._capacity_own(feature_id int, OUT subject text, OUT own bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH counted AS (
-        SELECT b.subject, b.used - coalesce(b.reserved, 0) AS used
-        FROM quota.bucket b WHERE b.feature_id = _capacity_own.feature_id
+    WITH expired AS (
+        SELECT p.account, sum(h.reserved) AS reserved
+        FROM quota.hold_part p JOIN quota.hold h ON h.id = p.hold_id
+        WHERE p.feature_id = _capacity_own.feature_id AND p.expires_at <= quota._clock_now()
+        GROUP BY 1
+    ), counted AS (
+        SELECT b.subject, greatest(b.used - coalesce(x.reserved, 0), 0)
+                          - (coalesce(b.reserved, 0) - coalesce(x.reserved, 0)) AS used
+        FROM quota.bucket b LEFT JOIN expired x ON x.account = b.subject
+        WHERE b.feature_id = _capacity_own.feature_id
     ), below AS (
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1

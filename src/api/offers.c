@@ -96,11 +96,15 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 	quota_accounts_of(path, now->feature, refs, &then);
 	quota_engine()->peek(then.refs, then.nrefs, path->snapshot);
 	after = account_at(&then, level);
-	if (after != NULL && after->ref != NULL && now->feature->kind == QUOTA_METERED)
+	if (now->feature->kind == QUOTA_METERED)
 	{
-		if (path->subscriptions[level] == NULL)
-			begin_anew(after->ref);
-		else
+		/* accounts below the new subscription depend on it, too */
+		for (int i = 0; path->subscriptions[level] == NULL && i < then.naccounts; i++)
+		{
+			if (then.accounts[i].level >= level && then.accounts[i].ref != NULL)
+				begin_anew(then.accounts[i].ref);
+		}
+		if (path->subscriptions[level] != NULL && after != NULL && after->ref != NULL)
 			go_on(after->ref, before);
 	}
 	quota_judge(path, &then, amount, &verdict);

@@ -80,9 +80,22 @@ binding_account(const QuotaAccounts *accounts)
 	return binding;
 }
 
+/* The most that a window has when it is new: the cap's, or the bucket's. */
+static int128
+fresh_room(const QuotaAccount *account, const QuotaCapRef *cap)
+{
+	const QuotaTerms *terms = account->terms;
+
+	if (cap != NULL)
+		return cap->ceiling;
+	if (terms == NULL)
+		return 0;
+	return (int128) terms->allowance + (terms->overage ? terms->overage_limit : 0);
+}
+
 /*
- * The cap that leaves less than the bucket, of equals the one that ends later;
- * NULL if the bucket binds.
+ * The cap that leaves less than the bucket, of equals the one that ends later, of
+ * those the one that has less when it is new; NULL if the bucket binds.
  */
 static const QuotaCapRef *
 binding_cap(const QuotaAccount *account)
@@ -102,7 +115,10 @@ binding_cap(const QuotaAccount *account)
 		TimestampTz here_end = cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
 			cap->window.end : DT_NOBEGIN;
 
-		if (here < room || (here == room && here_end > end))
+		if (here < room ||
+			(here == room &&
+			 (here_end > end ||
+			  (here_end == end && fresh_room(account, cap) < fresh_room(account, binding)))))
 		{
 			binding = cap;
 			room = here;
@@ -117,12 +133,7 @@ static int64
 retry_after_us(const QuotaAccount *account, const QuotaCapRef *cap, TimestampTz resets_at,
 			   int64 amount, TimestampTz at)
 {
-	const QuotaTerms *terms = account->terms;
-	int128		fresh = cap ? cap->ceiling : 0;
-
-	if (cap == NULL && terms != NULL)
-		fresh = (int128) terms->allowance + (terms->overage ? terms->overage_limit : 0);
-	if (TIMESTAMP_NOT_FINITE(resets_at) || amount > fresh)
+	if (TIMESTAMP_NOT_FINITE(resets_at) || amount > fresh_room(account, cap))
 		return -1;
 	return Max(resets_at - at, 0);
 }

@@ -78,8 +78,9 @@ void
 quota_visit_new(const QuotaRowValue *row, void *state)
 {
 	QuotaVisit *visit = (QuotaVisit *) state;
+	int64		amount = quota_new_amount(visit, row);
 
-	quota_share_take(quota_new_share(visit, row), quota_new_amount(visit, row));
+	quota_share_take(quota_new_share(visit, row), amount);
 }
 
 void

@@ -28,6 +28,7 @@ COLUMNS = {
     "apply_catalog": "object name change",
     "subscribe": "id",
     "change_plan": "id",
+    "recount": "subject recorded actual",
 }
 DETAILED = {"QT402", "QT403", "QT429"}
 UNORDERED = {"apply_catalog"}

@@ -14,6 +14,8 @@ from sqlalchemy.pool import NullPool
 from oracle import times
 from oracle.errors import Fault
 
+from . import tables
+
 TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at"}
 JSONS = {"catalog", "entitlement", "metadata", "amounts", "units"}
 class ServerGone(Exception):
@@ -110,6 +112,7 @@ class Database:
         self.rollback()
         self.sql("SET session_replication_role = replica")
         self.sql(f"TRUNCATE {', '.join(self._tables)} CASCADE")
+        self.sql(tables.DROP)
         self.commit()
         self.connection.close()
         self._connect()
@@ -129,10 +132,12 @@ class Database:
         return [tuple(plain(v) for v in row) for row in self.sql(statement, **parameters)]
 
     def call(self, function, arguments):
-        """Rows of quota.<function>(arguments), or a Fault."""
+        """Rows of quota.<function>(arguments), or of a statement; or a Fault."""
         named = ", ".join(f"{name} => :{name}" for name in arguments)
         values = {name: literal(name, value) for name, value in arguments.items()}
         try:
+            if function in tables.FUNCTIONS:
+                return tables.run(self, function, arguments)
             return self.rows(f"SELECT * FROM quota.{function}({named})", **values)
         except DBAPIError as error:
             if error.connection_invalidated or error.orig.pgcode is None:

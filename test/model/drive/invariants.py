@@ -1,5 +1,7 @@
 """What must hold between operations."""
 
+from . import tables
+
 BOOKS = """
 SELECT subject, feature_id, source_id, period_start, period_end, sum(a), sum(g), sum(v), sum(o)
 FROM (SELECT subject, feature_id, source_id, period_start, period_end, used AS a, coalesce(granted, 0) AS g,
@@ -23,6 +25,7 @@ FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
 DUE = "SELECT subject FROM quota.subscription WHERE next_at <= quota._now() AND (ends_at IS NULL OR next_at < ends_at)"
+GATED = {"table", "counted", "recount"}  # keys of the metadata that gates write
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
@@ -34,7 +37,10 @@ def find(world, database, identities):
         wrong = [tuple(map(str, row)) for query in (BOOKS, GRANTS) for row in database.rows(query)]
     if wrong:
         return "ledger and buckets", [], wrong[:5]
-    return _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
+    return (
+        _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
+        or tables.find(world, database)
+    )
 
 
 def _denials(world, database):
@@ -68,20 +74,22 @@ def _rollovers(world, database):
 
 def _ledger(world, database, identities):
     """Every debit and its refunds, level by level and source by source; of a hold that
-    is closed what it stands at, for when an expired one goes back is nobody's business."""
+    is closed what it stands at, for when an expired one goes back is nobody's business.
+    What gates charge has no id that was answered: it is added up."""
     holds = {identities.of_oracle.get(("operation", number)): hold.state for number, hold in world.holds.items()}
     corrections = {
         identities.of_oracle.get(("operation", number))
         for number, operation in world.operations.items() if operation.kind == "correction"
-    }
+    } | {None}  # of gates
     expected = _sums(holds, corrections, (
-        (identities.of_oracle.get(("operation", e.debit)), e.at, e.subject, e.account, e.feature, e.kind, e.source,
-         e.amount)
+        (None if GATED & set(e.metadata or ()) else identities.of_oracle.get(("operation", e.debit)), e.at, e.subject,
+         e.account, e.feature, e.kind, e.source, e.amount)
         for e in world.ledger.values() if e.kind != "transfer"  # statements show them
     ))
     got = _sums(holds, corrections, database.rows("""
-        SELECT debit_id, at, subject, account, feature, kind, source, amount
-        FROM quota.ledger WHERE kind <> 'transfer'"""))
+        SELECT CASE WHEN metadata ?| :gated THEN NULL ELSE debit_id END,
+               at, subject, account, feature, kind, source, amount
+        FROM quota.ledger WHERE kind <> 'transfer'""", gated=sorted(GATED)))
     if expected != got:
         missing = [(k, v) for k, v in expected.items() if got.get(k) != v]
         extra = [(k, v) for k, v in got.items() if expected.get(k) != v]

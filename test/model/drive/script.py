@@ -4,6 +4,7 @@ import json
 
 from oracle import times
 
+from . import tables
 from .database import JSONS, TIMES
 
 
@@ -34,6 +35,8 @@ def statement(number, operation, wanted):
         return f"SET quota.{operation['setting']} = {_quoted(text)};"
     if do != "call":
         return {"rollback_to": "ROLLBACK TO"}.get(do, do.upper()) + (f" {operation['name']}" if "name" in operation else "") + ";"
+    if operation["function"] in tables.FUNCTIONS:
+        return tables.sql(operation["function"], operation["arguments"]) + ";"
     arguments = ", ".join(f"{name} => {_shown(name, value)}" for name, value in operation["arguments"].items())
     select = f"SELECT * FROM quota.{operation['function']}({arguments})"
     if number in wanted:

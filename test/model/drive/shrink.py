@@ -67,7 +67,7 @@ class Shrinker:
 
         def foreign(operation):
             subject = operation.get("arguments", {}).get("subject")
-            return subject is not None and repr(subject.split("/")[0])[:-1] not in last
+            return subject is not None and operation["function"] != "protect" and repr(subject.split("/")[0])[:-1] not in last
 
         def other(operation):
             feature = operation.get("arguments", {}).get("feature")

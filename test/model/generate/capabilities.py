@@ -16,12 +16,13 @@ ALL = {
     "batch": "debit_many",
     "actions": "actions in the catalog, charge, charge_units",
     "explain": "explain: that it answers",
+    "gates": "application tables with gates, protect, unprotect, recount",
 }
 
 # What the extension has.
 DEFAULT = {
     "batch", "actions", "caps", "rate", "grace", "explain", "scheduled", "overage", "usage", "set_usage", "holds",
-    "grants", "rollover",
+    "grants", "rollover", "gates",
 }
 
 

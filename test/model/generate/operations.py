@@ -7,6 +7,7 @@ from oracle.accounts import accounts
 from oracle.decide import decide
 
 from . import capabilities, catalogs
+from .gated import Gated
 
 SUBJECTS = [
     "acme", "acme/eng", "acme/eng/alice", "acme/eng/alice/laptop", "acme/bob", "zoe", "zoe/y", "m%s'\"ü{}",
@@ -29,11 +30,13 @@ MORE_WEIGHTS = {
     ("rate", "throttle"): 8, ("grants", "credit"): 7, ("grants", "revoke"): 2, ("holds", "reserve"): 12,
     ("holds", "extend"): 5, ("holds", "settle"): 8, ("holds", "release_hold"): 4, ("set_usage", "set_usage"): 4,
     ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2,
+    ("gates", "write"): 45, ("gates", "protect"): 1.5, ("gates", "unprotect"): 0.7, ("gates", "recount"): 1.5,
 }
 # By name.  Without statement: where a subject has entries of several accounts and the
 # clock goes backwards, oracle and extension still read the contract differently about
 # order and running sums.
 OPERATIONS = (set(WEIGHTS) | {name for _, name in MORE_WEIGHTS}) - {"statement"}
+GATED = {name for capability, name in MORE_WEIGHTS if capability == "gates"}  # made by Gated
 TTLS = ["5 minutes", "5 minutes", "30 seconds", "2 hours", "20 hours"]
 
 
@@ -46,6 +49,8 @@ class Generator:
         self.catalog = catalogs.catalog(rng, self.can)
         self.debits = []  # numbers of the operations that may have made one
         self.reserves, self.credits = [], []  # likewise
+        self.gated = Gated(self)
+        self.opening = self.gated.opening() if "gates" in self.can else []
         self.number = -1
         weights = WEIGHTS | {name: w for (capability, name), w in MORE_WEIGHTS.items() if capability in self.can}
         weights = {name: w for name, w in weights.items() if only is None or name in only}
@@ -56,8 +61,10 @@ class Generator:
         self.number += 1
         if self.number == 0:
             return 0, self._call("apply_catalog", catalog=self.catalog)
+        if self.opening:
+            return self.number, self.opening.pop(0)()
         name = self.rng.choices(self.names, self.weights)[0]
-        return self.number, getattr(self, "_" + name)()
+        return self.number, getattr(self.gated if name in GATED else self, name if name in GATED else "_" + name)()
 
     # ---- parts of operations ---------------------------------------------
 

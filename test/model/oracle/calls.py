@@ -1,6 +1,6 @@
 """The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
 
-from . import batch, corrections, credits, enforce, holds, plan_changes, reads, subscriptions
+from . import batch, corrections, credits, enforce, gates, holds, plan_changes, reads, subscriptions, tables
 from .arguments import check_feature, check_subject
 from .catalog import apply_catalog, entitlement_of
 from .due import bring_about
@@ -54,6 +54,11 @@ FUNCTIONS = {
     "offers": reads.offers,
     "statement": reads.statement,
     "explain": reads.explain,
+    "protect": _scalar(gates.protect),
+    "unprotect": _scalar(gates.unprotect),
+    "recount": gates.recount,
+    "create_tables": _scalar(tables.create_tables),  # the application's, as write
+    "write": _scalar(tables.write),
 }
 
 

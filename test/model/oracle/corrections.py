@@ -62,16 +62,21 @@ def _correct(world, number, account, used, metadata):
     if difference > 0:
         books.take(world, number, account.prefix, account, difference, "correction", metadata)
         return difference
-    left = -difference
+    return -lower(world, number, account.prefix, account, -difference, metadata)
+
+
+def lower(world, number, subject, account, amount, metadata):
+    """Gives back so much of the present use without open holds, as far as it is there; how much it was."""
+    reserved, left = reserved_in(world, account), amount
     for source, grant in _in_reverse(world, account.window):
         units = books.count_of(world, account.window, source, grant) - reserved.get((source, grant), 0)
         units = min(left, max(0, units))
         if units:
             books.add(world, account.window, source, grant, -units)
-            world.post(number, account.prefix, account.prefix, account.feature, "correction", source, -units,
+            world.post(number, subject, account.prefix, account.feature, "correction", source, -units,
                        account.window, metadata)
             left -= units
-    return difference + left
+    return amount - left
 
 
 def _in_reverse(world, window):

@@ -239,6 +239,10 @@ class World:
         self.operations = table()  # id -> Operation
         self.keys = table()  # (subject, key) -> what was asked and answered
         self.denials = table()  # (day, subject, feature, reason) -> (times, last_at)
+        self.gates = table()  # (table, feature) -> Gate
+        self.tables = table()  # name -> do its rows go with their folder?
+        self.rows = table()  # (table, id, part) -> Row
+        self.folders = table()  # id -> tenant
         self.settings["now"] = now
         self.settings["enforcement"] = "enforce"
         self.settings["no way back"] = now - 10**18  # what has come due by then stays so

@@ -1,0 +1,297 @@
+"""Gates: tables whose rows charge by themselves (API.md, protect).
+
+A gate adds up, for each subject, what the new rows of an event are worth and
+what the old ones were; then what is less gives back, subject by subject in byte
+order, and what is more takes."""
+
+from typing import NamedTuple
+
+from . import books, corrections
+from .accounts import accounts, prefixes
+from .arguments import check_feature, check_subject
+from .decide import decide
+from .enforce import charge_allowed, observed, refusal
+from .errors import Fault, fits, invalid, not_found
+from .reads import status
+from .world import Operation
+
+# The expressions that the generator knows, as functions of the folders and a row.
+SUBJECTS = {
+    "r.owner": lambda folders, row: row.owner,
+    "r.owner || '/' || r.sub":
+        lambda folders, row: None if None in (row.owner, row.sub) else f"{row.owner}/{row.sub}",
+    "r.owner || coalesce('/' || r.sub, '')":
+        lambda folders, row: row.owner and row.owner + (f"/{row.sub}" if row.sub else ""),
+    "(SELECT f.tenant FROM folder f WHERE f.id = r.folder)": lambda folders, row: folders.get(row.folder),
+}
+AMOUNTS = {
+    "1": lambda row: 1,
+    "r.amount": lambda row: row.amount,
+    "r.tokens": lambda row: row.tokens,
+    "CASE WHEN r.sub IS NULL THEN 2 ELSE 0 END": lambda row: 0 if row.sub else 2,
+}
+
+
+class Row(NamedTuple):
+    """Of every application table; (id, part) is the key."""
+
+    id: int
+    part: int
+    owner: object
+    sub: object
+    folder: object
+    amount: object
+    tokens: object
+
+
+class Gate(NamedTuple):
+    subject: str
+    amount: str
+    gives_back: bool
+    overdraw: bool
+
+
+class Event(NamedTuple):
+    """What a trigger sees of a statement."""
+
+    table: str
+    old: tuple = ()
+    new: tuple = ()
+    pairs: bool = False  # old and new rows belong together, one by one
+
+
+# ---- protect, unprotect --------------------------------------------------
+
+
+def protect(world, target, feature, subject, amount="1", refund=None, exceed="refuse"):
+    """The beginning of the triggers' names."""
+    kind = _kind(world, feature)
+    if kind not in ("metered", "capacity"):
+        raise invalid("rows of this kind cannot be counted")
+    table = _name(target)
+    if (table, feature) in world.gates:
+        raise Fault("42710", "has a gate of that feature")
+    gives_back = kind == "capacity" if refund is None else refund == "on_decrease"
+    world.gates[table, feature] = Gate(subject, amount, gives_back, exceed == "overdraw")
+    _count_present(world, table, feature)
+    return f"quota_{feature}"
+
+
+def unprotect(world, target, feature):
+    check_feature(feature)
+    if (_name(target), feature) not in world.gates:
+        raise Fault("42704", "no gate of that feature")
+    del world.gates[_name(target), feature]
+
+
+def _name(target):
+    return target.split(".")[1]
+
+
+def _kind(world, feature):
+    check_feature(feature)
+    if feature not in world.features:
+        raise not_found(f"feature {feature}")
+    return world.features[feature].kind
+
+
+def _count_present(world, table, feature):
+    """The rows that are there are counted, never refused."""
+    worth = _worth(world, table, feature)
+    if world.features[feature].kind == "capacity":
+        differences = {name: actual - recorded for name, recorded, actual in _differences(world, feature)
+                       if name in worth}
+    else:
+        used = {name: next(row[5] for row in status(world, name) if row[0] == feature) for name in worth}
+        differences = {name: units - used[name] for name, units in worth.items() if units > used[name]}
+    for name in _in_order(differences):
+        _adjust(world, name, feature, differences[name], {"counted": table})
+
+
+# ---- an event --------------------------------------------------
+
+
+def fire(world, events, folders_before):
+    """The gates of a statement's events, each gate in order of its name."""
+    for event in events:
+        for table, feature in sorted(world.gates):
+            if table == event.table:
+                _decide_event(world, world.gates[table, feature], feature, event, folders_before)
+
+
+def _decide_event(world, gate, feature, event, folders_before):
+    if not gate.gives_back and not event.new:
+        return
+    tally = _Tally(gate, folders_before, dict(world.folders))
+    if event.pairs:
+        for old, new in zip(event.old, event.new):
+            tally.pair(old, new)
+    else:
+        for row in event.old:
+            tally.give(row)
+        for row in event.new:
+            tally.take(row)
+    net = {name: tally.taken.get(name, 0) - tally.given.get(name, 0) for name in {*tally.taken, *tally.given}}
+    for name in _in_order(net):
+        if net[name] < 0:
+            _give(world, name, feature, -net[name], {"table": event.table})
+    for name in _in_order(net):
+        if net[name] > 0:
+            _take(world, name, feature, net[name], gate.overdraw, {"table": event.table})
+
+
+class _Tally:
+    """What each subject takes and gives."""
+
+    def __init__(self, gate, folders_before, folders):
+        self.gate, self.before, self.folders = gate, folders_before, folders
+        self.taken, self.given = {}, {}
+
+    def take(self, row):
+        amount = self._amount(row)
+        self._add(self.taken, self._payer(row), amount)
+
+    def give(self, row):
+        name = _old_subject(self.gate, self.before, row)
+        if name is not None:
+            self._add(self.given, name, _old_amount(self.gate, row))
+
+    def pair(self, old, new):
+        before, amount = _old_amount(self.gate, old), self._amount(new)
+        if not self.gate.gives_back:
+            if amount > before:
+                self._add(self.taken, self._payer(new), amount - before)
+            return
+        owner = _old_subject(self.gate, self.before, old)
+        nobody = SUBJECTS[self.gate.subject](self.folders, new) is None
+        if nobody and owner is None and amount <= before:  # nobody's row may stay nobody's
+            return
+        self._add(self.taken, self._payer(new), amount)
+        if owner is not None:
+            self._add(self.given, owner, before)
+
+    def _amount(self, row):
+        """Of a new row."""
+        amount = AMOUNTS[self.gate.amount](row)
+        if amount is None:
+            raise Fault("22004", "amount is NULL")
+        if amount < 0:
+            raise invalid("amount is negative")
+        return amount
+
+    def _payer(self, row):
+        """Of a new row."""
+        name = SUBJECTS[self.gate.subject](self.folders, row)
+        check_subject(name)
+        return name
+
+    @staticmethod
+    def _add(sums, name, amount):
+        sums[name] = fits(sums.get(name, 0) + amount)
+
+
+def _old_subject(gate, folders, row):
+    """None: nobody, or nothing that could be one."""
+    name = SUBJECTS[gate.subject](folders, row)
+    try:
+        check_subject(name)
+    except Fault:
+        return None
+    return name
+
+
+def _old_amount(gate, row):
+    return max(0, AMOUNTS[gate.amount](row) or 0)
+
+
+def _in_order(names):
+    return sorted(names, key=str.encode)
+
+
+# ---- charging --------------------------------------------------
+
+
+def _take(world, subject, feature, amount, overdraw, metadata):
+    verdict = decide(world, subject, feature, amount)
+    if verdict.allowed:
+        charge_allowed(world, subject, feature, amount, verdict, metadata)
+    elif overdraw or world.observing:
+        observed(world, subject, feature, amount, verdict, metadata)
+    else:
+        raise refusal(subject, feature, amount, verdict)
+
+
+def _give(world, subject, feature, amount, metadata):
+    """Whatever entitlement and status; what is not there does not come back."""
+    number = world.next_id()
+    if world.features[feature].kind == "capacity":
+        amount = min(amount, world.capacity.get((subject, feature), 0))
+        books.lower_capacity(world, number, "give_back", subject, feature, amount, metadata)
+        levels = prefixes(subject)
+    else:
+        found = accounts(world, subject, feature)
+        for account in found:
+            corrections.lower(world, number, subject, account, amount, metadata)
+        levels = [account.prefix for account in found]
+    world.operations[number] = Operation("give_back", subject, feature, amount, 0, tuple(levels), ())
+
+
+def _adjust(world, subject, feature, difference, metadata):
+    if difference > 0:
+        _take(world, subject, feature, difference, True, metadata)
+    elif difference < 0:
+        _give(world, subject, feature, -difference, metadata)
+
+
+# ---- recount --------------------------------------------------
+
+
+def recount(world, feature, dry_run=True):
+    """Rows (subject, recorded, actual)"""
+    if _kind(world, feature) != "capacity":
+        raise invalid("only a capacity can be counted from rows")
+    if not any(name == feature for _, name in world.gates):
+        raise invalid("there is no gate")
+    found = _differences(world, feature)
+    for subject, recorded, actual in found if not dry_run else ():
+        _adjust(world, subject, feature, actual - recorded, {"recount": True})
+    return found
+
+
+def _worth(world, table, feature):
+    """Units by subject of the rows that a table has."""
+    gate, worth, folders = world.gates[table, feature], {}, dict(world.folders)
+    for (name, *_), row in world.rows.items():
+        subject = _old_subject(gate, folders, row) if name == table else None
+        if subject is not None:
+            worth[subject] = worth.get(subject, 0) + _old_amount(gate, row)
+    return worth
+
+
+def _differences(world, feature):
+    actual = {}
+    for table, name in world.gates:
+        for subject, units in _worth(world, table, name).items() if name == feature else ():
+            actual[subject] = actual.get(subject, 0) + units
+    own = _own(world, feature)
+    return [(name, own.get(name, 0), actual.get(name, 0)) for name in _in_order({*own, *actual})
+            if own.get(name, 0) != actual.get(name, 0)]
+
+
+def _own(world, feature):
+    """What each subject has without those below it, and without what is reserved."""
+    own = {}
+
+    def add(name, units):
+        for subject, change in ((name, units), (name.rpartition("/")[0], -units)):
+            if subject:
+                own[subject] = own.get(subject, 0) + change
+
+    for (name, counted), units in world.capacity.items():
+        if counted == feature:
+            add(name, units)
+    for number, hold in world.holds.items():
+        operation = world.operations[number]
+        if hold.state == "open" and operation.feature == feature:
+            own[operation.subject] = own.get(operation.subject, 0) - hold.reserved
+    return own
