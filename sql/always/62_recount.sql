@@ -142,7 +142,8 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM quota._gate_member(known.name)) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
-            MESSAGE = format('feature "%s" has no gate: there are no rows to count', known.name);
+            MESSAGE = format('feature "%s" has no gate: there are no rows to count', known.name),
+            HINT = 'quota.set_usage() corrects what one subject has.';
     END IF;
     IF NOT recount.dry_run THEN
         IF current_setting('transaction_read_only')::boolean THEN

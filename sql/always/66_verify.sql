@@ -314,6 +314,26 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._verify_ledger() IS 'internal: nobody can change the ledger';
 
+CREATE OR REPLACE FUNCTION quota._gate_try(gated oid, arguments text[]) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_gate_try';
+COMMENT ON FUNCTION quota._gate_try(oid, text[]) IS
+    'internal: the errors that the next row would meet in a gate''s declaration and expressions';
+
+CREATE OR REPLACE FUNCTION quota._gate_fault(gated oid, arguments text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM quota._gate_try(gated, arguments);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION quota._gate_fault(oid, text[]) IS
+    'internal: what is wrong with a gate''s declaration or expressions, as after a column was renamed; NULL: nothing';
+
 CREATE OR REPLACE FUNCTION quota._verify_gates(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
@@ -334,6 +354,12 @@ AS $$
     SELECT 'gate', NULL, NULL, format('trigger %I of table %s is for feature %s, which cannot be counted: its rows cannot change',
                                       t.name, t.target::regclass, coalesce(to_json(t.feature)::text, 'nothing'))
     FROM trigger t WHERE t.kind IS NULL OR t.kind NOT IN ('metered', 'capacity')
+    UNION ALL
+    SELECT 'gate', NULL, f.feature_id, format('the gate of table %s does not work, so its rows cannot change: %s', f.target::regclass, f.fault)
+    FROM (SELECT DISTINCT t.target, t.feature_id, quota._gate_fault(t.target, t.arguments) AS fault
+          FROM trigger t WHERE t.kind IN ('metered', 'capacity')
+            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.target AND pg_is_other_temp_schema(c.relnamespace))) f
+    WHERE f.fault IS NOT NULL
     UNION ALL
     -- the bits of pg_trigger.tgtype
     SELECT 'gate', NULL, g.feature_id, format('table %s has no trigger for %s: its gate is not whole', g.target::regclass, e.event)
@@ -375,4 +401,4 @@ COMMENT ON FUNCTION quota.verify() IS
 bucket: a bucket is the sum of its ledger entries, those of dropped months included; grant: so is what was taken of a grant, and it is no more than the grant gives
 reserved, hold: what buckets have reserved is what open holds took; rollover: what came into a window has left the one before
 cap: a cap has counted no more than was charged in its window; debit: a debit took the same at every level and gave back no more
-key: what an idempotency key answers is in the ledger; usage: the rollup is what the ledger says; reference: what a row names is there; ledger: nobody can change it; gate: the triggers of a protected table are there and enabled (quota.recount() compares the counts with the rows)';
+key: what an idempotency key answers is in the ledger; usage: the rollup is what the ledger says; reference: what a row names is there; ledger: nobody can change it; gate: the triggers of a protected table are there, enabled, and their expressions work (quota.recount() compares the counts with the rows)';

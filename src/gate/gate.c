@@ -23,11 +23,20 @@
 static HTAB *gates = NULL;
 
 static void
-badly_declared(const char *what)
+require(bool good, const char *what)
+{
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", what)));
+}
+
+/* Only of a trigger that was declared by hand. */
+static void
+wrong_number_of_arguments(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("quota.gate() is not declared well: %s", what),
+			 errmsg("quota.gate() takes 2 to %d arguments", GATE_ARGUMENTS),
 			 errhint("EXECUTE FUNCTION quota.gate('feature', 'subject expression' [, 'amount expression' [, 'on_decrease' or 'never' [, 'refuse' or 'overdraw']]])")));
 }
 
@@ -36,30 +45,25 @@ quota_gate_declare(int nargs, char *const *args, QuotaGate *gate)
 {
 	memset(gate, 0, sizeof(QuotaGate));
 	if (nargs < 2 || nargs > GATE_ARGUMENTS)
-		badly_declared("it takes 2 to 5 arguments");
+		wrong_number_of_arguments();
 	gate->feature = args[0];
 	gate->subject = args[1];
 	gate->amount = nargs > 2 ? args[2] : "1";
-	if (strlen(gate->feature) > QUOTA_MAX_FEATURE_BYTES)
-		badly_declared("the name of the feature is too long");
+	gate->refund = nargs > 3 ? args[3] : NULL;
+	gate->overdraw = nargs > 4 && strcmp(args[4], "overdraw") == 0;
+	require(strlen(gate->feature) <= QUOTA_MAX_FEATURE_BYTES,
+			"the name of a gate's feature is too long");
+	require(gate->refund == NULL || strcmp(gate->refund, "on_decrease") == 0 ||
+			strcmp(gate->refund, "never") == 0,
+			"refund of a gate must be on_decrease or never");
+	require(nargs < 5 || gate->overdraw || strcmp(args[4], "refuse") == 0,
+			"exceed of a gate must be refuse or overdraw");
 	if (strlen(gate->subject) > QUOTA_MAX_EXPRESSION_BYTES ||
 		strlen(gate->amount) > QUOTA_MAX_EXPRESSION_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("an expression of quota.gate() is too long"),
+				 errmsg("an expression of a gate is too long"),
 				 errdetail("At most %d bytes are allowed.", QUOTA_MAX_EXPRESSION_BYTES)));
-	if (nargs > 3)
-	{
-		if (strcmp(args[3], "on_decrease") != 0 && strcmp(args[3], "never") != 0)
-			badly_declared("refund must be on_decrease or never");
-		gate->refund = args[3];
-	}
-	if (nargs > 4)
-	{
-		if (strcmp(args[4], "refuse") != 0 && strcmp(args[4], "overdraw") != 0)
-			badly_declared("exceed must be refuse or overdraw");
-		gate->overdraw = strcmp(args[4], "overdraw") == 0;
-	}
 }
 
 static bool

@@ -21,6 +21,7 @@
 #include "gate/visit.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_gate_arguments);
+PG_FUNCTION_INFO_V1(quota_sql_gate_try);
 PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
 
@@ -44,6 +45,36 @@ quota_sql_gate_arguments(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(makeArrayResult(array, CurrentMemoryContext));
 }
 
+static void
+declare(ArrayType *arguments, QuotaGate *gate)
+{
+	char	  **args;
+	Datum	   *texts;
+	int			nargs;
+
+	deconstruct_array(arguments, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &nargs);
+	args = (char **) palloc(sizeof(char *) * Max(nargs, 1));
+	for (int i = 0; i < nargs; i++)
+		args[i] = TextDatumGetCString(texts[i]);
+	quota_gate_declare(nargs, args, gate);
+}
+
+/*
+ * quota._gate_try(gated oid, arguments text[]) -> void: the errors that the next
+ * row would meet in the gate's declaration
+ */
+Datum
+quota_sql_gate_try(PG_FUNCTION_ARGS)
+{
+	Relation	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	QuotaGate	gate;
+
+	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
+	quota_gate_try(&gate, gated);
+	relation_close(gated, AccessShareLock);
+	PG_RETURN_VOID();
+}
+
 /*
  * quota._gate_rows(gated oid, arguments text[], member oid)
  *		-> setof (subject text, amount bigint)
@@ -55,10 +86,6 @@ Datum
 quota_sql_gate_rows(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ArrayType  *arguments = PG_GETARG_ARRAYTYPE_P(1);
-	char	  **args;
-	Datum	   *texts;
-	int			nargs;
 	QuotaGate	gate;
 	QuotaVisit	visit;
 	QuotaShare **shares;
@@ -67,12 +94,7 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	Relation	member;
 
 	InitMaterializedSRF(fcinfo, 0);
-	deconstruct_array(arguments, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &nargs);
-	args = (char **) palloc(sizeof(char *) * Max(nargs, 1));
-	for (int i = 0; i < nargs; i++)
-		args[i] = TextDatumGetCString(texts[i]);
-	quota_gate_declare(nargs, args, &gate);
-
+	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
 	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
 	member = relation_open(PG_GETARG_OID(2), AccessShareLock);
 	quota_visit_begin(&visit, &gate, member);

@@ -216,18 +216,6 @@ require_free(Relation rel, const char *feature)
 				 errhint("Take it off with quota.unprotect() first.")));
 }
 
-/* Plans the expressions: their errors come now, not at the first row. */
-static void
-try_expressions(QuotaGate *gate, Relation rel)
-{
-	Tuplestorestate *no_rows = tuplestore_begin_heap(false, false, work_mem);
-	QuotaVisit	visit;
-
-	quota_visit_begin(&visit, gate, rel);
-	quota_gate_visit(gate, rel, no_rows, false, quota_visit_new, &visit);
-	tuplestore_end(no_rows);
-}
-
 Datum
 quota_sql_protect(PG_FUNCTION_ARGS)
 {
@@ -254,7 +242,8 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(4) && feature->kind == QUOTA_CAPACITY)
 		args[3] = pstrdup("on_decrease");
 	quota_gate_declare(5, args, &gate);
-	try_expressions(&gate, rel);
+	/* errors of the expressions come now, not at the first row */
+	quota_gate_try(&gate, rel);
 
 	members = find_all_inheritors(RelationGetRelid(rel), ShareRowExclusiveLock, NULL);
 	foreach(cell, members)

@@ -314,6 +314,20 @@ quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_o
 	error_context_stack = callback.previous;
 }
 
+static void
+ignore_row(const QuotaRowValue *row, void *state)
+{
+}
+
+void
+quota_gate_try(QuotaGate *gate, Relation rel)
+{
+	Tuplestorestate *no_rows = tuplestore_begin_heap(false, false, work_mem);
+
+	quota_gate_visit(gate, rel, no_rows, true, ignore_row, NULL);
+	tuplestore_end(no_rows);
+}
+
 void
 quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
 					   Snapshot snapshot, QuotaRowVisitor visitor, void *state)

@@ -34,6 +34,9 @@ typedef void (*QuotaRowVisitor) (const QuotaRowValue *row, void *state);
 extern void quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows,
 							 bool as_of_statement, QuotaRowVisitor visitor, void *state);
 
+/* plans the expressions of a gate that is not kept: their errors, but no rows */
+extern void quota_gate_try(QuotaGate *gate, Relation rel);
+
 /*
  * The same for all rows of "member", which is rel or inherits from it, that the
  * snapshot sees (NULL: the statement's), without those of tables that inherit from

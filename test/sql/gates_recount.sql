@@ -132,6 +132,7 @@ TRUNCATE doc, note, empty_table;
 -- an expression that fails is an error with its table
 ALTER TABLE doc RENAME n TO size;
 SELECT pg_temp.code($$SELECT quota.recount('docs')$$);
+SELECT check_name, feature, detail FROM quota.verify();
 DROP TABLE doc;
 DROP TABLE note, empty_table, full_table;
 SELECT pg_temp.code($$SELECT quota.recount('docs')$$);
