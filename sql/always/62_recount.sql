@@ -54,8 +54,9 @@ AS $$
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1
     )
-    SELECT c.subject, (c.used - coalesce(b.used, 0))::bigint
-    FROM counted c LEFT JOIN below b ON b.subject = c.subject COLLATE "C"
+    -- a correction of one subject is not counted above it, where then nothing may be
+    SELECT coalesce(c.subject, b.subject), (coalesce(c.used, 0) - coalesce(b.used, 0))::bigint
+    FROM counted c FULL JOIN below b ON b.subject = c.subject COLLATE "C"
 $$;
 COMMENT ON FUNCTION quota._capacity_own(int) IS
     'internal: how much of a capacity each subject has of its own, without those below it and without open holds';

@@ -159,6 +159,18 @@ AS $$
                         WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
                           AND c.period_start = a.period_end AND c.period_end <> b.period_end
                           AND (d.rolled_in >= a.rolled_out OR d.moved_id IS NOT NULL))
+        -- or it has taken over a window whose units had left already
+        AND NOT EXISTS (SELECT FROM quota.bucket d
+                        WHERE d.subject = a.subject AND d.feature_id = a.feature_id AND d.source_id = a.source_id
+                          AND d.moved_start = a.period_start AND d.moved_end = a.period_end)
+        -- or the rest came, through windows of another length that nobody used, into one that begins later
+        AND NOT EXISTS (SELECT FROM quota.bucket c
+                        WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
+                          AND c.period_start > a.period_end
+                          AND c.rolled_in >= a.rolled_out - coalesce(b.rolled_in, 0)
+                          AND NOT EXISTS (SELECT FROM quota.bucket d
+                                          WHERE d.subject = a.subject AND d.feature_id = a.feature_id AND d.source_id = a.source_id
+                                            AND d.period_end = c.period_start))
 $$;
 COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over into a window has left the one before';
 
