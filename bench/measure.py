@@ -2,11 +2,11 @@
 
 usage: measure.py SCRIPTS [RESULTS.md]
 
-A case is one pgbench script for each side.  The two sides run by turns, the
-order reversed every round, so that a drift of the machine meets both; a ratio
-is taken within each round, and the median of the rounds counts.  At the end
-every transaction that pgbench reported must be found in the ledgers and the
-counters of its side.
+A case is one pgbench script for each side.  After one warm-up the two sides run
+by short turns, the order reversed every round, so that what else happens to the
+machine (a neighbour, its disk) meets both; a ratio is taken within each round,
+and the median of the rounds counts.  At the end every transaction that pgbench
+reported must be found in the ledgers and the counters of its side.
 """
 import os
 import re
@@ -20,9 +20,9 @@ from datetime import datetime, timezone
 import results
 
 SIDES = ("quota", "peer")
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SECONDS_PER_RUN = int(os.environ.get("SECONDS_PER_RUN", "10"))
-WARM_UP_SECONDS = int(os.environ.get("WARM_UP_SECONDS", "3"))
+ROUNDS = int(os.environ.get("ROUNDS", "10"))
+SECONDS_PER_RUN = int(os.environ.get("SECONDS_PER_RUN", "4"))
+WARM_UP_SECONDS = int(os.environ.get("WARM_UP_SECONDS", "5"))
 SUBJECTS = int(os.environ.get("SUBJECTS", "100000"))
 SYNC = os.environ.get("SYNC", "on off").split()
 BEGIN_MARK, END_MARK = "<!-- bench/run --write: begin -->", "<!-- end -->"
@@ -74,6 +74,13 @@ class Row:
         self.wal = {s: sum(r[s].wal_bytes for r in rounds) / sum(r[s].transactions for r in rounds)
                     for s in SIDES}
 
+    def middle(self):
+        """Between which ratios the middle half of the rounds lies."""
+        if len(self.ratios) < 2:
+            return self.ratio, self.ratio
+        quarters = statistics.quantiles(self.ratios, n=4, method="inclusive")
+        return quarters[0], quarters[2]
+
     def verdict(self):
         if self.case.target is None:
             return "info"
@@ -82,7 +89,8 @@ class Row:
     def machine_line(self):
         return (f"result case={self.case.name} clients={self.clients} synchronous_commit={self.sync}"
                 f" quota_tps={self.tps['quota']:.0f} peer_tps={self.tps['peer']:.0f}"
-                f" ratio={self.ratio:.3f} lowest={min(self.ratios):.3f} highest={max(self.ratios):.3f}"
+                f" ratio={self.ratio:.3f} quartiles={self.middle()[0]:.3f},{self.middle()[1]:.3f}"
+                f" lowest={min(self.ratios):.3f} highest={max(self.ratios):.3f}"
                 f" quota_wal={self.wal['quota']:.0f} peer_wal={self.wal['peer']:.0f}"
                 f" target={self.case.target or '-'} verdict={self.verdict()}")
 
@@ -91,11 +99,11 @@ class Row:
         target = f"{self.case.target:.2f} {self.verdict()}" if self.case.target else ""
         return (f"| {self.case.name} | {self.clients} | {self.sync if self.case.writes else ''}"
                 f" | {self.tps['quota']:,.0f} | {self.tps['peer']:,.0f} | **{self.ratio:.2f}**"
-                f" | {min(self.ratios):.2f} to {max(self.ratios):.2f} | {target} | {wal} |")
+                f" | {self.middle()[0]:.2f} to {self.middle()[1]:.2f} | {target} | {wal} |")
 
 
 TABLE_HEAD = """\
-| case | clients | synchronous_commit | quota tps | peer tps | ratio | its spread | target | WAL bytes per transaction |
+| case | clients | synchronous_commit | quota tps | peer tps | ratio | middle half of the rounds | target | WAL bytes per transaction |
 | --- | ---: | --- | ---: | ---: | ---: | --- | --- | ---: |"""
 
 
@@ -107,7 +115,7 @@ def sql(query):
 
 
 def prepare():
-    """Brings both sides into the same state before a run."""
+    """Brings both sides into the same state before a case."""
     for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key", "quota.hold", "quota.hold_part",
                   "document_gated", "document_by_hand", "usage_counter", "usage_ledger", "usage_key"):
         sql(f"VACUUM {table}")
@@ -137,35 +145,37 @@ def pgbench(scripts, case, side, clients, sync, seed, seconds):
     return Run(float(tps[1]), transactions, int(wal))
 
 
-def run_side(scripts, case, side, clients, sync, seed, expected):
-    """A measured run after some seconds of the same load, which write the
-    full-page images that the checkpoint asks for."""
+def run_side(scripts, case, side, clients, sync, seed, seconds, expected):
+    """A run whose transactions the books must have."""
     for attempt in range(3):
-        prepare()
         # another seed each time, since a key counts once
-        warm_up = pgbench(scripts, case, side, clients, "off", seed + 10 + attempt, WARM_UP_SECONDS)
-        run = pgbench(scripts, case, side, clients, sync, seed + attempt, SECONDS_PER_RUN)
+        run = pgbench(scripts, case, side, clients, sync, seed + attempt, seconds)
         trace = case.traces[side]
-        for done in (warm_up, run):
-            transactions = done.transactions if done else 0
-            expected[trace.store, "entries"] += trace.entries * transactions
-            expected[trace.store, "amount"] += trace.amount * transactions
+        transactions = run.transactions if run else 0
+        expected[trace.store, "entries"] += trace.entries * transactions
+        expected[trace.store, "amount"] += trace.amount * transactions
         if run:
             return run
-    return sys.exit(f"{case.name}, {side}: three times no transaction in {SECONDS_PER_RUN} s")
+    return sys.exit(f"{case.name}, {side}: three times no transaction in {seconds} s")
 
 
 def measure(scripts, case, clients, sync, expected):
+    """The rounds, after some seconds of the same load, which write the full-page
+    images that the checkpoint asks for."""
+
+    def seed(number):
+        """The same subjects on either side, others in each round."""
+        return zlib.crc32(repr((case.name, clients, sync, number)).encode()) % 2**31
+
+    prepare()
+    for side in SIDES:
+        run_side(scripts, case, side, clients, "off", seed("warm-up"), WARM_UP_SECONDS, expected)
     rounds = []
     for number in range(ROUNDS):
-        # the same subjects on either side, others in each round
-        seed = zlib.crc32(repr((case.name, clients, sync, number)).encode()) % 2**31
-        runs = {}
-        for side in SIDES if number % 2 == 0 else reversed(SIDES):
-            runs[side] = run_side(scripts, case, side, clients, sync, seed, expected)
-        rounds.append(runs)
+        rounds.append({side: run_side(scripts, case, side, clients, sync, seed(number), SECONDS_PER_RUN, expected)
+                       for side in (SIDES if number % 2 == 0 else reversed(SIDES))})
         print(f"  {case.name} {clients} clients, synchronous_commit {sync}, round {number + 1}: "
-              + ", ".join(f"{side} {runs[side].tps:.0f}" for side in SIDES), file=sys.stderr)
+              + ", ".join(f"{side} {rounds[-1][side].tps:.0f}" for side in SIDES), file=sys.stderr)
     row = Row(case, clients, sync, rounds)
     print(row.machine_line(), flush=True)
     return row
@@ -204,8 +214,8 @@ def frame():
             f" pgbench on the same cores; load average when it began {os.environ.get('BENCH_LOAD', 'unknown')}\n"
             f"* `ROUNDS={ROUNDS} SECONDS_PER_RUN={SECONDS_PER_RUN} {os.environ.get('BENCH_COMMAND', 'bench/run')}`,"
             f" {SUBJECTS:,} subjects\n"
-            f"* {os.environ.get('BENCH_SETTINGS', '')}; VACUUM of both sides' tables and CHECKPOINT before every run,"
-            f" then {WARM_UP_SECONDS} s of the same load, not measured, with synchronous_commit off\n")
+            f"* {os.environ.get('BENCH_SETTINGS', '')}; VACUUM of both sides' tables and CHECKPOINT before every case,"
+            f" then {WARM_UP_SECONDS} s of either side's load, not measured, with synchronous_commit off\n")
 
 
 def main():
