@@ -564,7 +564,7 @@ AS $$
         UNION ALL
         (SELECT 6, 'An open hold names it.'
          FROM quota.hold h
-         WHERE h.feature_id = _feature_use.feature_id AND h.state = 'o' AND h.expires_at > quota._now() LIMIT 1)
+         WHERE h.feature_id = _feature_use.feature_id AND h.expires_at > quota._now() LIMIT 1)
         UNION ALL
         (SELECT 7, 'Use of it is counted.'
          FROM quota.bucket b

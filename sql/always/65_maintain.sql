@@ -272,10 +272,10 @@ BEGIN
     RETURN NEXT;
 
     DELETE FROM quota.hold h
-    WHERE h.state <> 'o' AND h.expires_at < kept_since
+    WHERE h.expiry_seen AND h.expires_at < kept_since
       AND NOT EXISTS (SELECT FROM quota.hold_part p WHERE p.hold_id = h.id);
     GET DIAGNOSTICS rows = ROW_COUNT;
-    task := 'closed holds';
+    task := 'expired holds';
     RETURN NEXT;
 
     DELETE FROM quota.cap_use c WHERE c.closes_at < kept_since;
@@ -315,10 +315,10 @@ CREATE OR REPLACE FUNCTION quota._see_expired_holds() RETURNS bigint
 AS $$
     WITH expired AS (
         SELECT h.id FROM quota.hold h
-        WHERE h.state = 'o' AND h.expires_at <= quota._clock_now()
+        WHERE NOT h.expiry_seen AND h.expires_at <= quota._clock_now()
         FOR NO KEY UPDATE SKIP LOCKED      -- whoever settles it comes first
     ), seen AS (
-        UPDATE quota.hold h SET state = 'x' FROM expired e WHERE h.id = e.id
+        UPDATE quota.hold h SET expiry_seen = true FROM expired e WHERE h.id = e.id
         RETURNING h.*
     ), told AS (
         SELECT quota._record_event('hold_expired', s.subject, s.feature_id, jsonb_build_object(

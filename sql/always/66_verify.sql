@@ -94,7 +94,7 @@ AS $$
     FROM counted c FULL JOIN booked l USING (account, feature_id)
     WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
     UNION ALL
-    SELECT 'hold', p.account, p.feature_id, format('hold %s counts here but does not exist', p.hold_id)
+    SELECT 'hold', p.account, p.feature_id, format('hold %s is closed, or was never made, but counts here', p.hold_id)
     FROM part p
     WHERE NOT EXISTS (SELECT FROM quota.hold h WHERE h.id = p.hold_id)
     UNION ALL
@@ -103,21 +103,16 @@ AS $$
     FROM part p JOIN quota.hold h ON h.id = p.hold_id
     WHERE h.expires_at <> p.expires_at
     UNION ALL
-    SELECT 'hold', p.account, p.feature_id, format('hold %s is closed, but still counts here', h.id)
-    FROM part p JOIN quota.hold h ON h.id = p.hold_id
-    WHERE h.state IN ('s', 'r')
-    UNION ALL
     SELECT 'hold', p.account, p.feature_id,
            format('hold %s has reserved %s, its ledger entries here add up to %s', h.id, h.reserved, p.stands_at)
     FROM part p JOIN quota.hold h ON h.id = p.hold_id
-    WHERE h.state IN ('o', 'x')
-      -- a level that joined or left while the hold grew has only a part of it
-      AND (p.stands_at > h.reserved
+    -- a level that joined or left while the hold grew has only a part of it
+    WHERE (p.stands_at > h.reserved
            OR (p.stands_at < h.reserved AND (SELECT count(*) FROM part q WHERE q.hold_id = h.id) = 1))
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is open, but counts nowhere', h.id)
     FROM quota.hold h
-    WHERE h.state = 'o' AND h.expires_at > quota._now()
+    WHERE NOT h.expiry_seen AND h.expires_at > quota._now()
       AND NOT EXISTS (SELECT FROM quota.hold_part p WHERE p.hold_id = h.id)
 $$;
 COMMENT ON FUNCTION quota._verify_holds() IS 'internal: what buckets have reserved is what holds that count have taken';
@@ -271,7 +266,7 @@ AS $$
         UNION SELECT 'bucket', t.subject, t.feature_id FROM quota.bucket t
         WHERE t.used <> 0 OR t.overdrawn <> 0 OR t.granted IS NOT NULL OR t.overage IS NOT NULL
         UNION SELECT 'credit_grant', t.subject, t.feature_id FROM quota.credit_grant t
-        UNION SELECT 'hold', t.subject, t.feature_id FROM quota.hold t WHERE t.state = 'o'
+        UNION SELECT 'hold', t.subject, t.feature_id FROM quota.hold t
         UNION SELECT 'action_charge', NULL, t.feature_id FROM quota.action_charge t
         UNION SELECT 'action_require', NULL, t.feature_id FROM quota.action_require t
     ) r

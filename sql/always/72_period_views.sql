@@ -58,7 +58,7 @@ SELECT h.id, h.subject, f.name AS feature, h.reserved, h.created_at, h.expires_a
 FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) c
     CROSS JOIN quota.hold h
     LEFT JOIN quota.feature f ON f.id = h.feature_id
-WHERE h.state = 'o' AND h.expires_at > c.at;
+WHERE NOT h.expiry_seen AND h.expires_at > c.at;
 
 COMMENT ON VIEW quota.holds IS 'the holds that are open: neither settled nor released nor expired';
 COMMENT ON COLUMN quota.holds.id IS 'what reserve() returned';

@@ -178,22 +178,23 @@ COMMENT ON COLUMN quota.rate_use.per_us IS 'with divisor, the rate that it was l
 /*
  * Room that is reserved.  What a hold took from which bucket is in the ledger,
  * under the hold's id; hold_part finds the holds of an account that have expired.
+ * Closing a hold deletes it: the table stays as small as what is being worked on.
  */
 CREATE TABLE quota.hold (
-    id         int8 PRIMARY KEY,
-    subject    text COLLATE "C" NOT NULL,
-    feature_id int4 NOT NULL,
-    reserved   int8 NOT NULL CHECK (reserved >= 0),
-    ttl_us     int8 NOT NULL CHECK (ttl_us > 0),
-    created_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL,
-    state      "char" NOT NULL DEFAULT 'o' CHECK (state IN ('o', 's', 'r', 'x')),
-    metadata   jsonb NOT NULL DEFAULT '{}'
+    id          int8 PRIMARY KEY,
+    subject     text COLLATE "C" NOT NULL,
+    feature_id  int4 NOT NULL,
+    reserved    int8 NOT NULL CHECK (reserved >= 0),
+    ttl_us      int8 NOT NULL CHECK (ttl_us > 0),
+    created_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    expiry_seen bool NOT NULL DEFAULT false,
+    metadata    jsonb NOT NULL DEFAULT '{}'
 );
-CREATE INDEX hold_open ON quota.hold (subject, feature_id) WHERE state = 'o';
-COMMENT ON TABLE quota.hold IS 'a hold; its id is that of its debit in the ledger';
+CREATE INDEX hold_open ON quota.hold (subject, feature_id) WHERE NOT expiry_seen;
+COMMENT ON TABLE quota.hold IS 'a hold that is neither settled nor released; its id is that of its debit in the ledger';
 COMMENT ON COLUMN quota.hold.ttl_us IS 'microseconds that extend() renews it for';
-COMMENT ON COLUMN quota.hold.state IS 'o open (until expires_at), s settled, r released, x expired and its event written (a settle may still come)';
+COMMENT ON COLUMN quota.hold.expiry_seen IS 'it has expired and its event is written; a settle may still come';
 
 CREATE TABLE quota.hold_part (
     account    text COLLATE "C" NOT NULL,

@@ -25,7 +25,10 @@ PG_FUNCTION_INFO_V1(quota_sql_extend);
 PG_FUNCTION_INFO_V1(quota_sql_settle);
 PG_FUNCTION_INFO_V1(quota_sql_release);
 
-/* When a hold expires that an earlier call with the same key has made. */
+/*
+ * When a hold expires that an earlier call with the same key has made; none if it
+ * is closed.
+ */
 static TimestampTz
 present_expiry(int64 id)
 {

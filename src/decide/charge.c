@@ -212,7 +212,6 @@ keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *acc
 		.reserved = item->charged,
 		.ttl_us = request->ttl_us,
 		.created_at = path->at,
-		.state = QUOTA_HOLD_OPEN,
 		.metadata = request->metadata
 	};
 

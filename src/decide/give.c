@@ -165,8 +165,7 @@ require_settled(const QuotaDebit *debit, Snapshot snapshot)
 {
 	QuotaHold	hold;
 
-	if (debit->kind != QUOTA_ENTRY_HOLD || !quota_hold_find(debit->id, snapshot, &hold) ||
-		hold.state == QUOTA_HOLD_SETTLED || hold.state == QUOTA_HOLD_RELEASED)
+	if (debit->kind != QUOTA_ENTRY_HOLD || !quota_hold_find(debit->id, snapshot, &hold))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -64,8 +64,8 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 	QuotaOpenHold hold;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, &hold);
-	if (hold.expired || hold.row.state == QUOTA_HOLD_EXPIRED)
+	quota_open_hold(id, false, &hold);
+	if (hold.expired || hold.row.expiry_seen)
 		quota_raise_hold_closed(id, "has expired");
 	if (ttl_us > 0)
 		hold.row.ttl_us = ttl_us;
@@ -95,10 +95,10 @@ quota_hold_release(int64 id, QuotaHoldOutcome *outcome)
 	QuotaOpenHold hold;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, &hold);
+	quota_open_hold(id, true, &hold);
 	if (hold.expired)
 		quota_hold_give_back_expired(&hold);
-	quota_close_hold(&hold, QUOTA_HOLD_RELEASED);
+	quota_hold_remove_parts(&hold);
 	/* nothing is left of one that has expired, by our clock or another's */
 	outcome->released = hold.debit.nparts > 0 ? hold.row.reserved : 0;
 	quota_hold_give(&hold, QUOTA_GIVE_BEYOND, 0, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL,

@@ -32,19 +32,35 @@ quota_hold_read(QuotaOpenHold *hold)
 	UnregisterSnapshot(snapshot);
 }
 
+/* Of a hold that is closed only the ledger knows. */
+static void
+raise_no_hold(int64 id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaEntry *entries;
+	int			n = quota_ledger_of_debit(id, snapshot, &entries);
+
+	UnregisterSnapshot(snapshot);
+	if (n == 0 || entries[0].kind != QUOTA_ENTRY_HOLD)
+		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));
+	for (int i = 0; i < n; i++)
+	{
+		if (entries[i].kind == QUOTA_ENTRY_SETTLE)
+			quota_raise_hold_closed(id, "has been settled");
+	}
+	/* released, or settled with nothing when it had expired */
+	quota_raise_hold_closed(id, "has been closed without a charge");
+}
+
 void
-quota_open_hold(int64 id, QuotaOpenHold *hold)
+quota_open_hold(int64 id, bool close, QuotaOpenHold *hold)
 {
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
 	quota_engine()->open();
 	quota_engine()->close();
-	if (!quota_hold_lock(id, &hold->row))
-		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));
-	if (hold->row.state == QUOTA_HOLD_SETTLED)
-		quota_raise_hold_closed(id, "has been settled");
-	if (hold->row.state == QUOTA_HOLD_RELEASED)
-		quota_raise_hold_closed(id, "has been released");
+	if (!(close ? quota_hold_remove(id, &hold->row) : quota_hold_lock(id, &hold->row)))
+		raise_no_hold(id);
 	hold->expired = hold->row.expires_at <= quota_clock_now();
 	quota_hold_read(hold);
 }
@@ -90,7 +106,7 @@ quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entr
 }
 
 void
-quota_close_hold(QuotaOpenHold *hold, char state)
+quota_hold_remove_parts(QuotaOpenHold *hold)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
@@ -103,8 +119,6 @@ quota_close_hold(QuotaOpenHold *hold, char state)
 													  hold->row.expires_at);
 		changed = changed || hold->given_back[i];
 	}
-	hold->row.state = state;
-	quota_hold_update(&hold->row);
 	CommandCounterIncrement();
 	/* what has been given back while we waited for the parts is in the ledger now */
 	if (changed)

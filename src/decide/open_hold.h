@@ -14,7 +14,7 @@
 #include "decide/hold.h"
 #include "store/hold.h"
 
-/* A hold that is locked, and what the ledger says of it. */
+/* A hold whose row is locked or deleted by us, and what the ledger says of it. */
 typedef struct QuotaOpenHold
 {
 	QuotaHold	row;
@@ -24,8 +24,8 @@ typedef struct QuotaOpenHold
 												 * accounts */
 } QuotaOpenHold;
 
-/* locks it; QT404, QT410 settled or released before */
-extern void quota_open_hold(int64 id, QuotaOpenHold *hold);
+/* locks it, or with "close" deletes it; QT404, QT410 settled or released before */
+extern void quota_open_hold(int64 id, bool close, QuotaOpenHold *hold);
 
 /* QT410 */
 extern void quota_raise_hold_closed(int64 id, const char *why);
@@ -43,10 +43,11 @@ extern QuotaEntry quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *
 extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids);
 
 /*
- * Closes the hold.  Where its part is gone it has been given back: it had expired
- * by the clock of whoever did that, whatever ours says.
+ * Ends its counting, which closing it comes with.  Where its part is gone it has
+ * been given back: it had expired by the clock of whoever did that, whatever ours
+ * says.
  */
-extern void quota_close_hold(QuotaOpenHold *hold, char state);
+extern void quota_hold_remove_parts(QuotaOpenHold *hold);
 
 /* gives back; "book": what comes back is noted in the ledger, even if it is nothing */
 extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,

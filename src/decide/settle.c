@@ -326,12 +326,13 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 	QuotaOpenHold hold;
 	Excess		excess = {.hold = &hold,.metadata = metadata};
 	bool		all_exceed = true;
+	bool		any_exceeds = false;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, &hold);
+	quota_open_hold(id, true, &hold);
 	if (hold.expired)
 		quota_hold_give_back_expired(&hold);
-	quota_close_hold(&hold, QUOTA_HOLD_SETTLED);
+	quota_hold_remove_parts(&hold);
 	excess.naccounts = quota_hold_accounts(&hold, excess.keys, excess.entry_ids);
 	for (int i = 0; i < excess.naccounts; i++)
 	{
@@ -339,13 +340,17 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 
 		excess.amounts[i] = Max(amount - held, 0);
 		all_exceed = all_exceed && held < amount;
+		any_exceeds = any_exceeds || held < amount;
 	}
 	quota_hold_give(&hold, QUOTA_GIVE_BEYOND, amount, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE,
 					metadata, !all_exceed);
-	if (hold.debit.feature->kind == QUOTA_METERED)
-		take_from_own_buckets(&hold, &excess);
-	while (!quota_attempt(&hold.debit.subject, true, take_excess, &excess))
-		;
+	if (any_exceeds)
+	{
+		if (hold.debit.feature->kind == QUOTA_METERED)
+			take_from_own_buckets(&hold, &excess);
+		while (!quota_attempt(&hold.debit.subject, true, take_excess, &excess))
+			;
+	}
 	outcome->overdrawn = excess.overdrawn;
 	outcome->charged = amount;
 	quota_hold_finish(&hold, outcome);

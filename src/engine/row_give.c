@@ -92,26 +92,59 @@ give_to_caps(const QuotaPart *part)
 	table_close(rel, NoLock);
 }
 
-/* Gives one part back to its locked bucket; sets its amount to what came back. */
-static void
-give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most)
+/*
+ * Gives one part back to its bucket; sets its amount to what came back.  With a
+ * snapshot the bucket is as it was found by that and not locked: false, and nothing
+ * done, if it has changed.
+ */
+static bool
+give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapshot)
 {
+	QuotaPart	asked = giving->part;
 	QuotaPart  *part = &giving->part;
 	QuotaBucketState state = row->state;
 	int64	   *count = quota_count_of(&state.counts, part->source);
 
-	/* caps counted the whole charge, whatever the bucket has lost since */
-	if (part->source != QUOTA_SOURCE_CAPACITY && part->amount > 0 && !giving->leaves_caps)
-		give_to_caps(part);
 	part->amount = Min(Min(part->amount, most), *count);
 	if (part->source == QUOTA_SOURCE_GRANT)
 		part->amount = give_to_grant(part);
 	*count -= part->amount;
 	state.reserved -= Min(state.reserved, giving->unreserve);
-	if (part->amount > 0 || state.reserved != row->state.reserved)
-		QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &state, InvalidSnapshot));
+	if ((part->amount > 0 || state.reserved != row->state.reserved) &&
+		!quota_bucket_update(quota_row_buckets, row, &state, snapshot))
+	{
+		QuotaEnsure(snapshot != InvalidSnapshot);
+		*part = asked;
+		return false;
+	}
+	/* caps counted the whole charge, whatever the bucket has lost since */
+	if (asked.source != QUOTA_SOURCE_CAPACITY && asked.amount > 0 && !giving->leaves_caps)
+		give_to_caps(&asked);
 	/* the next part may be of the same rows */
 	CommandCounterIncrement();
+	return true;
+}
+
+/*
+ * One part whose bucket is where it was and as it was found: the update alone does
+ * for it, as in most debits.
+ */
+static bool
+give_plainly(QuotaGiving *giving)
+{
+	QuotaPart  *part = &giving->part;
+	Snapshot	snapshot;
+	QuotaBucketRow row;
+	bool		given;
+
+	/* the bucket is locked before a grant is */
+	if (part->source == QUOTA_SOURCE_GRANT)
+		return false;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	quota_bucket_find(quota_row_buckets, &part->key, snapshot, &row);
+	given = row.tuple != NULL && !row.moved && give_part(giving, &row, PG_INT64_MAX, snapshot);
+	UnregisterSnapshot(snapshot);
+	return given;
 }
 
 void
@@ -122,6 +155,8 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	int64		most = PG_INT64_MAX;
 	int64		left = most;
 
+	if (ngivings == 1 && give_plainly(&givings[0]))
+		return;
 	for (int i = 0; i < ngivings; i++)
 	{
 		row_of[i] = &rows[i];
@@ -143,7 +178,7 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 		if (i == 0 || row_of[i] != row_of[i - 1])
 			left = most;
 		if (row_of[i]->tuple != NULL)
-			give_part(&givings[i], row_of[i], left);
+			(void) give_part(&givings[i], row_of[i], left, InvalidSnapshot);
 		else
 			givings[i].part.amount = 0;
 		if (givings[i].part.source == QUOTA_SOURCE_CAPACITY)

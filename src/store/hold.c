@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "common/int.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -52,7 +53,7 @@ quota_hold_create(const QuotaHold *hold)
 	values[Anum_hold_ttl_us - 1] = Int64GetDatum(hold->ttl_us);
 	values[Anum_hold_created_at - 1] = TimestampTzGetDatum(hold->created_at);
 	values[Anum_hold_expires_at - 1] = TimestampTzGetDatum(hold->expires_at);
-	values[Anum_hold_state - 1] = CharGetDatum(hold->state);
+	values[Anum_hold_expiry_seen - 1] = BoolGetDatum(false);
 	values[Anum_hold_metadata - 1] = hold->metadata ? JsonbPGetDatum(hold->metadata) :
 		DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 	quota_insert_row(inserter, values, nulls);
@@ -71,7 +72,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaHold *hold)
 	hold->ttl_us = DatumGetInt64(quota_attribute(tuple, desc, Anum_hold_ttl_us));
 	hold->created_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_hold_created_at));
 	hold->expires_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_hold_expires_at));
-	hold->state = DatumGetChar(quota_attribute(tuple, desc, Anum_hold_state));
+	hold->expiry_seen = DatumGetBool(quota_attribute(tuple, desc, Anum_hold_expiry_seen));
 	hold->tuple = tuple;
 	ItemPointerCopy(&tuple->t_self, &hold->tid);
 }
@@ -120,20 +121,42 @@ quota_hold_lock(int64 id, QuotaHold *hold)
 	return tuple != NULL;
 }
 
+bool
+quota_hold_remove(int64 id, QuotaHold *hold)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_HOLD), RowExclusiveLock);
+	HeapTuple	tuple;
+	bool		removed = false;
+
+	do
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+		CHECK_FOR_INTERRUPTS();
+		tuple = find(rel, id, snapshot);
+		/* waits for whoever is working on it; one that was extended is looked up anew */
+		removed = tuple != NULL && quota_delete_row(rel, &tuple->t_self);
+		UnregisterSnapshot(snapshot);
+	} while (tuple != NULL && !removed);
+	if (removed)
+		from_tuple(tuple, RelationGetDescr(rel), hold);
+	table_close(rel, NoLock);
+	return removed;
+}
+
 void
 quota_hold_update(QuotaHold *hold)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD), RowExclusiveLock);
-	int			columns[4] = {Anum_hold_reserved, Anum_hold_ttl_us, Anum_hold_expires_at, Anum_hold_state};
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, false};
+	int			columns[3] = {Anum_hold_reserved, Anum_hold_ttl_us, Anum_hold_expires_at};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 	HeapTuple	tuple;
 
 	values[0] = Int64GetDatum(hold->reserved);
 	values[1] = Int64GetDatum(hold->ttl_us);
 	values[2] = TimestampTzGetDatum(hold->expires_at);
-	values[3] = CharGetDatum(hold->state);
-	tuple = heap_modify_tuple_by_cols(hold->tuple, RelationGetDescr(rel), 4, columns, values, nulls);
+	tuple = heap_modify_tuple_by_cols(hold->tuple, RelationGetDescr(rel), 3, columns, values, nulls);
 	if (quota_update_row(rel, &hold->tid, tuple, InvalidSnapshot) != TM_Ok)
 		elog(ERROR, "quota: a locked hold has changed");
 	hold->tuple = tuple;

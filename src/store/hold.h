@@ -3,6 +3,9 @@
  * hold.h
  *		Holds, and the accounts that they count in.
  *
+ * A row is there until the hold is closed; closing deletes it, and what the hold
+ * came to is in the ledger.
+ *
  * Locks: a hold's row, then its parts' rows, then the buckets.  Who gives an
  * expired part back needs no lock on the hold: removing the part decides who of
  * several does it, and whoever works on the hold finds the part gone.
@@ -17,12 +20,6 @@
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
-/* quota.hold.state */
-#define QUOTA_HOLD_OPEN		'o'
-#define QUOTA_HOLD_SETTLED	's'
-#define QUOTA_HOLD_RELEASED	'r'
-#define QUOTA_HOLD_EXPIRED	'x' /* and told so; a settle may still come */
-
 typedef struct QuotaHold
 {
 	int64		id;
@@ -32,7 +29,7 @@ typedef struct QuotaHold
 	int64		ttl_us;
 	TimestampTz created_at;
 	TimestampTz expires_at;
-	char		state;
+	bool		expiry_seen;	/* its event is written; a settle may still come */
 	Jsonb	   *metadata;		/* or NULL */
 
 	/* of quota_hold_lock() */
@@ -46,7 +43,10 @@ extern void quota_hold_create(const QuotaHold *hold);
 extern bool quota_hold_find(int64 id, Snapshot snapshot, QuotaHold *hold);
 extern bool quota_hold_lock(int64 id, QuotaHold *hold);
 
-/* writes reserved, ttl_us, expires_at and state of a hold that is locked */
+/* deletes it; of several who try, one gets true */
+extern bool quota_hold_remove(int64 id, QuotaHold *hold);
+
+/* writes reserved, ttl_us and expires_at of a hold that is locked */
 extern void quota_hold_update(QuotaHold *hold);
 
 /* when a hold that is made or renewed at "clock" expires; 22008 */

@@ -215,7 +215,7 @@ typedef enum QuotaRelation
 #define Anum_hold_ttl_us				5
 #define Anum_hold_created_at			6
 #define Anum_hold_expires_at			7
-#define Anum_hold_state					8
+#define Anum_hold_expiry_seen			8
 #define Anum_hold_metadata				9
 #define Natts_hold						9
 

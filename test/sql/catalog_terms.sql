@@ -340,7 +340,7 @@ SELECT pg_temp.spare();
 SET quota.clock = '2026-01-16 12:05+00';
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-16 12:00+00';
-UPDATE quota.hold SET state = 's';
+UPDATE quota.hold SET expires_at = '2026-01-16 12:00+00';
 SELECT pg_temp.spare();
 -- what caps and rates have counted is no use
 INSERT INTO quota.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)

@@ -35,7 +35,7 @@ SELECT pg_temp.try($$SELECT quota.reserve('ann', 'tokens', 41)$$);
 SELECT * FROM quota.reserve('ann', 'tokens', 500, '1 hour', up_to => true);
 SELECT pg_temp.code($$SELECT quota.reserve('ann', 'tokens', 1, up_to => true)$$);
 SELECT * FROM pg_temp.entries;
-SELECT id, subject, reserved, ttl_us, created_at, expires_at, state, metadata FROM quota.hold ORDER BY id;
+SELECT id, subject, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata FROM quota.hold ORDER BY id;
 SELECT account, hold_id, expires_at FROM quota.hold_part ORDER BY hold_id;
 :ok
 -- what cannot be reserved

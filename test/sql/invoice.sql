@@ -42,12 +42,12 @@ INSERT INTO quota.bucket (subject, feature_id, plan_version_id, source_id, perio
 INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
     SELECT v.id, '2026-02-04', 'cat/x', 'cat', f.id, 'h', v.source::"char", 0, '2026-02-01', '2026-03-01', v.amount, v.hold
     FROM quota.feature f, (VALUES (9001, 'a', 15, 9001), (9002, 'v', 20, 9001), (9003, 'a', 25, 9003)) v(id, source, amount, hold) WHERE f.name = 'tokens';
-INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, state, metadata)
-    SELECT v.id, 'cat/x', f.id, v.reserved, 1, '2026-02-04', v.expires_at::timestamptz, v.state::"char", '{"job": 7}'
-    FROM quota.feature f, (VALUES (9001, 35, '2026-02-05 00:10', 'o'), (9003, 25, '2026-02-05 01:00', 'o'),
-                                  (8000, 1, '2026-02-06', 's'), (8001, 1, '2026-02-06', 'r')) v(id, reserved, expires_at, state)
+INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata)
+    SELECT v.id, 'cat/x', f.id, v.reserved, 1, '2026-02-04', v.expires_at::timestamptz, v.seen, '{"job": 7}'
+    FROM quota.feature f, (VALUES (9001, 35, '2026-02-05 00:10', false), (9003, 25, '2026-02-05 01:00', false),
+                                  (8000, 1, '2026-02-03', true)) v(id, reserved, expires_at, seen)
     WHERE f.name = 'tokens';
-INSERT INTO quota.hold_part SELECT 'cat', h.feature_id, h.id, h.expires_at FROM quota.hold h WHERE h.state = 'o';
+INSERT INTO quota.hold_part SELECT 'cat', h.feature_id, h.id, h.expires_at FROM quota.hold h WHERE NOT h.expiry_seen;
 SELECT plan, period_start, allowance, used, overage, overdrawn, granted, rolled_in, rolled_out, reserved FROM quota.periods WHERE subject = 'cat' ORDER BY period_start, used;
 SELECT * FROM quota.holds ORDER BY id;
 SET quota.clock = '2026-02-05 00:10:00+00';

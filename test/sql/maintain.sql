@@ -82,17 +82,17 @@ INSERT INTO quota.credit_grant (id, subject, feature_id, amount, effective_at, e
 SELECT v.id, 'ann', f.id, 100, '2026-06-01', v.expires_at::timestamptz, '2026-06-01', v.revoked_at::timestamptz, 'top-up'
 FROM quota.feature f, (VALUES (1, '2026-07-01', NULL), (2, '2026-07-01 00:00:01', NULL), (3, 'infinity', NULL), (4, '2026-06-20', '2026-06-10')) v(id, expires_at, revoked_at)
 WHERE f.name = 'tokens';
-INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, state, metadata)
-SELECT v.id, 'ann', f.id, 5, 60000000, '2026-06-01', v.expires_at::timestamptz, v.state::"char", '{"job": 1}'
-FROM quota.feature f, (VALUES (-1, '2026-06-30', 'o'), (-2, '2026-07-01 00:00', 'o'), (-3, '2026-07-01 00:00:01', 'o'), (-4, '2026-06-30', 's'),
-                              (-5, '2025-01-01', 'r'), (-6, '2025-01-01', 's')) v(id, expires_at, state)
+INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata)
+SELECT v.id, 'ann', f.id, 5, 60000000, '2026-06-01', v.expires_at::timestamptz, v.seen, '{"job": 1}'
+FROM quota.feature f, (VALUES (-1, '2026-06-30', false), (-2, '2026-07-01 00:00', false), (-3, '2026-07-01 00:00:01', false), (-4, '2026-06-30', true),
+                              (-5, '2025-01-01', true), (-6, '2025-01-01', true)) v(id, expires_at, seen)
 WHERE f.name = 'tokens';
 SELECT count(*) FROM quota.holds;
 SELECT * FROM quota.holds;
 SELECT * FROM quota.maintain() WHERE rows > 0;
 SELECT type, subject, feature, data FROM quota.events WHERE type LIKE '%expired' ORDER BY id;
 SELECT * FROM quota.maintain() WHERE rows > 0;
-SELECT id, state FROM quota.hold ORDER BY id DESC;
+SELECT id, expiry_seen FROM quota.hold ORDER BY id DESC;
 DELETE FROM quota.hold; DELETE FROM quota.credit_grant;
 
 -- Retention: months that are wholly older go; their sums stay.
@@ -109,11 +109,11 @@ SELECT count(*) FROM quota.try_debit('ann', 'tokens', 700);
 SELECT used, debits FROM quota.usage('ann', 'tokens', '2026-01-01', step => 'month');
 -- a day before, nothing; then January to July
 SET quota.clock = '2027-02-27 23:59:00+00';
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
 SET quota.clock = '2027-09-15 00:00:00+00';
 SELECT id FROM quota.debit('life/x', 'tokens', 100) \gset
 SELECT remaining FROM quota.debit('ann', 'tokens', 1);
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
 SELECT leaf, since FROM quota._leaves() ORDER BY since NULLS FIRST;
 SELECT o.account, f.name, o.source, o.period_start, o.period_end, o.amount FROM quota.opening o JOIN quota.feature f ON f.id = o.feature_id ORDER BY 1, 2, 4;
 SELECT b.subject, b.period_start, b.used FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id AND f.name = 'tokens' ORDER BY 1, 2;
@@ -137,7 +137,7 @@ DELETE FROM quota.hold_part;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT rows FROM quota.maintain() WHERE task = 'ledger entries dropped';
 COMMIT;
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
 SELECT k.key FROM quota.idempotency_key k ORDER BY 1;
 SELECT * FROM quota.denials;
 SELECT * FROM quota.verify();

@@ -83,7 +83,6 @@ SELECT pg_temp.damage('UPDATE quota.bucket SET reserved = 49 WHERE reserved = 50
 SELECT pg_temp.damage('DELETE FROM quota.hold_part');
 SELECT pg_temp.damage('DELETE FROM quota.hold');
 SELECT pg_temp.damage('UPDATE quota.hold SET reserved = 51');
-SELECT pg_temp.damage('UPDATE quota.hold SET state = ''s''');
 SELECT pg_temp.damage('UPDATE quota.hold SET expires_at = ''2026-01-05 11:01''');
 -- rollover, caps
 SELECT pg_temp.damage('UPDATE quota.bucket SET rolled_out = NULL WHERE rolled_out = 40');

@@ -35,7 +35,8 @@ def reserve(world, subject, feature, amount, ttl="5 minutes", key=None, metadata
         raise invalid("only what is counted can be reserved")
     if known:
         now = decide(world, subject, feature, amount)
-        return known[0], known[1], now.remaining, world.holds[known[0]].expires_at
+        hold = world.holds[known[0]]
+        return known[0], known[1], now.remaining, hold.expires_at if hold.state in ("open", "expired") else None
     verdict = decide(world, subject, feature, amount)
     if up_to:
         amount, verdict = up_to_what_there_is(world, subject, feature, amount, verdict)
