@@ -122,17 +122,17 @@ CREATE OR REPLACE FUNCTION quota._gate_owed(members oid[], feature text, subject
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH feature AS (
+    WITH known AS (
         SELECT f.id, f.kind FROM quota.feature f WHERE f.name = _gate_owed.feature
     ), elsewhere AS (
         SELECT r.subject, sum(r.amount) AS amount
         FROM quota._gate_member(_gate_owed.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, false) r
-        WHERE m.member <> ALL (_gate_owed.members) AND (SELECT f.kind FROM feature f) = 'capacity'
+        WHERE m.member <> ALL (_gate_owed.members) AND (SELECT f.kind FROM known f) = 'capacity'
         GROUP BY 1
     ), recorded AS (
-        SELECT o.subject, o.own::numeric AS amount FROM feature f, quota._capacity_own(f.id) o WHERE f.kind = 'capacity'
+        SELECT o.subject, o.own::numeric AS amount FROM known f, quota._capacity_own(f.id) o WHERE f.kind = 'capacity'
         UNION ALL
-        SELECT u.subject, u.used FROM feature f, quota._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
+        SELECT u.subject, u.used FROM known f, quota._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
     ), owed AS (
         SELECT h.subject, h.amount + coalesce(e.amount, 0) - coalesce(r.amount, 0) AS amount
         FROM unnest(_gate_owed.subjects, _gate_owed.amounts) h(subject, amount)
@@ -140,7 +140,7 @@ AS $$
             LEFT JOIN recorded r USING (subject)
     )
     SELECT o.subject, o.amount::bigint
-    FROM owed o, feature f
+    FROM owed o, known f
     WHERE o.amount > 0 OR (o.amount < 0 AND f.kind = 'capacity')
 $$;
 COMMENT ON FUNCTION quota._gate_owed(oid[], text, text[], bigint[]) IS
@@ -171,6 +171,8 @@ BEGIN
     INTO subjects, amounts, counted, nobodys
     FROM here h;
     IF subjects IS NOT NULL THEN
+        -- a gate by hand may name one that is not there
+        PERFORM quota._feature(_gate_count_present.feature);
         PERFORM quota._require_read_committed('counting the rows of a table');
         SELECT sum(b.booked) FILTER (WHERE b.booked > 0), -sum(b.booked) FILTER (WHERE b.booked < 0)
         INTO charged, given

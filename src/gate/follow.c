@@ -82,7 +82,7 @@ parents_of(Oid relid)
 	return parents;
 }
 
-/* Is it part of a gate of the feature, for statements?  Those for rows PostgreSQL hands down. */
+/* Is it part of a gate, and for statements?  Those for rows PostgreSQL hands down. */
 static bool
 is_handed_down(const Trigger *trigger, Oid function)
 {

@@ -165,6 +165,14 @@ CREATE TRIGGER go BEFORE UPDATE ON doc_e EXECUTE FUNCTION suppress_redundant_upd
 SELECT pg_temp.run('ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50)');
 SELECT quota.unprotect('doc', 'docs');
 SELECT count(*) FROM quota.gates;
+-- of a feature that is not there: partitions come, rows do not
+CREATE TRIGGER t AFTER INSERT ON doc REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION quota.gate('later', 'r.tenant');
+CREATE TABLE doc_f PARTITION OF doc FOR VALUES FROM (50) TO (60);
+INSERT INTO doc_e VALUES (41, 'ann');
+SELECT pg_temp.run('ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50)'), pg_temp.run($$INSERT INTO doc VALUES (51, 'ann')$$);
+SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{features,later}', '{"kind": "capacity"}'));
+ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50);
+SELECT used FROM pg_temp.uses;
 
 DROP EXTENSION quota CASCADE;
 DROP SCHEMA gates CASCADE;
