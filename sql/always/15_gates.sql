@@ -18,7 +18,7 @@ COMMENT ON FUNCTION quota.protect(regclass, text, text, text, text, text) IS
 'Lets the use of a metered or capacity feature follow the rows of a table: from then on every INSERT, UPDATE, DELETE, COPY, MERGE, TRUNCATE and cascade charges, or is stopped, in its own transaction. Returns what the names of the triggers begin with.
 subject and amount: SQL expressions over table alias r, of any type and of an integer type; names are looked up in pg_catalog and in the table''s schema. They run as the table''s owner.
 refund: on_decrease (NULL means it for a capacity) gives back what rows no longer have; never (NULL means it for a metered feature) charges growth alone. exceed: refuse, or overdraw (never refused, the excess is overdrawn).
-Tables that inherit from the target, its partitions among them, get the gate, too. The rows that are there are counted, never refused: a capacity becomes what the subjects'' rows are worth, of a metered feature what the present use falls short of them is charged. Locks the tables (SHARE ROW EXCLUSIVE).
+Tables that inherit from the target, its partitions among them, get the gate, too. The rows that are there are counted, never refused: a capacity becomes what the subjects'' rows are worth, of a metered feature what was ever charged for the subject falls short of them is charged. A NOTICE tells, a WARNING if rows are nobody''s. Locks the tables (SHARE ROW EXCLUSIVE).
 Errors: 42501 not the owner; 42809 a view, a foreign table, a table of quota''s or the system''s; 42710 it has a gate of that feature; QT404 unknown feature; 22023, 22004, 22001 bad arguments; errors of the expressions; 0A000 rows to count above read committed.';
 
 CREATE OR REPLACE FUNCTION quota.unprotect(target regclass, feature text) RETURNS void

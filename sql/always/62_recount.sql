@@ -1,18 +1,19 @@
 /*
  * Counts of a capacity against the rows of its gates.
  */
-CREATE OR REPLACE FUNCTION quota._gate_rows(gated oid, arguments text[], member oid, OUT subject text, OUT amount bigint)
+CREATE OR REPLACE FUNCTION quota._gate_rows(gated oid, arguments text[], member oid, warn boolean,
+                                            OUT subject text, OUT amount bigint, OUT rows bigint)
     RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1000 COST 10000
     AS 'MODULE_PATHNAME', 'quota_sql_gate_rows';
-COMMENT ON FUNCTION quota._gate_rows(oid, text[], oid) IS
-    'internal: what the rows of one table alone are worth to each subject, by a gate''s expressions, which run as the owner of the gated table; as the statement sees them';
+COMMENT ON FUNCTION quota._gate_rows(oid, text[], oid, boolean) IS
+    'internal: what the rows of one table alone are worth to each subject, by a gate''s expressions, which run as the owner of the gated table; as the statement sees them. Rows that are nobody''s have subject NULL, or with warn are a WARNING';
 
-CREATE OR REPLACE FUNCTION quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_gate_adjust';
 COMMENT ON FUNCTION quota._gate_adjust(text, text, bigint, jsonb) IS
-    'internal: charges a difference, never refused, or gives it back as far as it is there';
+    'internal: charges a difference, never refused and without a denial, or gives it back as far as it is there; returns what it booked, negative if given back';
 
 CREATE OR REPLACE FUNCTION quota._require_read_committed(what text) RETURNS void
     LANGUAGE plpgsql
@@ -68,7 +69,7 @@ CREATE OR REPLACE FUNCTION quota._gate_difference(feature text, OUT subject text
 AS $$
     WITH actual AS (
         SELECT r.subject, sum(r.amount)::bigint AS amount
-        FROM quota._gate_member(_gate_difference.feature) m, quota._gate_rows(m.gated, m.arguments, m.member) r
+        FROM quota._gate_member(_gate_difference.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, true) r
         GROUP BY 1
     ), recorded AS (
         SELECT o.subject, o.own AS amount
@@ -82,45 +83,122 @@ COMMENT ON FUNCTION quota._gate_difference(text) IS
     'internal: the subjects of whose capacity the count is not what the rows of the gates are worth';
 
 /*
- * The rows of tables that have just got a gate.  Subjects without a row there are
- * left alone: what they have may be counted by calls.
+ * All that was ever charged for exactly these subjects, whatever accounts it was
+ * charged to.  Open holds are left out: no row is there yet.  The account that
+ * counts is the deepest, as in usage().
  */
+CREATE OR REPLACE FUNCTION quota._used_ever(feature_id int, subjects text[], OUT subject text, OUT used numeric)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT u.subject, sum(u.used)
+    FROM (SELECT h.subject, h.used FROM quota.usage_hour h
+          WHERE h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
+          UNION ALL
+          SELECT e.subject, e.used
+          FROM quota._usage_of(format('e.feature_id = %s AND e.subject = ANY (%L::text[]) AND %s', _used_ever.feature_id,
+                                      _used_ever.subjects, quota._not_rolled_up())) e
+          UNION ALL
+          SELECT h.subject, -h.reserved
+          FROM quota.hold h JOIN quota.hold_part p ON p.hold_id = h.id AND p.feature_id = h.feature_id
+          WHERE h.state = 'o' AND h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
+            AND p.account = (SELECT max(e.account) FROM quota.ledger_entry e WHERE e.debit_id = h.id)) u
+    GROUP BY 1
+$$;
+COMMENT ON FUNCTION quota._used_ever(int, text[]) IS
+    'internal: what was ever charged for exactly these subjects, less what was given back and what open holds have';
+
+/*
+ * What has to be booked so that the rows of tables that have just got a gate are
+ * counted.  Subjects without a row there are left alone: what they have may be
+ * counted by calls.  A capacity is what there is now, so it becomes what all its
+ * gates' rows are worth.  Metered rows have grown over time, so what was charged
+ * at any time covers them, or a gate that is declared anew would charge them anew.
+ */
+CREATE OR REPLACE FUNCTION quota._gate_owed(members oid[], feature text, subjects text[], amounts bigint[],
+                                            OUT subject text, OUT owed bigint)
+    RETURNS SETOF record
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH known AS (
+        SELECT f.id, f.kind FROM quota.feature f WHERE f.name = _gate_owed.feature
+    ), elsewhere AS (
+        SELECT r.subject, sum(r.amount) AS amount
+        FROM quota._gate_member(_gate_owed.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, false) r
+        WHERE m.member <> ALL (_gate_owed.members) AND (SELECT f.kind FROM known f) = 'capacity'
+        GROUP BY 1
+    ), recorded AS (
+        SELECT o.subject, o.own::numeric AS amount FROM known f, quota._capacity_own(f.id) o WHERE f.kind = 'capacity'
+        UNION ALL
+        SELECT u.subject, u.used FROM known f, quota._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
+    ), owed AS (
+        SELECT h.subject, h.amount + coalesce(e.amount, 0) - coalesce(r.amount, 0) AS amount
+        FROM unnest(_gate_owed.subjects, _gate_owed.amounts) h(subject, amount)
+            LEFT JOIN elsewhere e USING (subject)
+            LEFT JOIN recorded r USING (subject)
+    )
+    SELECT o.subject, o.amount::bigint
+    FROM owed o, known f
+    WHERE o.amount > 0 OR (o.amount < 0 AND f.kind = 'capacity')
+$$;
+COMMENT ON FUNCTION quota._gate_owed(oid[], text, text[], bigint[]) IS
+    'internal: what is to be charged to subjects, or if negative given back, whose rows in these tables are worth these amounts';
+
 CREATE OR REPLACE FUNCTION quota._gate_count_present(members oid[], feature text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    is_capacity CONSTANT boolean := (SELECT f.kind = 'capacity' FROM quota.feature f WHERE f.name = _gate_count_present.feature);
     tables CONSTANT text := (SELECT string_agg(m.member::regclass::text, ', ' ORDER BY m.member) FROM unnest(members) m(member));
     subjects text[];
     amounts bigint[];
+    counted bigint;
+    nobodys bigint;
+    charged numeric;
+    given numeric;
+    report text;
 BEGIN
-    SELECT array_agg(s.subject ORDER BY s.subject COLLATE "C"), array_agg(s.amount ORDER BY s.subject COLLATE "C")
-    INTO subjects, amounts
-    FROM (SELECT r.subject, sum(r.amount)::bigint AS amount
-          FROM quota._gate_member(_gate_count_present.feature) m, quota._gate_rows(m.gated, m.arguments, m.member) r
-          WHERE m.member = ANY (members) GROUP BY 1) s;
-    IF subjects IS NULL THEN
-        RETURN;
+    WITH here AS (
+        SELECT r.subject, sum(r.amount)::bigint AS amount, sum(r.rows) AS rows
+        FROM quota._gate_member(_gate_count_present.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, false) r
+        WHERE m.member = ANY (members) GROUP BY 1
+    )
+    SELECT array_agg(h.subject ORDER BY h.subject COLLATE "C") FILTER (WHERE h.subject IS NOT NULL),
+           array_agg(h.amount ORDER BY h.subject COLLATE "C") FILTER (WHERE h.subject IS NOT NULL),
+           sum(h.rows) FILTER (WHERE h.subject IS NOT NULL), sum(h.rows) FILTER (WHERE h.subject IS NULL)
+    INTO subjects, amounts, counted, nobodys
+    FROM here h;
+    IF subjects IS NOT NULL THEN
+        -- a gate by hand may name one that is not there
+        PERFORM quota._feature(_gate_count_present.feature);
+        PERFORM quota._require_read_committed('counting the rows of a table');
+        SELECT sum(b.booked) FILTER (WHERE b.booked > 0), -sum(b.booked) FILTER (WHERE b.booked < 0)
+        INTO charged, given
+        FROM (SELECT quota._gate_adjust(o.subject, _gate_count_present.feature, o.owed,
+                                        jsonb_build_object('counted', left(tables, 1000))) AS booked
+              FROM (SELECT * FROM quota._gate_owed(members, _gate_count_present.feature, subjects, amounts) x
+                    ORDER BY x.subject COLLATE "C" OFFSET 0) o) b;
     END IF;
-    PERFORM quota._require_read_committed('counting the rows of a table');
-    IF is_capacity THEN
-        PERFORM quota._gate_adjust(d.subject, _gate_count_present.feature, d.actual - d.recorded,
-                                   jsonb_build_object('counted', left(tables, 1000)))
-        FROM (SELECT * FROM quota._gate_difference(_gate_count_present.feature) x
-              WHERE x.subject = ANY (subjects) ORDER BY x.subject COLLATE "C" OFFSET 0) d;
-    ELSE
-        PERFORM quota._gate_adjust(d.subject, _gate_count_present.feature, d.amount - d.used,
-                                   jsonb_build_object('counted', left(tables, 1000)))
-        FROM (SELECT x.subject, x.amount, s.used
-              FROM unnest(subjects, amounts) x(subject, amount), quota.status(x.subject) s
-              WHERE s.feature = _gate_count_present.feature AND x.amount > s.used
-              ORDER BY x.subject COLLATE "C" OFFSET 0) d;
+    report := format('Counted: rows %s, subjects %s, amount %s; charged %s, given back %s.', coalesce(counted, 0),
+                     coalesce(cardinality(subjects), 0), (SELECT coalesce(sum(a.amount), 0) FROM unnest(amounts) a(amount)),
+                     coalesce(charged, 0), coalesce(given, 0));
+    IF nobodys > 0 THEN
+        RAISE WARNING USING
+            MESSAGE = format('%s rows of table %s have no valid subject: nothing of feature "%s" is counted for them',
+                             nobodys, members[1]::regclass, _gate_count_present.feature),
+            DETAIL = report,
+            HINT = 'An UPDATE that gives a row one charges it.';
+    ELSIF counted > 0 THEN
+        RAISE NOTICE USING
+            MESSAGE = format('the rows of table %s are counted for feature "%s"', members[1]::regclass, _gate_count_present.feature),
+            DETAIL = report;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION quota._gate_count_present(oid[], text) IS
-    'internal: counts the rows of tables that have got a gate, never refusing; a capacity becomes what its subject''s rows are worth, metered use at least that; 0A000 above read committed, where there are rows';
+    'internal: counts the rows of tables that have got a gate, never refusing, and tells what it has counted; 0A000 above read committed, where there are rows';
 
 CREATE OR REPLACE FUNCTION quota.recount(feature text, dry_run boolean = true,
                                          OUT subject text, OUT recorded bigint, OUT actual bigint)

@@ -152,6 +152,8 @@ resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
 		{
 			accounts->refs[j].amount = request->items[i].amount;
 			accounts->refs[j].reserve = request->ttl_us > 0;
+			if (request->unasked)
+				accounts->refs[j].rate = NULL;
 		}
 		charge->nrefs += accounts->nrefs;
 	}
@@ -182,6 +184,8 @@ judge_items(const QuotaRequest *request, const QuotaPath *path, const Charge *ch
 static void
 refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 {
+	if (request->unasked)
+		return;
 	for (int i = 0; i < request->nitems; i++)
 	{
 		QuotaItem  *item = &request->items[i];

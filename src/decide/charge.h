@@ -48,6 +48,8 @@ typedef struct QuotaRequest
 	bool		raise;			/* raise a refusal, or return it? */
 	bool		overdraw;		/* never refuse, as observe does: what exceeds the room
 								 * is overdrawn, and a denial is recorded */
+	bool		unasked;		/* with overdraw: it counts what is there already, which
+								 * is no matter of a rate, and no denial */
 	bool		throttle;		/* a rate that is used up is an answer: neither
 								 * raised nor recorded */
 	const char *key;			/* or NULL */

@@ -41,39 +41,40 @@ table_as_metadata(Relation rel)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* Charges the difference as the one item of a request, or gives it back. */
 static void
-apply_one(const QuotaSubject *subject, const QuotaFeature *feature, int64 difference,
-		  bool overdraw, Jsonb *metadata)
+apply_one(QuotaRequest *request, const QuotaFeature *feature, int64 difference)
 {
-	QuotaRequest request = {0};
-	QuotaItem	item = {0};
+	QuotaItem  *item = request->items;
 
-	request.subject = *subject;
-	request.items = &item;
-	request.nitems = 1;
-	request.raise = true;
-	request.overdraw = overdraw;
-	request.metadata = metadata;
-	item.feature = feature->name;
+	item->feature = feature->name;
 	if (difference > 0)
 	{
-		item.amount = difference;
-		quota_charge(&request);
+		item->amount = difference;
+		request->raise = true;
+		quota_charge(request);
 		return;
 	}
-	item.amount = -difference;
-	request.up_to = true;
+	item->amount = -difference;
+	request->up_to = true;
 	if (feature->kind == QUOTA_CAPACITY)
-		quota_give_back(&request);
+		quota_give_back(request);
 	else
-		quota_lower_usage(&request);
+		quota_lower_usage(request);
 }
 
-void
+int64
 quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature, int64 difference,
 				  Jsonb *metadata)
 {
-	apply_one(subject, feature, difference, true, metadata);
+	QuotaItem	item = {0};
+	QuotaRequest request = {
+		.subject = *subject, .items = &item, .nitems = 1, .metadata = metadata,
+		.overdraw = true, .unasked = true
+	};
+
+	apply_one(&request, feature, difference);
+	return difference > 0 ? item.charged : -item.charged;
 }
 
 /* Applies the differences of one sign. */
@@ -88,13 +89,16 @@ apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare *con
 	for (int i = 0; i < nshares; i++)
 	{
 		int64		difference = shares[i]->taken - shares[i]->given;
-		QuotaSubject subject;
+		QuotaItem	item = {0};
+		QuotaRequest request = {
+			.items = &item, .nitems = 1, .metadata = metadata, .overdraw = gate->overdraw
+		};
 
 		if (giving ? difference >= 0 : difference <= 0)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		quota_subject_parse(CStringGetTextDatum(shares[i]->subject), false, &subject);
-		apply_one(&subject, feature, difference, gate->overdraw, metadata);
+		quota_subject_parse(CStringGetTextDatum(shares[i]->subject), false, &request.subject);
+		apply_one(&request, feature, difference);
 		MemoryContextReset(context);
 	}
 	MemoryContextSwitchTo(old);

@@ -20,8 +20,13 @@
 extern void quota_gate_apply(const QuotaGate *gate, const QuotaFeature *feature, Relation rel,
 							 const QuotaTally *tally);
 
-/* one subject's difference: > 0 is charged, never refused; < 0 given back as far as it is there */
-extern void quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature,
+/*
+ * One subject's difference between what is there and what is counted: > 0 is
+ * charged, never refused; < 0 given back as far as it is there.  Returns what was
+ * booked: nothing where a metered feature is not entitled.  No denial is
+ * recorded, for nobody has asked for more than there is.
+ */
+extern int64 quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature,
 							  int64 difference, Jsonb *metadata);
 
 #endif							/* QUOTA_APPLY_H */

@@ -82,16 +82,21 @@ parents_of(Oid relid)
 	return parents;
 }
 
-/* Gives one table a gate; false if it has it, or may not have it. */
+/* Is it part of a gate, and for statements?  Those for rows PostgreSQL hands down. */
 static bool
-hand_down_to(Oid relid, Relation parent, const Trigger *gate)
+is_handed_down(const Trigger *trigger, Oid function)
+{
+	return trigger->tgfoid == function && trigger->tgnargs > 0 && !TRIGGER_FOR_ROW(trigger->tgtype);
+}
+
+/* Gives one table what its parent has of a gate; false if it has one, or may not have it. */
+static bool
+hand_down_to(Oid relid, Relation parent, const TriggerDesc *triggers, const char *feature, Oid function)
 {
 	Relation	member = relation_open(relid, ShareRowExclusiveLock);
-	const char *feature = gate->tgargs[0];
 	bool		created = false;
-	QuotaGate	declared;
 
-	if (quota_find_gate(member, feature) == NULL)
+	if (!quota_has_gate(member, feature, false))
 	{
 		created = member->rd_rel->relowner == parent->rd_rel->relowner;
 		if (!created)
@@ -105,29 +110,31 @@ hand_down_to(Oid relid, Relation parent, const Trigger *gate)
 	if (created)
 	{
 		quota_require_protectable(member);
-		quota_gate_declare(gate->tgnargs, gate->tgargs, &declared);
-		(void) quota_create_gate(member, gate->tgnargs, gate->tgargs,
-								 quota_gate_gives_back(&declared, quota_gate_feature(&declared)));
+		for (int i = 0; i < triggers->numtriggers; i++)
+		{
+			const Trigger *trigger = &triggers->triggers[i];
+
+			if (is_handed_down(trigger, function) && strcmp(trigger->tgargs[0], feature) == 0)
+				quota_copy_gate_trigger(member, trigger);
+		}
 	}
 	relation_close(member, NoLock);
 	return created;
 }
 
-/* Is it a gate that is handed down, and the first trigger of it? */
+/* Is it the first trigger of a gate that is handed down? */
 static bool
 begins_gate(const TriggerDesc *triggers, int at, Oid function)
 {
 	const Trigger *trigger = &triggers->triggers[at];
 
-	if (trigger->tgfoid != function || trigger->tgnargs == 0 || TRIGGER_FOR_ROW(trigger->tgtype))
+	if (!is_handed_down(trigger, function))
 		return false;
 	for (int i = 0; i < at; i++)
 	{
 		const Trigger *earlier = &triggers->triggers[i];
 
-		if (earlier->tgfoid == function && earlier->tgnargs > 0 &&
-			!TRIGGER_FOR_ROW(earlier->tgtype) &&
-			strcmp(earlier->tgargs[0], trigger->tgargs[0]) == 0)
+		if (is_handed_down(earlier, function) && strcmp(earlier->tgargs[0], trigger->tgargs[0]) == 0)
 			return false;
 	}
 	return true;
@@ -143,19 +150,20 @@ hand_down(Relation parent, Oid child)
 
 	for (int i = 0; triggers && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &triggers->triggers[i];
+		const char *feature;
 		List	   *created = NIL;
 		ListCell   *cell;
 
 		if (!begins_gate(triggers, i, function))
 			continue;
+		feature = triggers->triggers[i].tgargs[0];
 		foreach(cell, members)
 		{
-			if (hand_down_to(lfirst_oid(cell), parent, trigger))
+			if (hand_down_to(lfirst_oid(cell), parent, triggers, feature, function))
 				created = lappend_oid(created, lfirst_oid(cell));
 		}
 		if (created != NIL)
-			quota_count_present(created, trigger->tgargs[0]);
+			quota_count_present(created, feature);
 	}
 }
 

@@ -75,12 +75,24 @@ quota_sql_gate_try(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+put_rows(ReturnSetInfo *result, const char *subject, int64 amount, int64 nrows)
+{
+	Datum		values[3] = {
+		subject ? CStringGetTextDatum(subject) : (Datum) 0, Int64GetDatum(amount), Int64GetDatum(nrows)
+	};
+	bool		nulls[3] = {subject == NULL, false, false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 /*
- * quota._gate_rows(gated oid, arguments text[], member oid)
- *		-> setof (subject text, amount bigint)
+ * quota._gate_rows(gated oid, arguments text[], member oid, warn boolean)
+ *		-> setof (subject text, amount bigint, rows bigint)
  *
  * What the rows of one table that the statement sees are worth by a gate's
- * expressions, which run as the owner of the gated table.
+ * expressions, which run as the owner of the gated table.  Those that are nobody's
+ * are a result of subject NULL, or with "warn" a WARNING.
  */
 Datum
 quota_sql_gate_rows(PG_FUNCTION_ARGS)
@@ -99,24 +111,20 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	member = relation_open(PG_GETARG_OID(2), AccessShareLock);
 	quota_visit_begin(&visit, &gate, member);
 	quota_gate_visit_table(&gate, gated, member, NULL, quota_visit_present, &visit);
-	quota_visit_end(&visit);
+	if (PG_GETARG_BOOL(3))
+		quota_visit_end(&visit, "counted");
+	else if (visit.nlost > 0)
+		put_rows(result, NULL, 0, visit.nlost);
 	relation_close(member, AccessShareLock);
 	relation_close(gated, AccessShareLock);
 
 	shares = quota_tally_sorted(visit.tally, &nshares);
 	for (int i = 0; i < nshares; i++)
-	{
-		Datum		values[2] = {
-			CStringGetTextDatum(shares[i]->subject), Int64GetDatum(shares[i]->taken)
-		};
-		bool		nulls[2] = {false, false};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+		put_rows(result, shares[i]->subject, shares[i]->taken, shares[i]->nrows);
 	return (Datum) 0;
 }
 
-/* quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> void */
+/* quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> bigint */
 Datum
 quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 {
@@ -125,6 +133,5 @@ quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	feature = quota_catalog_require_feature(quota_catalog(), quota_arg_feature(fcinfo, 1));
-	quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), PG_GETARG_JSONB_P(3));
-	PG_RETURN_VOID();
+	PG_RETURN_INT64(quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), PG_GETARG_JSONB_P(3)));
 }

@@ -60,8 +60,8 @@ quota_gate_function(void)
 	return function;
 }
 
-const Trigger *
-quota_find_gate(Relation rel, const char *feature)
+bool
+quota_has_gate(Relation rel, const char *feature, bool clones)
 {
 	Oid			function = quota_gate_function();
 
@@ -69,11 +69,11 @@ quota_find_gate(Relation rel, const char *feature)
 	{
 		const Trigger *trigger = &rel->trigdesc->triggers[i];
 
-		if (trigger->tgfoid == function && trigger->tgnargs > 0 &&
+		if (trigger->tgfoid == function && trigger->tgnargs > 0 && (clones || !trigger->tgisclone) &&
 			strcmp(trigger->tgargs[0], feature) == 0)
-			return trigger;
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 void
@@ -114,44 +114,66 @@ gate_name(const char *feature)
 					hash_bytes((const unsigned char *) feature, len));
 }
 
-static void
-create_trigger(Relation rel, const char *name, const char *suffix, const char *when,
-			   const char *arguments)
+/* The triggers of a gate: when they fire, and which rows they see. */
+typedef struct Event
 {
-	char	   *command;
+	int16		type;
+	const char *suffix;
+	const char *when;
+	const char *rows;
+} Event;
+
+static const Event events[] = {
+	{TRIGGER_TYPE_INSERT, "_insert", "AFTER INSERT", "REFERENCING NEW TABLE AS new_rows"},
+	{TRIGGER_TYPE_UPDATE, "_update", "AFTER UPDATE",
+	"REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"},
+	{TRIGGER_TYPE_DELETE, "_delete", "AFTER DELETE", "REFERENCING OLD TABLE AS old_rows"},
+	{TRIGGER_TYPE_TRUNCATE, LONGEST_SUFFIX, "BEFORE TRUNCATE", ""},
+};
+
+static void
+create_trigger(Relation rel, const char *name, const Event *event, int nargs, char *const *args)
+{
+	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												   RelationGetRelationName(rel));
+	StringInfoData command;
 	int			result;
 
-	command = psprintf("CREATE TRIGGER %s %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION quota.gate(%s)",
-					   quote_identifier(psprintf("%s%s", name, suffix)),
-					   psprintf("%s %s", suffix[1] == 't' ? "BEFORE" : "AFTER", suffix + 1),
-					   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-												  RelationGetRelationName(rel)),
-					   when, arguments);
-	result = SPI_execute(command, false, 0);
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "quota: \"%s\" failed: %s", command, SPI_result_code_string(result));
-}
-
-const char *
-quota_create_gate(Relation rel, int nargs, char *const *args, bool gives_back)
-{
-	const char *name = gate_name(args[0]);
-	StringInfoData arguments;
-
-	initStringInfo(&arguments);
+	initStringInfo(&command);
+	appendStringInfo(&command, "CREATE TRIGGER %s %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION quota.gate(",
+					 quote_identifier(name), event->when, table, event->rows);
 	for (int i = 0; i < nargs; i++)
-		appendStringInfo(&arguments, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(args[i]));
+		appendStringInfo(&command, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(args[i]));
+	appendStringInfoChar(&command, ')');
 	quota_sql_begin();
-	create_trigger(rel, name, "_insert", "REFERENCING NEW TABLE AS new_rows", arguments.data);
-	create_trigger(rel, name, "_update",
-				   "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows", arguments.data);
-	if (gives_back)
-	{
-		create_trigger(rel, name, "_delete", "REFERENCING OLD TABLE AS old_rows", arguments.data);
-		create_trigger(rel, name, "_truncate", "", arguments.data);
-	}
+	result = SPI_execute(command.data, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "quota: \"%s\" failed: %s", command.data, SPI_result_code_string(result));
 	quota_sql_end();
 	CommandCounterIncrement();
+}
+
+void
+quota_copy_gate_trigger(Relation rel, const Trigger *trigger)
+{
+	for (int i = 0; i < (int) lengthof(events); i++)
+	{
+		if (events[i].type == (trigger->tgtype & TRIGGER_TYPE_EVENT_MASK))
+			create_trigger(rel, trigger->tgname, &events[i], trigger->tgnargs, trigger->tgargs);
+	}
+}
+
+/* All triggers of a gate; returns what their names begin with. */
+static const char *
+create_gate(Relation rel, char *const *args, bool gives_back)
+{
+	const char *name = gate_name(args[0]);
+
+	for (int i = 0; i < (int) lengthof(events); i++)
+	{
+		if (gives_back || events[i].type == TRIGGER_TYPE_INSERT || events[i].type == TRIGGER_TYPE_UPDATE)
+			create_trigger(rel, psprintf("%s%s", name, events[i].suffix), &events[i], 5, args);
+	}
 	return name;
 }
 
@@ -208,7 +230,7 @@ require_free(Relation rel, const char *feature)
 {
 	require_owner(rel);
 	quota_require_protectable(rel);
-	if (quota_find_gate(rel, feature) != NULL)
+	if (quota_has_gate(rel, feature, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("table \"%s\" has a gate of feature \"%s\" already",
@@ -251,7 +273,7 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 		Relation	member = relation_open(lfirst_oid(cell), NoLock);
 
 		require_free(member, args[0]);
-		name = quota_create_gate(member, 5, args, strcmp(args[3], "on_decrease") == 0);
+		name = create_gate(member, args, strcmp(args[3], "on_decrease") == 0);
 		relation_close(member, NoLock);
 	}
 	quota_count_present(members, args[0]);

@@ -10,8 +10,11 @@
 
 #include "gate/gate.h"
 
-/* a trigger of the table's that is a gate of the feature, or NULL */
-extern const Trigger *quota_find_gate(Relation rel, const char *feature);
+/*
+ * Has the table a gate of the feature?  Without "clones" the row triggers that
+ * PostgreSQL has given a partition make none.
+ */
+extern bool quota_has_gate(Relation rel, const char *feature, bool clones);
 
 /* the OID of quota.gate() */
 extern Oid	quota_gate_function(void);
@@ -20,12 +23,11 @@ extern Oid	quota_gate_function(void);
 extern void quota_require_protectable(Relation rel);
 
 /*
- * Creates the triggers of a gate, one for each event, named after the feature;
- * returns what their names begin with.  The caller holds a SHARE ROW EXCLUSIVE
- * lock on the table and has looked whether the user may.
+ * Gives a table a statement trigger of another table's gate, under the same name.
+ * The caller holds a SHARE ROW EXCLUSIVE lock on the table and has looked whether
+ * the user may.
  */
-extern const char *quota_create_gate(Relation rel, int nargs, char *const *args,
-									 bool gives_back);
+extern void quota_copy_gate_trigger(Relation rel, const Trigger *trigger);
 
 /* counts the rows that are in these tables (OIDs), never refusing */
 extern void quota_count_present(List *tables, const char *feature);

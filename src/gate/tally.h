@@ -18,6 +18,7 @@ typedef struct QuotaShare
 	const char *subject;		/* valid, the tally's */
 	int64		taken;
 	int64		given;
+	int64		nrows;			/* of those that have been there before */
 } QuotaShare;
 
 /* lives in the current memory context */

@@ -101,7 +101,7 @@ typedef struct Pairing
 {
 	QuotaVisit	visit;
 	bool		gives_back;
-	Tuplestorestate *old_rows;	/* (share, amount) */
+	Tuplestorestate *old_rows;	/* (share, amount); NULL: none that counts */
 	TupleTableSlot *slot;
 } Pairing;
 
@@ -114,7 +114,8 @@ remember_old(const QuotaRowValue *row, void *state)
 	bool		nulls[2] = {false, false};
 
 	values[0] = Int64GetDatum((int64) (uintptr_t) share);
-	values[1] = Int64GetDatum(Max(row->amount, 0));
+	values[1] = Int64GetDatum(row->amount);
+	nulls[1] = !quota_has_amount(row);
 	tuplestore_putvalues(pairing->old_rows, pairing->slot->tts_tupleDescriptor, values, nulls);
 }
 
@@ -125,7 +126,8 @@ compare_with_old(const QuotaRowValue *row, void *state)
 	QuotaVisit *visit = &pairing->visit;
 	QuotaShare *old_share = NULL;
 	int64		old_amount = 0;
-	int64		amount = quota_new_amount(visit, row);
+	bool		had_amount = true;
+	int64		amount;
 
 	if (tuplestore_gettupleslot(pairing->old_rows, true, false, pairing->slot))
 	{
@@ -133,9 +135,12 @@ compare_with_old(const QuotaRowValue *row, void *state)
 
 		old_share = (QuotaShare *) (uintptr_t) DatumGetInt64(slot_getattr(pairing->slot, 1, &isnull));
 		old_amount = DatumGetInt64(slot_getattr(pairing->slot, 2, &isnull));
+		had_amount = !isnull;
 		/* what was read from disk is in a context that may not last as long */
 		ExecClearTuple(pairing->slot);
 	}
+	/* a row that counted for nothing may go on so: it can be from before the gate */
+	amount = had_amount || quota_has_amount(row) ? quota_new_amount(visit, row) : 0;
 	if (!pairing->gives_back)
 	{
 		/* a move alone charges nobody */
@@ -143,8 +148,9 @@ compare_with_old(const QuotaRowValue *row, void *state)
 			quota_share_take(quota_new_share(visit, row), amount - old_amount);
 		return;
 	}
-	/* nobody's row stays nobody's, as long as it does not grow */
-	if (row->no_subject && old_share == NULL && amount <= old_amount)
+	/* and nobody's row stays nobody's, as long as it does not grow */
+	if (old_share == NULL && amount <= old_amount &&
+		quota_tally_old_share(visit->tally, row->subject, row->no_subject) == NULL)
 		return;
 	quota_share_take(quota_new_share(visit, row), amount);
 	if (old_share != NULL)
@@ -224,7 +230,7 @@ quota_sql_gate(PG_FUNCTION_ARGS)
 	caller = MemoryContextSwitchTo(context);
 	quota_visit_begin(&pairing.visit, gate, data->tg_relation);
 	tally_event(data, gate, &pairing);
-	quota_visit_end(&pairing.visit);
+	quota_visit_end(&pairing.visit, "given back");
 	quota_gate_apply(gate, feature, data->tg_relation, pairing.visit.tally);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -5,7 +5,8 @@
  *
  * A new row that does not say who pays how much is an error.  An old one must
  * never become undeletable: it gives nothing back, with a WARNING, and
- * quota.recount() repairs the count.
+ * quota.recount() repairs the count.  Nor must it become unchangeable: an UPDATE
+ * may leave it as bad as it was (trigger.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -23,15 +24,21 @@ quota_visit_begin(QuotaVisit *visit, const QuotaGate *gate, Relation rel)
 }
 
 void
-quota_visit_end(const QuotaVisit *visit)
+quota_visit_end(const QuotaVisit *visit, const char *done)
 {
 	if (visit->nlost == 0)
 		return;
 	ereport(WARNING,
-			(errmsg("rows of table \"%s\" have no valid subject: nothing of feature \"%s\" is counted for them",
-					RelationGetRelationName(visit->rel), visit->gate->feature),
+			(errmsg("rows of table \"%s\" have no valid subject: nothing of feature \"%s\" is %s for them",
+					RelationGetRelationName(visit->rel), visit->gate->feature, done),
 			 errdetail("Rows: " INT64_FORMAT "; subject: %s.", visit->nlost, visit->gate->subject),
 			 errhint("quota.recount() compares the counts with the rows.")));
+}
+
+bool
+quota_has_amount(const QuotaRowValue *row)
+{
+	return !row->no_amount && row->amount >= 0;
 }
 
 int64
@@ -102,7 +109,11 @@ quota_visit_present(const QuotaRowValue *row, void *state)
 	QuotaShare *share = quota_tally_old_share(visit->tally, row->subject, row->no_subject);
 
 	if (share == NULL)
+	{
 		quota_visit_lost(visit, row->amount);
-	else if (row->amount > 0)
+		return;
+	}
+	share->nrows++;
+	if (row->amount > 0)
 		quota_share_take(share, row->amount);
 }

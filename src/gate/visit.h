@@ -21,8 +21,11 @@ typedef struct QuotaVisit
 
 extern void quota_visit_begin(QuotaVisit *visit, const QuotaGate *gate, Relation rel);
 
-/* WARNING when rows were lost */
-extern void quota_visit_end(const QuotaVisit *visit);
+/* WARNING when rows were lost: that nothing "is done" for them */
+extern void quota_visit_end(const QuotaVisit *visit, const char *done);
+
+/* does it say an amount that counts: neither NULL nor below 0? */
+extern bool quota_has_amount(const QuotaRowValue *row);
 
 /* 22004, 22023 when a new row says NULL, an amount below 0, or no valid subject */
 extern int64 quota_new_amount(const QuotaVisit *visit, const QuotaRowValue *row);

@@ -59,6 +59,45 @@ def test_the_events_of_an_upsert_decide_alone_updates_first():
     assert story.used() == 2
 
 
+def test_merge_decides_what_goes_then_what_changes_then_what_comes():
+    story = Tables(SEATS, seats={"amount": "r.amount"})
+    assert story.write(copy=[row(1), row(2), row(3)]) == 3
+    assert story.write(copy=[row(4)]) == "QT402"
+    assert story.write(merge=[row(1), row(2, "zoe", 3), row(5, amount=2)], gone=[1]) == 3
+    assert story.used() == 3 and story.used("zoe") == 3
+    assert story.write(merge=[row(3, amount=2), row(5, amount=1)], gone=[]) == 2
+    assert story.used() == 3
+    assert story.write(merge=[row(3, amount=0), row(6, amount=3)], gone=[]) == "QT402"
+    assert story.write(merge=[row(3, amount=0), row(6, amount=2)], gone=[]) == 2
+
+
+def test_a_row_from_before_the_gate_may_stay_as_bad_as_it_was():
+    story = Tables(SEATS)
+    assert story.write(insert=[row(1, "a//b"), row(2, None), row(3, amount=None)]) == 3
+    story.call("protect", target="app.doc", feature="seats", subject=OWNER, amount="r.amount")
+    assert story.write(update={"tokens": 5}, where={}) == 3
+    assert story.write(update={"amount": 2}, where={"id": [1]}) == "22023"
+    assert story.write(update={"owner": "a//b"}, where={"id": [2]}) == 1
+    assert story.write(update={"amount": -1}, where={"id": [3]}) == 1
+    assert story.write(update={"owner": "a//b"}, where={"id": [3]}) == "22023"
+    assert story.write(update={"owner": "acme", "amount": 3}, where={"id": [1]}) == 1
+    assert story.used() == 3
+    assert story.write(delete={}) == 3
+    assert story.used() == 0
+
+
+def test_what_was_charged_at_any_time_covers_rows_of_its_own_subject():
+    story = Tables(metered(100))
+    story.call("debit", subject="acme/alice", feature="tokens", amount=10)
+    story.call("reserve", subject="acme/bob", feature="tokens", amount=10)
+    assert story.write(insert=[row(1, "acme/alice", tokens=7), row(2, "acme/bob", tokens=7), row(3, tokens=7)]) == 3
+    story.call("protect", target="app.doc", feature="tokens", subject=OWNER, amount="r.tokens")
+    assert story.used("acme", "tokens") == 34
+    story.call("unprotect", target="app.doc", feature="tokens")
+    story.call("protect", target="app.doc", feature="tokens", subject=OWNER, amount="r.tokens")
+    assert story.used("acme", "tokens") == 34
+
+
 def test_metered_charges_growth_alone_to_the_new_owner():
     story = Tables(metered(100), tokens={"amount": "r.tokens"})
     assert story.write(insert=[row(1, tokens=10)]) == 1

@@ -113,13 +113,21 @@ SELECT quota.unprotect('doc', 'docs'), quota.protect('doc', 'docs', 'r.tenant', 
 SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,docs,allowance}', '9'));
 :used
 :ok
--- ... but an old row must never become undeletable
+-- ... but an old row must never become undeletable, nor unchangeable as long as it does not grow
 ALTER TABLE doc DISABLE TRIGGER USER;
 INSERT INTO doc VALUES (1, NULL, 1), (2, 'a//b', 1), (3, NULL, -1), (4, 'ann', NULL), (5, 'ann', -5), (6, NULL, 0), (7, 'bob', 1);
 ALTER TABLE doc ENABLE TRIGGER USER;
 UPDATE doc SET at = now();
-UPDATE doc SET at = now() WHERE id IN (1, 6);
-UPDATE doc SET n = 2 WHERE id = 1;
+UPDATE doc SET tenant = 'c//d' WHERE id = 1;
+UPDATE doc SET tenant = NULL WHERE id IN (1, 2);
+UPDATE doc SET tenant = 'a//b' WHERE id = 2;
+UPDATE doc SET n = -6 WHERE id = 4;
+SELECT pg_temp.run($$UPDATE doc SET n = 2 WHERE id = 1$$);
+SELECT pg_temp.run($$UPDATE doc SET n = 2 WHERE id = 2$$);
+SELECT pg_temp.run($$UPDATE doc SET tenant = 'a//b' WHERE id = 7$$);
+SELECT pg_temp.run($$UPDATE doc SET n = NULL WHERE id = 7$$);
+SELECT pg_temp.run($$UPDATE doc SET n = -1 WHERE id = 7$$);
+:used
 UPDATE doc SET tenant = 'ann', n = 2 WHERE id = 1;
 :used
 UPDATE doc SET n = 0 WHERE id = 5;

@@ -140,8 +140,39 @@ INSERT INTO doc VALUES (21, 'ann');
 INSERT INTO doc_c VALUES (22, 'ann');
 :used
 :ok
+-- so is whatever the parent has, and no more: other arguments, a TRUNCATE beside row triggers
+SELECT quota.unprotect('doc', 'docs');
+CREATE TRIGGER come AFTER INSERT ON doc REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION quota.gate('docs', 'r.tenant', '1', 'never', 'overdraw');
+CREATE TRIGGER go AFTER DELETE ON doc REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION quota.gate('docs', 'r.tenant', '2', 'on_decrease');
+CREATE TRIGGER shared AFTER INSERT ON doc REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION quota.gate('docs', '''both''');
+CREATE TRIGGER every AFTER INSERT OR UPDATE OR DELETE ON doc FOR EACH ROW EXECUTE FUNCTION quota.gate('words', 'r.tenant', '1', 'on_decrease');
+CREATE TRIGGER truncated BEFORE TRUNCATE ON doc EXECUTE FUNCTION quota.gate('words', 'r.tenant', '1', 'on_decrease');
+CREATE TABLE doc_d PARTITION OF doc FOR VALUES FROM (30) TO (40);
+SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'doc_d'::regclass ORDER BY 1;
+INSERT INTO doc_d VALUES (31, 'cy'), (32, 'dan');
+INSERT INTO doc VALUES (33, 'dan');
+TRUNCATE doc_d;
+:used
+-- detached and attached once more it has what it had
+ALTER TABLE doc DETACH PARTITION doc_d;
+ALTER TABLE doc ATTACH PARTITION doc_d FOR VALUES FROM (30) TO (40);
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'doc_d'::regclass;
+SELECT quota.unprotect('doc', 'words');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'doc_d'::regclass;
+-- a trigger of that name that is something else is in the way
+CREATE TABLE doc_e (id int, tenant text);
+CREATE TRIGGER go BEFORE UPDATE ON doc_e EXECUTE FUNCTION suppress_redundant_updates_trigger();
+SELECT pg_temp.run('ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50)');
 SELECT quota.unprotect('doc', 'docs');
 SELECT count(*) FROM quota.gates;
+-- of a feature that is not there: partitions come, rows do not
+CREATE TRIGGER t AFTER INSERT ON doc REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION quota.gate('later', 'r.tenant');
+CREATE TABLE doc_f PARTITION OF doc FOR VALUES FROM (50) TO (60);
+INSERT INTO doc_e VALUES (41, 'ann');
+SELECT pg_temp.run('ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50)'), pg_temp.run($$INSERT INTO doc VALUES (51, 'ann')$$);
+SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{features,later}', '{"kind": "capacity"}'));
+ALTER TABLE doc ATTACH PARTITION doc_e FOR VALUES FROM (40) TO (50);
+SELECT used FROM pg_temp.uses;
 
 DROP EXTENSION quota CASCADE;
 DROP SCHEMA gates CASCADE;

@@ -250,13 +250,15 @@ balanced($node, 'waiting');
 
 my $refundable = value($node, q{SELECT id FROM quota.debit('two', 'tokens', 30)});
 my $open = value($node, q{SELECT id FROM quota.reserve('five', 'tokens', 30, '1 day')});
+value($node, q{CREATE TABLE file (tenant text); SELECT FROM quota.protect('file', 'docs', 'r.tenant')});
 my %prepared = (
 	charge => q{SELECT FROM quota.debit('one', 'tokens', 60, 'k1'); SELECT FROM quota.debit('one/x', 'docs', 2)},
 	drop => q{SELECT FROM quota.debit('drop', 'tokens', 60, 'k2')},
 	refund => "SELECT FROM quota.refund($refundable, 25, 'k3')",
 	hold => q{SELECT FROM quota.reserve('four/x', 'tokens', 60, '1 day', 'k4')},
 	settle => "SELECT FROM quota.settle($open, 45)",
-	catalog => q{SELECT FROM quota.subscribe('three', 'pro')},);
+	catalog => q{SELECT FROM quota.subscribe('three', 'pro')},
+	rows => q{INSERT INTO file VALUES ('six'), ('six'), ('six'); DELETE FROM file WHERE ctid = '(0,1)'},);
 foreach my $name (sort keys %prepared)
 {
 	value($node, "BEGIN; $prepared{$name}; PREPARE TRANSACTION '$name'");
@@ -266,7 +268,7 @@ sub prepared_are_pending
 {
 	my $when = shift;
 	my $timeout = q{SET lock_timeout = '100ms'};
-	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '6', "$when: six prepared transactions");
+	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '7', "$when: seven prepared transactions");
 	is(used($node, 'one', 'tokens'), '0', "$when: a prepared debit is not visible");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 41)"), '55P03', "$when: but others wait for it");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')"), '55P03', "$when: and for its key");
@@ -274,6 +276,7 @@ sub prepared_are_pending
 	is(used($node, 'four', 'tokens'), '0', "$when: a prepared hold is not visible");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.reserve('four', 'tokens', 41)"), '55P03', "$when: but others wait for its room");
 	is(outcome($node, "$timeout; SELECT released FROM quota.release($open)"), '55P03', "$when: a prepared settle keeps its hold from a release");
+	is(outcome($node, "$timeout; INSERT INTO file VALUES ('six') RETURNING 1"), '55P03', "$when: rows with a gate keep their subject's account");
 	is(outcome($node, q{SELECT remaining FROM quota.debit('three', 'tokens', 101)}), 'QT402', "$when: a prepared subscription does not count yet");
 	return;
 }
@@ -289,9 +292,11 @@ value($node, q{COMMIT PREPARED 'refund'});
 value($node, q{COMMIT PREPARED 'hold'});
 value($node, q{COMMIT PREPARED 'settle'});
 value($node, q{COMMIT PREPARED 'catalog'});
+value($node, q{COMMIT PREPARED 'rows'});
 value($node, q{ROLLBACK PREPARED 'drop'});
 is(used($node, 'one', 'tokens') . ' ' . used($node, 'one', 'docs'), '60 2', 'COMMIT PREPARED charges');
 is(outcome($node, q{SELECT remaining FROM quota.debit('one', 'tokens', 41)}), 'QT402', 'and counts against the limit');
+is(value($node, 'SELECT count(*) FROM file') . ' ' . used($node, 'six', 'docs'), '2 2', 'as it charges what rows with a gate are worth');
 is(value($node, q{SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')}), '40', 'its key is known');
 is(value($node, q{SELECT remaining FROM quota.debit('drop', 'tokens', 100, 'k2')}), '0', 'ROLLBACK PREPARED takes all of it back, key included');
 is(value($node, "SELECT refunded FROM quota.refund($refundable)"), '5', 'a prepared refund is taken into account');

@@ -5,7 +5,9 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from io import StringIO
 
+import psycopg2
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -130,6 +132,17 @@ class Database:
     def rows(self, statement, **parameters):
         """Rows of plain values."""
         return [tuple(plain(v) for v in row) for row in self.sql(statement, **parameters)]
+
+    def copy(self, statement, lines):
+        """COPY from stdin: how many rows."""
+        if not self.connection.in_transaction():
+            self.connection.begin()
+        cursor = self.connection.connection.cursor()
+        try:
+            cursor.copy_expert(statement, StringIO(lines))
+        except psycopg2.Error as error:
+            raise DBAPIError(statement, None, error) from error
+        return cursor.rowcount
 
     def call(self, function, arguments):
         """Rows of quota.<function>(arguments), or of a statement; or a Fault."""

@@ -36,7 +36,7 @@ def statement(number, operation, wanted):
     if do != "call":
         return {"rollback_to": "ROLLBACK TO"}.get(do, do.upper()) + (f" {operation['name']}" if "name" in operation else "") + ";"
     if operation["function"] in tables.FUNCTIONS:
-        return tables.sql(operation["function"], operation["arguments"]) + ";"
+        return tables.shown(operation["function"], operation["arguments"])
     arguments = ", ".join(f"{name} => {_shown(name, value)}" for name, value in operation["arguments"].items())
     select = f"SELECT * FROM quota.{operation['function']}({arguments})"
     if number in wanted:

@@ -10,6 +10,7 @@ BODY = (
     "PRIMARY KEY (id, part)"
 )
 REFERENCE = " REFERENCES app.folder ON DELETE CASCADE"
+COPY_END = "\\."
 DROP = "DROP SCHEMA IF EXISTS app CASCADE"
 PARTITIONS = """
 CREATE TABLE app.part_0 PARTITION OF app.part FOR VALUES IN (0);
@@ -27,8 +28,17 @@ def sql(function, arguments):
     return WRITERS[next(iter(change))](table, change)
 
 
+def shown(function, arguments):
+    """As psql reads it."""
+    statement = sql(function, arguments)
+    return statement if statement.endswith(COPY_END) else statement + ";"
+
+
 def run(database, function, arguments):
     """Rows, as of a function: the number of rows."""
+    if "copy" in arguments.get("change", ()):
+        command, data = sql(function, arguments).removesuffix(COPY_END).split(";\n", 1)
+        return [(database.copy(command, data),)]
     result = database.sql(sql(function, arguments))
     if function == "create_tables" or "truncate" in arguments["change"]:
         return [(None,)]
@@ -80,7 +90,7 @@ def _insert(table, change):
     rows = change["insert"]
     if isinstance(rows, dict):
         shifted = [f"id + {rows['shift']}"] + list(COLUMNS[1:])
-        source = f"SELECT {', '.join(shifted)} FROM app.{rows['select']}{_where(rows['where'])}"
+        source = f"SELECT {', '.join(shifted)} FROM app.{rows['select']}{_where(rows['where'])} ORDER BY id, part"
     else:
         source = "VALUES " + ", ".join(f"({', '.join(map(_literal, row))})" for row in rows)
     conflict = {
@@ -90,6 +100,29 @@ def _insert(table, change):
                   "tokens = excluded.tokens",
     }[change.get("conflict")]
     return f"INSERT INTO {table} ({', '.join(COLUMNS)}) {source}{conflict}"
+
+
+def _copy(table, change):
+    """The command, and what psql reads after it."""
+    lines = "".join("\t".join(map(_copied, row)) + "\n" for row in change["copy"])
+    return f"COPY {table} ({', '.join(COLUMNS)}) FROM stdin;\n{lines}{COPY_END}"
+
+
+def _copied(value):
+    if value is None:
+        return r"\N"
+    return str(value).replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+
+
+def _merge(table, change):
+    rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in change["merge"])
+    gone = f"WHEN MATCHED AND t.id IN ({', '.join(map(str, change['gone']))}) THEN DELETE " if change["gone"] else ""
+    return (
+        f"MERGE INTO {table} AS t USING (VALUES {rows}) AS n ({', '.join(COLUMNS)}) ON t.id = n.id AND t.part = n.part "
+        f"{gone}WHEN MATCHED THEN UPDATE SET owner = n.owner, amount = n.amount::bigint, tokens = n.tokens::bigint "
+        f"WHEN NOT MATCHED THEN INSERT ({', '.join(COLUMNS)}) VALUES (n.id, n.part, n.owner, n.sub, n.folder::int, "
+        "n.amount::bigint, n.tokens::bigint)"
+    )
 
 
 def _set(name, given):
@@ -123,6 +156,6 @@ def _delete_folders(_table, change):
 
 
 WRITERS = {
-    "insert": _insert, "update": _update, "delete": _delete, "truncate": _truncate, "folder": _folder,
+    "insert": _insert, "copy": _copy, "merge": _merge, "update": _update, "delete": _delete, "truncate": _truncate, "folder": _folder,
     "delete folders": _delete_folders,
 }

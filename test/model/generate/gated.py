@@ -71,9 +71,9 @@ class Gated:
     # ---- statements ------------------------------------------------
 
     def write(self):
-        kinds = [self.insert, self.upsert, self.copy, self.update, self.hand_over, self.move, self.delete,
-                 self.truncate, self.write_folder, self.delete_folders]
-        return self.rng.choices(kinds, [30, 14, 5, 20, 8, 6, 11, 1.5, 3, 2])[0]()
+        kinds = [self.insert, self.copy, self.upsert, self.merge, self.insert_select, self.update, self.hand_over,
+                 self.move, self.delete, self.truncate, self.write_folder, self.delete_folders]
+        return self.rng.choices(kinds, [26, 6, 10, 7, 5, 20, 8, 6, 11, 1.5, 3, 2])[0]()
 
     def _table(self):
         """Mostly one with a gate, sometimes a partition."""
@@ -91,9 +91,22 @@ class Gated:
             change["conflict"] = "nothing"
         return self._write(table, **change)
 
-    def upsert(self):
-        """Keys that are there and keys that are not."""
+    def copy(self):
         table = self._table()
+        return self._write(table, copy=self._new_rows(table))
+
+    def upsert(self):
+        table = self._table()
+        return self._write(table, insert=self._mixed_rows(table), conflict="update")
+
+    def merge(self):
+        table = self._table()
+        rows = self._mixed_rows(table)
+        gone = [row[0] for row in rows if self.rng.random() < 0.3]
+        return self._write(table, merge=rows, gone=gone)
+
+    def _mixed_rows(self, table):
+        """Keys that are there and keys that are not."""
         rows, known = self._new_rows(table, bad=False), self._rows(table)
         if known:
             for old in self.rng.sample(known, min(len(known), self.rng.choice([1, 1, 2, 4]))):
@@ -103,7 +116,7 @@ class Gated:
         keys = {}
         for row in rows:  # a statement may touch a row once
             keys.setdefault(tuple(row[:2]), row)
-        return self._write(table, insert=list(keys.values()), conflict="update")
+        return list(keys.values())
 
     def _new_rows(self, table, bad=True):
         known = {row.id for row in self._rows(tables.root_of(table))}
@@ -123,9 +136,9 @@ class Gated:
         return row
 
     def _owner(self, table, bad=False):
-        """One that cannot pay only where it is refused."""
+        """One that cannot pay mostly where it is refused."""
         if self.rng.random() < 0.03:
-            return None
+            return self.rng.choice([None, None, "a//b"])
         subject = self.generator._subject()
         return subject if bad and self._reads(table, "r.owner") else subject if _can_pay(subject) else "acme"
 
@@ -150,9 +163,9 @@ class Gated:
                 subject = gates.SUBJECTS[gate.subject](self.world.folders, gates.Row(*row))
                 units = self.generator._amount(subject, feature)
                 return units if bad or (units is not None and 0 <= units < 2**62) else 2
-        return self.rng.choice([0, 1, 2, 5])
+        return self.rng.choice([0, 1, 2, 5] * 8 + [None, -1])  # a gate that comes later may not count it
 
-    def copy(self):
+    def insert_select(self):
         """Rows of one table into another."""
         table, source = self._table(), self.rng.choice(["doc", "part"])
         return self._write(table, insert={"select": source, "shift": IDS, "where": self._where(source)})

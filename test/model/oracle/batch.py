@@ -19,6 +19,8 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
         raise Fault("22004", "amounts is NULL")
     if not 1 <= len(amounts) <= 100:
         raise invalid("amounts has 1 to 100 features")
+    if None in amounts.values():  # said before what is wrong with another
+        raise Fault("22004", "an amount is NULL")
     check_key(key)
     for amount in amounts.values():
         check_amount(amount)

@@ -136,14 +136,15 @@ def up_to_what_there_is(world, subject, feature, amount, verdict):
     if verdict.reason == NO_ROOM and verdict.remaining > 0:
         clipped = decide(world, subject, feature, verdict.remaining)
         if clipped.reason == TOO_FAST and clipped.rate == 0:  # nothing is taken: refused as what was asked for
-            return amount, verdict
+            return verdict.remaining if world.observing else amount, verdict
         amount, verdict = verdict.remaining, clipped
     if verdict.reason == TOO_FAST and verdict.rate:
         amount = verdict.rate
         verdict = decide(world, subject, feature, amount)
     elif verdict.reason == INACTIVE and world.observing:  # as if it were active
-        most = min([amount] + [most for most in (verdict.room, verdict.rate) if most is not None])
-        amount = most or amount  # nothing: what was asked for is overdrawn
+        room = amount if verdict.room is None else min(amount, verdict.room)
+        paced = room if verdict.rate is None else min(room, verdict.rate)
+        amount = paced or room or amount  # nothing: what was asked for is overdrawn
     capacity = world.features[feature].kind == "capacity"
     if not (verdict.allowed or (capacity and verdict.reason == NOT_ENTITLED)):
         return amount, verdict

@@ -9,10 +9,9 @@ from typing import NamedTuple
 from . import books, corrections
 from .accounts import accounts, prefixes
 from .arguments import check_feature, check_subject
-from .decide import decide
-from .enforce import charge_allowed, observed, refusal
+from .decide import NOT_ENTITLED, decide
+from .enforce import charge, charge_allowed, observed, refusal
 from .errors import Fault, fits, invalid, not_found
-from .reads import status
 from .world import Operation
 
 # The expressions that the generator knows, as functions of the folders and a row.
@@ -102,10 +101,25 @@ def _count_present(world, table, feature):
         differences = {name: actual - recorded for name, recorded, actual in _differences(world, feature)
                        if name in worth}
     else:
-        used = {name: next(row[5] for row in status(world, name) if row[0] == feature) for name in worth}
+        used = {name: _used_ever(world, name, feature) for name in worth}
         differences = {name: units - used[name] for name, units in worth.items() if units > used[name]}
     for name in _in_order(differences):
         _adjust(world, name, feature, differences[name], {"counted": table})
+
+
+def _used_ever(world, subject, feature):
+    """All that was charged for exactly this subject, at the deepest account of each charge, without open holds."""
+    charges = {}
+    for entry in world.ledger.values():
+        if (entry.subject, entry.feature) == (subject, feature) and entry.kind != "transfer":
+            charges.setdefault(entry.debit, []).append(entry)
+    used = -sum(hold.reserved for number, hold in world.holds.items() if hold.state == "open" and number in charges)
+    for number, entries in charges.items():
+        deepest = max(entry.account.encode() for entry in entries)
+        own = world.operations[number].kind in ("correction", "give_back")  # else one of a refund: no use
+        used += sum(entry.amount for entry in entries
+                    if entry.account.encode() == deepest and (own or entry.kind != "correction"))
+    return used
 
 
 # ---- an event --------------------------------------------------
@@ -152,18 +166,20 @@ class _Tally:
         self._add(self.taken, self._payer(row), amount)
 
     def give(self, row):
-        name = _old_subject(self.gate, self.before, row)
+        name = _somebody(self.gate, self.before, row)
         if name is not None:
             self._add(self.given, name, _old_amount(self.gate, row))
 
     def pair(self, old, new):
-        before, amount = _old_amount(self.gate, old), self._amount(new)
+        before = _old_amount(self.gate, old)
+        # what did not count may go on so
+        amount = self._amount(new) if _counts(self.gate, old) or _counts(self.gate, new) else 0
         if not self.gate.gives_back:
             if amount > before:
                 self._add(self.taken, self._payer(new), amount - before)
             return
-        owner = _old_subject(self.gate, self.before, old)
-        nobody = SUBJECTS[self.gate.subject](self.folders, new) is None
+        owner = _somebody(self.gate, self.before, old)
+        nobody = _somebody(self.gate, self.folders, new) is None
         if nobody and owner is None and amount <= before:  # nobody's row may stay nobody's
             return
         self._add(self.taken, self._payer(new), amount)
@@ -190,7 +206,7 @@ class _Tally:
         sums[name] = fits(sums.get(name, 0) + amount)
 
 
-def _old_subject(gate, folders, row):
+def _somebody(gate, folders, row):
     """None: nobody, or nothing that could be one."""
     name = SUBJECTS[gate.subject](folders, row)
     try:
@@ -198,6 +214,11 @@ def _old_subject(gate, folders, row):
     except Fault:
         return None
     return name
+
+
+def _counts(gate, row):
+    amount = AMOUNTS[gate.amount](row)
+    return amount is not None and amount >= 0
 
 
 def _old_amount(gate, row):
@@ -237,8 +258,11 @@ def _give(world, subject, feature, amount, metadata):
 
 
 def _adjust(world, subject, feature, difference, metadata):
+    """It is there already: that is no matter of a rate, and no denial."""
     if difference > 0:
-        _take(world, subject, feature, difference, True, metadata)
+        verdict = decide(world, subject, feature, difference)
+        if verdict.reason != NOT_ENTITLED or world.features[feature].kind == "capacity":
+            charge(world, subject, feature, difference, verdict, metadata)
     elif difference < 0:
         _give(world, subject, feature, -difference, metadata)
 
@@ -262,7 +286,7 @@ def _worth(world, table, feature):
     """Units by subject of the rows that a table has."""
     gate, worth, folders = world.gates[table, feature], {}, dict(world.folders)
     for (name, *_), row in world.rows.items():
-        subject = _old_subject(gate, folders, row) if name == table else None
+        subject = _somebody(gate, folders, row) if name == table else None
         if subject is not None:
             worth[subject] = worth.get(subject, 0) + _old_amount(gate, row)
     return worth

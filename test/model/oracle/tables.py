@@ -2,8 +2,9 @@
 
 `doc` is plain, `part` is partitioned by its column of that name; a `folder` is
 what a row's payer may be looked up in.  What a statement does is an argument:
-{"insert": rows or a select, "conflict"}, {"update": columns, "where"}, {"delete":
-where}, {"truncate": tables}, {"folder": id, "tenant"}, {"delete folders": ids}."""
+{"insert": rows or a select, "conflict"}, {"copy": rows}, {"merge": rows, "gone": ids},
+{"update": columns, "where"}, {"delete": where}, {"truncate": tables}, {"folder": id,
+"tenant"}, {"delete folders": ids}."""
 
 from . import gates
 from .errors import Fault, fits
@@ -50,7 +51,8 @@ def _insert(world, table, change):
     root, parts, conflict = root_of(table), PARTS[table], change.get("conflict")
     rows = change["insert"]
     if isinstance(rows, dict):
-        rows = [row._replace(id=row.id + rows["shift"]) for row in matching(world, rows["select"], rows["where"])]
+        found = sorted(matching(world, rows["select"], rows["where"]), key=lambda row: (row.id, row.part))
+        rows = [row._replace(id=row.id + rows["shift"]) for row in found]
     new, updated = [], []
     for row in rows:
         row = Row(*row)
@@ -69,6 +71,25 @@ def _insert(world, table, change):
     _require_folders(world, root, new)
     events = [_update_event(root, updated)] if conflict == "update" else []
     return len(new) + len(updated), events + [Event(root, new=tuple(new))]
+
+
+def _copy(world, table, change):
+    return _insert(world, table, {"insert": change["copy"]})
+
+
+def _merge(world, table, change):
+    """Keys that match go if they are in "gone", else get new values; what does not match comes."""
+    known = {(row.id, row.part): row for row in matching(world, table, {})}
+    rows = [Row(*row) for row in change["merge"]]
+    old = [(known[row.id, row.part], row) for row in rows if (row.id, row.part) in known]
+    gone = [row for row, _ in old if row.id in change["gone"]]
+    updated = [(row, row._replace(owner=new.owner, amount=new.amount, tokens=new.tokens))
+               for row, new in old if row not in gone]
+    for row, new in updated:
+        world.rows[root_of(table), row.id, row.part] = new
+    events = [_remove(world, root_of(table), gone), _update_event(root_of(table), updated)]
+    count, inserted = _insert(world, table, {"insert": [row for row in rows if (row.id, row.part) not in known]})
+    return len(old) + count, events + inserted
 
 
 def _update_event(root, updated):
@@ -142,6 +163,6 @@ def _delete_folders(world, _table, change):
 
 
 KINDS = {
-    "insert": _insert, "update": _update, "delete": _delete, "truncate": _truncate, "folder": _folder,
+    "insert": _insert, "copy": _copy, "merge": _merge, "update": _update, "delete": _delete, "truncate": _truncate, "folder": _folder,
     "delete folders": _delete_folders,
 }
