@@ -22,8 +22,9 @@ doctor:
 test:
 	@test/run $(SUITES)
 # Against other PostgreSQLs, each in a Debian of its own; takes its time.
+# MATRIX="sid:18" is a part of it, SUITES as above.
 test-matrix:
-	@test/matrix $(MATRIX)
+	@SUITES="$(SUITES)" test/matrix $(MATRIX)
 
 # Everything below needs pg_config, so it is skipped when only those are asked for.
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
