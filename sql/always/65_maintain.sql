@@ -282,6 +282,14 @@ BEGIN
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'closed cap windows';
     RETURN NEXT;
+
+    -- whether a threshold was told of in its window, its event alone says
+    DELETE FROM quota.event e
+    WHERE e.at < kept_since
+      AND NOT (e.type = 'threshold_reached' AND (e.data ->> 'period_end')::timestamptz >= kept_since);
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    task := 'old events';
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION quota._tidy() IS 'internal: deletes what is older than quota.retention and no entry of the ledger';

@@ -20,7 +20,7 @@ SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}},
     "plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 1000, "period": "month"}, "docs": {"allowance": 10}}},
               "team": {"entitlements": {"tokens": {"allowance": 100000, "period": "month"}, "docs": {"allowance": 100}}}}}');
-SELECT count(*) FROM quota.maintain();
+SELECT sum(rows) > 0 AS done FROM quota.maintain();
 SELECT quota.subscribe('acme', 'team', metadata => '{"vat": 1}'), quota.subscribe('acme/al', 'team'),
        quota.override('acme/al/x', 'tokens', '{"allowance": 500, "period": "day"}');
 -- names that only begin alike

@@ -106,14 +106,21 @@ SET quota.clock = '2026-08-15 00:00:00+00';
 SELECT remaining FROM quota.give_back('ann', 'docs', 1);
 SELECT remaining FROM quota.debit('ann', 'tokens', 700, 'august');
 SELECT count(*) FROM quota.try_debit('ann', 'tokens', 700);
+SELECT type, at FROM quota.events ORDER BY id;
 SELECT used, debits FROM quota.usage('ann', 'tokens', '2026-01-01', step => 'month');
 -- a day before, nothing; then January to July
 SET quota.clock = '2027-02-27 23:59:00+00';
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|^old|expired holds|closed';
+-- events go when they are older, by a microsecond
+SET quota.clock = '2027-06-20 00:00:00+00';
+SELECT rows FROM quota._tidy() WHERE task = 'old events';
+SET quota.clock = '2027-06-20 00:00:00.000001+00';
+SELECT rows FROM quota._tidy() WHERE task = 'old events';
 SET quota.clock = '2027-09-15 00:00:00+00';
 SELECT id FROM quota.debit('life/x', 'tokens', 100) \gset
 SELECT remaining FROM quota.debit('ann', 'tokens', 1);
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|^old|expired holds|closed';
+SELECT type, at FROM quota.events ORDER BY id;
 SELECT leaf, since FROM quota._leaves() ORDER BY since NULLS FIRST;
 SELECT o.account, f.name, o.source, o.period_start, o.period_end, o.amount FROM quota.opening o JOIN quota.feature f ON f.id = o.feature_id ORDER BY 1, 2, 4;
 SELECT b.subject, b.period_start, b.used FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id AND f.name = 'tokens' ORDER BY 1, 2;
@@ -137,7 +144,7 @@ DELETE FROM quota.hold_part;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT rows FROM quota.maintain() WHERE task = 'ledger entries dropped';
 COMMIT;
-SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|old denials|expired holds|closed';
+SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|^old|expired holds|closed';
 SELECT k.key FROM quota.idempotency_key k ORDER BY 1;
 SELECT * FROM quota.denials;
 SELECT * FROM quota.verify();

@@ -70,3 +70,14 @@ SELECT data, period_start, period_end FROM pg_temp.told WHERE subject = 'c';
 SELECT remaining FROM quota.give_back('c', 'docs', 5);
 SELECT remaining FROM quota.debit('c', 'docs', 5);
 SELECT count(*) FROM pg_temp.told WHERE subject = 'c';
+
+-- retention drops them with their window, so that none is told of twice
+SET quota.clock = '2027-04-01 00:00:00+00';
+SELECT rows FROM quota.maintain() WHERE task = 'old events';
+SELECT count(*) FROM pg_temp.told WHERE period_start = '2026-02-01';
+SET quota.clock = '2027-04-02 00:00:00+00';
+SELECT rows FROM quota.maintain() WHERE task = 'old events';
+SELECT subject, feature, period_start, period_end FROM pg_temp.told;
+SELECT remaining FROM quota.give_back('c', 'docs', 5);
+SELECT remaining FROM quota.debit('c', 'docs', 5);
+SELECT count(*) FROM pg_temp.told WHERE subject = 'c';
