@@ -188,19 +188,28 @@ $$;
 COMMENT ON FUNCTION quota._catalog_object(text, text, jsonb) IS
     'internal: checks the keys of an object, and the JSON types of their values, against _catalog_keys(); 22023';
 
-CREATE OR REPLACE FUNCTION quota._catalog_count(path text, counted bigint, allowed int)
-    RETURNS void
+CREATE OR REPLACE FUNCTION quota._catalog_members(place text, whole jsonb, allowed int)
+    RETURNS TABLE (path text, key text, value jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    counted CONSTANT bigint := CASE jsonb_typeof(whole) WHEN 'array' THEN jsonb_array_length(whole)
+                                    ELSE (SELECT count(*) FROM jsonb_object_keys(whole)) END;
 BEGIN
     IF counted > allowed THEN
-        PERFORM quota._catalog_error(path, format('has %s members, at most %s are allowed', counted, allowed));
+        PERFORM quota._catalog_error(place, format('has %s members, at most %s are allowed', counted, allowed));
+    ELSIF jsonb_typeof(whole) = 'array' THEN
+        RETURN QUERY SELECT format('%s[%s]', place, e.n - 1), NULL, e.value
+                     FROM jsonb_array_elements(whole) WITH ORDINALITY e (value, n) ORDER BY e.n;
+    ELSE
+        RETURN QUERY SELECT quota._catalog_path(place, e.key), e.key, e.value
+                     FROM jsonb_each(whole) e ORDER BY e.key COLLATE "C";
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._catalog_count(text, bigint, int) IS
-    'internal: refuses (22023) an object or array with too many members';
+COMMENT ON FUNCTION quota._catalog_members(text, jsonb, int) IS
+    'internal: what is in an object, by key, or in an array, each with its path; refuses (22023) too many; NULL has none';
 
 CREATE OR REPLACE FUNCTION quota._catalog_text(path text, value jsonb, max_bytes int)
     RETURNS text
@@ -225,9 +234,7 @@ CREATE OR REPLACE FUNCTION quota._catalog_identifier(path text, name text, max_b
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF octet_length(name) > max_bytes THEN
-        PERFORM quota._catalog_error(path, format('longer than %s bytes', max_bytes), code => '22001');
-    END IF;
+    PERFORM quota._catalog_text(path, to_jsonb(name), max_bytes);
     IF name = '' THEN
         PERFORM quota._catalog_error(path, 'must not be empty');
     END IF;
@@ -254,26 +261,41 @@ $$;
 COMMENT ON FUNCTION quota._catalog_json(text, jsonb) IS
     'internal: a JSON value of limited size (22023); NULL for no value';
 
+CREATE OR REPLACE FUNCTION quota._catalog_number(path text, value jsonb, lowest bigint = 0, advice text = NULL)
+    RETURNS numeric
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    result CONSTANT numeric := value::numeric;
+BEGIN
+    IF result < lowest THEN
+        PERFORM quota._catalog_error(path, CASE lowest WHEN 0 THEN 'must not be negative' ELSE format('must be at least %s', lowest) END);
+    ELSIF result > 9223372036854775807 THEN
+        PERFORM quota._catalog_error(path, 'out of range', concat_ws('; ', 'The most is 9223372036854775807', advice) || '.', '22003');
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION quota._catalog_number(text, jsonb, bigint, text) IS
+    'internal: a JSON number from a least one (22023) to the greatest bigint (22003, with advice); NULL for no value';
+
 CREATE OR REPLACE FUNCTION quota._catalog_whole(path text, value jsonb, lowest bigint = 0, advice text = NULL)
     RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    amount CONSTANT numeric := value::numeric;
+    amount CONSTANT numeric := quota._catalog_number(path, value, lowest, advice);
 BEGIN
-    IF amount < lowest THEN
-        PERFORM quota._catalog_error(path, CASE lowest WHEN 0 THEN 'must not be negative' ELSE format('must be at least %s', lowest) END);
-    ELSIF amount > 9223372036854775807 THEN
-        PERFORM quota._catalog_error(path, 'out of range', concat_ws('; ', 'The most is 9223372036854775807', advice) || '.', '22003');
-    ELSIF amount <> trunc(amount) THEN
+    IF amount <> trunc(amount) THEN
         PERFORM quota._catalog_error(path, 'must be an integer', 'Choose a unit small enough to count in whole numbers.');
     END IF;
     RETURN amount::bigint;
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_whole(text, jsonb, bigint, text) IS
-    'internal: a JSON number as bigint from a least one on (22023, 22003), with advice if it is too great';
+    'internal: a JSON number as bigint; 22023, 22003 as _catalog_number(), and 22023 for a fraction';
 
 CREATE OR REPLACE FUNCTION quota._catalog_amount(path text, value jsonb)
     RETURNS bigint
@@ -339,20 +361,17 @@ CREATE OR REPLACE FUNCTION quota._catalog_kinds(features jsonb)
 AS $$
 DECLARE
     given record;
-    path text;
 BEGIN
     IF features IS NULL THEN
         RETURN (SELECT coalesce(jsonb_object_agg(f.name, f.kind), '{}') FROM quota.feature f);
     END IF;
-    PERFORM quota._catalog_count('features', (SELECT count(*) FROM jsonb_object_keys(features)), 1000);
-    FOR given IN SELECT e.key, e.value FROM jsonb_each(features) e ORDER BY e.key COLLATE "C" LOOP
-        path := quota._catalog_path('features', given.key);
+    FOR given IN SELECT * FROM quota._catalog_members('features', features, 1000) LOOP
         IF given.key !~ '^[a-z][a-z0-9_.:-]{0,62}$' THEN
             PERFORM quota._catalog_error(
-                path, 'not a name for a feature',
+                given.path, 'not a name for a feature',
                 'A name begins with a letter and has up to 63 characters of a-z, 0-9, "_", ".", ":", "-".');
         END IF;
-        PERFORM quota._catalog_feature(path, given.value);
+        PERFORM quota._catalog_feature(given.path, given.value);
     END LOOP;
     RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value -> 'kind'), '{}') FROM jsonb_each(features) e);
 END
@@ -370,11 +389,7 @@ DECLARE
     result text[] := '{}';
     id text;
 BEGIN
-    PERFORM quota._catalog_count(path, jsonb_array_length(ids), 100);
-    FOR given IN
-        SELECT format('%s[%s]', path, e.n - 1) AS path, e.value
-        FROM jsonb_array_elements(ids) WITH ORDINALITY e (value, n) ORDER BY e.n
-    LOOP
+    FOR given IN SELECT * FROM quota._catalog_members(path, ids, 100) LOOP
         PERFORM quota._catalog_require_type(given.path, given.value, '{string}');
         id := given.value #>> '{}';
         PERFORM quota._catalog_identifier(given.path, id, 255);
@@ -861,12 +876,8 @@ DECLARE
     default_plan text;
     owners jsonb := '{}';
 BEGIN
-    PERFORM quota._catalog_count('plans', (SELECT count(*) FROM jsonb_object_keys(plans)), 1000);
-    FOR given IN
-        SELECT e.key AS name, quota._catalog_path('plans', e.key) AS path, e.value
-        FROM jsonb_each(plans) e ORDER BY e.key COLLATE "C"
-    LOOP
-        PERFORM quota._catalog_identifier(given.path, given.name, 128);
+    FOR given IN SELECT * FROM quota._catalog_members('plans', plans, 1000) LOOP
+        PERFORM quota._catalog_identifier(given.path, given.key, 128);
         PERFORM quota._catalog_plan(given.path, given.value);
 
         IF given.value -> 'default' = 'true' THEN
@@ -874,7 +885,7 @@ BEGIN
                 PERFORM quota._catalog_error(given.path || '.default', format('plan %s is the default too', to_json(default_plan)),
                                              'At most one plan is the default.');
             END IF;
-            default_plan := given.name;
+            default_plan := given.key;
         END IF;
 
         FOR id IN SELECT e.value FROM jsonb_array_elements_text(coalesce(given.value -> 'external_ids', '[]')) e LOOP
@@ -882,7 +893,7 @@ BEGIN
                 PERFORM quota._catalog_error(given.path || '.external_ids', format('one of them belongs to plan %s too', owners -> id),
                                              'An external id stands for one plan.');
             END IF;
-            owners := owners || jsonb_build_object(id, given.name);
+            owners := owners || jsonb_build_object(id, given.key);
         END LOOP;
     END LOOP;
 END

@@ -99,11 +99,7 @@ DECLARE
     cap quota.cap;
     result quota.cap[] := '{}';
 BEGIN
-    PERFORM quota._catalog_count(path, jsonb_array_length(_catalog_caps.caps), 16);
-    FOR given IN
-        SELECT format('%s[%s]', path, e.n - 1) AS path, e.value
-        FROM jsonb_array_elements(_catalog_caps.caps) WITH ORDINALITY e (value, n) ORDER BY e.n
-    LOOP
+    FOR given IN SELECT * FROM quota._catalog_members(path, _catalog_caps.caps, 16) LOOP
         cap := quota._catalog_cap(given.path, given.value);
         IF EXISTS (SELECT FROM unnest(result) c
                    WHERE (c.period_months, c.period_days, c.period_us, c.first_use)
@@ -186,11 +182,7 @@ DECLARE
 BEGIN
     notify_percent := '{}';
     notify_remaining := '{}';
-    PERFORM quota._catalog_count(path, jsonb_array_length(notify), 16);
-    FOR given IN
-        SELECT format('%s[%s]', path, e.n - 1) AS path, e.value
-        FROM jsonb_array_elements(notify) WITH ORDINALITY e (value, n) ORDER BY e.n
-    LOOP
+    FOR given IN SELECT * FROM quota._catalog_members(path, notify, 16) LOOP
         SELECT * INTO threshold FROM quota._catalog_threshold(given.path, given.value);
         IF threshold.percent = ANY (notify_percent) OR threshold.remaining = ANY (notify_remaining) THEN
             PERFORM quota._catalog_error(given.path, 'given twice');

@@ -26,12 +26,8 @@ DECLARE
     price numeric;
 BEGIN
     PERFORM quota._catalog_require_type(path, value, '{number}');
-    price := trim_scale(value::numeric);
-    IF price < 0 THEN
-        PERFORM quota._catalog_error(path, 'must not be negative');
-    ELSIF price > 9223372036854775807 THEN
-        PERFORM quota._catalog_error(path, 'out of range', 'The most is 9223372036854775807.', '22003');
-    ELSIF scale(price) > 50 THEN
+    price := trim_scale(quota._catalog_number(path, value));
+    IF scale(price) > 50 THEN
         PERFORM quota._catalog_error(path, 'has more than 50 digits after the point');
     END IF;
     RETURN price;
@@ -55,11 +51,7 @@ BEGIN
     IF value = '{}' THEN
         PERFORM quota._catalog_error(path, 'must not be empty', 'Give a price, or one for each dimension.');
     END IF;
-    PERFORM quota._catalog_count(path, (SELECT count(*) FROM jsonb_object_keys(value)), 100);
-    FOR given IN
-        SELECT e.key, e.value, quota._catalog_path(path, e.key) AS path
-        FROM jsonb_each(value) e ORDER BY e.key COLLATE "C"
-    LOOP
+    FOR given IN SELECT * FROM quota._catalog_members(path, value, 100) LOOP
         PERFORM quota._catalog_identifier(given.path, given.key, 63);
         result := result || jsonb_build_object(given.key, quota._catalog_price(given.path, given.value));
     END LOOP;
@@ -140,12 +132,8 @@ DECLARE
     given record;
     result jsonb := '{}';
 BEGIN
-    PERFORM quota._catalog_count(path, (SELECT count(*) FROM jsonb_object_keys(charges)), 100);
-    FOR given IN
-        SELECT e.key, e.value, kinds ->> e.key AS kind, quota._catalog_path(path, e.key) AS path
-        FROM jsonb_each(charges) e ORDER BY e.key COLLATE "C"
-    LOOP
-        result := result || jsonb_build_object(given.key, quota._catalog_charge(given.path, given.kind, given.value));
+    FOR given IN SELECT * FROM quota._catalog_members(path, charges, 100) LOOP
+        result := result || jsonb_build_object(given.key, quota._catalog_charge(given.path, kinds ->> given.key, given.value));
     END LOOP;
     PERFORM quota._catalog_check_dimensions(path, result);
     RETURN result;
@@ -167,11 +155,7 @@ DECLARE
     given record;
     result text[] := '{}';
 BEGIN
-    PERFORM quota._catalog_count(path, jsonb_array_length(requires), 100);
-    FOR given IN
-        SELECT format('%s[%s]', path, e.n - 1) AS path, e.value, e.value #>> '{}' AS name
-        FROM jsonb_array_elements(requires) WITH ORDINALITY e (value, n) ORDER BY e.n
-    LOOP
+    FOR given IN SELECT m.path, m.value, m.value #>> '{}' AS name FROM quota._catalog_members(path, requires, 100) m LOOP
         PERFORM quota._catalog_require_type(given.path, given.value, '{string}');
         IF NOT kinds ? given.name THEN
             PERFORM quota._catalog_error(given.path, 'no such feature', 'Declare it under "features".');
@@ -319,10 +303,9 @@ AS $$
 DECLARE
     given record;
 BEGIN
-    PERFORM quota._catalog_count('actions', (SELECT count(*) FROM jsonb_object_keys(actions)), 1000);
     FOR given IN
         SELECT coalesce(a.name, e.key) AS name, a AS old, a.id, a.retired_at, e.value
-        FROM quota.action a FULL JOIN jsonb_each(actions) e ON e.key = a.name
+        FROM quota.action a FULL JOIN quota._catalog_members('actions', actions, 1000) e ON e.key = a.name
         ORDER BY coalesce(a.name, e.key) COLLATE "C"
     LOOP
         CONTINUE WHEN given.value IS NULL AND given.retired_at IS NOT NULL;
