@@ -112,7 +112,8 @@ AS $$
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is open, but counts nowhere', h.id)
     FROM quota.hold h
-    WHERE NOT h.expiry_seen AND h.expires_at > quota._now()
+    -- by the time of day: whoever gave it back need not have waited for our transaction
+    WHERE NOT h.expiry_seen AND h.expires_at > quota._clock_now()
       AND NOT EXISTS (SELECT FROM quota.hold_part p WHERE p.hold_id = h.id)
 $$;
 COMMENT ON FUNCTION quota._verify_holds() IS 'internal: what buckets have reserved is what holds that count have taken';

@@ -106,5 +106,12 @@ SELECT pg_temp.damage('GRANT INSERT ON quota.ledger_entry_2026_02 TO PUBLIC');
 SELECT pg_temp.damage('DROP INDEX quota.ledger_entry_2026_02_debit');
 \pset tuples_only off
 \pset format aligned
+-- a hold that has expired and was given back since this transaction began
+BEGIN;
+RESET quota.clock;
+INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at)
+    SELECT 9005, 'bob', f.id, 50, 1, now(), clock_timestamp() FROM quota.feature f WHERE f.name = 'tokens';
+SELECT * FROM quota.verify();
+ROLLBACK;
 -- and with everything back in its place
 SELECT * FROM quota.verify();
