@@ -3,27 +3,9 @@
 --
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
-
--- what a statement gives: ok, or SQLSTATE and message
-CREATE FUNCTION pg_temp.try(statement text, as_role text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; message text;
-BEGIN
-    BEGIN
-        IF as_role IS NOT NULL THEN
-            PERFORM set_config('role', as_role, true);
-        END IF;
-        EXECUTE statement;
-        PERFORM set_config('role', 'none', true);
-        RETURN 'ok';
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        RETURN state || ' ' || message;
-    END;
-END
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/as_role.psql'
+\i :helpers
 
 -- rights on our objects that anybody but the owner has
 CREATE VIEW pg_temp.rights AS
@@ -91,7 +73,7 @@ DROP ROLE regress_quota_planted;
 -- a schema that somebody else made is not adopted
 DROP EXTENSION quota;
 CREATE SCHEMA quota;
-CREATE EXTENSION quota;
+SELECT pg_temp.try('CREATE EXTENSION quota');
 DROP SCHEMA quota;
 CREATE EXTENSION quota;
 
@@ -203,26 +185,8 @@ SHOW quota.clock;
 SHOW quota.enforcement;
 \c -
 SET client_min_messages = warning;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
 -- what \c took with it
-CREATE FUNCTION pg_temp.try(statement text, as_role text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; message text;
-BEGIN
-    BEGIN
-        IF as_role IS NOT NULL THEN
-            PERFORM set_config('role', as_role, true);
-        END IF;
-        EXECUTE statement;
-        PERFORM set_config('role', 'none', true);
-        RETURN 'ok';
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-        RETURN state || ' ' || message;
-    END;
-END
-$$;
+\i :helpers
 CREATE FUNCTION pg_temp.level(of_role text) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', CASE WHEN has_schema_privilege(of_role, 'quota', 'USAGE') THEN 'schema' END,
         CASE WHEN has_function_privilege(of_role, 'quota.check(text, text, bigint)', 'EXECUTE') THEN 'check' END,

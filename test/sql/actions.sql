@@ -5,27 +5,11 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/calls.psql'
+\i :helpers
 SET quota.clock = '2026-01-15 12:00+00';
 
--- what a statement gives: its value, or SQLSTATE, message and hint, and for a refusal what DETAIL says
-CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text; message text; detail text; hint text;
-BEGIN
-    EXECUTE statement INTO result;
-    RETURN coalesce(result, 'null');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    IF SQLSTATE ~ '^QT4(02|03)' THEN
-        RETURN concat_ws(' ', SQLSTATE, message, (SELECT string_agg(d.value, ',' ORDER BY k.n)
-                         FROM unnest('{code,feature,requested,remaining,used,blocked_by}'::text[]) WITH ORDINALITY k (key, n)
-                              JOIN jsonb_each_text(detail::jsonb) d USING (key)));
-    END IF;
-    RETURN concat_ws(' ', SQLSTATE, message, '(' || nullif(hint, '') || ')');
-END
-$$;
 -- the rows of a call in short: feature, charged (with a minus where there is no id), what remains
 CREATE FUNCTION pg_temp.pay(call text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,9 +21,6 @@ CREATE FUNCTION pg_temp.charge(subject text, action text, units numeric, key tex
     AS $$SELECT pg_temp.pay(format('charge(%L, %L, %L, %L, %L)', subject, action, units, key, metadata))$$;
 CREATE FUNCTION pg_temp.charge_units(subject text, action text, units jsonb, key text = NULL, metadata jsonb = NULL) RETURNS text LANGUAGE sql
     AS $$SELECT pg_temp.pay(format('charge_units(%L, %L, %L, %L, %L)', subject, action, units, key, metadata))$$;
-CREATE VIEW pg_temp.use AS
-SELECT b.subject, f.name AS feature, b.used, b.overdrawn AS over FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
-ORDER BY b.subject, f.name;
 
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "calls": {"kind": "metered"}, "docs": {"kind": "capacity"}, "money": {"kind": "metered", "unit": "micro-dollar"},

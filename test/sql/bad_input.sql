@@ -141,4 +141,4 @@ SELECT subject, feature, kind, amount, key FROM quota.ledger WHERE subject = 'an
 SELECT count(*) AS keys FROM quota.idempotency_key WHERE subject = 'ann';
 SELECT subject, feature, reason, times FROM quota.denials ORDER BY 1, 2, 3;
 DROP TABLE regress_bad;
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

@@ -5,25 +5,11 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/calls.psql'
+\i :helpers
 SET quota.clock = '2026-01-15 12:00+00';
 
--- what a statement gives: its value, or SQLSTATE, message and for a refusal what DETAIL says
-CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    result text; message text; detail text;
-BEGIN
-    EXECUTE statement INTO result;
-    RETURN coalesce(result, 'null');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-    RETURN concat_ws(' ', SQLSTATE, message,
-                     CASE WHEN SQLSTATE ~ '^QT4(02|03)' THEN (SELECT string_agg(d.value, ',' ORDER BY k.n)
-                          FROM unnest('{feature,requested,remaining,used,blocked_by,retry_after}'::text[]) WITH ORDINALITY k (key, n)
-                               JOIN jsonb_each_text(detail::jsonb) d USING (key)) END);
-END
-$$;
 -- the rows of a call with amounts in short: feature, was it charged, what remains
 CREATE FUNCTION pg_temp.many(subject text, amounts jsonb, key text = NULL, metadata jsonb = NULL) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -32,9 +18,6 @@ BEGIN
                               subject, amounts, key, metadata));
 END
 $$;
-CREATE VIEW pg_temp.use AS
-SELECT b.subject, f.name AS feature, b.used, b.overdrawn AS over FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
-ORDER BY b.subject, f.name;
 
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "Z": {"kind": "metered"}, "calls": {"kind": "metered"}, "docs": {"kind": "capacity"},

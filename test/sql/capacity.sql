@@ -113,4 +113,4 @@ SELECT kind, source, amount FROM quota.ledger WHERE account = 'ref' ORDER BY id;
 SELECT * FROM pg_temp.held WHERE subject = 'ref';
 
 SELECT feature, allowed, allowance, used, remaining, period_start, resets_at FROM quota.status('pay');
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

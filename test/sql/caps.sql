@@ -5,8 +5,6 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers
-\set sums :abs_srcdir '/sql/include/sums.psql'
-\i :sums
 SET quota.clock = '2026-01-10 10:00:00+00';
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}},
@@ -44,7 +42,7 @@ SELECT quota.revoke(1);
 SELECT remaining FROM quota.set_usage('a', 'tokens', 95);
 SELECT remaining, resets_at FROM quota.check('a', 'tokens');
 SELECT retry_after FROM quota.check('a', 'tokens', 6);
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- First use: opens with the first charge after the last one closed
 SET quota.clock = '2026-01-10 10:00:00+00';
@@ -86,7 +84,7 @@ SELECT :remaining AS remaining, :'resets_at' AS resets_at;
 SELECT * FROM pg_temp.caps WHERE subject = 'f';
 SELECT refunded, remaining FROM quota.refund(:d);
 SELECT * FROM pg_temp.caps WHERE subject = 'f';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Several, and overage
 SET quota.clock = '2026-01-10 10:00:00+00';
@@ -117,7 +115,7 @@ SELECT allowance, used, remaining, resets_at FROM quota.check('b', 'tokens');
 SELECT remaining, resets_at FROM quota.debit('b', 'tokens', 1);
 SELECT (pg_temp.refusal('b', 'tokens', 1)).*;
 SELECT used, overage FROM quota.bucket WHERE subject = 'b';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Ties: the later end; an unlimited account with a cap
 SET quota.clock = '2026-01-10 10:00:00+00';
@@ -152,4 +150,4 @@ SELECT remaining, resets_at FROM quota.check('h', 'tokens');
 SELECT remaining, resets_at FROM quota.debit('h', 'tokens', 1);
 SELECT id AS h FROM quota.reserve('h', 'tokens', 20) \gset
 SELECT released, remaining FROM quota.release(:h);
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();

@@ -6,8 +6,9 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/catalog.psql'
+\i :helpers
 SET quota.clock = '2026-01-15 12:00+00';
 
 CREATE VIEW pg_temp.versions AS
@@ -21,24 +22,6 @@ CREATE VIEW pg_temp.buckets AS
 SELECT b.subject, f.name AS feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
 FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
 ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
--- what applying the catalog changes; a dry run must have said the same
-CREATE FUNCTION pg_temp.apply(catalog jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    foretold text[] := ARRAY(SELECT c::text FROM quota.apply_catalog(catalog, true) c);
-    told text[] := ARRAY(SELECT c::text FROM quota.apply_catalog(catalog) c);
-BEGIN
-    IF foretold <> told THEN
-        RAISE EXCEPTION 'the dry run said %, then came %', foretold, told;
-    END IF;
-    RETURN coalesce((SELECT string_agg(t, ' ' ORDER BY n) FROM unnest(told) WITH ORDINALITY u (t, n) WHERE t !~ 'unchanged'),
-                    format('%s unchanged', cardinality(told)));
-END
-$$;
--- the present catalog with one value set, or one removed
-CREATE FUNCTION pg_temp.set(path text, value jsonb) RETURNS text LANGUAGE plpgsql
-    AS 'BEGIN RETURN pg_temp.apply(jsonb_set(quota.export_catalog(), path::text[], value)); END';
-CREATE FUNCTION pg_temp.remove(path text) RETURNS text LANGUAGE plpgsql
-    AS 'BEGIN RETURN pg_temp.apply(quota.export_catalog() #- path::text[]); END';
 
 --
 -- from nothing

@@ -6,8 +6,9 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/catalog.psql'
+\i :helpers
 SET quota.clock = '2026-01-15 12:00+00';
 
 CREATE VIEW pg_temp.terms AS
@@ -20,23 +21,6 @@ ORDER BY p.name, v.version, f.name;
 CREATE VIEW pg_temp.graces AS
 SELECT p.name, v.version AS v, v.grace, v.grace_months AS months, v.grace_days AS days, v.grace_us AS us
 FROM quota.plan_version v JOIN quota.plan p ON p.id = v.plan_id ORDER BY p.name, v.version;
--- what applying the catalog changes; a dry run must have said the same
-CREATE FUNCTION pg_temp.apply(catalog jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    foretold text[] := ARRAY(SELECT c::text FROM quota.apply_catalog(catalog, true) c);
-    told text[] := ARRAY(SELECT c::text FROM quota.apply_catalog(catalog) c);
-BEGIN
-    IF foretold <> told THEN
-        RAISE EXCEPTION 'the dry run said %, then came %', foretold, told;
-    END IF;
-    RETURN coalesce((SELECT string_agg(t, ' ' ORDER BY n) FROM unnest(told) WITH ORDINALITY u (t, n) WHERE t !~ 'unchanged'),
-                    format('%s unchanged', cardinality(told)));
-END
-$$;
-CREATE FUNCTION pg_temp.set(path text, value jsonb) RETURNS text LANGUAGE plpgsql
-    AS 'BEGIN RETURN pg_temp.apply(jsonb_set(quota.export_catalog(), path::text[], value)); END';
-CREATE FUNCTION pg_temp.remove(path text) RETURNS text LANGUAGE plpgsql
-    AS 'BEGIN RETURN pg_temp.apply(quota.export_catalog() #- path::text[]); END';
 -- SQLSTATE, message, detail and hint
 CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

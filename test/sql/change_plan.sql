@@ -4,21 +4,10 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/enforcement.psql'
+\i :helpers
 SET quota.clock = '2026-01-10 00:00+00';
-
-CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; message text; result text;
-BEGIN
-    EXECUTE statement INTO result;
-    RETURN coalesce(result, 'null');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-    RETURN state || ' ' || message;
-END
-$$;
 
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "calls": {"kind": "metered"}, "docs": {"kind": "capacity"}, "mindmap": {"kind": "boolean"}, "extra": {"kind": "metered"}},
@@ -171,7 +160,7 @@ INSERT INTO quota.ledger_entry SELECT nextval('quota.ledger_id_seq'), e.at, e.xi
 -- what no bigint holds is an error, and nothing has moved
 SELECT quota.subscribe('m2', 'basic') > 0, (quota.debit('m2', 'tokens', 30)).remaining, quota.change_plan('m2', 'weekly') > 0;
 UPDATE quota.bucket SET used = 9223372036854775807 WHERE subject = 'm2' AND moved_start IS NOT NULL;
-SELECT pg_temp.try($$SELECT quota.change_plan('m2', 'basic')$$);
+SELECT pg_temp.code($$SELECT quota.change_plan('m2', 'basic')$$);
 UPDATE quota.bucket SET used = 0 WHERE subject = 'm2' AND moved_start IS NOT NULL;
 
 --
@@ -188,9 +177,9 @@ SELECT count(*) FROM pg_temp.happened WHERE subject = 's1';
 SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,weekly,entitlements,tokens,allowance}', '44'));
 -- and a feature that only such a version names is in use
 SELECT quota.subscribe('s7', 'pro') > 0, quota.change_plan('s7', 'odd', 'period_end') > 0;
-SELECT pg_temp.try($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,odd,entitlements,extra}' #- '{features,extra}')$$);
+SELECT pg_temp.code($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,odd,entitlements,extra}' #- '{features,extra}')$$);
 SELECT quota.cancel('s7', 'now');
-SELECT pg_temp.try($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,odd,entitlements,extra}' #- '{features,extra}')$$);
+SELECT pg_temp.code($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,odd,entitlements,extra}' #- '{features,extra}')$$);
 -- up to its last moment
 SET quota.clock = '2026-02-20 11:59:59.999999+00';
 SELECT quota.me('s1') #>> '{plan,name}' AS me, quota._carry_out('s1') AS carried_out;
@@ -214,7 +203,7 @@ FROM (VALUES ('a1', 'reset'), ('a2', 'keep'), ('a3', 'keep'), ('a4', 'prorate'),
 SET quota.clock = '2026-02-25 00:00+00';
 SELECT quota.set_status('a1', 'past_due'), quota.override('a2', 'calls', '{"allowance": 1, "period": "day"}'), quota.cancel('a3', 'now'),
        quota.change_plan('a4', 'anchored2', 'now', 'prorate') > 0, quota.change_plan('a5', 'anchored') > 0,
-       pg_temp.try($$SELECT quota.subscribe('a6', 'pro', '2026-01-01', '2026-01-02') > 0$$);
+       pg_temp.code($$SELECT quota.subscribe('a6', 'pro', '2026-01-01', '2026-01-02') > 0$$);
 SELECT subject, plan, status, since, ends_at FROM pg_temp.subs WHERE subject ~ '^a[1-6]$' ORDER BY subject, ends_at;
 SELECT subject, at, type, data FROM pg_temp.happened WHERE subject ~ '^a[1-6]$' ORDER BY subject, id;
 SELECT subject, period_start, period_end, plan, allowance, prorated, used, moved_to FROM pg_temp.use WHERE subject ~ '^a[1-6]$' AND period_end > '2026-02-01';
@@ -297,7 +286,7 @@ SELECT at, type, data FROM pg_temp.happened WHERE subject IN ('x3', 'x4');
 -- a retired plan cannot be scheduled, but comes if it was before
 SELECT quota.change_plan('x3', 'life2', 'period_end') > 0;
 SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,life2}');
-SELECT pg_temp.try($$SELECT quota.change_plan('x1', 'life2', 'period_end')$$);
+SELECT pg_temp.code($$SELECT quota.change_plan('x1', 'life2', 'period_end')$$);
 SET quota.clock = '2026-03-20 12:00+00';
 SELECT plan, next_plan FROM pg_temp.subs WHERE subject = 'x3';
 SELECT quota._carry_out('x3'), quota._carry_out('nobody');
@@ -318,7 +307,7 @@ SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
 SET quota.clock = '2026-01-27 11:59:59.999999+00';
 SELECT quota.has('g1', 'mindmap');
 SET quota.clock = '2026-01-27 12:00+00';
-SELECT quota.has('g1', 'mindmap'), pg_temp.try($$SELECT quota.debit('g1', 'tokens')$$);
+SELECT quota.has('g1', 'mindmap'), pg_temp.code($$SELECT quota.debit('g1', 'tokens')$$);
 SELECT quota.set_status('g1', 'paused');
 SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
 SELECT quota.set_status('g1', 'past_due');
@@ -370,17 +359,7 @@ ALTER TABLE regress_big ALTER t SET COMPRESSION pglz;
 INSERT INTO regress_big VALUES (repeat('x', 100000000), jsonb_build_object('features', repeat('x', 100000000)));
 -- another backend, with a memory of its own
 \c
-CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; message text;
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-    RETURN state || ' ' || message;
-END
-$$;
+\i :helpers
 -- the most memory that this backend has had, in kB; nothing where there is no such file
 CREATE FUNCTION pg_temp.peak() RETURNS int LANGUAGE sql AS $$
     SELECT coalesce(substring(pg_read_file('/proc/self/status', 0, 10000, true) FROM 'VmHWM:\s*(\d+)')::int, 0)
@@ -391,7 +370,7 @@ SELECT pg_column_size(t) < 2000000 AS compressed, octet_length(t) FROM regress_b
 \pset format unaligned
 \pset tuples_only on
 -- each in a statement of its own
-SELECT format('SELECT %1$L AS call, pg_temp.try(%2$L)', c.args, 'SELECT quota.' || c.args || ' FROM regress_big')
+SELECT format('SELECT %1$L AS call, pg_temp.code(%2$L)', c.args, 'SELECT quota.' || c.args || ' FROM regress_big')
 FROM (VALUES ('subscribe(t, ''pro'')'), ('subscribe(''u'', t)'), ('subscribe(''u'', ''pro'', timezone => t)'), ('subscribe(''u'', ''pro'', external_id => t)'),
              ('change_plan(t, ''pro'')'), ('change_plan(''big'', t)'), ('change_plan(''u'', t)'), ('change_plan(''big'', ''pro'', t)'), ('change_plan(''big'', ''pro'', ''now'', t)'),
              ('cancel(t)'), ('cancel(''big'', t)'), ('set_status(t, ''active'')'), ('set_status(''big'', t)'),

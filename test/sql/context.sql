@@ -247,4 +247,4 @@ SELECT remaining FROM quota.debit('now', 'tokens', 1);
 SELECT bool_and(at = now()) AS entries_have_it FROM quota.ledger WHERE subject = 'now';
 COMMIT;
 \i :helpers
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

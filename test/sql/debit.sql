@@ -109,4 +109,4 @@ FROM quota.ledger ORDER BY ledger.id;
 -- refusals that did not raise are on record (those that raised rolled theirs back)
 SELECT * FROM quota.denials ORDER BY subject, feature;
 SELECT count(*) AS keys FROM quota.idempotency_key;
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

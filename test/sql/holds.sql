@@ -19,8 +19,6 @@ SELECT count(*) FROM quota.apply_catalog('{
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.entries AS
 SELECT account, kind, source, amount, dense_rank() OVER (ORDER BY debit_id) AS operation, at::date AS on, period_start::date AS period FROM quota.ledger ORDER BY id;
-\set helpers :abs_srcdir '/sql/include/holds.psql'
-\i :helpers
 
 --
 -- reserve
@@ -37,7 +35,7 @@ SELECT pg_temp.code($$SELECT quota.reserve('ann', 'tokens', 1, up_to => true)$$)
 SELECT * FROM pg_temp.entries;
 SELECT id, subject, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata FROM quota.hold ORDER BY id;
 SELECT account, hold_id, expires_at FROM quota.hold_part ORDER BY hold_id;
-:ok
+SELECT * FROM quota.verify();
 -- what cannot be reserved
 SELECT pg_temp.code($$SELECT quota.reserve('bad', 'tokens', NULL)$$), pg_temp.code($$SELECT quota.reserve('bad', 'tokens', 0)$$), pg_temp.code($$SELECT quota.reserve('bad', 'tokens', -1)$$);
 SELECT pg_temp.code($$SELECT quota.reserve('bad', 'tokens', 1, NULL)$$), pg_temp.code($$SELECT quota.reserve('bad', 'tokens', 1, '0')$$), pg_temp.code($$SELECT quota.reserve('bad', 'tokens', 1, '-1 s')$$);
@@ -63,7 +61,7 @@ SELECT pg_temp.code($$SELECT quota.extend(1)$$);
 SELECT pg_temp.code($$SELECT quota.settle(1, 1)$$);
 SELECT pg_temp.code($$SELECT quota.release(1)$$);
 COMMIT;
-:ok
+SELECT * FROM quota.verify();
 
 -- Keys: the first hold, its amount and its present expiry.
 SELECT id, reserved, remaining, expires_at FROM quota.reserve('kim', 'tokens', 30, '10 minutes', 'k', '{"job": 1}') \gset k_
@@ -84,7 +82,7 @@ SELECT id = :c_id AS same, reserved, remaining FROM quota.reserve('kim', 'tokens
 SELECT pg_temp.code($$SELECT quota.reserve('kim', 'tokens', 10, key => 'refused')$$);
 SELECT released, remaining FROM quota.release(:c_id);
 SELECT reserved, remaining FROM quota.reserve('kim', 'tokens', 10, key => 'refused');
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- extend
@@ -105,7 +103,7 @@ SELECT reserved, ttl_us, expires_at FROM quota.hold WHERE id = :h_id;
 SELECT amount, kind, source FROM pg_temp.entries WHERE account = 'eve';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 20);
 SELECT pg_temp.code(format('SELECT quota.extend(%s)', :h_id));
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- settle and release
@@ -127,7 +125,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT used, remaining FROM quota.check('bob', 'tokens');
 SELECT kind, source, amount, metadata FROM quota.ledger WHERE account = 'bob' ORDER BY id;
 SELECT used, overdrawn, reserved FROM quota.bucket WHERE subject = 'bob';
-:ok
+SELECT * FROM quota.verify();
 -- release, once
 SELECT id FROM quota.reserve('rex', 'tokens', 70) \gset h_
 SELECT * FROM quota.release(:h_id);
@@ -140,7 +138,7 @@ SELECT id FROM quota.reserve('big', 'tokens', 70) \gset h_
 SELECT quota.debit('big', 'tokens', 1) IS NOT NULL AS debited;
 SELECT pg_temp.code(format('SELECT quota.settle(%s, 9223372036854775807)', :h_id));
 SELECT charged FROM quota.settle(:h_id, 9223372036854775806);
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Several levels: what is overdrawn is that of the level with the most
@@ -153,10 +151,10 @@ SELECT reserved FROM quota.reserve('acme/al', 'tokens', 100, up_to => true);
 SELECT * FROM quota.extend(:h_id, amount => 40);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 90);
 SELECT subject, used, overdrawn, reserved FROM quota.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id, 45);
 SELECT * FROM pg_temp.entries WHERE account LIKE 'acme%';
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Allowance, grants, overage: taken in order, given back last first
@@ -171,10 +169,10 @@ SELECT used, reserved, overage FROM quota.status('meg') WHERE feature = 'tokens'
 SELECT * FROM quota.extend(:h_id, amount => 140);
 SELECT used, granted, overage, reserved FROM quota.bucket WHERE subject = 'meg';
 SELECT grant_id = :g1_id AS first_grant, used FROM quota.grant_use WHERE grant_id IN (:g1_id, :g2_id) ORDER BY 1 DESC;
-:ok
+SELECT * FROM quota.verify();
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 210);
 SELECT used, granted, overage, overdrawn, reserved FROM quota.bucket WHERE subject = 'meg';
-:ok
+SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id, 65);
 SELECT used, granted, overage, overdrawn FROM quota.bucket WHERE subject = 'meg';
 SELECT refunded, remaining FROM quota.refund(:h_id, 50);
@@ -182,18 +180,18 @@ SELECT used, granted, overage, overdrawn FROM quota.bucket WHERE subject = 'meg'
 SELECT pg_temp.try(format('SELECT quota.refund(%s, 96)', :h_id));
 SELECT refunded, remaining FROM quota.refund(:h_id);
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
-:ok
+SELECT * FROM quota.verify();
 -- grants alone
 SELECT quota.subscribe('gus', 'none') > 0 AS subscribed, (quota.credit('gus', 'tokens', 30)).remaining;
 SELECT id, reserved, remaining FROM quota.reserve('gus', 'tokens', 25) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT used, granted, overdrawn FROM quota.bucket WHERE subject = 'gus';
-:ok
+SELECT * FROM quota.verify();
 -- unlimited
 SELECT quota.subscribe('una', 'free_for_all') > 0 AS subscribed;
 SELECT id, reserved, remaining FROM quota.reserve('una', 'tokens', 25) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 1000);
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Caps: what comes back restores a cap only while the charge lies in its window
@@ -215,7 +213,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 130);
 SELECT period_us / 3600000000 AS hours, period_days AS days, opened_at, closes_at, used FROM quota.cap_use WHERE subject = 'cal' ORDER BY opened_at, days;
 SELECT refunded, remaining FROM quota.refund(:h_id, 100);
 SELECT period_us / 3600000000 AS hours, period_days AS days, used FROM quota.cap_use WHERE subject = 'cal' ORDER BY opened_at, days;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Rate: reserve and a growing extend take it, nothing returns it
@@ -228,7 +226,7 @@ SELECT pg_temp.code($$SELECT quota.debit('rae', 'tokens', 1)$$);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 100);
 SET quota.clock = '2026-01-11 02:00:03+00';
 SELECT reserved, remaining FROM quota.reserve('rae', 'tokens', 3);
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Capacity: one number
@@ -245,11 +243,11 @@ SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'cap%' ORDER
 SELECT refunded, remaining FROM quota.refund(:x_id, 5);
 SELECT remaining FROM quota.give_back('cap/a', 'docs', 5);
 SELECT * FROM pg_temp.entries WHERE account LIKE 'cap%';
-:ok
+SELECT * FROM quota.verify();
 -- grants raise the ceiling
 SELECT (quota.credit('cap', 'docs', 5)).remaining;
 SELECT id, reserved, remaining FROM quota.reserve('cap/a', 'docs', 100, up_to => true) \gset h_
 SET quota.clock = '2026-01-11 02:05:03+00';
 SELECT used, remaining FROM quota.check('cap/a', 'docs');
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 13);
-:ok
+SELECT * FROM quota.verify();

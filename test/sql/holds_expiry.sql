@@ -15,8 +15,6 @@ SELECT count(*) FROM quota.apply_catalog('{
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.entries AS
 SELECT account, kind, source, amount, dense_rank() OVER (ORDER BY debit_id) AS operation, at::date AS on, period_start::date AS period FROM quota.ledger ORDER BY id;
-\set helpers :abs_srcdir '/sql/include/holds.psql'
-\i :helpers
 
 --
 -- From expires_at on the room is free, with no job running
@@ -31,19 +29,19 @@ SELECT used, reserved, remaining FROM quota.status('ann') WHERE feature = 'token
 SELECT quota.me('ann') #> '{features,tokens,used}' AS used, quota.me('ann') #> '{features,tokens,reserved}' AS reserved;
 SELECT pg_temp.code(format('SELECT quota.extend(%s)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s, %L)', :h_id, '1 day'));
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
-:ok
+SELECT * FROM quota.verify();
 SELECT allowed, debited, remaining FROM quota.try_debit('ann', 'tokens', 70);
 SELECT kind, source, amount FROM pg_temp.entries WHERE account = 'ann';
 SELECT count(*) AS parts FROM quota.hold_part;
-:ok
+SELECT * FROM quota.verify();
 -- late: what there is, then overdrawn; once
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 50);
 SELECT pg_temp.code(format('SELECT quota.settle(%s, 50)', :h_id)), pg_temp.code(format('SELECT quota.release(%s)', :h_id));
 SELECT kind, source, amount FROM pg_temp.entries WHERE account = 'ann';
-:ok
+SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id, 30);
 SELECT refunded, remaining FROM quota.refund(:h_id);
-:ok
+SELECT * FROM quota.verify();
 -- not reaped yet: the late settle does it
 SELECT id FROM quota.reserve('bea', 'tokens', 90, '1 hour') \gset h_
 SET quota.clock = '2026-01-10 03:00:00+00';
@@ -57,7 +55,7 @@ SELECT * FROM quota.release(:i_id);
 SELECT pg_temp.code(format('SELECT quota.release(%s)', :i_id)), pg_temp.code(format('SELECT quota.settle(%s, 1)', :i_id)), pg_temp.code(format('SELECT quota.extend(%s)', :h_id));
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
 SELECT used, reserved FROM quota.bucket WHERE subject = 'bea';
-:ok
+SELECT * FROM quota.verify();
 -- debit, reserve and debit_many find the room, too
 SELECT id FROM quota.reserve('cat', 'tokens', 100, '1 hour') \gset h_
 SELECT id FROM quota.reserve('cat', 'docs', 10, '1 hour') \gset i_
@@ -65,21 +63,21 @@ SET quota.clock = '2026-01-10 06:00:00+00';
 SELECT feature, remaining FROM quota.debit_many('cat', '{"tokens": 60, "docs": 6}');
 SELECT reserved, remaining FROM quota.reserve('cat', 'tokens', 100, up_to => true);
 SELECT charged, overdrawn, remaining FROM quota.settle(:i_id, 6);
-:ok
+SELECT * FROM quota.verify();
 -- one level at a time: a sibling's debit gives back what is above
 SELECT quota.subscribe('acme', 'pro') > 0 AS subscribed, quota.override('acme/al', 'tokens', '{"allowance": 80, "period": "month"}');
 SELECT id, remaining FROM quota.reserve('acme/al', 'tokens', 60, '1 hour') \gset h_
 SET quota.clock = '2026-01-10 08:00:00+00';
 SELECT remaining FROM quota.debit('acme/bo', 'tokens', 1000);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT used, remaining FROM quota.check('acme/al', 'tokens');
 -- charged at both levels, overdrawn at one
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 70);
 SELECT subject, used, overdrawn, reserved FROM quota.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id);
-:ok
+SELECT * FROM quota.verify();
 
 -- A clock that goes backwards reopens nothing: what was given back is charged anew, what was not is kept.
 SELECT refunded FROM quota.refund((SELECT debit_id FROM quota.ledger WHERE subject = 'acme/bo' AND kind = 'debit'), 500);
@@ -90,14 +88,14 @@ SET quota.clock = '2026-01-10 09:00:00+00';
 SELECT remaining FROM quota.debit('acme/bo', 'tokens', 10);
 SET quota.clock = '2026-01-10 08:59:00+00';
 SELECT pg_temp.code(format('SELECT quota.extend(%s)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s, amount => 60)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s, amount => 10)', :h_id));
-:ok
+SELECT * FROM quota.verify();
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 20);
 SELECT subject, used, overdrawn, reserved FROM quota.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT * FROM quota.release(:i_id);
 SELECT charged, overdrawn, remaining FROM quota.settle(:j_id, 25);
 SELECT subject, used, overdrawn, reserved FROM quota.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 
 -- Grants and caps are free again as well.
 SELECT quota.subscribe('dot', 'capped') > 0 AS subscribed, (quota.credit('dot', 'tokens', 40, '2026-01-20')).remaining;
@@ -110,13 +108,13 @@ SELECT used, remaining FROM quota.check('dot', 'tokens');
 SELECT remaining FROM quota.debit('dot', 'tokens', 3);
 SELECT used, remaining FROM quota.check('dot', 'tokens');
 SELECT used, granted, reserved FROM quota.bucket WHERE subject = 'dot';
-:ok
+SELECT * FROM quota.verify();
 -- the late charge counts in the cap of its day; so its refund restores that one
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 45);
 SELECT opened_at::date AS day, used FROM quota.cap_use WHERE subject = 'dot' ORDER BY 1;
 SELECT refunded, remaining FROM quota.refund(:h_id, 20);
 SELECT opened_at::date AS day, used FROM quota.cap_use WHERE subject = 'dot' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 
 -- What a hold keeps from rolling over rolls over once it has expired, for those who look as for those who charge.
 SELECT quota.subscribe('rob', 'rolls') > 0 AS subscribed;
@@ -127,11 +125,11 @@ SELECT allowance, used, remaining FROM quota.check('rob', 'tokens');
 SET quota.clock = '2026-02-06 00:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('rob', 'tokens');
 SELECT remaining FROM quota.debit('rob', 'tokens', 1);
-:ok
+SELECT * FROM quota.verify();
 -- late: the window it was in has passed all on but what was used
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 50);
 SELECT period_start::date AS period, used, rolled_in, rolled_out, overdrawn FROM quota.bucket WHERE subject = 'rob' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Across the end of a period
@@ -146,18 +144,18 @@ SELECT used, reserved FROM quota.status('fay') WHERE feature = 'tokens';
 SELECT * FROM quota.extend(:open_id, amount => 70);
 SELECT charged, overdrawn, remaining FROM quota.settle(:open_id, 75);
 SELECT period_start::date AS period, used, overdrawn, reserved FROM quota.bucket WHERE subject = 'fay' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 -- late: as far as January still has it and the hold had it, then February
 SELECT charged, overdrawn, remaining FROM quota.settle(:late_id, 50);
 SELECT period_start::date AS period, used, overdrawn, allowance, reserved FROM quota.bucket WHERE subject = 'fay' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT * FROM pg_temp.entries WHERE account = 'fay';
 -- refunds: February first, then January, which restores nothing now
 SELECT refunded, remaining FROM quota.refund(:late_id, 30);
 SELECT refunded, remaining FROM quota.refund(:late_id);
 SELECT refunded, remaining FROM quota.refund(:open_id);
 SELECT period_start::date AS period, used FROM quota.bucket WHERE subject = 'fay' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 -- less than it had, settled in the next period
 SET quota.clock = '2026-02-28 23:30:00+00';
 SELECT id FROM quota.reserve('guy', 'tokens', 60, '2 hours') \gset h_
@@ -168,7 +166,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 10);
 SELECT released, remaining FROM quota.release(:i_id);
 SELECT released, remaining FROM quota.release(:j_id);
 SELECT period_start::date AS period, used, reserved FROM quota.bucket WHERE subject = 'guy' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 -- a late one that a cap counts: by the day of the charge, whichever window it comes from
 SELECT quota.subscribe('hal', 'capped') > 0 AS subscribed;
 SET quota.clock = '2026-03-31 23:30:00+00';
@@ -179,7 +177,7 @@ SELECT opened_at::date AS day, used FROM quota.cap_use WHERE subject = 'hal' ORD
 SELECT period_start::date AS period, used FROM quota.bucket WHERE subject = 'hal' ORDER BY 1;
 SELECT refunded, remaining FROM quota.refund(:h_id);
 SELECT opened_at::date AS day, used FROM quota.cap_use WHERE subject = 'hal' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Plans that change meanwhile
@@ -196,7 +194,7 @@ SELECT id FROM quota.reserve('ike', 'tokens', 600, '2 hours') \gset j_
 SELECT quota.change_plan('ike', 'free') > 0 AS changed;
 SELECT used, remaining FROM quota.check('ike', 'tokens');
 SELECT charged, overdrawn, remaining FROM quota.settle(:j_id, 610);
-:ok
+SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:j_id, 560);
 SELECT refunded, remaining FROM quota.refund(:h_id, 100);
 -- no account any more: the excess is overdrawn in the hold's period, whose terms stay
@@ -209,14 +207,14 @@ SELECT reserved, remaining FROM quota.extend(:i_id, amount => 30);
 SELECT refunded, remaining FROM quota.refund(:j_id);
 SELECT released, remaining FROM quota.release(:i_id);
 SELECT source_id <> 0 AS subscribed, used, overdrawn, allowance, reserved FROM quota.bucket WHERE subject = 'ike' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 -- late, without an account
 SELECT id FROM quota.reserve('jan', 'tokens', 60, '1 minute') \gset h_
 SELECT quota.subscribe('jan', 'none') > 0 AS subscribed;
 SET quota.clock = '2026-04-01 02:00:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 30);
 SELECT used, overdrawn, allowance, reserved FROM quota.bucket WHERE subject = 'jan';
-:ok
+SELECT * FROM quota.verify();
 -- paused: a settle, a refund, a release go on; what would take more does not
 SELECT quota.subscribe('leo', 'pro') > 0 AS subscribed;
 SELECT id FROM quota.reserve('leo', 'tokens', 60) \gset h_
@@ -228,7 +226,7 @@ SELECT charged, overdrawn FROM quota.settle(:h_id, 70);
 SELECT released FROM quota.release(:i_id);
 SELECT refunded FROM quota.refund(:h_id, 10);
 SELECT used, overdrawn, reserved FROM quota.bucket WHERE subject = 'leo';
-:ok
+SELECT * FROM quota.verify();
 -- a level that becomes an account while the hold is open takes part from then on
 SELECT id FROM quota.reserve('moe/a', 'tokens', 30, '1 hour') \gset h_
 SELECT quota.override('moe/a', 'tokens', '{"allowance": 50, "period": "month"}');
@@ -237,7 +235,7 @@ SELECT account, expires_at FROM quota.hold_part WHERE account LIKE 'moe%' ORDER 
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 45);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'moe%' ORDER BY 1;
 SELECT refunded FROM quota.refund(:h_id);
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Refunds
@@ -253,7 +251,7 @@ SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
 SELECT id FROM quota.reserve('ned', 'tokens', 60) \gset h_
 SELECT released FROM quota.release(:h_id);
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
-:ok
+SELECT * FROM quota.verify();
 -- A refund with a key draws its id before it waits: that can be less than the id of what it gives back.
 SELECT id FROM quota.reserve('ned', 'tokens', 10) \gset h_
 SELECT nextval('quota.ledger_id_seq') AS id \gset r_
@@ -263,7 +261,7 @@ INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, sour
 UPDATE quota.bucket SET used = used - 15 WHERE subject = 'ned';
 SELECT pg_temp.code(format('SELECT quota.refund(%s, 6)', :h_id));
 SELECT refunded, remaining FROM quota.refund(:h_id);
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Observe
@@ -286,7 +284,7 @@ SELECT id IS NOT NULL AS has_id, reserved, remaining FROM quota.reserve('obs', '
 SELECT subject, used, reserved FROM quota.bucket WHERE subject = 'obs';
 RESET quota.enforcement;
 SELECT pg_temp.code('SELECT quota.settle(NULL, 1)');
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Transactions
@@ -304,7 +302,7 @@ SELECT charged, remaining FROM quota.settle(:h_id, 40);
 SELECT refunded, remaining FROM quota.refund(:h_id, 5);
 COMMIT;
 SELECT used FROM quota.check('sam', 'tokens');
-:ok
+SELECT * FROM quota.verify();
 BEGIN;
 SELECT id FROM quota.reserve('sam', 'tokens', 50) \gset h_
 ROLLBACK;
@@ -317,10 +315,10 @@ SELECT remaining FROM quota.debit('sam', 'tokens', 60);
 ROLLBACK;
 SELECT count(*) AS parts FROM quota.hold_part WHERE account = 'sam';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 60);
-:ok
+SELECT * FROM quota.verify();
 -- in one statement
 SELECT s.charged, s.remaining FROM quota.reserve('tom', 'tokens', 30) r, quota.extend(r.id, amount => 50) e, quota.settle(r.id, 60) s;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- A capacity hold whose units were given back before it expired takes none of the others' at a level above
@@ -333,7 +331,7 @@ SET quota.clock = '2026-12-01 00:02:00+00';
 SELECT remaining FROM quota.debit('firm/zed', 'docs', 1);
 SELECT count(*) AS parts FROM quota.hold_part WHERE account ~ '^firm';
 SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^firm' ORDER BY subject;
-:ok
+SELECT * FROM quota.verify();
 -- nor when it had shrunk meanwhile, and not had what came back
 SET quota.clock = '2026-12-02 00:00:00+00';
 SELECT id FROM quota.reserve('firm/eve', 'docs', 5, '1 minute') \gset h_
@@ -344,4 +342,4 @@ SELECT remaining FROM quota.debit('firm/zed', 'docs', 1);
 SELECT count(*) AS parts FROM quota.hold_part WHERE account ~ '^firm';
 SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^firm' ORDER BY subject;
 SELECT * FROM quota.verify();
-:ok
+SELECT * FROM quota.verify();

@@ -13,8 +13,6 @@ SELECT count(*) FROM quota.apply_catalog('{
               "caller": {"entitlements": {"calls": {"allowance": 100, "period": "month"}}}}}');
 CREATE VIEW pg_temp.entries AS
 SELECT account, kind, source, amount, at::date AS on, period_start::date AS period, debit_id FROM quota.ledger ORDER BY id;
-\set helpers :abs_srcdir '/sql/include/holds.psql'
-\i :helpers
 
 --
 -- The period is over: its overage, its grants
@@ -34,7 +32,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:bob_id, 140);
 SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'bob';
 SELECT charged, overdrawn, remaining FROM quota.settle(:cat_id, 130);
 SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'cat';
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- No account is left: the hold's bucket has room all the same; what is beyond is overdrawn there
@@ -47,7 +45,7 @@ SET quota.clock = '2026-02-10 01:00:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:a_id, 60);
 SELECT charged, overdrawn, remaining FROM quota.settle(:b_id, 70);
 SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'dan';
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- In the present period, too, it is the bucket that the hold had: a grant, though the allowance has room again
@@ -59,7 +57,7 @@ SELECT refunded FROM quota.refund(:debit_id);
 SET quota.clock = '2026-02-10 02:00:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT kind, source, amount FROM pg_temp.entries WHERE debit_id = :h_id;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- A level that the hold met only when it grew is charged like the others
@@ -71,7 +69,7 @@ SELECT charged, overdrawn FROM quota.settle(:h_id, 12);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'fox%' ORDER BY 1;
 SELECT refunded FROM quota.refund(:h_id);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'fox%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- What a settle overdraws is reported, not what observe overdrew before
@@ -81,7 +79,7 @@ SELECT id FROM quota.reserve('gus', 'tokens', 130, '10 minutes') \gset h_
 RESET quota.enforcement;
 SELECT charged, overdrawn FROM quota.settle(:h_id, 135);
 SELECT used, overdrawn FROM quota.bucket WHERE subject = 'gus';
-:ok
+SELECT * FROM quota.verify();
 
 --
 -- Capacity: above their subject expired holds free what it still has of them, for reads as for debits
@@ -100,7 +98,7 @@ SELECT used FROM quota.check('hub/b', 'docs');
 BEGIN;
 SELECT remaining FROM quota.debit('hub', 'docs', 1);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'hub%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 ROLLBACK;
 -- begun below, it is the same above
 SELECT quota.override('hub/b', 'docs', '{"allowance": 50}');
@@ -108,7 +106,7 @@ SELECT used, remaining FROM quota.check('hub/b', 'docs');
 SELECT id FROM quota.set_usage('hub/b', 'docs', 3) \gset s_
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'hub%' ORDER BY 1;
 SELECT used, remaining FROM quota.check('hub', 'docs');
-:ok
+SELECT * FROM quota.verify();
 -- one that grew has several parts at each level
 SELECT id FROM quota.debit('ivy/a', 'docs', 50) \gset debit_
 SELECT id FROM quota.reserve('ivy/b', 'docs', 5) \gset h_
@@ -116,5 +114,5 @@ SELECT reserved FROM quota.extend(:h_id, amount => 8);
 SELECT id > 0 AS given_back FROM quota.give_back('ivy/b', 'docs', 2);
 SELECT released FROM quota.release(:h_id);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'ivy%' ORDER BY 1;
-:ok
+SELECT * FROM quota.verify();
 SELECT count(*) FROM quota.verify();

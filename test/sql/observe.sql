@@ -106,4 +106,4 @@ SET quota.clock = '2027-01-01';
 RESET ROLE;
 DROP ROLE regress_quota_observer;
 SET quota.enforcement = lenient;
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

@@ -5,8 +5,6 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers
-\set sums :abs_srcdir '/sql/include/sums.psql'
-\i :sums
 SET quota.clock = '2026-01-10 00:00:00+00';
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}},
@@ -43,7 +41,7 @@ SELECT * FROM pg_temp.counts WHERE subject = 'a';
 -- a limit lowered below what was sold does not eat grants or allowance
 SELECT quota.change_plan('a', 'more') IS NOT NULL AS changed;
 SELECT allowance, used, remaining, (SELECT overage FROM quota.status('a')) FROM quota.check('a', 'tokens');
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- true: nothing binds
 SELECT quota.subscribe('b', 'open') IS NOT NULL AS s;
@@ -55,7 +53,7 @@ SELECT allowance, used, remaining FROM quota.check('b', 'tokens');
 SELECT pg_temp.code('SELECT quota.debit(''b'', ''tokens'', 9223372036854775807)');
 SELECT remaining FROM quota.debit('b', 'tokens', 9223372036854774807);
 SELECT pg_temp.code('SELECT quota.debit(''b'', ''tokens'')');
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 -- below a limited level the limited one binds
 SELECT quota.subscribe('c', 'open') IS NOT NULL AS s, quota.override('c/x', 'tokens', '{"allowance": 5, "period": "month"}');
 SELECT allowance, used, remaining FROM quota.check('c/x', 'tokens');
@@ -86,7 +84,7 @@ SELECT * FROM pg_temp.counts WHERE subject = 'o';
 -- it ends with the period
 SET quota.clock = '2026-02-10 00:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('o', 'tokens');
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Overage covers a deficit before it sells: 20 too much of 50
 SET quota.clock = '2026-01-10 00:00:00+00';
@@ -97,4 +95,4 @@ SELECT allowance, used, remaining FROM quota.check('p', 'tokens');
 SELECT remaining FROM quota.debit('p', 'tokens', 30);
 SELECT pg_temp.code('SELECT quota.debit(''p'', ''tokens'')');
 SELECT * FROM pg_temp.counts WHERE subject = 'p';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();

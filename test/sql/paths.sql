@@ -117,4 +117,4 @@ SELECT subject, used FROM pg_temp.used WHERE subject LIKE 's1%' ORDER BY length(
 SELECT quota.subscribe('ab', 'team');
 SELECT subject, (c).remaining FROM unnest('{ab,ab/c,abc,a,"ab c","ab-"}'::text[]) subject, quota.check(subject, 'tokens') c ORDER BY subject COLLATE "C";
 
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

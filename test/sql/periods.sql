@@ -160,4 +160,4 @@ SELECT clock, pg_temp.code('SELECT resets_at FROM quota.debit(''end'', ''tokens'
 SET quota.clock = 'infinity';
 SET quota.clock = 'yesterday or so';
 
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

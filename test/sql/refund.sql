@@ -122,4 +122,4 @@ SELECT pg_temp.code(format('SELECT quota.refund(%s)', :d_id)) ~ '^QT404' AS not_
 
 -- Nothing of a refusal is in the ledger, and every bucket is its entries' sum.
 SELECT bool_and(amount <> 0) AS all_count FROM quota.ledger_entry;
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

@@ -5,8 +5,6 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers
-\set sums :abs_srcdir '/sql/include/sums.psql'
-\i :sums
 SET quota.clock = '2026-01-10 00:00:00+00';
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}, "extra": {"kind": "metered"}, "on": {"kind": "boolean"}},
@@ -35,7 +33,7 @@ SELECT grant_id, used FROM quota.grant_use ORDER BY 1;
 SELECT remaining FROM quota.set_usage('a', 'tokens', 0);
 SELECT * FROM pg_temp.counts WHERE subject = 'a';
 SELECT grant_id, used FROM quota.grant_use ORDER BY 1;
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- What comes back later stops at 0 in its bucket
 SELECT id AS d FROM quota.debit('b', 'tokens', 60) \gset
@@ -43,7 +41,7 @@ SELECT remaining FROM quota.set_usage('b', 'tokens', 10);
 SELECT refunded, remaining FROM quota.refund(:d);
 SELECT * FROM pg_temp.counts WHERE subject = 'b';
 SELECT kind, source, amount FROM pg_temp.entries WHERE account = 'b';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Open holds are left out, wherever they took from
 SELECT remaining FROM quota.debit('h', 'tokens', 95);
@@ -67,7 +65,7 @@ SET quota.clock = '2026-01-10 02:00:00+00';
 SELECT used FROM quota.check('h', 'tokens');
 SELECT remaining FROM quota.set_usage('h', 'tokens', 2);
 SELECT * FROM pg_temp.counts WHERE subject = 'h';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Recurring grants of several periods in one window: the last period first
 SELECT remaining FROM quota.credit('r', 'tokens', 10, every => 'day') \gset
@@ -84,7 +82,7 @@ SELECT u.period_start, u.used FROM quota.grant_use u JOIN quota.credit_grant g O
 SELECT remaining FROM quota.set_usage('r', 'tokens', 0);
 SELECT * FROM pg_temp.counts WHERE subject = 'r';
 SELECT sum(used) FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r';
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Only the account of its own
 SELECT quota.override('p/x', 'tokens', '{"allowance": 30, "period": "day"}');
@@ -114,7 +112,7 @@ SELECT pg_temp.code('SELECT quota.set_usage(''c/x'', ''docs'', 2)');
 SELECT subject, used, overdrawn FROM quota.bucket WHERE subject LIKE 'c%' ORDER BY 1;
 SELECT remaining FROM quota.give_back('c/x', 'docs', 3);
 SELECT subject, used, overdrawn FROM quota.bucket WHERE subject LIKE 'c%' ORDER BY 1;
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();
 
 -- Keys and arguments
 SELECT id AS c FROM quota.set_usage('k', 'tokens', 10, 'k1') \gset
@@ -129,4 +127,4 @@ SELECT pg_temp.code(format('SELECT quota.set_usage(''k'', ''tokens'', %s)', v)) 
 SELECT pg_temp.code('SELECT quota.set_usage(''k'', ''on'', 1)'), pg_temp.code('SELECT quota.set_usage(''k'', ''nosuch'', 1)');
 SELECT pg_temp.code('SELECT quota.set_usage(''k'', ''tokens'', 9223372036854775807)');
 SELECT used, remaining FROM quota.check('k', 'tokens');
-SELECT * FROM pg_temp.wrong;
+SELECT * FROM quota.verify();

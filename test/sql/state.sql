@@ -160,7 +160,7 @@ SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{pla
 SELECT feature, plan, allowed, allowance, used, remaining, value FROM quota.status('ann');
 SELECT quota.me('ann/x') -> 'plan' AS plan;
 SELECT plan FROM quota.offers('ann', 'tokens');
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();
 -- An empty catalog.
 DROP EXTENSION quota CASCADE; CREATE EXTENSION quota;
 SELECT * FROM quota.status('ann');

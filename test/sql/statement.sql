@@ -82,4 +82,4 @@ SELECT at, subject, kind, amount, source, running FROM quota.statement('cap/a', 
 SELECT a, pg_temp.code(format('SELECT count(*) FROM quota.statement(%s)', a)) FROM unnest(ARRAY[
     $$NULL, 'tokens'$$, $$'ann', NULL$$, $$'ann', 'nothing'$$, $$'a//b', 'tokens'$$, $$'', 'tokens'$$,
     $$'ann', 'tokens', max_rows => 0$$, $$'ann', 'tokens', max_rows => -1$$, $$'ann', 'tokens', max_rows => NULL$$, $$'ann', 'tokens', max_rows => 2147483647$$]) a;
-SELECT * FROM pg_temp.unbalanced;
+SELECT * FROM quota.verify();

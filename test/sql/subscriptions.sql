@@ -4,22 +4,10 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS quota CASCADE;
 CREATE EXTENSION quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/enforcement.psql'
+\i :helpers
 SET quota.clock = '2026-01-15 12:00+00';
-
--- what a statement gives: its value, or SQLSTATE and message
-CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text; message text; result text;
-BEGIN
-    EXECUTE statement INTO result;
-    RETURN coalesce(result, 'null');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-    RETURN state || ' ' || message;
-END
-$$;
 
 SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "calls": {"kind": "metered"}, "docs": {"kind": "capacity"},
@@ -44,7 +32,7 @@ SELECT subject, plan, version AS v, status, starts_at, ends_at, current_period_s
 --
 SELECT quota.subscribe('acme', 'pro', external_id => 'sub_1', metadata => '{"seats": 3}');
 SELECT * FROM quota.subscriptions;
-SELECT pg_temp.try('SELECT quota.subscribe(''acme'', ''team'')');
+SELECT pg_temp.code('SELECT quota.subscribe(''acme'', ''team'')');
 -- says it in words, and an ORM still finds the constraint
 DO $$
 DECLARE
@@ -60,15 +48,15 @@ $$;
 -- a sequence that does not overlap is one subscription at a time
 SELECT quota.subscribe('seq', 'pro', '2026-02-01', '2026-03-01') > 0, quota.subscribe('seq', 'team', '2026-03-01', 'infinity') > 0,
        quota.subscribe('seq', 'free', '2025-01-01', '2026-01-10') > 0;
-SELECT pg_temp.try($$SELECT quota.subscribe('seq', 'pro', '2026-01-09', '2026-01-12')$$) AS overlaps_the_past,
-       pg_temp.try($$SELECT quota.subscribe('seq', 'pro')$$) AS open_end_overlaps_the_future,
-       pg_temp.try($$SELECT quota.subscribe('seq', 'pro', ends_at => '2026-02-01') > 0$$) AS fits;
+SELECT pg_temp.code($$SELECT quota.subscribe('seq', 'pro', '2026-01-09', '2026-01-12')$$) AS overlaps_the_past,
+       pg_temp.code($$SELECT quota.subscribe('seq', 'pro')$$) AS open_end_overlaps_the_future,
+       pg_temp.code($$SELECT quota.subscribe('seq', 'pro', ends_at => '2026-02-01') > 0$$) AS fits;
 SELECT * FROM pg_temp.subs WHERE subject = 'seq' ORDER BY starts_at;
 -- subjects are compared byte for byte, and a prefix is another subject
-SELECT pg_temp.try($$SELECT quota.subscribe('Acme', 'pro') > 0$$), pg_temp.try($$SELECT quota.subscribe('acme/alice', 'pro') > 0$$);
+SELECT pg_temp.code($$SELECT quota.subscribe('Acme', 'pro') > 0$$), pg_temp.code($$SELECT quota.subscribe('acme/alice', 'pro') > 0$$);
 
 -- what is refused
-SELECT s.args, pg_temp.try('SELECT quota.subscribe(' || s.args || ')')
+SELECT s.args, pg_temp.code('SELECT quota.subscribe(' || s.args || ')')
 FROM (VALUES
     ($$NULL, 'pro'$$), ($$'', 'pro'$$), ($$'a//b', 'pro'$$), ($$'/a', 'pro'$$), ($$repeat('x', 256), 'pro'$$),
     ($$'u', NULL$$), ($$'u', ''$$), ($$'u', 'nope'$$), ($$'u', 'Pro'$$), ($$'u', repeat('x', 10000000)$$), ($$'u', 'gone'$$),
@@ -87,7 +75,7 @@ FROM (VALUES
 SELECT count(*) FROM quota.subscriptions WHERE subject = 'u';
 -- quotes and formats are data
 SELECT quota.subscribe($$o'hara"; DROP TABLE %s %I$$, 'pro', external_id => '%s', metadata => jsonb_build_object('a', repeat('x', 8000))) > 0,
-       pg_temp.try($$SELECT quota.subscribe('o''hara"; DROP TABLE %s %I', '%s')$$);
+       pg_temp.code($$SELECT quota.subscribe('o''hara"; DROP TABLE %s %I', '%s')$$);
 
 --
 -- Before and after: the default plan, then the subscription, each with its own use
@@ -103,7 +91,7 @@ SELECT quota.cancel('corp', 'now');
 SELECT c.feature, k.allowance, k.used FROM unnest('{tokens,docs,mindmap}'::text[]) c(feature), quota.check('corp', c.feature) k;
 -- a plan that does not give a feature does not make it unlimited
 SELECT quota.subscribe('corp', 'bare') > 0;
-SELECT pg_temp.try($$SELECT quota.debit('corp', 'tokens')$$), pg_temp.try($$SELECT quota.debit('corp', 'docs')$$);
+SELECT pg_temp.code($$SELECT quota.debit('corp', 'tokens')$$), pg_temp.code($$SELECT quota.debit('corp', 'docs')$$);
 SET quota.clock = '2026-01-15 12:00+00';
 
 --
@@ -126,7 +114,7 @@ SELECT quota.set_status('t6', 'active');
 SELECT subject, plan, status, starts_at, ends_at, trial_ends_at FROM quota.subscriptions WHERE subject ~ '^t[1256]$' ORDER BY subject, starts_at;
 -- too late: the trial has ended with the subscription
 SET quota.clock = '2026-01-20 00:00+00';
-SELECT pg_temp.try($$SELECT quota.set_status('t3', 'active')$$), pg_temp.try($$SELECT quota.cancel('t3')$$);
+SELECT pg_temp.code($$SELECT quota.set_status('t3', 'active')$$), pg_temp.code($$SELECT quota.cancel('t3')$$);
 SELECT subject, status, ends_at FROM quota.subscriptions WHERE subject = 't3';
 SET quota.clock = '2026-01-15 12:00+00';
 
@@ -135,12 +123,12 @@ SET quota.clock = '2026-01-15 12:00+00';
 --
 SELECT quota.set_status('acme', 'paused');
 SELECT allowed, reason, remaining, blocked_by FROM quota.check('acme', 'tokens');
-SELECT pg_temp.try($$SELECT quota.debit('acme', 'tokens')$$), quota.has('acme', 'mindmap'), quota.setting('acme', 'max_mb');
+SELECT pg_temp.code($$SELECT quota.debit('acme', 'tokens')$$), quota.has('acme', 'mindmap'), quota.setting('acme', 'max_mb');
 SELECT quota.set_status('acme', 'past_due');
 SELECT allowed, reason FROM quota.check('acme', 'tokens');
 SELECT quota.set_status('acme', 'active'), quota.set_status('acme', 'active');
 SELECT allowed, reason FROM quota.check('acme', 'tokens');
-SELECT s.args, pg_temp.try('SELECT quota.set_status(' || s.args || ')')
+SELECT s.args, pg_temp.code('SELECT quota.set_status(' || s.args || ')')
 FROM (VALUES ($$'acme', NULL$$), ($$'acme', 'trialing'$$), ($$'acme', 'ended'$$), ($$'acme', 'Active'$$), ($$'acme', repeat('x', 10000000)$$),
              ($$NULL, 'active'$$), ($$'nobody', 'active'$$), ($$'acme/bob', 'active'$$)) AS s(args);
 
@@ -160,12 +148,12 @@ SET quota.clock = '2026-01-30 22:59:59.999999+00';
 SELECT allowance FROM quota.check('c1', 'tokens');
 SET quota.clock = '2026-01-30 23:00+00';
 SELECT allowance FROM quota.check('c1', 'tokens');
-SELECT pg_temp.try($$SELECT quota.cancel('c1')$$), pg_temp.try($$SELECT quota.set_status('c1', 'active')$$);
+SELECT pg_temp.code($$SELECT quota.cancel('c1')$$), pg_temp.code($$SELECT quota.set_status('c1', 'active')$$);
 SELECT subject, status, current_period_start FROM quota.subscriptions WHERE subject = 'c1';
 SET quota.clock = '2026-01-15 12:00+00';
 -- now, although it was scheduled; then there is none
 SELECT quota.cancel('c1', 'now');
-SELECT pg_temp.try($$SELECT quota.cancel('c1')$$), pg_temp.try($$SELECT quota.cancel('nobody')$$);
+SELECT pg_temp.code($$SELECT quota.cancel('c1')$$), pg_temp.code($$SELECT quota.cancel('nobody')$$);
 -- and a new one can begin at that moment
 SELECT quota.subscribe('c1', 'team') > 0;
 -- the same plan undoes it: open again, the asked end, the trial's end
@@ -187,7 +175,7 @@ SELECT quota.subscribe('c5', 'pro', '2026-03-01') > 0;
 SELECT quota.cancel('c5');
 SELECT count(*) FROM quota.subscriptions WHERE subject = 'c5';
 SELECT quota.subscribe('c5', 'pro', '2026-03-01') > 0;
-SELECT s.args, pg_temp.try('SELECT quota.cancel(' || s.args || ')')
+SELECT s.args, pg_temp.code('SELECT quota.cancel(' || s.args || ')')
 FROM (VALUES ($$NULL$$), ($$'c5', NULL$$), ($$'c5', 'later'$$), ($$'c5', ''$$)) AS s(args);
 
 --
@@ -212,7 +200,7 @@ SELECT allowance, used, remaining FROM quota.check('p1', 'docs');
 SELECT quota.change_plan('p1', 'weekly') > 0;
 SELECT allowance, used, remaining, resets_at FROM quota.check('p1', 'tokens');
 SELECT allowance, used, remaining, resets_at FROM quota.check('p1', 'calls');
-SELECT pg_temp.try($$SELECT quota.debit('p1', 'tokens')$$);
+SELECT pg_temp.code($$SELECT quota.debit('p1', 'tokens')$$);
 -- the use was moved, as what it was, and the ledger says so
 SELECT feature, kind, source, amount, period_start, debit_id = min(id) OVER (PARTITION BY at, kind, debit_id) AS one_operation
 FROM quota.ledger WHERE subject = 'p1' ORDER BY id;
@@ -236,10 +224,10 @@ SELECT allowance FROM quota.check('p3', 'tokens');
 SELECT version FROM quota.subscriptions WHERE subject = 'p3';
 -- a retired plan: who has it keeps it, and may undo a cancellation; nobody else gets it
 SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,team}');
-SELECT quota.cancel('p3'), pg_temp.try($$SELECT quota.change_plan('p3', 'team') > 0$$) AS keeps,
-       pg_temp.try($$SELECT quota.change_plan('p1', 'team')$$) AS live, pg_temp.try($$SELECT quota.change_plan('c5', 'team')$$) AS future,
-       pg_temp.try($$SELECT quota.change_plan('p9', 'team')$$) AS none;
-SELECT s.args, pg_temp.try('SELECT quota.change_plan(' || s.args || ')')
+SELECT quota.cancel('p3'), pg_temp.code($$SELECT quota.change_plan('p3', 'team') > 0$$) AS keeps,
+       pg_temp.code($$SELECT quota.change_plan('p1', 'team')$$) AS live, pg_temp.code($$SELECT quota.change_plan('c5', 'team')$$) AS future,
+       pg_temp.code($$SELECT quota.change_plan('p9', 'team')$$) AS none;
+SELECT s.args, pg_temp.code('SELECT quota.change_plan(' || s.args || ')')
 FROM (VALUES ($$NULL, 'pro'$$), ($$'p1', NULL$$), ($$'p1', 'nope'$$), ($$'p1', 'pro', NULL$$), ($$'p1', 'pro', 'now', NULL$$),
              ($$'p1', 'pro', 'tomorrow'$$), ($$'p1', 'pro', 'now', 'forget'$$), ($$'p9', 'pro', 'now', 'forget'$$),
              ($$'p1', 'pro', repeat('x', 10000000)$$), ($$'p1', 'pro', 'now', repeat('x', 10000000)$$)) AS s(args);
@@ -272,7 +260,7 @@ SELECT quota.override('acme', 'mindmap', '{"value": false}'), quota.override('ac
 SELECT quota.has('acme', 'mindmap'), quota.setting('acme', 'max_mb'), (SELECT remaining FROM quota.check('acme', 'docs'));
 SELECT quota.override('acme', 'mindmap', NULL), quota.override('acme', 'max_mb', NULL), quota.override('acme', 'docs', NULL);
 SELECT quota.has('acme', 'mindmap'), quota.setting('acme', 'max_mb'), (SELECT remaining FROM quota.check('acme', 'docs'));
-SELECT s.args, pg_temp.try('SELECT quota.override(' || s.args || ')')
+SELECT s.args, pg_temp.code('SELECT quota.override(' || s.args || ')')
 FROM (VALUES ($$NULL, 'tokens', NULL$$), ($$'o2', NULL, NULL$$), ($$'o2', 'nope', NULL$$), ($$'o2', repeat('x', 10000000), NULL$$),
              ($$'o2', 'tokens', 'null'$$), ($$'o2', 'tokens', '[]'$$), ($$'o2', 'tokens', '{}'$$), ($$'o2', 'tokens', '{"allowance": -1}'$$),
              ($$'o2', 'tokens', '{"allowance": 1.5}'$$), ($$'o2', 'tokens', '{"allowance": 1, "period": "1 second"}'$$),
@@ -310,9 +298,9 @@ SELECT timezone, ends_at, trial_ends_at FROM quota.subscriptions WHERE subject =
 -- Read only: 25006
 --
 BEGIN READ ONLY;
-SELECT pg_temp.try($$SELECT quota.subscribe('r1', 'pro')$$), pg_temp.try($$SELECT quota.cancel('acme')$$),
-       pg_temp.try($$SELECT quota.change_plan('acme', 'weekly')$$), pg_temp.try($$SELECT quota.set_status('acme', 'paused')$$),
-       pg_temp.try($$SELECT quota.override('acme', 'tokens', NULL)$$);
+SELECT pg_temp.code($$SELECT quota.subscribe('r1', 'pro')$$), pg_temp.code($$SELECT quota.cancel('acme')$$),
+       pg_temp.code($$SELECT quota.change_plan('acme', 'weekly')$$), pg_temp.code($$SELECT quota.set_status('acme', 'paused')$$),
+       pg_temp.code($$SELECT quota.override('acme', 'tokens', NULL)$$);
 SELECT count(*) > 0 FROM quota.subscriptions;
 COMMIT;
 

@@ -1,20 +1,9 @@
 -- Periods, zones and windows: pure arithmetic, no plan, no subscription.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS quota CASCADE;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, YMD';
-SET IntervalStyle = 'postgres';
-
--- What a query answers, or how it is refused.
-CREATE FUNCTION pg_temp.try(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    answer text;
-BEGIN
-    EXECUTE query INTO answer;
-    RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-    RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/enforcement.psql'
+\i :helpers
 
 -- The windows of a subscription one after the other, in local time, and how
 -- long each lasts.
@@ -45,7 +34,7 @@ SELECT * FROM quota._period(NULL);
 SELECT interval '1 month' = interval '30 days' AS equal_intervals,
        quota._period('1 month') = quota._period('30 days') AS equal_periods;
 
-SELECT t AS period, pg_temp.try(format('SELECT quota._period(%L)', t)) AS answer FROM unnest(ARRAY[
+SELECT t AS period, pg_temp.code(format('SELECT quota._period(%L)', t)) AS answer FROM unnest(ARRAY[
     '0', '0 seconds', '0 days', '59 seconds', '00:00:59.999999', 'PT59S', '0.00001 month',
     '-1 day', '1 mon -1 day', '1 day -1 hour', '-1 day 3 days', '1 hour ago', '-1 hour ago', 'P-1M', '- 1 day',
     '', ' ', 'x', 'Month', ' month', 'months', 'weekly', 'fortnight', '1 fortnight', '1 quarter', '1 day 1 day',
@@ -58,26 +47,26 @@ SELECT t AS period, pg_temp.try(format('SELECT quota._period(%L)', t)) AS answer
 \set SHOW_CONTEXT never
 SELECT quota._period('fortnight');
 SELECT quota._timezone('Mars/Olympus');
-SELECT pg_temp.try('SELECT quota._period(repeat(''1 day '', 100))') AS long,
-       pg_temp.try('SELECT quota._period(repeat('' '', 10000000))') AS huge;
+SELECT pg_temp.code('SELECT quota._period(repeat(''1 day '', 100))') AS long,
+       pg_temp.code('SELECT quota._period(repeat('' '', 10000000))') AS huge;
 
 --
 -- Zones
 --
-SELECT t AS zone, pg_temp.try(format('SELECT quota._timezone(%L)', t)) AS answer FROM unnest(ARRAY[
+SELECT t AS zone, pg_temp.code(format('SELECT quota._timezone(%L)', t)) AS answer FROM unnest(ARRAY[
     'UTC', 'utc', 'europe/berlin', 'Asia/Kathmandu', 'Etc/GMT+5', 'EST5EDT', 'GMT0',
     '', ' ', 'Mars/Olympus', 'Europe', 'Europe/', '/Europe/Berlin', '../etc/passwd', 'Europe/../Europe/Berlin',
     'CEST', 'UTC+2', 'utc+2', '+02:00', '<+03>-3', 'Europe/Berlin1', 'right/Europe/Berlin',
     '%s', 'x''; drop', NULL]) WITH ORDINALITY u(t, i) ORDER BY i;
-SELECT pg_temp.try('SELECT quota._timezone(repeat(''x'', 256))') AS long,
-       pg_temp.try('SELECT quota._timezone(repeat(''x'', 10000000))') AS huge;
+SELECT pg_temp.code('SELECT quota._timezone(repeat(''x'', 256))') AS long,
+       pg_temp.code('SELECT quota._timezone(repeat(''x'', 10000000))') AS huge;
 -- Every zone of PostgreSQL, and nothing else.
 SELECT count(*) FILTER (WHERE quota._timezone(name) <> name) AS renamed FROM pg_timezone_names;
 
 --
 -- Arguments
 --
-SELECT q AS arguments, pg_temp.try(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
+SELECT q AS arguments, pg_temp.code(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
     $$'month', 'calendar', NULL, NULL, 'UTC', '2026-11-24'$$,
     $$'month', 'subscription', NULL, '2026-01-31', 'UTC', '2026-11-24'$$,
     $$'month', 'subscription', NULL, NULL, 'UTC', '2026-11-24'$$,
@@ -100,7 +89,7 @@ SELECT q AS arguments, pg_temp.try(format('SELECT quota._window(%s)', q)) AS ans
     ]) WITH ORDINALITY u(q, i) ORDER BY i;
 
 -- The edges of PostgreSQL's time.
-SELECT q AS arguments, pg_temp.try(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
+SELECT q AS arguments, pg_temp.code(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
     $$'month', 'calendar', NULL, NULL, 'UTC', '294276-11-30 23:59:59.999999'$$,
     $$'month', 'calendar', NULL, NULL, 'UTC', '294276-12-31 23:59:59.999999'$$,
     $$'month', 'calendar', NULL, NULL, 'Asia/Tokyo', '294276-12-31 14:00'$$,
@@ -265,7 +254,7 @@ BEGIN
       INTO of_windows
       FROM zone, period, anchor, (SELECT at FROM moment ORDER BY at LIMIT 4 OFFSET 20) m,
            quota._window(period, anchor, anchor_at, anchor_at, zone, at) w;
-    SELECT string_agg(pg_temp.try(format('SELECT quota._period(%L)', t)), ',' ORDER BY t COLLATE "C")
+    SELECT string_agg(pg_temp.code(format('SELECT quota._period(%L)', t)), ',' ORDER BY t COLLATE "C")
       INTO of_periods
       FROM (SELECT concat_ws(' ', a, b, c) AS t
               FROM unnest(ARRAY['1 mon', '-1 day', '+3 days', '1-2', '-1-2', 'P1M', '5', '', '1 hour']) a,
