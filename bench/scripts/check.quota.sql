@@ -1,2 +1,2 @@
 \set subject random(:base + 1, :base + :subjects)
-SELECT * FROM quota.check(:subject, 'tokens', 1);
+SELECT allowed, remaining FROM quota.check(:subject, 'tokens', 1);

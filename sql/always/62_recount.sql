@@ -102,7 +102,7 @@ AS $$
           UNION ALL
           SELECT h.subject, -h.reserved
           FROM quota.hold h JOIN quota.hold_part p ON p.hold_id = h.id AND p.feature_id = h.feature_id
-          WHERE h.state = 'o' AND h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
+          WHERE h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
             AND p.account = (SELECT max(e.account) FROM quota.ledger_entry e WHERE e.debit_id = h.id)) u
     GROUP BY 1
 $$;

@@ -130,9 +130,10 @@ give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapsho
  * for it, as in most debits.
  */
 static bool
-give_plainly(QuotaGiving *giving)
+give_plainly(QuotaGiving *giving, int64 id)
 {
-	QuotaPart  *part = &giving->part;
+	const QuotaPart *part = &giving->part;
+	QuotaBucketKey key = part->key;
 	Snapshot	snapshot;
 	QuotaBucketRow row;
 	bool		given;
@@ -141,8 +142,9 @@ give_plainly(QuotaGiving *giving)
 	if (part->source == QUOTA_SOURCE_GRANT)
 		return false;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	quota_bucket_find(quota_row_buckets, &part->key, snapshot, &row);
-	given = row.tuple != NULL && !row.moved && give_part(giving, &row, PG_INT64_MAX, snapshot);
+	quota_bucket_find(quota_row_buckets, &key, snapshot, &row);
+	given = row.tuple != NULL && !quota_bucket_follow(quota_row_buckets, &row, &key, &id) &&
+		give_part(giving, &row, PG_INT64_MAX, snapshot);
 	UnregisterSnapshot(snapshot);
 	return given;
 }
@@ -155,7 +157,7 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	int64		most = PG_INT64_MAX;
 	int64		left = most;
 
-	if (ngivings == 1 && give_plainly(&givings[0]))
+	if (ngivings == 1 && give_plainly(&givings[0], Max(debit_id, givings[0].part.entry_id)))
 		return;
 	for (int i = 0; i < ngivings; i++)
 	{
