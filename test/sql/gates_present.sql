@@ -77,7 +77,7 @@ SELECT quota.protect('doc', 'tokens', 'r.tenant', 'r.n');
 :used
 SELECT subject, account, amount FROM quota.ledger WHERE metadata ? 'counted' AND subject LIKE 'acme%' ORDER BY id;
 -- declared anew, in another month, rolled up or not, nothing is charged anew
-SELECT count(*) FROM quota.maintain();
+SELECT count(*) > 0 AS maintained FROM quota.maintain();
 SET quota.clock = '2026-03-31 00:00:00+00';
 UPDATE doc SET n = n + 1 WHERE id < 3;
 SELECT quota.unprotect('doc', 'tokens'), quota.protect('doc', 'tokens', 'r.tenant', 'r.n');
