@@ -103,6 +103,8 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	{
 		QuotaBucketState passed_on = before.state;
 
+		/* also of a window charged under terms that let nothing roll into it */
+		passed_on.rollover_fixed = true;
 		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
 		QuotaEnsure(quota_bucket_update(quota_row_buckets, &before, &passed_on, InvalidSnapshot));
 	}
