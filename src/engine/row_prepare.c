@@ -93,7 +93,7 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
 	if (before.tuple != NULL && !lock_unmoved(&before, snapshot))
 		return false;
-	quota_rollover(ref, &before, &rollover);
+	quota_rollover(ref, before.tuple ? &before : NULL, &rollover);
 	if (rollover.idle && rollover.into > 0 && !fix_idle(ref, &rollover, snapshot))
 		return false;
 	state.rolled_in = rollover.into;
