@@ -111,9 +111,10 @@ AS $$
            format('hold %s has reserved %s, its ledger entries here add up to %s', h.id, h.reserved, p.stands_at)
     FROM part p JOIN quota.hold h ON h.id = p.hold_id
     WHERE h.state IN ('o', 'x')
-      -- a level that joined or left while the hold grew has only a part of it
+      -- a level that joined or left while the hold grew has only a part of it; once it expires, levels go one by one
       AND (p.stands_at > h.reserved
-           OR (p.stands_at < h.reserved AND (SELECT count(*) FROM part q WHERE q.hold_id = h.id) = 1))
+           OR (p.stands_at < h.reserved AND h.expires_at > quota._now()
+               AND (SELECT count(*) FROM part q WHERE q.hold_id = h.id) = 1))
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is open, but counts nowhere', h.id)
     FROM quota.hold h

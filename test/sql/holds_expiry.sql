@@ -345,3 +345,19 @@ SELECT count(*) AS parts FROM quota.hold_part WHERE account ~ '^firm';
 SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^firm' ORDER BY subject;
 SELECT * FROM quota.verify();
 :ok
+
+--
+-- A level that joined a hold while it grew, and is no account any more when the other part comes back: its own comes back later
+--
+SET quota.clock = '2026-12-03 00:00:00+00';
+SELECT quota.subscribe('nest/al', 'pro') > 0 AS subscribed;
+SELECT id FROM quota.reserve('nest/al', 'tokens', 5, '1 minute') \gset h_
+SELECT quota.subscribe('nest', 'pro') > 0 AS subscribed;
+SELECT reserved FROM quota.extend(:h_id, amount => 9);
+SELECT quota.cancel('nest', 'now') AS ends;
+SET quota.clock = '2026-12-03 00:02:00+00';
+SELECT remaining FROM quota.debit('nest/al', 'tokens', 1);
+SELECT account FROM quota.hold_part WHERE account ~ '^nest';
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^nest' ORDER BY subject;
+SELECT * FROM quota.verify();
+:ok
