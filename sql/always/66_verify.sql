@@ -81,7 +81,8 @@ AS $$
     WITH part AS (
         SELECT p.account, p.feature_id, p.hold_id, p.expires_at,
                coalesce((SELECT sum(e.amount) FROM quota.ledger_entry e
-                         WHERE e.debit_id = p.hold_id AND e.account = p.account), 0) AS stands_at
+                         -- a correction says that a bucket had less than came back, which it did all the same
+                         WHERE e.debit_id = p.hold_id AND e.account = p.account AND e.kind <> 'c'), 0) AS stands_at
         FROM quota.hold_part p
     ), booked AS (
         SELECT p.account, p.feature_id, sum(p.stands_at) AS amount FROM part p GROUP BY 1, 2

@@ -361,3 +361,13 @@ SELECT account FROM quota.hold_part WHERE account ~ '^nest';
 SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^nest' ORDER BY subject;
 SELECT * FROM quota.verify();
 :ok
+-- a level above has given back what is reserved below: a hold that shrinks finds nothing there
+SELECT id FROM quota.reserve('den/al', 'docs', 5) \gset h_
+SELECT remaining FROM quota.give_back('den', 'docs', 5);
+SELECT reserved FROM quota.extend(:h_id, amount => 3);
+SELECT account, kind, amount FROM quota.ledger WHERE debit_id = :h_id ORDER BY id;
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^den' ORDER BY subject;
+SELECT * FROM quota.verify();
+SELECT released FROM quota.release(:h_id);
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^den' ORDER BY subject;
+:ok
