@@ -61,6 +61,17 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT kind, source, amount FROM pg_temp.entries WHERE debit_id = :h_id;
 :ok
 
+-- a recurring grant in the period that the hold took from, though it is in another one now
+SELECT id FROM quota.credit('gil', 'calls', 10, every => 'day') \gset grant_
+SELECT id FROM quota.reserve('gil', 'calls', 4, '10 minutes') \gset h_
+SET quota.clock = '2026-02-11 03:00:00+00';
+SELECT remaining FROM quota.debit('gil', 'calls', 8);
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 7);
+SELECT kind, source, amount FROM pg_temp.entries WHERE debit_id = :h_id;
+SELECT period_start, used FROM quota.grant_use WHERE grant_id = :grant_id ORDER BY 1;
+:ok
+SET quota.clock = '2026-02-10 02:00:00+00';
+
 --
 -- A level that the hold met only when it grew is charged like the others
 --
