@@ -19,9 +19,9 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
         raise Fault("22004", "amounts is NULL")
     if not 1 <= len(amounts) <= 100:
         raise invalid("amounts has 1 to 100 features")
-    check_key(key)
     for amount in amounts.values():
         check_amount(amount)
+    check_key(key)
     arguments = {"amounts": amounts, "metadata": metadata}
     known = replay(world, subject, key, "debit_many", arguments)
     if not known:
