@@ -129,3 +129,15 @@ SELECT released FROM quota.release(:h_id);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'ivy%' ORDER BY 1;
 :ok
 SELECT count(*) FROM quota.verify();
+
+--
+-- The hold's window goes on under the default plan's new version: it gives by those terms
+--
+SET quota.clock = '2026-03-10 00:00:00+00';
+SELECT id FROM quota.reserve('ned', 'tokens', 90, '10 minutes') \gset h_
+SELECT quota.export_catalog() AS catalog \gset
+SELECT name, change FROM quota.apply_catalog(jsonb_set(:'catalog', '{plans,free,entitlements,tokens,allowance}', '40')) WHERE change <> 'unchanged';
+SET quota.clock = '2026-04-10 00:00:00+00';
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 90);
+SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'ned';
+:ok
