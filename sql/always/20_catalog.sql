@@ -1032,8 +1032,9 @@ COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS
 
 /*
  * What rolls over later is reckoned with the terms that a bucket bears, those of
- * its last charge.  Where nothing rolls over they say nothing that counts, and the
- * buckets of everybody are left alone.
+ * its last charge, and so is what a hold that is settled late finds in it.  Where
+ * neither can come they say nothing that counts, and the buckets of everybody are
+ * left alone.
  */
 CREATE OR REPLACE FUNCTION quota._set_default_terms(old_version int, new_version int, at timestamptz)
     RETURNS void
@@ -1045,12 +1046,12 @@ AS $$
         JOIN quota.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
         JOIN quota.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
         LATERAL quota._default_buckets(w.feature_id, w.window_start, w.window_end) d
-    WHERE n.rollover_max IS NOT NULL AND n.allowance IS DISTINCT FROM d.allowance
+    WHERE (n.rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND n.allowance IS DISTINCT FROM d.allowance
       AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
       AND b.period_start = d.period_start AND b.period_end = d.period_end
 $$;
 COMMENT ON FUNCTION quota._set_default_terms(int, int, timestamptz) IS
-    'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over';
+    'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over or have open holds';
 
 -- Acts as change_plan keep for all who have the default plan.
 CREATE OR REPLACE FUNCTION quota._keep_default_use(old_version int, new_version int)

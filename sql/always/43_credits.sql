@@ -151,7 +151,7 @@ DECLARE
     at     timestamptz := quota._now();
     given  quota.credit_grant;
     period record;
-    taken  bigint := 0;
+    taken  bigint;
     rest   bigint;
 BEGIN
     PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
@@ -164,21 +164,21 @@ BEGIN
     IF given.revoked_at IS NOT NULL OR given.expires_at <= at THEN
         RETURN 0;
     END IF;
-    IF given.effective_at <= at THEN
-        PERFORM quota._expire_holds(given.subject, given.feature_id);
-        SELECT w.window_start, least(w.window_end, given.expires_at) AS window_end INTO period
-            FROM quota._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
-        IF given.period IS NULL THEN
-            period.window_start := given.effective_at;
-            period.window_end := given.expires_at;
-        END IF;
-        -- whoever is taking from it has this row locked, or sees it revoked
-        INSERT INTO quota.grant_use (grant_id, period_start, period_end)
-            VALUES (given.id, period.window_start, period.window_end)
-            ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;
-        SELECT u.used INTO taken FROM quota.grant_use u
-            WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
+    -- One that is still to come can have been taken from all the same, by transactions with a later time: its
+    -- present period is the first one then.
+    PERFORM quota._expire_holds(given.subject, given.feature_id);
+    SELECT w.window_start, least(w.window_end, given.expires_at) AS window_end INTO period
+        FROM quota._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
+    IF given.period IS NULL THEN
+        period.window_start := given.effective_at;
+        period.window_end := given.expires_at;
     END IF;
+    -- whoever is taking from it has this row locked, or sees it revoked
+    INSERT INTO quota.grant_use (grant_id, period_start, period_end)
+        VALUES (given.id, period.window_start, period.window_end)
+        ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;
+    SELECT u.used INTO taken FROM quota.grant_use u
+        WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
     UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id;
     rest := given.amount - taken;
     PERFORM quota._record_event('grant_revoked', given.subject, given.feature_id,

@@ -31,26 +31,30 @@ $$;
 COMMENT ON FUNCTION quota._require_read_committed(text) IS
     'internal: 0A000 in a transaction that keeps its first snapshot';
 
+CREATE OR REPLACE FUNCTION quota._capacity_without_holds(subject text, feature text) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_capacity_without_holds';
+COMMENT ON FUNCTION quota._capacity_without_holds(text, text) IS
+    'internal: what is counted of a capacity at a subject but for open holds, expired ones that nobody has given back yet being given back';
+
 /*
  * A capacity is counted at every prefix; what a subject has of its own is what
  * those right below it have not.  Open holds are left out: no row is there yet.
- * Expired ones that nobody has given back yet count as given back, which stops at 0.
+ * What comes back of an expired one depends on what is there at several levels.
  */
-CREATE OR REPLACE FUNCTION quota._capacity_own(feature_id int, OUT subject text, OUT own bigint)
+CREATE OR REPLACE FUNCTION quota._capacity_own(feature quota.feature, OUT subject text, OUT own bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH expired AS (
-        SELECT p.account, sum(h.reserved) AS reserved
-        FROM quota.hold_part p JOIN quota.hold h ON h.id = p.hold_id
-        WHERE p.feature_id = _capacity_own.feature_id AND p.expires_at <= quota._clock_now()
-        GROUP BY 1
+        SELECT DISTINCT p.account FROM quota.hold_part p
+        WHERE p.feature_id = (_capacity_own.feature).id AND p.expires_at <= quota._clock_now()
     ), counted AS (
-        SELECT b.subject, greatest(b.used - coalesce(x.reserved, 0), 0)
-                          - (coalesce(b.reserved, 0) - coalesce(x.reserved, 0)) AS used
+        SELECT b.subject, CASE WHEN x.account IS NULL THEN b.used - coalesce(b.reserved, 0)
+                               ELSE quota._capacity_without_holds(b.subject, (_capacity_own.feature).name) END AS used
         FROM quota.bucket b LEFT JOIN expired x ON x.account = b.subject
-        WHERE b.feature_id = _capacity_own.feature_id
+        WHERE b.feature_id = (_capacity_own.feature).id
     ), below AS (
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1
@@ -59,7 +63,7 @@ AS $$
     SELECT coalesce(c.subject, b.subject), (coalesce(c.used, 0) - coalesce(b.used, 0))::bigint
     FROM counted c FULL JOIN below b ON b.subject = c.subject COLLATE "C"
 $$;
-COMMENT ON FUNCTION quota._capacity_own(int) IS
+COMMENT ON FUNCTION quota._capacity_own(quota.feature) IS
     'internal: how much of a capacity each subject has of its own, without those below it and without open holds';
 
 CREATE OR REPLACE FUNCTION quota._gate_difference(feature text, OUT subject text, OUT recorded bigint, OUT actual bigint)
@@ -73,7 +77,7 @@ AS $$
         GROUP BY 1
     ), recorded AS (
         SELECT o.subject, o.own AS amount
-        FROM quota.feature f, quota._capacity_own(f.id) o WHERE f.name = _gate_difference.feature
+        FROM quota.feature f, quota._capacity_own(f) o WHERE f.name = _gate_difference.feature
     )
     SELECT subject, coalesce(r.amount, 0), coalesce(a.amount, 0)
     FROM actual a FULL JOIN recorded r USING (subject)
@@ -130,7 +134,8 @@ AS $$
         WHERE m.member <> ALL (_gate_owed.members) AND (SELECT f.kind FROM known f) = 'capacity'
         GROUP BY 1
     ), recorded AS (
-        SELECT o.subject, o.own::numeric AS amount FROM known f, quota._capacity_own(f.id) o WHERE f.kind = 'capacity'
+        SELECT o.subject, o.own::numeric AS amount
+        FROM quota.feature f, quota._capacity_own(f) o WHERE f.name = _gate_owed.feature AND f.kind = 'capacity'
         UNION ALL
         SELECT u.subject, u.used FROM known f, quota._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
     ), owed AS (

@@ -81,7 +81,8 @@ AS $$
     WITH part AS (
         SELECT p.account, p.feature_id, p.hold_id, p.expires_at,
                coalesce((SELECT sum(e.amount) FROM quota.ledger_entry e
-                         WHERE e.debit_id = p.hold_id AND e.account = p.account), 0) AS stands_at
+                         -- a correction says that a bucket had less than came back, which it did all the same
+                         WHERE e.debit_id = p.hold_id AND e.account = p.account AND e.kind <> 'c'), 0) AS stands_at
         FROM quota.hold_part p
     ), booked AS (
         SELECT p.account, p.feature_id, sum(p.stands_at) AS amount FROM part p GROUP BY 1, 2
@@ -106,9 +107,10 @@ AS $$
     SELECT 'hold', p.account, p.feature_id,
            format('hold %s has reserved %s, its ledger entries here add up to %s', h.id, h.reserved, p.stands_at)
     FROM part p JOIN quota.hold h ON h.id = p.hold_id
-    -- a level that joined or left while the hold grew has only a part of it
+    -- a level that joined or left while the hold grew has only a part of it; once it expires, levels go one by one
     WHERE (p.stands_at > h.reserved
-           OR (p.stands_at < h.reserved AND (SELECT count(*) FROM part q WHERE q.hold_id = h.id) = 1))
+           OR (p.stands_at < h.reserved AND h.expires_at > quota._clock_now()
+               AND (SELECT count(*) FROM part q WHERE q.hold_id = h.id) = 1))
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is open, but counts nowhere', h.id)
     FROM quota.hold h
@@ -118,57 +120,62 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._verify_holds() IS 'internal: what buckets have reserved is what holds that count have taken';
 
+/*
+ * Two windows in a row of one account: what left the first came into the second.
+ * Buckets do not say from where a rollover came, so this looks where it cannot have
+ * come from elsewhere or gone elsewhere: no other window overlaps with the two, and
+ * no change of plan moved use out of them or into them.
+ *
+ * A later window counts as idle what nobody has used when it is charged first.  An
+ * older transaction that charges there all the same finds nothing rolled in, and
+ * only what the later window cannot have got.  So two windows may differ: what left
+ * the first went into a later one than the second; or the first has kept back less
+ * than came into the second, which was itself idle and passed it on.
+ *
+ * Not seen: what went wrong where idle windows without a bucket lie between, or
+ * periods of several lengths meet.
+ */
 CREATE OR REPLACE FUNCTION quota._verify_rollover(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH moved_into AS (
+        SELECT b.subject, b.feature_id, b.source_id, m.period_start, m.period_end
+        FROM quota.bucket b,
+            LATERAL (SELECT b.moved_start, b.moved_end
+                     UNION ALL SELECT * FROM unnest(b.earlier_start, b.earlier_end)) m(period_start, period_end)
+        WHERE b.moved_id IS NOT NULL OR b.earlier_id IS NOT NULL
+    ), bucket AS (
+        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end,
+               coalesce(b.rolled_in, 0) AS rolled_in, coalesce(b.rolled_out, 0) AS rolled_out,
+               coalesce(max(b.rolled_in) OVER later, 0) AS later_in,
+               coalesce(bool_or(b.moved_id IS NOT NULL) OVER later, false) AS later_moved,
+               coalesce(max(b.period_end) OVER earlier <= b.period_start, true)
+               AND coalesce(min(b.period_start) OVER later >= b.period_end, true)
+               AND b.moved_id IS NULL AND b.earlier_id IS NULL
+               AND NOT EXISTS (SELECT FROM moved_into m
+                               WHERE m.subject = b.subject AND m.feature_id = b.feature_id AND m.source_id = b.source_id
+                                 AND m.period_start = b.period_start AND m.period_end = b.period_end) AS is_plain
+        FROM quota.bucket b
+        WINDOW earlier AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start, b.period_end
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+               later AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start DESC, b.period_end DESC
+                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    )
     SELECT 'rollover', a.subject, a.feature_id,
            format('%s rolled over out of the window from %s to %s, %s into the next one',
-                  coalesce(a.rolled_out, 0), a.period_start, a.period_end, coalesce(b.rolled_in, 0))
-    FROM quota.bucket a
-        -- what rolled out may have passed through windows that nobody used: they have no row
-        JOIN quota.bucket b ON b.subject = a.subject AND b.feature_id = a.feature_id
-            AND b.source_id = a.source_id AND b.period_start = a.period_end AND b.moved_start IS NULL
-            -- or one that a change of plan has made
-            AND (b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0 OR b.granted IS NOT NULL OR b.overage IS NOT NULL)
-    WHERE a.moved_start IS NULL AND coalesce(a.rolled_out, 0) <> coalesce(b.rolled_in, 0)
-        -- an older transaction's window, made when a later one had counted it as idle: it keeps back its allowance, ...
-        AND NOT coalesce(a.rolled_in = 0 AND a.rolled_out < b.rolled_in AND a.rolled_out = a.allowance, false)
-        -- ... or what the later one got, and that may have come through it
-        AND NOT (coalesce(b.rolled_in = 0 AND b.rolled_out > 0, false)
-                 AND EXISTS (SELECT FROM quota.bucket c
-                             WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
-                               AND c.period_start >= b.period_end
-                               AND (c.rolled_in >= greatest(a.rolled_out, b.rolled_out) OR c.moved_id IS NOT NULL)))
-        -- windows of several lengths end or begin there
-        AND (SELECT coalesce(sum(c.rolled_out), 0) FROM quota.bucket c
-             WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
-               AND c.period_end = a.period_end)
-            <> (SELECT coalesce(sum(c.rolled_in), 0) FROM quota.bucket c
-                WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
-                  AND c.period_start = a.period_end)
-        -- or it went on with the use of one of them
-        AND NOT EXISTS (SELECT FROM quota.bucket c
-                            JOIN quota.bucket d ON d.subject = c.subject AND d.feature_id = c.feature_id AND d.source_id = c.source_id
-                                AND d.period_start = c.moved_start AND d.period_end = c.moved_end
-                        WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
-                          AND c.period_start = a.period_end AND c.period_end <> b.period_end
-                          AND (d.rolled_in >= a.rolled_out OR d.moved_id IS NOT NULL))
-        -- or it has taken over a window whose units had left already
-        AND NOT EXISTS (SELECT FROM quota.bucket d
-                        WHERE d.subject = a.subject AND d.feature_id = a.feature_id AND d.source_id = a.source_id
-                          AND d.moved_start = a.period_start AND d.moved_end = a.period_end)
-        -- or the rest came, through windows of another length that nobody used, into one that begins later
-        AND NOT EXISTS (SELECT FROM quota.bucket c
-                        WHERE c.subject = a.subject AND c.feature_id = a.feature_id AND c.source_id = a.source_id
-                          AND c.period_start > a.period_end
-                          AND c.rolled_in >= a.rolled_out - coalesce(b.rolled_in, 0)
-                          AND NOT EXISTS (SELECT FROM quota.bucket d
-                                          WHERE d.subject = a.subject AND d.feature_id = a.feature_id AND d.source_id = a.source_id
-                                            AND d.period_end = c.period_start))
+                  a.rolled_out, a.period_start, a.period_end, b.rolled_in)
+    FROM bucket a
+        JOIN bucket b ON b.subject = a.subject AND b.feature_id = a.feature_id AND b.source_id = a.source_id
+            AND b.period_start = a.period_end
+    WHERE a.is_plain AND b.is_plain AND a.rolled_out <> b.rolled_in
+      AND NOT (b.rolled_in = 0 AND (b.later_in >= a.rolled_out OR b.later_moved))
+      AND NOT (a.rolled_in = 0 AND a.rolled_out < b.rolled_in AND b.rolled_out > 0)
+      -- older ones may have been dropped, one without the other
+      AND b.period_end > coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
 $$;
-COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over into a window has left the one before';
+COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over out of a window has come into the next one, where this can be told';
 
 /*
  * A cap counts what was charged in its window and not given back.  It may have
@@ -407,6 +414,6 @@ $$;
 COMMENT ON FUNCTION quota.verify() IS
 'Checks the books; no rows: every invariant holds. Reads the whole ledger, and blocks nobody. check_name says what does not hold:
 bucket: a bucket is the sum of its ledger entries, those of dropped months included; grant: so is what was taken of a grant, and it is no more than the grant gives
-reserved, hold: what buckets have reserved is what open holds took; rollover: what came into a window has left the one before
+reserved, hold: what buckets have reserved is what open holds took; rollover: what left a window has come into the next one
 cap: a cap has counted no more than was charged in its window; debit: a debit took the same at every level and gave back no more
 key: what an idempotency key answers is in the ledger; usage: the rollup is what the ledger says; reference: what a row names is there; ledger: nobody can change it; gate: the triggers of a protected table are there, enabled, and their expressions work (quota.recount() compares the counts with the rows)';

@@ -89,7 +89,7 @@ COMMENT ON COLUMN quota.bucket.allowance IS 'the allowance at the last charge, w
 COMMENT ON COLUMN quota.bucket.granted IS 'units that this window took from grants; NULL = 0';
 COMMENT ON COLUMN quota.bucket.overage IS 'units taken as overage, to be invoiced; NULL = 0';
 COMMENT ON COLUMN quota.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0';
-COMMENT ON COLUMN quota.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge; NULL = not fixed';
+COMMENT ON COLUMN quota.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge or when some roll out of it; NULL = not fixed';
 COMMENT ON COLUMN quota.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
 COMMENT ON COLUMN quota.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
 COMMENT ON COLUMN quota.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';

@@ -140,14 +140,14 @@ quota_sql_debit_many(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
 	numbers = numbers_from_arg(fcinfo, 1, "amounts", &request.nitems);
-	request.key = quota_arg_key(fcinfo, 2);
-	request.metadata = quota_arg_metadata(fcinfo, 3);
 	request.items = (QuotaItem *) palloc0(sizeof(QuotaItem) * request.nitems);
 	for (int i = 0; i < request.nitems; i++)
 	{
 		request.items[i].feature = numbers[i].name;
 		request.items[i].amount = amount_from_number(&numbers[i]);
 	}
+	request.key = quota_arg_key(fcinfo, 2);
+	request.metadata = quota_arg_metadata(fcinfo, 3);
 	arguments[0] = quota_argument_jsonb("amounts", PG_GETARG_JSONB_P(1));
 	arguments[1] = quota_argument_jsonb("metadata", request.metadata);
 	quota_prevent_if_not_writable("quota.debit_many()");

@@ -360,14 +360,18 @@ lower_once(const QuotaPath *path, void *arg)
 	quota_accounts_of(path, require_countable(path, item->feature), refs, &accounts);
 	if (accounts.nrefs == 0)
 		return true;
+	/* a window without use stays as it is: locking it would fix what rolls over */
+	engine->peek(refs, accounts.nrefs, path->snapshot);
 	for (int i = 0; i < accounts.nrefs; i++)
 	{
+		if (present_use(&refs[i]) == 0)
+			continue;
 		refs[i].rate = NULL;
 		refs[i].amount = 0;
+		/* taking nothing locks it, and gives back what expired holds have */
+		if (engine->take(&refs[i], 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+			return false;
 	}
-	/* taking nothing locks them, and gives back what expired holds have */
-	if (engine->take(refs, accounts.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
-		return false;
 	CommandCounterIncrement();
 	for (int i = 0; i < accounts.nrefs; i++)
 	{

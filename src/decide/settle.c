@@ -206,20 +206,29 @@ bucket_again(const Again *again, const QuotaPath *path, const QuotaAccount *acco
 	ref->caps = account->ref->caps;
 }
 
-/* Has the bucket the part's grant?  One that the account has not any more is added. */
+/*
+ * Has the bucket the part's grant, in the period that the hold took from?  One that
+ * the account has not any more is added.
+ */
 static bool
 find_grant_again(const QuotaPart *part, Snapshot snapshot, QuotaBucketRef *ref)
 {
+	QuotaGrant	grant;
+
+	if (!quota_grant_by_id(part->grant_id, part->at, snapshot, &grant) || grant.revoked)
+		return false;
 	for (int i = 0; i < ref->ngrants; i++)
 	{
-		if (ref->grants[i].grant.id == part->grant_id)
+		const QuotaGrant *here = &ref->grants[i].grant;
+
+		if (here->id == grant.id && here->period.start == grant.period.start)
 			return true;
 	}
 	ref->unlimited = true;
 	ref->ngrants = 1;
 	ref->grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef));
-	return quota_grant_by_id(part->grant_id, part->at, snapshot, &ref->grants[0].grant) &&
-		!ref->grants[0].grant.revoked;
+	ref->grants[0].grant = grant;
+	return true;
 }
 
 /* Takes what the bucket still has; false if it has to be looked up anew. */

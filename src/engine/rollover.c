@@ -41,11 +41,11 @@ after_idle(const QuotaBucketRef *ref, int64 first, int64 n)
 void
 quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before, QuotaRollover *rollover)
 {
-	TimestampTz since = before->tuple ? before->key.end : ref->idle_since;
+	TimestampTz since = before ? before->key.end : ref->idle_since;
 	int64		nidle;
 
 	memset(rollover, 0, sizeof(*rollover));
-	if (before->tuple)
+	if (before)
 		rollover->out_of_before = Min(ref->rollover_max, left_of(&before->state));
 	if (TIMESTAMP_NOT_FINITE(since) || since >= ref->key.start)
 	{

@@ -21,8 +21,8 @@ typedef struct QuotaRollover
 } QuotaRollover;
 
 /*
- * "before": the account's last window that has a row, its tuple NULL if there is
- * none.  The account's terms must roll over.
+ * "before": the account's last window that was charged, NULL if there is none.  The
+ * account's terms must roll over.
  */
 extern void quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before,
 						   QuotaRollover *rollover);

@@ -93,7 +93,7 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
 	if (before.tuple != NULL && !lock_unmoved(&before, snapshot))
 		return false;
-	quota_rollover(ref, &before, &rollover);
+	quota_rollover(ref, before.tuple ? &before : NULL, &rollover);
 	if (rollover.idle && rollover.into > 0 && !fix_idle(ref, &rollover, snapshot))
 		return false;
 	state.rolled_in = rollover.into;
@@ -103,6 +103,8 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	{
 		QuotaBucketState passed_on = before.state;
 
+		/* also of a window charged under terms that let nothing roll into it */
+		passed_on.rollover_fixed = true;
 		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
 		QuotaEnsure(quota_bucket_update(quota_row_buckets, &before, &passed_on, InvalidSnapshot));
 	}

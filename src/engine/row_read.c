@@ -101,6 +101,51 @@ goes_into(const QuotaDue *due, const QuotaBucketKey *key)
 }
 
 /*
+ * The window that a change of plan goes into, as that will leave it.  False if it is
+ * not over when the account's window begins, or will not have been charged.  No other
+ * window that was charged before the change can end later.
+ */
+static bool
+show_due_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired,
+				int nexpired, Snapshot snapshot, QuotaBucketRow *before)
+{
+	QuotaBucketRef into = {.key = ref->key};
+
+	if (!ref->due.is_due || ref->due.into.end > ref->key.start)
+		return false;
+	into.key.start = ref->due.into.start;
+	into.key.end = ref->due.into.end;
+	quota_bucket_find(rel, &into.key, snapshot, before);
+	into.state = before->state;
+	if (nexpired > 0)
+		quota_leave_out_expired(&into, rel, expired, nexpired, snapshot);
+	show_due(rel, ref, &into.state, expired, nexpired, snapshot);
+	before->state = into.state;
+	before->moved = false;
+	return quota_bucket_is_charged(before);
+}
+
+/* The last charged window that the account has a row of; false if there is none. */
+static bool
+show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+			Snapshot snapshot, QuotaBucketRow *before)
+{
+	QuotaBucketRef past = {0};
+
+	quota_bucket_before(rel, &ref->key, snapshot, before);
+	if (before->tuple == NULL)
+		return false;
+	if (nexpired > 0)
+	{
+		past.key = before->key;
+		past.state = before->state;
+		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
+		before->state = past.state;
+	}
+	return true;
+}
+
+/*
  * What the first charge of a window will fix.  What expired holds have in the
  * window before is left out.
  */
@@ -108,10 +153,10 @@ static void
 show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
 			  Snapshot snapshot)
 {
-	QuotaBucketRef past = {0};
 	QuotaBucketRow before;
 	QuotaBucketRow after;
 	QuotaRollover rollover;
+	bool		charged;
 
 	quota_bucket_after(rel, &ref->key, snapshot, &after);
 	if (after.tuple != NULL)
@@ -119,15 +164,9 @@ show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, in
 		ref->state.rolled_out = quota_passed_on_unused(ref, &after);
 		return;
 	}
-	quota_bucket_before(rel, &ref->key, snapshot, &before);
-	if (before.tuple != NULL && nexpired > 0)
-	{
-		past.key = before.key;
-		past.state = before.state;
-		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
-		before.state = past.state;
-	}
-	quota_rollover(ref, &before, &rollover);
+	charged = show_due_before(rel, ref, expired, nexpired, snapshot, &before) ||
+		show_before(rel, ref, expired, nexpired, snapshot, &before);
+	quota_rollover(ref, charged ? &before : NULL, &rollover);
 	ref->state.rolled_in = rollover.into;
 }
 

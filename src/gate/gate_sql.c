@@ -17,6 +17,8 @@
 #include "utils/builtins.h"
 
 #include "base/args.h"
+#include "base/errors.h"
+#include "decide/account.h"
 #include "gate/apply.h"
 #include "gate/visit.h"
 
@@ -24,6 +26,7 @@ PG_FUNCTION_INFO_V1(quota_sql_gate_arguments);
 PG_FUNCTION_INFO_V1(quota_sql_gate_try);
 PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
+PG_FUNCTION_INFO_V1(quota_sql_capacity_without_holds);
 
 /* quota._gate_arguments(tgargs bytea) -> text[] */
 Datum
@@ -134,4 +137,32 @@ quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	feature = quota_catalog_require_feature(quota_catalog(), quota_arg_feature(fcinfo, 1));
 	PG_RETURN_INT64(quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), PG_GETARG_JSONB_P(3)));
+}
+
+/*
+ * quota._capacity_without_holds(subject text, feature text) -> bigint
+ *
+ * What is counted at the subject but for open holds, expired ones that nobody has
+ * given back yet being given back.
+ */
+Datum
+quota_sql_capacity_without_holds(PG_FUNCTION_ARGS)
+{
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	const QuotaFeature *feature;
+	QuotaAccounts accounts;
+	QuotaBucketRef *own;
+	QuotaSubject subject;
+	QuotaPath	path;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_path_look_up_state(&path, &subject);
+	feature = quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1));
+	quota_accounts_of(&path, feature, refs, &accounts);
+	/* a capacity is counted at every prefix, last at the subject itself */
+	QuotaEnsure(feature->kind == QUOTA_CAPACITY && accounts.nrefs == subject.nlevels);
+	own = &accounts.refs[accounts.nrefs - 1];
+	quota_engine()->peek(own, 1, path.snapshot);
+	quota_path_release(&path);
+	PG_RETURN_INT64(own->state.counts.used - own->state.reserved);
 }

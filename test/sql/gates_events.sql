@@ -257,6 +257,16 @@ SELECT quota.unprotect('work', 'none'), quota.unprotect('work', 'docs'), quota.u
 SET quota.clock = '2026-02-01 00:00:00+00';
 DELETE FROM work;
 :used
+-- what rolls over is fixed by the first charge, and that is none: an older transaction gives back what rolls over, too
+SELECT quota.override('dan', 'pages', '{"allowance": 10, "period": "month", "rollover": {"max": 8}}');
+INSERT INTO work VALUES (3, 'dan', 30), (4, 'dan', 40);
+SET quota.clock = '2026-03-01 00:00:00+00';
+DELETE FROM work WHERE id = 3;
+SELECT allowance, used FROM quota.check('dan', 'pages');
+SET quota.clock = '2026-02-28 00:00:00+00';
+DELETE FROM work WHERE id = 4;
+SET quota.clock = '2026-03-01 00:00:00+00';
+SELECT allowance, used FROM quota.check('dan', 'pages');
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
 DROP SCHEMA gates CASCADE;

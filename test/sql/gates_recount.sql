@@ -75,6 +75,18 @@ SELECT * FROM quota.recount('docs', false);
 :used
 :ok
 
+-- Of an expired hold that nobody has given back yet comes back what is there: nothing above, when its units were given back before.
+SELECT remaining FROM quota.debit('fay', 'docs', 3);
+SELECT reserved FROM quota.reserve('fay/al', 'docs', 2, '1 minute');
+SELECT remaining FROM quota.give_back('fay/al', 'docs', 2);
+SELECT id AS hold FROM quota.reserve('gus', 'docs', 2, '1 minute') \gset
+SET quota.clock = '2026-01-31 00:02:00+00';
+SELECT * FROM quota.recount('docs');
+SELECT * FROM quota.recount('docs', false);
+SELECT released FROM quota.release(:hold);
+:used
+:ok
+
 -- What calls took goes, too; a subject that is no longer anybody's is not in the way.
 SELECT remaining FROM quota.debit('eve', 'docs', 3);
 SELECT quota.forget('dan') > 0 AS forgotten;

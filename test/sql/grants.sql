@@ -284,5 +284,10 @@ COMMIT;
 BEGIN READ ONLY;
 SELECT pg_temp.code('SELECT quota.credit(''key'', ''tokens'', 10)');
 ROLLBACK;
+-- revoked by a transaction that is older than the grant, after one that is not has taken from it
+SELECT id AS g FROM quota.credit('late', 'extra', 7, every => 'day') \gset
+SELECT remaining FROM quota.debit('late', 'extra', 3);
+SET quota.clock = '2026-01-01 00:00:00+00';
+SELECT quota.revoke(:g);
 SET quota.clock = '2026-01-25 00:00:00+00';
 SELECT * FROM quota.verify();

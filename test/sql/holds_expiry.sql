@@ -343,3 +343,28 @@ SELECT count(*) AS parts FROM quota.hold_part WHERE account ~ '^firm';
 SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^firm' ORDER BY subject;
 SELECT * FROM quota.verify();
 SELECT * FROM quota.verify();
+
+--
+-- A level that joined a hold while it grew, and is no account any more when the other part comes back: its own comes back later
+--
+SET quota.clock = '2026-12-03 00:00:00+00';
+SELECT quota.subscribe('nest/al', 'pro') > 0 AS subscribed;
+SELECT id FROM quota.reserve('nest/al', 'tokens', 5, '1 minute') \gset h_
+SELECT quota.subscribe('nest', 'pro') > 0 AS subscribed;
+SELECT reserved FROM quota.extend(:h_id, amount => 9);
+SELECT quota.cancel('nest', 'now') AS ends;
+SET quota.clock = '2026-12-03 00:02:00+00';
+SELECT remaining FROM quota.debit('nest/al', 'tokens', 1);
+SELECT account FROM quota.hold_part WHERE account ~ '^nest';
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^nest' ORDER BY subject;
+SELECT * FROM quota.verify();
+-- a level above has given back what is reserved below: a hold that shrinks finds nothing there
+SELECT id FROM quota.reserve('den/al', 'docs', 5) \gset h_
+SELECT remaining FROM quota.give_back('den', 'docs', 5);
+SELECT reserved FROM quota.extend(:h_id, amount => 3);
+SELECT account, kind, amount FROM quota.ledger WHERE debit_id = :h_id ORDER BY id;
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^den' ORDER BY subject;
+SELECT * FROM quota.verify();
+SELECT released FROM quota.release(:h_id);
+SELECT subject, used, reserved FROM quota.bucket WHERE subject ~ '^den' ORDER BY subject;
+SELECT * FROM quota.verify();

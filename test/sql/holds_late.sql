@@ -59,6 +59,17 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT kind, source, amount FROM pg_temp.entries WHERE debit_id = :h_id;
 SELECT * FROM quota.verify();
 
+-- a recurring grant in the period that the hold took from, though it is in another one now
+SELECT id FROM quota.credit('gil', 'calls', 10, every => 'day') \gset grant_
+SELECT id FROM quota.reserve('gil', 'calls', 4, '10 minutes') \gset h_
+SET quota.clock = '2026-02-11 03:00:00+00';
+SELECT remaining FROM quota.debit('gil', 'calls', 8);
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 7);
+SELECT kind, source, amount FROM pg_temp.entries WHERE debit_id = :h_id;
+SELECT period_start, used FROM quota.grant_use WHERE grant_id = :grant_id ORDER BY 1;
+SELECT * FROM quota.verify();
+SET quota.clock = '2026-02-10 02:00:00+00';
+
 --
 -- A level that the hold met only when it grew is charged like the others
 --
@@ -115,4 +126,15 @@ SELECT id > 0 AS given_back FROM quota.give_back('ivy/b', 'docs', 2);
 SELECT released FROM quota.release(:h_id);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'ivy%' ORDER BY 1;
 SELECT * FROM quota.verify();
-SELECT count(*) FROM quota.verify();
+
+--
+-- The hold's window goes on under the default plan's new version: it gives by those terms
+--
+SET quota.clock = '2026-03-10 00:00:00+00';
+SELECT id FROM quota.reserve('ned', 'tokens', 90, '10 minutes') \gset h_
+SELECT quota.export_catalog() AS catalog \gset
+SELECT name, change FROM quota.apply_catalog(jsonb_set(:'catalog', '{plans,free,entitlements,tokens,allowance}', '40')) WHERE change <> 'unchanged';
+SET quota.clock = '2026-04-10 00:00:00+00';
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 90);
+SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'ned';
+SELECT * FROM quota.verify();

@@ -14,6 +14,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "year": {"entitlements": {"tokens": {"allowance": 365, "period": "year", "overage": {"limit": 100}}}},
               "years": {"entitlements": {"tokens": {"allowance": 730, "period": "year"}}},
               "rolls": {"entitlements": {"tokens": {"allowance": 50, "period": "36 hours", "rollover": {"max": 5}}}},
+              "over": {"entitlements": {"tokens": {"allowance": 730, "period": "year", "rollover": {"max": 600}}}},
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.state AS
 SELECT s.subject, t.allowance, t.used, t.reserved, t.overage, t.remaining, t.period_start, c.allowed
@@ -44,6 +45,37 @@ SELECT * FROM pg_temp.state;
 SELECT rows FROM quota.maintain() WHERE task = 'plan changes carried out';
 SELECT * FROM pg_temp.state;
 SELECT * FROM quota.verify();
+
+--
+-- A change of plan that is due, in a later window than its use goes into: what rolls over from there
+--
+-- into another window, with a hold that expires; the same window under another limit, shared by time or not; at zero, though charged
+SET quota.clock = '2026-01-31 00:00:00+00';
+SELECT quota.subscribe('rae', 'days') > 0 AND quota.subscribe('ron', 'days') > 0 AND quota.subscribe('roy', 'year') > 0
+       AND quota.subscribe('ruth', 'year') > 0 AND quota.subscribe('rex', 'days') > 0 AS subscribed;
+SELECT quota.change_plan('rae', 'rolls', 'period_end') > 0 AND quota.change_plan('ron', 'rolls', 'period_end') > 0
+       AND quota.change_plan('roy', 'over', 'period_end', 'prorate') > 0 AND quota.change_plan('ruth', 'over', 'period_end') > 0
+       AND quota.change_plan('rex', 'rolls', 'period_end', 'reset') > 0 AS changed;
+SET quota.clock = '2026-02-27 23:59:00+00';
+SELECT remaining FROM quota.debit('rae', 'tokens', 48);
+SELECT id > 0 AS reserved FROM quota.reserve('ron', 'tokens', 48, '5 minutes');
+SELECT remaining FROM quota.debit('ron', 'tokens', 49);
+SELECT remaining FROM quota.debit('roy', 'tokens', 300);
+SELECT remaining FROM quota.debit('ruth', 'tokens', 300);
+SELECT remaining FROM quota.debit('rex', 'tokens', 90);
+CREATE VIEW pg_temp.rolls AS
+SELECT s.subject, t.allowance, t.used, t.remaining, t.period_start FROM quota.subscriptions s, quota.status(s.subject) t
+WHERE s.subject LIKE 'r%' ORDER BY s.subject COLLATE "C";
+SET quota.clock = '2026-02-28 13:00:00+00';
+SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
+SET quota.clock = '2027-02-01 00:00:00+00';
+SELECT * FROM pg_temp.rolls WHERE subject IN ('roy', 'ruth');
+SELECT rows FROM quota.maintain() WHERE task = 'plan changes carried out';
+SELECT * FROM pg_temp.rolls WHERE subject IN ('roy', 'ruth');
+SET quota.clock = '2026-02-28 13:00:00+00';
+SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
+SELECT * FROM quota.verify();
+SET quota.clock = '2026-02-28 00:10:00+00';
 
 --
 -- An expired hold in a window that took its use over: the next charge fixes what rolls over

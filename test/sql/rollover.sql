@@ -162,3 +162,34 @@ SELECT pg_temp.code('SELECT quota.debit(''m'', ''tokens'', 151)');
 SELECT remaining FROM quota.debit('m', 'tokens', 120);
 SELECT used, rolled_in FROM quota.bucket WHERE subject = 'm' AND used > 0;
 SELECT * FROM quota.verify();
+-- what has left a window stays fixed, even where it was charged under terms without rollover and all of that came back
+SET quota.clock = '2026-01-31 12:00:00+00';
+SELECT quota.subscribe('l', 'plain') IS NOT NULL AS s;
+SELECT id AS d FROM quota.debit('l', 'tokens', 20) \gset
+SET quota.clock = '2026-02-28 12:00:00+00';
+SELECT quota.change_plan('l', 'pro') IS NOT NULL AS changed;
+SELECT remaining FROM quota.debit('l', 'tokens', 150);
+SELECT refunded FROM quota.refund(:d);
+SELECT quota.override('l', 'tokens', '{"allowance": 100, "period": "month", "anchor": "subscription", "rollover": {"max": 10}}');
+SET quota.clock = '2026-01-31 13:00:00+00';
+SELECT allowance, used, remaining FROM quota.check('l', 'tokens');
+SELECT pg_temp.code('SELECT quota.debit(''l'', ''tokens'', 51)');
+SELECT remaining FROM quota.debit('l', 'tokens', 50);
+SELECT * FROM pg_temp.windows WHERE subject = 'l';
+SELECT * FROM quota.verify();
+-- older transactions in windows that were idle when a later one was charged: each keeps back what may have gone on
+SET quota.clock = '2026-01-31 12:00:00+00';
+SELECT quota.subscribe('v', 'pro') IS NOT NULL AS s;
+SELECT remaining FROM quota.debit('v', 'tokens', 60);
+SET quota.clock = '2026-05-31 12:00:00+00';
+SELECT remaining FROM quota.debit('v', 'tokens', 1);
+SET quota.clock = '2026-03-01 12:00:00+00';
+SELECT remaining FROM quota.debit('v', 'tokens', 1);
+SET quota.clock = '2026-04-01 12:00:00+00';
+SELECT remaining FROM quota.debit('v', 'tokens', 1);
+SELECT * FROM pg_temp.windows WHERE subject = 'v';
+SET quota.clock = '2026-04-15 12:00:00+00';
+SELECT remaining FROM quota.set_usage('i', 'tokens', 5);
+SELECT * FROM pg_temp.windows WHERE subject = 'i';
+-- the books of all of them
+SELECT * FROM quota.verify();

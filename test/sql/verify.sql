@@ -87,6 +87,7 @@ SELECT pg_temp.damage('UPDATE quota.hold SET expires_at = ''2026-01-05 11:01''')
 -- rollover, caps
 SELECT pg_temp.damage('UPDATE quota.bucket SET rolled_out = NULL WHERE rolled_out = 40');
 SELECT pg_temp.damage('UPDATE quota.bucket SET rolled_in = 41 WHERE rolled_in = 40');
+SELECT pg_temp.damage('UPDATE quota.bucket SET rolled_in = NULL WHERE rolled_in = 40');
 SELECT pg_temp.damage('UPDATE quota.cap_use SET used = 100');
 -- keys, rollup
 SELECT pg_temp.damage('UPDATE quota.idempotency_key SET results = ''[{"feature": "docs", "id": 123456, "amount": 2}]'' WHERE key = ''k3''');

@@ -30,16 +30,15 @@ def start_of(rng):
     ]))
 
 
-def explore(url, seed, count, only=None, shrink_seconds=60, can=None):
-    """Runs `count` operations from a seed, with these capabilities or those of the environment;
-    Outcome.report is None when all agree."""
+def explore(url, seed, count, only=None, shrink_seconds=60):
+    """Runs `count` operations from a seed; Outcome.report is None when all agree."""
     began = time.monotonic()
     rng = random.Random(seed)
     start = start_of(rng)
     zone = rng.choice(["UTC", "Asia/Kathmandu", "America/New_York"])
     database = Database(url, f"quota_model_{os.getpid()}", zone)
     try:
-        done, mismatch = _run(Runner(database, start), rng, count, only, can)
+        done, mismatch = _run(Runner(database, start), rng, count, only)
         report = None
         if mismatch:
             least, last = shrink(database, start, done, mismatch, shrink_seconds)
@@ -49,9 +48,9 @@ def explore(url, seed, count, only=None, shrink_seconds=60, can=None):
     return Outcome(seed, len(done), time.monotonic() - began, report)
 
 
-def _run(runner, rng, count, only, can):
+def _run(runner, rng, count, only):
     """(operations made, mismatch or None)"""
-    generator, done = Generator(rng, runner, only, can), []
+    generator, done = Generator(rng, runner, only), []
     try:
         for _ in range(count):
             number, operation = generator.next()

@@ -19,22 +19,16 @@ ALL = {
     "gates": "application tables with gates, protect, unprotect, recount",
 }
 
-DEFAULT = set(ALL) - {"gates"}
-# Tables with gates have runs of their own: see "Known differences" in README.md.
-WITH_GATES = set(ALL) - {"grants", "rollover"}
-
 
 def enabled():
-    """Of the environment: a list with commas, "all", or the default; "-name" takes one away."""
-    given = os.environ.get("QUOTA_MODEL_CAPABILITIES", "")
-    names = {name for name in given.split(",") if name}
-    without = {name[1:] for name in names if name.startswith("-")}
-    names -= {"-" + name for name in without}
-    unknown = (names | without) - set(ALL) - {"all", "default"}
+    """Of the environment: a list with commas, or all; "-name" takes one away, from all if nothing else is listed."""
+    given = {name for name in os.environ.get("QUOTA_MODEL_CAPABILITIES", "").split(",") if name}
+    without = {name[1:] for name in given if name.startswith("-")}
+    names = {name for name in given if not name.startswith("-")}
+    unknown = (names | without) - set(ALL) - {"all"}
     if unknown:
         raise SystemExit(f"QUOTA_MODEL_CAPABILITIES: unknown {sorted(unknown)}; there are {sorted(ALL)}")
-    chosen = set(ALL) if "all" in names else set(DEFAULT) if "default" in names or not names else set()
-    return (chosen | (names & set(ALL))) - without
+    return (set(ALL) if "all" in names or not names else names) - without
 
 
 def for_run(rng, names):

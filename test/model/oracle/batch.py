@@ -21,9 +21,9 @@ def debit_many(world, subject, amounts, key=None, metadata=None):
         raise invalid("amounts has 1 to 100 features")
     if None in amounts.values():  # said before what is wrong with another
         raise Fault("22004", "an amount is NULL")
-    check_key(key)
     for amount in amounts.values():
         check_amount(amount)
+    check_key(key)
     arguments = {"amounts": amounts, "metadata": metadata}
     known = replay(world, subject, key, "debit_many", arguments)
     if not known:

@@ -135,7 +135,8 @@ def up_to_what_there_is(world, subject, feature, amount, verdict):
     """(amount, verdict) for a call that takes what there is."""
     if verdict.reason == NO_ROOM and verdict.remaining > 0:
         clipped = decide(world, subject, feature, verdict.remaining)
-        if clipped.reason == TOO_FAST and clipped.rate == 0:  # nothing is taken: refused as what was asked for
+        if clipped.reason == TOO_FAST and clipped.rate == 0:
+            # nothing is taken: refused as what was asked for; observe takes what there is room for, whatever the rate
             return verdict.remaining if world.observing else amount, verdict
         amount, verdict = verdict.remaining, clipped
     if verdict.reason == TOO_FAST and verdict.rate:

@@ -24,10 +24,11 @@ def _ttl(text):
 
 def reserve(world, subject, feature, amount, ttl="5 minutes", key=None, metadata=None, up_to=False):
     """(id, reserved, remaining, expires_at)"""
-    check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
+    check_subject(subject), check_feature(feature), check_amount(amount)
     if ttl is None:
         raise Fault("22004", "ttl is NULL")
     micros = _ttl(ttl)
+    check_key(key)
     arguments = {"feature": feature, "amount": amount, "ttl": ttl, "metadata": metadata, "up_to": up_to}
     known = replay(world, subject, key, "reserve", arguments)
     require_debitable(world, feature)

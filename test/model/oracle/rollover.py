@@ -45,7 +45,8 @@ def fix(world, account):
 def _leave(world, account, rollover):
     if rollover.out:
         last = world.buckets[rollover.last]
-        world.buckets[rollover.last] = last._replace(rolled_out=last.rolled_out + rollover.out)
+        world.buckets[rollover.last] = last._replace(
+            rolled_in=last.rolled_in or 0, rolled_out=last.rolled_out + rollover.out)
     if rollover.idle_into is None or not rollover.into:
         return
     idle = (*account.window[:3], *account.window_at(account.start - 1))
