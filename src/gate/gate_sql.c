@@ -115,7 +115,7 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	quota_visit_begin(&visit, &gate, member);
 	quota_gate_visit_table(&gate, gated, member, NULL, quota_visit_present, &visit);
 	if (PG_GETARG_BOOL(3))
-		quota_visit_end(&visit, "counted");
+		quota_visit_end(&visit, "counted", "An UPDATE that gives a row one charges it.");
 	else if (visit.nlost > 0)
 		put_rows(result, NULL, 0, visit.nlost);
 	relation_close(member, AccessShareLock);

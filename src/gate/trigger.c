@@ -230,7 +230,8 @@ quota_sql_gate(PG_FUNCTION_ARGS)
 	caller = MemoryContextSwitchTo(context);
 	quota_visit_begin(&pairing.visit, gate, data->tg_relation);
 	tally_event(data, gate, &pairing);
-	quota_visit_end(&pairing.visit, "given back");
+	quota_visit_end(&pairing.visit, "given back",
+					"quota.recount() compares the counts with the rows.");
 	quota_gate_apply(gate, feature, data->tg_relation, pairing.visit.tally);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -24,7 +24,7 @@ quota_visit_begin(QuotaVisit *visit, const QuotaGate *gate, Relation rel)
 }
 
 void
-quota_visit_end(const QuotaVisit *visit, const char *done)
+quota_visit_end(const QuotaVisit *visit, const char *done, const char *hint)
 {
 	if (visit->nlost == 0)
 		return;
@@ -32,7 +32,7 @@ quota_visit_end(const QuotaVisit *visit, const char *done)
 			(errmsg("rows of table \"%s\" have no valid subject: nothing of feature \"%s\" is %s for them",
 					RelationGetRelationName(visit->rel), visit->gate->feature, done),
 			 errdetail("Rows: " INT64_FORMAT "; subject: %s.", visit->nlost, visit->gate->subject),
-			 errhint("quota.recount() compares the counts with the rows.")));
+			 errhint("%s", hint)));
 }
 
 bool

@@ -21,8 +21,8 @@ typedef struct QuotaVisit
 
 extern void quota_visit_begin(QuotaVisit *visit, const QuotaGate *gate, Relation rel);
 
-/* WARNING when rows were lost: that nothing "is done" for them */
-extern void quota_visit_end(const QuotaVisit *visit, const char *done);
+/* WARNING when rows were lost: that nothing "is done" for them, with a hint */
+extern void quota_visit_end(const QuotaVisit *visit, const char *done, const char *hint);
 
 /* does it say an amount that counts: neither NULL nor below 0? */
 extern bool quota_has_amount(const QuotaRowValue *row);
