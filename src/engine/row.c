@@ -28,7 +28,10 @@
  * took the last units meanwhile) keeps the lock until its transaction ends.  A
  * refund, or a settle after the expiry, locks in the order of its parts' windows
  * and grants, which around the end of a period can be another order than a
- * charge's: 40P01.
+ * charge's: 40P01.  So it is when a hold expires while it is being closed: who
+ * closes it has removed its parts and waits for the bucket, which may belong to a
+ * charge that finds it expired only now, in a second call or after it gave another
+ * hold back and looked anew.
  *
  *-------------------------------------------------------------------------
  */
