@@ -251,4 +251,4 @@ $$;
 COMMENT ON FUNCTION quota.recount(text, boolean) IS
 'Compares what subjects have of a capacity with the rows of all its gates, and with dry_run => false makes the counts what the rows are worth. One row for each subject that differs, open holds left out.
 What is counted of the feature by calls beside the gates has no row and goes, too. Repairing locks the tables (SHARE ROW EXCLUSIVE: they can be read, not written) until the transaction ends.
-Errors: QT404 unknown feature; 22023 no capacity, or without a gate; 0A000 repair above read committed; 25006; 22004.';
+Errors: QT404 unknown feature; 22023 no capacity, or without a gate; 0A000 repair above read committed; 22003; 25006; 22004.';

@@ -29,15 +29,13 @@ quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after)
 
 /*
  * Is it the next charge that fixes what rolls over?  A row can have been made
- * before the first charge, by a change of plan.
+ * before the first charge, by a change of plan; and a window that has no row yet
+ * can be charged, by the use that a change of plan that is due brings along.
  */
 bool
 quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
 {
-	if (!ref->rolls_over)
-		return false;
-	return row->tuple == NULL ||
-		(!row->state.rollover_fixed && quota_total(&row->state.counts) == 0);
+	return ref->rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
 }
 
 /* Old and new allowance, each for its share of the window. */

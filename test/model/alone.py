@@ -7,7 +7,7 @@ from drive.run import UNKNOWN_ID, Runner
 from generate.capabilities import ALL
 from generate.operations import Generator
 from oracle.calls import call
-from oracle.errors import Fault
+from oracle.errors import Fault, answer
 from oracle.world import SOURCES
 
 
@@ -36,11 +36,11 @@ class Alone(Runner):
             if isinstance(value, dict) and "result of" in value else value
             for name, value in operation["arguments"].items()
         }
-        answer = self._answer(call, self.world, operation["function"], arguments)
-        counted = self.faults if isinstance(answer, Fault) else self.answers
+        got = answer(call, self.world, operation["function"], arguments)
+        counted = self.faults if isinstance(got, Fault) else self.answers
         counted[operation["function"]] = counted.get(operation["function"], 0) + 1
-        self._remember_result(number, operation["function"], answer, answer)
-        if isinstance(answer, Fault) and not (self.begun is not None and operation.get("guard")):
+        self._remember_result(number, operation["function"], got, got)
+        if isinstance(got, Fault) and not (self.begun is not None and operation.get("guard")):
             self._rollback(None)
         self._end_statement()
 

@@ -1,5 +1,6 @@
 """The oracle by examples computed by hand: overage, rollover, caps, changes of plan, grace."""
 
+import pytest
 from oracle.times import HOUR
 from story import Story, day, metered
 
@@ -158,3 +159,16 @@ def test_past_due_is_active_within_its_grace():
     assert story.take(1) == "ok"
     story.at("2024-01-17T12:00")
     assert story.take(1) == "subscription_inactive"
+
+
+@pytest.mark.parametrize("status, reasons", [
+    ("active", ["ok", "quota_exceeded", "quota_exceeded"]),
+    ("paused", ["subscription_inactive"] * 3),
+])
+def test_observe_takes_up_to_rate_and_room_then_room_then_all(status, reasons):
+    story = Story(pro=metered(10, rate={"limit": 4, "per": "1 hour"}))
+    story.call("subscribe", "acme", plan="pro")
+    story.call("set_status", "acme", status=status)
+    story.world.settings["enforcement"] = "observe"
+    answers = [story.one("try_debit", "acme", "tokens", amount=30, up_to=True) for _ in reasons]
+    assert [(answer[1], answer[3]) for answer in answers] == list(zip(reasons, [4, 6, 30]))

@@ -86,6 +86,18 @@ SELECT quota.override('two', 'tokens', '{"allowance": 10, "period": "month"}'), 
 SELECT remaining FROM quota.debit('two', 'tokens', 1);
 SELECT allowed, reason, debited, remaining, blocked_by FROM quota.try_debit('two/x', 'tokens', 10);
 
+-- up_to beside a rate: what both give; where the rate gives nothing, what there is room for; without room all of it.
+SELECT quota.override('pia', 'tokens', '{"allowance": 10, "rate": {"limit": 4, "per": "1 hour"}}');
+SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
+SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
+SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
+-- the same where the subscription is inactive
+SELECT quota.subscribe('pip', 'pro') IS NOT NULL AS s, quota.override('pip', 'tokens', '{"allowance": 10, "rate": {"limit": 4, "per": "1 hour"}}'), quota.set_status('pip', 'paused');
+SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
+SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
+SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
+SELECT * FROM pg_temp.used WHERE subject IN ('pia', 'pip');
+
 -- Every refusal is on record.
 SELECT * FROM quota.denials ORDER BY subject, feature, reason;
 

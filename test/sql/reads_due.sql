@@ -66,6 +66,9 @@ SELECT remaining FROM quota.debit('rex', 'tokens', 90);
 CREATE VIEW pg_temp.rolls AS
 SELECT s.subject, t.allowance, t.used, t.remaining, t.period_start FROM quota.subscriptions s, quota.status(s.subject) t
 WHERE s.subject LIKE 'r%' ORDER BY s.subject COLLATE "C";
+-- nothing rolls into a window that takes use over
+SET quota.clock = '2026-02-28 00:10:00+00';
+SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
 SET quota.clock = '2026-02-28 13:00:00+00';
 SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
 SET quota.clock = '2027-02-01 00:00:00+00';
@@ -74,8 +77,9 @@ SELECT rows FROM quota.maintain() WHERE task = 'plan changes carried out';
 SELECT * FROM pg_temp.rolls WHERE subject IN ('roy', 'ruth');
 SET quota.clock = '2026-02-28 13:00:00+00';
 SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
-SELECT * FROM quota.verify();
 SET quota.clock = '2026-02-28 00:10:00+00';
+SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
+SELECT * FROM quota.verify();
 
 --
 -- An expired hold in a window that took its use over: the next charge fixes what rolls over

@@ -8,7 +8,7 @@ An argument {"result of": n} is the id that operation n returned.
 
 from oracle import times
 from oracle.calls import call
-from oracle.errors import Fault
+from oracle.errors import Fault, answer
 from oracle.world import World
 
 from . import invariants
@@ -128,10 +128,10 @@ class Runner:
         for name, value in operation["arguments"].items():
             if isinstance(value, dict) and "result of" in value:
                 ours[name], theirs[name] = self.results.get(value["result of"], (UNKNOWN_ID, UNKNOWN_ID))
-        expected = self._answer(call, self.world, function, ours)
+        expected = answer(call, self.world, function, ours)
         guard = self.begun is not None and operation.get("guard")
         try:
-            got = self._answer(self.database.guarded if guard else self.database.call, function, theirs)
+            got = answer(self.database.guarded if guard else self.database.call, function, theirs)
         except ServerGone as gone:
             raise Mismatch(number, function, "server gone", expected, str(gone)) from gone
         found = difference(self.identities, function, expected, got)
@@ -146,13 +146,6 @@ class Runner:
                 self.world.journal.rollback(self.begun)
                 self.begun, self.savepoints = None, []
         self._end_statement()
-
-    @staticmethod
-    def _answer(function, *arguments):
-        try:
-            return function(*arguments)
-        except Fault as fault:
-            return fault
 
     def _remember_result(self, number, function, expected, got):
         position = POSITIONS.get(function)

@@ -1,7 +1,10 @@
 """The application's tables in the database: what the oracle's tables do, as SQL."""
 
 from oracle.calls import call
+from oracle.errors import answer
 from oracle.gates import Row
+
+from .compare import difference
 
 FUNCTIONS = {"create_tables", "write"}  # that are statements, not calls
 COLUMNS = ("id", "part", "owner", "sub", "folder", "amount", "tokens")
@@ -55,10 +58,12 @@ def find(world, database):
         if expected != got:
             return f"rows of {table}", sorted(expected - got, key=repr)[:5], sorted(got - expected, key=repr)[:5]
     for feature in sorted({feature for _, feature in world.gates if world.features[feature].kind == "capacity"}):
-        expected = call(world, "recount", {"feature": feature})
-        got = database.rows("SELECT * FROM quota.recount(:feature)", feature=feature)
-        if expected != got:
-            return f"recount of {feature}", expected, got
+        arguments = {"feature": feature}
+        expected = answer(call, world, "recount", arguments)
+        found = difference(None, "recount", expected, answer(database.guarded, "recount", arguments))
+        if found:
+            where, *both = found
+            return f"recount of {feature}: {where}", *both
     return None
 
 

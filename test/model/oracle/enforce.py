@@ -133,19 +133,13 @@ def debit(world, subject, feature, amount=1, key=None, metadata=None):
 
 def up_to_what_there_is(world, subject, feature, amount, verdict):
     """(amount, verdict) for a call that takes what there is."""
-    if verdict.reason == NO_ROOM and verdict.remaining > 0:
-        clipped = decide(world, subject, feature, verdict.remaining)
-        if clipped.reason == TOO_FAST and clipped.rate == 0:
-            # nothing is taken: refused as what was asked for; observe takes what there is room for, whatever the rate
-            return verdict.remaining if world.observing else amount, verdict
-        amount, verdict = verdict.remaining, clipped
-    if verdict.reason == TOO_FAST and verdict.rate:
-        amount = verdict.rate
-        verdict = decide(world, subject, feature, amount)
-    elif verdict.reason == INACTIVE and world.observing:  # as if it were active
+    if verdict.reason in (NO_ROOM, TOO_FAST, INACTIVE):
         room = amount if verdict.room is None else min(amount, verdict.room)
         paced = room if verdict.rate is None else min(room, verdict.rate)
-        amount = paced or room or amount  # nothing: what was asked for is overdrawn
+        if paced and verdict.reason != INACTIVE:
+            amount, verdict = paced, decide(world, subject, feature, paced)
+        elif world.observing:  # the rate gives nothing: what there is room for; no room: all of it, overdrawn
+            amount = paced or room or amount
     capacity = world.features[feature].kind == "capacity"
     if not (verdict.allowed or (capacity and verdict.reason == NOT_ENTITLED)):
         return amount, verdict

@@ -276,7 +276,7 @@ def recount(world, feature, dry_run=True):
         raise invalid("only a capacity can be counted from rows")
     if not any(name == feature for _, name in world.gates):
         raise invalid("there is no gate")
-    found = _differences(world, feature)
+    found = [(subject, recorded, fits(actual)) for subject, recorded, actual in _differences(world, feature)]
     for subject, recorded, actual in found if not dry_run else ():
         _adjust(world, subject, feature, actual - recorded, {"recount": True})
     return found
@@ -288,7 +288,7 @@ def _worth(world, table, feature):
     for (name, *_), row in world.rows.items():
         subject = _somebody(gate, folders, row) if name == table else None
         if subject is not None:
-            worth[subject] = worth.get(subject, 0) + _old_amount(gate, row)
+            worth[subject] = fits(worth.get(subject, 0) + _old_amount(gate, row))
     return worth
 
 
