@@ -191,9 +191,9 @@ BEGIN
                      coalesce(charged, 0), coalesce(given, 0));
     IF nobodys > 0 THEN
         RAISE WARNING USING
-            MESSAGE = format('%s rows of table %s have no valid subject: nothing of feature "%s" is counted for them',
-                             nobodys, members[1]::regclass, _gate_count_present.feature),
-            DETAIL = report,
+            MESSAGE = format('rows of table %s have no valid subject: nothing of feature "%s" is counted for them',
+                             members[1]::regclass, _gate_count_present.feature),
+            DETAIL = format('Rows without one: %s. %s', nobodys, report),
             HINT = 'An UPDATE that gives a row one charges it.';
     ELSIF counted > 0 THEN
         RAISE NOTICE USING
