@@ -49,9 +49,7 @@ CUSTOMERS, DEFAULT_PLAN, PATHS = 10_000_000, 20_000_000, 30_000_000
 CASES = (
     Case("debit_uniform", "debit", CUSTOMERS, SUBJECTS, (1, 8, 32), charges(1), 0.9),
     Case("debit_hot", "debit", 0, 1, (1, 8, 32), charges(1), 0.9),
-    # two columns on either side, and the whole row on either side
     Case("check", "check", CUSTOMERS, SUBJECTS, (1, 8), charges(0), 0.7),
-    Case("check_row", "check_row", CUSTOMERS, SUBJECTS, (8,), charges(0), None),
     Case("debit_default_plan", "debit", DEFAULT_PLAN, SUBJECTS, (8,), charges(1), None),
     Case("debit_key", "debit_key", CUSTOMERS, SUBJECTS, (8,), charges(1), None),
     # a hold of one unit, settled with one, against two bare debits of ours

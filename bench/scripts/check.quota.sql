@@ -1,2 +1,2 @@
 \set subject random(:base + 1, :base + :subjects)
-SELECT allowed, remaining FROM quota.check(:subject, 'tokens', 1);
+SELECT * FROM quota.check(:subject, 'tokens', 1);
