@@ -64,7 +64,7 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 	QuotaOpenHold hold;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, false, &hold);
+	quota_open_hold(id, &hold);
 	if (hold.expired || hold.row.expiry_seen)
 		quota_raise_hold_closed(id, "has expired");
 	if (ttl_us > 0)
@@ -95,10 +95,7 @@ quota_hold_release(int64 id, QuotaHoldOutcome *outcome)
 	QuotaOpenHold hold;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, true, &hold);
-	if (hold.expired)
-		quota_hold_give_back_expired(&hold);
-	quota_hold_remove_parts(&hold);
+	quota_close_hold(id, &hold);
 	/* nothing is left of one that has expired, by our clock or another's */
 	outcome->released = hold.debit.nparts > 0 ? hold.row.reserved : 0;
 	quota_hold_give(&hold, QUOTA_GIVE_BEYOND, 0, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL,

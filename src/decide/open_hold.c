@@ -52,17 +52,24 @@ raise_no_hold(int64 id)
 	quota_raise_hold_closed(id, "has been closed without a charge");
 }
 
-void
-quota_open_hold(int64 id, bool close, QuotaOpenHold *hold)
+/* By locking its row, or by deleting it. */
+static void
+claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 {
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
 	quota_engine()->open();
 	quota_engine()->close();
-	if (!(close ? quota_hold_remove(id, &hold->row) : quota_hold_lock(id, &hold->row)))
+	if (!claim_row(id, &hold->row))
 		raise_no_hold(id);
 	hold->expired = hold->row.expires_at <= quota_clock_now();
 	quota_hold_read(hold);
+}
+
+void
+quota_open_hold(int64 id, QuotaOpenHold *hold)
+{
+	claim(id, quota_hold_lock, hold);
 }
 
 QuotaEntry
@@ -105,8 +112,25 @@ quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entr
 	return n;
 }
 
-void
-quota_hold_remove_parts(QuotaOpenHold *hold)
+/* Gives back what an expired hold still has, account by account. */
+static void
+give_back_expired(QuotaOpenHold *hold)
+{
+	const QuotaEngine *engine = quota_engine();
+	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
+	int			n = quota_hold_accounts(hold, keys, NULL);
+
+	engine->open();
+	for (int i = 0; i < n; i++)
+		(void) engine->expire(&keys[i]);
+	engine->close();
+	CommandCounterIncrement();
+	quota_hold_read(hold);
+}
+
+/* A part that is gone was given back. */
+static void
+remove_parts(QuotaOpenHold *hold)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
@@ -123,6 +147,15 @@ quota_hold_remove_parts(QuotaOpenHold *hold)
 	/* what has been given back while we waited for the parts is in the ledger now */
 	if (changed)
 		quota_hold_read(hold);
+}
+
+void
+quota_close_hold(int64 id, QuotaOpenHold *hold)
+{
+	claim(id, quota_hold_remove, hold);
+	if (hold->expired)
+		give_back_expired(hold);
+	remove_parts(hold);
 }
 
 void
@@ -143,21 +176,6 @@ quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUn
 		engine->give(givings, n, hold->row.id);
 	engine->close();
 	CommandCounterIncrement();
-}
-
-void
-quota_hold_give_back_expired(QuotaOpenHold *hold)
-{
-	const QuotaEngine *engine = quota_engine();
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
-	int			n = quota_hold_accounts(hold, keys, NULL);
-
-	engine->open();
-	for (int i = 0; i < n; i++)
-		(void) engine->expire(&keys[i]);
-	engine->close();
-	CommandCounterIncrement();
-	quota_hold_read(hold);
 }
 
 void

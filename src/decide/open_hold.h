@@ -24,8 +24,15 @@ typedef struct QuotaOpenHold
 												 * accounts */
 } QuotaOpenHold;
 
-/* locks it, or with "close" deletes it; QT404, QT410 settled or released before */
-extern void quota_open_hold(int64 id, bool close, QuotaOpenHold *hold);
+/* locks it; QT404, QT410 settled or released before */
+extern void quota_open_hold(int64 id, QuotaOpenHold *hold);
+
+/*
+ * Deletes it, so that it counts nowhere any more; the same errors.  Of one that has
+ * expired, what it still had is given back.  Where its part was gone that was done
+ * before: it had expired by the clock of whoever did it, whatever ours says.
+ */
+extern void quota_close_hold(int64 id, QuotaOpenHold *hold);
 
 /* QT410 */
 extern void quota_raise_hold_closed(int64 id, const char *why);
@@ -42,19 +49,9 @@ extern QuotaEntry quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *
  */
 extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids);
 
-/*
- * Ends its counting, which closing it comes with.  Where its part is gone it has
- * been given back: it had expired by the clock of whoever did that, whatever ours
- * says.
- */
-extern void quota_hold_remove_parts(QuotaOpenHold *hold);
-
 /* gives back; "book": what comes back is noted in the ledger, even if it is nothing */
 extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
 							QuotaUnreserve unreserve, char kind, Jsonb *metadata, bool book);
-
-/* gives back what an expired hold still has, account by account */
-extern void quota_hold_give_back_expired(QuotaOpenHold *hold);
 
 /* the outcome's numbers of now */
 extern void quota_hold_finish(const QuotaOpenHold *hold, QuotaHoldOutcome *outcome);

@@ -338,10 +338,7 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 	bool		any_exceeds = false;
 
 	memset(outcome, 0, sizeof(*outcome));
-	quota_open_hold(id, true, &hold);
-	if (hold.expired)
-		quota_hold_give_back_expired(&hold);
-	quota_hold_remove_parts(&hold);
+	quota_close_hold(id, &hold);
 	excess.naccounts = quota_hold_accounts(&hold, excess.keys, excess.entry_ids);
 	for (int i = 0; i < excess.naccounts; i++)
 	{
