@@ -40,3 +40,10 @@ CREATE OR REPLACE FUNCTION quota.give_back(subject text, feature text, amount bi
 COMMENT ON FUNCTION quota.give_back(text, text, bigint, text, jsonb) IS
 'Gives back amount units of a capacity feature, because what held them ceased to exist; whoever is entitled now.
 Errors: 22023 more than the subject holds or a feature of another kind, QT404, QT409, 22004, 25006.';
+
+CREATE OR REPLACE FUNCTION quota.note_denial(detail jsonb) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
+    AS 'MODULE_PATHNAME', 'quota_sql_note_denial';
+COMMENT ON FUNCTION quota.note_denial(jsonb) IS
+'Records a refusal that an error took along in quota.denials: the DETAIL of a QT402, QT403 or QT429, as it came. For error handlers, in a transaction of their own after the rollback.
+Errors: 22023 a key is missing or too many, or its value is not what a refusal says; QT404 unknown feature, 22004, 22001, 25006.';

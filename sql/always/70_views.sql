@@ -76,7 +76,7 @@ SELECT d.day, d.subject, f.name AS feature, d.reason, sum(d.times)::bigint AS ti
 FROM quota.denial d LEFT JOIN quota.feature f ON f.id = d.feature_id
 GROUP BY d.day, d.subject, f.name, d.reason;
 
-COMMENT ON VIEW quota.denials IS 'who hit the wall: refusals that try_debit() and observe recorded; an error rolls its own record back, so what debit() raised is not here';
+COMMENT ON VIEW quota.denials IS 'who hit the wall: refusals that try_debit() and observe recorded, and those that an error handler noted; an error rolls its own record back, so what debit() raised is here only if note_denial() was told of it';
 COMMENT ON COLUMN quota.denials.day IS 'in UTC';
 COMMENT ON COLUMN quota.denials.subject IS 'who was refused';
 COMMENT ON COLUMN quota.denials.feature IS 'what was refused';

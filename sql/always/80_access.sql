@@ -38,6 +38,7 @@ AS $$
         ('function', 'extend',          '{app,admin}'),
         ('function', 'settle',          '{app,admin}'),
         ('function', 'release',         '{app,admin}'),
+        ('function', 'note_denial',     '{app,admin}'),
         ('function', 'authenticate',    '{app,admin}'),
         -- administration; gate is in no level
         ('function', 'apply_catalog',   '{admin}'),

@@ -76,8 +76,8 @@ COMMENT ON TABLE quota.idempotency_key IS 'what a call with a key was asked and 
 COMMENT ON COLUMN quota.idempotency_key.results IS 'array of {"feature", "id", "amount"}, one for each result row';
 
 /*
- * Insert-only like the ledger, so that recording a refusal never waits for
- * another session; the view quota.denials adds up.
+ * No key: recording a refusal never waits for another session, so two that meet
+ * write a row each; the view quota.denials adds up.
  */
 CREATE TABLE quota.denial (
     day        date NOT NULL,
@@ -88,7 +88,7 @@ CREATE TABLE quota.denial (
     last_at    timestamptz NOT NULL
 );
 CREATE INDEX denial_day ON quota.denial (day, subject);
-COMMENT ON TABLE quota.denial IS 'refusals that committed: those of try_debit and of observe; read the view quota.denials';
+COMMENT ON TABLE quota.denial IS 'refusals that committed: those of try_debit, of observe and of note_denial; read the view quota.denials';
 
 CREATE SEQUENCE quota.event_id_seq;
 CREATE TABLE quota.event (

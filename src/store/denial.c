@@ -1,20 +1,31 @@
 /*-------------------------------------------------------------------------
  *
  * denial.c
- *		Refusals that did not raise an error.
+ *		Rows of quota.denial: how often somebody was refused on a day.
+ *
+ * A refusal is added to a row that no other transaction is adding to, else it
+ * gets one of its own: so nobody waits, and there are no more rows than there
+ * were transactions at the same time.  The view quota.denials adds them up.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/errors.h"
 #include "store/denial.h"
 #include "store/row.h"
 #include "store/schema.h"
+#include "store/tuple.h"
 
 /* The UTC day, rounded down: an int64 division rounds towards zero. */
 static DateADT
@@ -23,10 +34,9 @@ utc_day(TimestampTz at)
 	return (DateADT) ((at - (at % USECS_PER_DAY + USECS_PER_DAY) % USECS_PER_DAY) / USECS_PER_DAY);
 }
 
-void
-quota_denial_record(const char *subject, int32 feature_id, const char *reason, TimestampTz at)
+static void
+insert(Relation rel, const char *subject, int32 feature_id, const char *reason, TimestampTz at)
 {
-	Relation	rel = table_open(quota_relid(QUOTA_DENIAL), RowExclusiveLock);
 	QuotaInserter *inserter = quota_insert_begin(rel);
 	Datum		values[Natts_denial];
 	bool		nulls[Natts_denial] = {false};
@@ -39,5 +49,81 @@ quota_denial_record(const char *subject, int32 feature_id, const char *reason, T
 	values[Anum_denial_last_at - 1] = TimestampTzGetDatum(at);
 	quota_insert_row(inserter, values, nulls);
 	quota_insert_end(inserter);
+}
+
+/* Locks a row against change; false when another transaction has it, or has changed it. */
+static bool
+lock_if_free(Relation rel, ItemPointer tid, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	TM_Result	result = table_tuple_lock(rel, tid, snapshot, slot, GetCurrentCommandId(true),
+										  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result == TM_Ok;
+}
+
+static bool
+is_about(HeapTuple tuple, TupleDesc desc, int32 feature_id, const char *reason)
+{
+	return DatumGetInt32(quota_attribute(tuple, desc, Anum_denial_feature_id)) == feature_id &&
+		strcmp(quota_text_attribute(tuple, desc, Anum_denial_reason), reason) == 0;
+}
+
+static void
+count_once_more(Relation rel, HeapTuple row, TimestampTz at)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			columns[2] = {Anum_denial_times, Anum_denial_last_at};
+	bool		nulls[2] = {false, false};
+	Datum		values[2];
+	HeapTuple	tuple;
+
+	values[0] = Int64GetDatum(quota_add(DatumGetInt64(quota_attribute(row, desc, Anum_denial_times)),
+										1, "the number of refusals"));
+	values[1] = TimestampTzGetDatum(Max(DatumGetTimestampTz(quota_attribute(row, desc, Anum_denial_last_at)),
+										at));
+	tuple = heap_modify_tuple_by_cols(row, desc, 2, columns, values, nulls);
+	if (quota_update_row(rel, &row->t_self, tuple, InvalidSnapshot) != TM_Ok)
+		elog(ERROR, "quota: a locked row of quota.denial has changed");
+}
+
+/* The first row of this refusal that is free, locked: a copy, or NULL. */
+static HeapTuple
+free_row(Relation rel, const char *subject, int32 feature_id, const char *reason, TimestampTz at)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	HeapTuple	found = NULL;
+	HeapTuple	tuple;
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], Anum_denial_day, BTEqualStrategyNumber, F_DATE_EQ,
+				DateADTGetDatum(utc_day(at)));
+	ScanKeyInit(&keys[1], Anum_denial_subject, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(subject));
+	scan = systable_beginscan(rel, quota_relid(QUOTA_DENIAL_DAY), true, snapshot, 2, keys);
+	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (is_about(tuple, RelationGetDescr(rel), feature_id, reason) &&
+			lock_if_free(rel, &tuple->t_self, snapshot))
+			found = heap_copytuple(tuple);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+void
+quota_denial_record(const char *subject, int32 feature_id, const char *reason, TimestampTz at)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_DENIAL), RowExclusiveLock);
+	HeapTuple	row = free_row(rel, subject, feature_id, reason, at);
+
+	if (row)
+		count_once_more(rel, row, at);
+	else
+		insert(rel, subject, feature_id, reason, at);
 	table_close(rel, NoLock);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * denial.h
- *		Refusals that did not raise an error.
+ *		Rows of quota.denial: how often somebody was refused on a day.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +10,7 @@
 
 #include "datatype/timestamp.h"
 
-/* adds one refusal of the UTC day of "at" */
+/* adds one refusal on the UTC day of "at"; waits for nobody */
 extern void quota_denial_record(const char *subject, int32 feature_id, const char *reason,
 								TimestampTz at);
 

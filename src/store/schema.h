@@ -48,10 +48,11 @@ typedef enum QuotaRelation
 	QUOTA_LEDGER_DEFAULT,
 	QUOTA_LEDGER_ID_SEQ,
 	QUOTA_POSTING,
-	QUOTA_DENIAL
+	QUOTA_DENIAL,
+	QUOTA_DENIAL_DAY
 } QuotaRelation;
 
-#define QUOTA_NRELATIONS	(QUOTA_DENIAL + 1)
+#define QUOTA_NRELATIONS	(QUOTA_DENIAL_DAY + 1)
 
 #define Anum_feature_id					1
 #define Anum_feature_name				2
