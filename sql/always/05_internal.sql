@@ -55,7 +55,7 @@ COMMENT ON FUNCTION quota._require_size(jsonb, int, text) IS
 CREATE OR REPLACE FUNCTION quota._entry_kind(kind "char") RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE kind WHEN 'd' THEN 'debit' WHEN 'r' THEN 'refund' WHEN 'b' THEN 'give_back'
-                     WHEN 'c' THEN 'correction' WHEN 't' THEN 'transfer'
+                     WHEN 'c' THEN 'correction' WHEN 'm' THEN 'correction' WHEN 't' THEN 'transfer'
                      WHEN 'h' THEN 'hold' WHEN 's' THEN 'settle' WHEN 'l' THEN 'release' WHEN 'x' THEN 'expiry' END;
 COMMENT ON FUNCTION quota._entry_kind("char") IS
     'internal: the kind of a ledger entry as a word';
@@ -81,3 +81,26 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._begin_posting() IS
     'internal: makes the row of quota.posting, if there is none, as one that has seen nothing';
+
+/*
+ * A debit has entries of every account on its path.  A report takes those of one
+ * account, which is the same for all entries of an operation, whatever came to the
+ * path or left it while it went on: their levels say what it began with.
+ */
+CREATE OR REPLACE FUNCTION quota._level(prefix text) RETURNS int
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_level';
+COMMENT ON FUNCTION quota._level(text) IS
+    'internal: the level of a subject''s prefix, 0 for the first segment';
+
+CREATE OR REPLACE FUNCTION quota._is_reported(account text, levels int2, level int DEFAULT 7) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_is_reported';
+COMMENT ON FUNCTION quota._is_reported(text, int2, int) IS
+    'internal: do a ledger entry''s account and levels make it one that a report on a subject of that level takes? Of each operation those of that level''s account are, else of the nearest above, else of the highest below; by default those of the deepest';
+
+CREATE OR REPLACE FUNCTION quota._levels_above(levels int2, level int) RETURNS int2
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(nullif(_levels_above.levels & ((1 << _levels_above.level) - 1), 0), (1 << _levels_above.level) >> 1)::int2;
+COMMENT ON FUNCTION quota._levels_above(int2, int) IS
+    'internal: the levels of a ledger entry whose subject is cut to what is above a level; if the operation began with none of those, the last';

@@ -555,10 +555,11 @@ DECLARE
 BEGIN
     IF _record_transfer.amount <> 0 THEN
         entry := nextval('quota.ledger_id_seq');
-        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end,
+        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
                                         amount, debit_id, grant_id)
             VALUES (entry, quota._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
-                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, (_record_transfer.bucket).source_id,
+                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota._level((_record_transfer.bucket).subject),
+                    (_record_transfer.bucket).source_id,
                     (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
                     coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
     END IF;

@@ -97,7 +97,7 @@ AS $$
     FROM quota.hold_part p JOIN quota.ledger_entry e ON e.debit_id = p.hold_id
     WHERE p.account = _held_use.account COLLATE "C" AND p.feature_id = _held_use.feature_id
       AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
-      AND e.source_id = _held_use.source_id AND e.kind <> 'c'
+      AND e.source_id = _held_use.source_id AND e.kind <> 'm'
       AND EXISTS (SELECT FROM quota._window_now(e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.id) w
                   WHERE w.begins = _held_use.period_start AND w.ends = _held_use.period_end)
     GROUP BY e.source, e.grant_id

@@ -4,12 +4,8 @@
  */
 
 /*
- * A debit is charged to every account on its path and has entries for each, so
- * a report takes one account's entries of every operation: those of the subject
- * itself, else of the nearest account above, else of the highest below.  A
- * capacity is counted at every prefix, so there the subject's own entries are the
- * ones: what is given back can be less at a level, or nothing.  No SET clause, so
- * that the planner can inline it; a parsed body needs no search_path.
+ * No SET clause, so that the planner can inline it; a parsed body needs no
+ * search_path.
  */
 CREATE OR REPLACE FUNCTION quota._entries(subject text, feature_id int4)
     RETURNS SETOF quota.ledger_entry
@@ -20,13 +16,7 @@ BEGIN ATOMIC
     WHERE (e.subject = _entries.subject
            OR (e.subject > _entries.subject || '/' AND e.subject < _entries.subject || '0'))
       AND e.feature_id = _entries.feature_id
-      AND e.account = CASE WHEN e.source = 'c' OR e.account = _entries.subject THEN _entries.subject ELSE (
-          SELECT o.account
-          FROM quota.ledger_entry o
-          WHERE o.debit_id = e.debit_id
-          ORDER BY length(o.account) > length(_entries.subject),
-                   abs(length(o.account) - length(_entries.subject))
-          LIMIT 1) END;
+      AND quota._is_reported(e.account, e.levels, quota._level(_entries.subject));
 END;
 COMMENT ON FUNCTION quota._entries(text, int4) IS
     'internal: the ledger entries of everything charged for the subject or below, each operation once';

@@ -23,10 +23,8 @@ COMMENT ON FUNCTION quota._not_rolled_up() IS
     'internal: the condition, as SQL, that a ledger entry e has not been added to usage_hour';
 
 /*
- * A debit has entries of every account on its path; those of the deepest count.
- * Transfers are no use, and neither is a correction that belongs to a refund: it
- * says what of it could not come back.  That of set_usage() is an operation of
- * its own, and counts.
+ * Transfers are no use, and neither is what was missing when it came back: the
+ * refund or settlement itself counts whole.
  */
 CREATE OR REPLACE FUNCTION quota._usage_of(condition text, cut text = NULL,
         OUT subject text, OUT feature_id int, OUT hour timestamptz, OUT used numeric, OUT debits bigint)
@@ -35,36 +33,28 @@ CREATE OR REPLACE FUNCTION quota._usage_of(condition text, cut text = NULL,
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted text := CASE WHEN _usage_of.cut IS NULL THEN 'true' ELSE
-        format('NOT (e.account = %1$L OR (e.account > %1$L || ''/'' AND e.account < %1$L || ''0''))', _usage_of.cut) END;
+    whose text := 'e.subject';
+    levels text := 'e.levels';
+    wanted text := 'true';
 BEGIN
+    IF _usage_of.cut IS NOT NULL THEN
+        whose := 'e.account';
+        levels := format('quota._levels_above(e.levels, %s)', quota._level(_usage_of.cut));
+        wanted := format('NOT (e.account = %1$L OR (e.account > %1$L || ''/'' AND e.account < %1$L || ''0''))', _usage_of.cut);
+    END IF;
     RETURN QUERY EXECUTE format($query$
-        WITH picked AS MATERIALIZED (
-            SELECT e.id, e.debit_id, %s AS subject, e.account, e.feature_id, e.kind, e.amount,
-                   date_trunc('hour', e.at, 'UTC') AS hour
-            FROM quota.ledger_entry e
-            WHERE e.kind <> 't' AND %s AND %s
-        ), grouped AS (
-            SELECT p.*, max(p.account) OVER operation AS deepest,
-                   -- all levels are written with the first entry, so they are here
-                   bool_or(p.id = p.debit_id) OVER operation AS complete,
-                   bool_or(p.id = p.debit_id AND p.kind = 'c') OVER operation AS correction
-            FROM picked p
-            WINDOW operation AS (PARTITION BY p.debit_id)
-        ), judged AS (
-            SELECT g.*, g.id = g.debit_id AND g.kind IN ('d', 'h') AS is_debit,
-                   (g.kind <> 'c' OR g.correction) AND g.account = CASE
-                       WHEN g.complete THEN g.deepest
-                       ELSE (SELECT max(e.account) FROM quota.ledger_entry e WHERE e.debit_id = g.debit_id AND %s)
-                   END AS counts
-            FROM grouped g
-        )
         SELECT j.subject, j.feature_id, j.hour, coalesce(sum(j.amount) FILTER (WHERE j.counts), 0),
                count(*) FILTER (WHERE j.is_debit)
-        FROM judged j
+        FROM (
+            SELECT %s AS subject, e.feature_id, date_trunc('hour', e.at, 'UTC') AS hour, e.amount,
+                   quota._is_reported(e.account, %s) AS counts,
+                   e.id = e.debit_id AND e.kind IN ('d', 'h') AS is_debit
+            FROM quota.ledger_entry e
+            WHERE e.kind NOT IN ('t', 'm') AND %s AND %s
+        ) j
         WHERE j.counts OR j.is_debit
         GROUP BY 1, 2, 3
-        $query$, CASE WHEN _usage_of.cut IS NULL THEN 'e.subject' ELSE 'e.account' END, _usage_of.condition, wanted, wanted);
+        $query$, whose, levels, _usage_of.condition, wanted);
 END
 $$;
 COMMENT ON FUNCTION quota._usage_of(text, text) IS

@@ -88,8 +88,7 @@ COMMENT ON FUNCTION quota._gate_difference(text) IS
 
 /*
  * All that was ever charged for exactly these subjects, whatever accounts it was
- * charged to.  Open holds are left out: no row is there yet.  The account that
- * counts is the deepest, as in usage().
+ * charged to.  Open holds are left out: no row is there yet.
  */
 CREATE OR REPLACE FUNCTION quota._used_ever(feature_id int, subjects text[], OUT subject text, OUT used numeric)
     RETURNS SETOF record
@@ -104,10 +103,11 @@ AS $$
           FROM quota._usage_of(format('e.feature_id = %s AND e.subject = ANY (%L::text[]) AND %s', _used_ever.feature_id,
                                       _used_ever.subjects, quota._not_rolled_up())) e
           UNION ALL
-          SELECT h.subject, -h.reserved
+          SELECT e.subject, -e.amount
           FROM quota.hold h JOIN quota.hold_part p ON p.hold_id = h.id AND p.feature_id = h.feature_id
+              JOIN quota.ledger_entry e ON e.debit_id = h.id AND e.account = p.account
           WHERE h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
-            AND p.account = (SELECT max(e.account) FROM quota.ledger_entry e WHERE e.debit_id = h.id)) u
+            AND e.kind <> 'm' AND quota._is_reported(e.account, e.levels)) u
     GROUP BY 1
 $$;
 COMMENT ON FUNCTION quota._used_ever(int, text[]) IS

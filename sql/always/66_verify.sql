@@ -81,8 +81,8 @@ AS $$
     WITH part AS (
         SELECT p.account, p.feature_id, p.hold_id, p.expires_at,
                coalesce((SELECT sum(e.amount) FROM quota.ledger_entry e
-                         -- a correction says that a bucket had less than came back, which it did all the same
-                         WHERE e.debit_id = p.hold_id AND e.account = p.account AND e.kind <> 'c'), 0) AS stands_at
+                         -- what was missing in a bucket came back all the same
+                         WHERE e.debit_id = p.hold_id AND e.account = p.account AND e.kind <> 'm'), 0) AS stands_at
         FROM quota.hold_part p
     ), booked AS (
         SELECT p.account, p.feature_id, sum(p.stands_at) AS amount FROM part p GROUP BY 1, 2
@@ -212,7 +212,7 @@ AS $$
     WITH level AS (
         SELECT e.debit_id, e.account, min(e.feature_id) AS feature_id,
                sum(e.amount) FILTER (WHERE e.kind = 'd') AS charged,
-               sum(e.amount) FILTER (WHERE e.kind NOT IN ('c', 't')) AS left_of_it
+               sum(e.amount) FILTER (WHERE e.kind NOT IN ('c', 'm', 't')) AS left_of_it
         FROM quota.ledger_entry e
         GROUP BY 1, 2
         -- of what began in a month that has been dropped, and of give-backs, nothing can be said

@@ -18,6 +18,8 @@
 #include "base/subject.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_subject);
+PG_FUNCTION_INFO_V1(quota_sql_level);
+PG_FUNCTION_INFO_V1(quota_sql_is_reported);
 
 /* What is wrong with a text that is not too long, or NULL; "subject" is filled. */
 static const char *
@@ -103,4 +105,50 @@ quota_sql_subject(PG_FUNCTION_ARGS)
 	quota_subject_parse(PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0),
 						PG_ARGISNULL(0), &subject);
 	PG_RETURN_TEXT_P(cstring_to_text(subject.text));
+}
+
+int
+quota_level_of(const char *prefix, int prefix_len)
+{
+	int			level = 0;
+
+	for (int i = 0; i < prefix_len; i++)
+		level += prefix[i] == '/';
+	return level;
+}
+
+int
+quota_level_reported(int levels, int level)
+{
+	for (int i = level; i >= 0; i--)
+	{
+		if (levels & (1 << i))
+			return i;
+	}
+	for (int i = level + 1; i < QUOTA_MAX_LEVELS; i++)
+	{
+		if (levels & (1 << i))
+			return i;
+	}
+	return -1;
+}
+
+/* quota._level(prefix text) -> int */
+Datum
+quota_sql_level(PG_FUNCTION_ARGS)
+{
+	text	   *prefix = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_INT32(quota_level_of(VARDATA_ANY(prefix), (int) VARSIZE_ANY_EXHDR(prefix)));
+}
+
+/* quota._is_reported(account text, levels int2, level int) -> boolean */
+Datum
+quota_sql_is_reported(PG_FUNCTION_ARGS)
+{
+	text	   *account = PG_GETARG_TEXT_PP(0);
+	int			level = Max(Min(PG_GETARG_INT32(2), QUOTA_MAX_LEVELS - 1), 0);
+
+	PG_RETURN_BOOL(quota_level_of(VARDATA_ANY(account), (int) VARSIZE_ANY_EXHDR(account)) ==
+				   quota_level_reported(PG_GETARG_INT16(1), level));
 }

@@ -31,4 +31,14 @@ extern bool quota_subject_is_valid(Datum datum, QuotaSubject *subject);
 /* level's prefix as a palloc'd string */
 extern char *quota_subject_prefix(const QuotaSubject *subject, int level);
 
+/* level of a prefix: 0 is the first segment */
+extern int	quota_level_of(const char *prefix, int prefix_len);
+
+/*
+ * An operation has charged the levels whose bits are set: the one whose entries
+ * stand for it in a report on a subject of a level.  That level itself, else the
+ * nearest above, else the highest below; -1 where none is set.
+ */
+extern int	quota_level_reported(int levels, int level);
+
 #endif							/* QUOTA_SUBJECT_H */

@@ -255,6 +255,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 														QUOTA_ENTRY_DEBIT);
 
 			template.debit_id = request->hold_id;
+			template.levels = request->hold_levels;
 			item->id = quota_write_entries(accounts, &template);
 			if (request->ttl_us > 0)
 				keep_hold(request, item, accounts, path);

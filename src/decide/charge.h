@@ -40,6 +40,7 @@ typedef struct QuotaRequest
 	bool		up_to;			/* take, or give back, what there is; of a single
 								 * item */
 	int64		ttl_us;			/* > 0: reserve it for a hold, for so long */
+	int16		hold_levels;	/* the levels of that hold's ledger entries */
 	int64		hold_id;		/* with ttl_us: grows this hold, instead of
 								 * making one */
 	int64		debit_id;		/* what a refund gives back */

@@ -204,6 +204,7 @@ quota_refund(QuotaRequest *request)
 	like.subject = debit.subject.text;
 	like.kind = QUOTA_ENTRY_REFUND;
 	like.debit_id = debit_id;
+	like.levels = debit.entries[0].levels;
 	like.key = request->key;
 	item->id = quota_give_and_book(engine, givings, ngivings, &like);
 	engine->close();

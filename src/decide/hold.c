@@ -32,6 +32,7 @@ grow(QuotaOpenHold *hold, int64 amount)
 	request.nitems = 1;
 	request.ttl_us = hold->row.ttl_us;
 	request.hold_id = hold->row.id;
+	request.hold_levels = hold->debit.entries[0].levels;
 	request.raise = true;
 	quota_charge(&request);
 	/* observed where nothing is entitled any more: nothing was charged */

@@ -81,6 +81,7 @@ quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *metadata)
 	like.subject = hold->debit.subject.text;
 	like.kind = kind;
 	like.debit_id = hold->row.id;
+	like.levels = hold->debit.entries[0].levels;
 	like.metadata = metadata;
 	return like;
 }

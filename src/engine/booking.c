@@ -40,7 +40,7 @@ quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngiving
 		entries[n++] = e;
 		if (part->amount == asked[i])
 			continue;
-		e.kind = QUOTA_ENTRY_CORRECTION;
+		e.kind = QUOTA_ENTRY_MISSING;
 		e.amount = asked[i] - part->amount;
 		e.id = quota_ledger_next_id();
 		entries[n++] = e;

@@ -27,6 +27,7 @@ quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpire
 	memset(&expired->subject, 0, sizeof(expired->subject));
 	if (nentries > 0)
 		quota_subject_parse(CStringGetTextDatum(entries[0].subject), false, &expired->subject);
+	expired->levels = nentries > 0 ? entries[0].levels : 0;
 	expired->nparts = quota_parts_of(entries, nentries, everywhere ? NULL : account->prefix,
 									 account->prefix_len, &expired->parts);
 }

@@ -16,6 +16,7 @@ typedef struct QuotaExpired
 {
 	int64		hold_id;
 	TimestampTz expires_at;
+	int16		levels;			/* of its ledger entries */
 	QuotaSubject subject;
 	int			nparts;
 	QuotaPart  *parts;

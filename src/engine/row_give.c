@@ -264,6 +264,7 @@ quota_row_expire(const QuotaBucketKey *account)
 		ngivings = givings_of_expired(e, &givings);
 		like.subject = e->subject.text;
 		like.debit_id = e->hold_id;
+		like.levels = e->levels;
 		(void) quota_give_and_book(&quota_row_engine, givings, ngivings, &like);
 	}
 	return nremoved;

@@ -35,7 +35,8 @@ quota_sql_erase(PG_FUNCTION_ARGS)
 		.types = {TEXTOID}
 	};
 	static QuotaStatement cut = {
-		.text = "UPDATE quota.ledger_entry SET subject = account, key = NULL, metadata = NULL WHERE "
+		.text = "UPDATE quota.ledger_entry SET subject = account, key = NULL, metadata = NULL, "
+		"levels = quota._levels_above(levels, quota._level($1)) WHERE "
 		BELOW("subject"),
 		.nparams = 1,
 		.types = {TEXTOID}

@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "base/subject.h"
 #include "store/leaf.h"
 #include "store/ledger.h"
 #include "store/row.h"
@@ -82,8 +83,29 @@ current_epoch(void)
 	return epoch;
 }
 
+/*
+ * The levels that an operation charges with its first entries.  A capacity is
+ * counted at every prefix, also where a level had nothing to give back.
+ */
+static int16
+levels_of(const QuotaEntry *entries, int nentries)
+{
+	int16		levels = 0;
+
+	for (int i = 0; i < nentries; i++)
+	{
+		const QuotaEntry *e = &entries[i];
+
+		if (e->source == QUOTA_SOURCE_CAPACITY)
+			levels |= (2 << quota_level_of(e->subject, (int) strlen(e->subject))) - 1;
+		else
+			levels |= 1 << quota_level_of(e->bucket.prefix, e->bucket.prefix_len);
+	}
+	return levels;
+}
+
 static void
-insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch)
+insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch, int16 levels)
 {
 	Datum		values[Natts_ledger];
 	bool		nulls[Natts_ledger] = {false};
@@ -98,6 +120,7 @@ insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch)
 	values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
 	values[Anum_ledger_source - 1] = CharGetDatum(e->source);
 	values[Anum_ledger_epoch - 1] = Int16GetDatum(epoch);
+	values[Anum_ledger_levels - 1] = Int16GetDatum(levels);
 	values[Anum_ledger_source_id - 1] = Int64GetDatum(e->bucket.source_id);
 	values[Anum_ledger_period_start - 1] = TimestampTzGetDatum(e->bucket.start);
 	values[Anum_ledger_period_end - 1] = TimestampTzGetDatum(e->bucket.end);
@@ -115,6 +138,7 @@ void
 quota_ledger_append(const QuotaEntry *entries, int nentries)
 {
 	int16		epoch = current_epoch();
+	int16		levels = nentries > 0 && entries[0].levels == 0 ? levels_of(entries, nentries) : 0;
 
 	for (int i = 0; i < nentries;)
 	{
@@ -124,7 +148,7 @@ quota_ledger_append(const QuotaEntry *entries, int nentries)
 
 		/* one operation has one time, so this is one leaf as a rule */
 		for (; i < nentries && entries[i].at == at; i++)
-			insert_entry(inserter, &entries[i], epoch);
+			insert_entry(inserter, &entries[i], epoch, levels ? levels : entries[i].levels);
 		quota_insert_end(inserter);
 		table_close(rel, NoLock);
 	}
@@ -151,6 +175,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	e->bucket.end = DatumGetTimestampTz(values[Anum_ledger_period_end - 1]);
 	e->amount = DatumGetInt64(values[Anum_ledger_amount - 1]);
 	e->debit_id = DatumGetInt64(values[Anum_ledger_debit_id - 1]);
+	e->levels = DatumGetInt16(values[Anum_ledger_levels - 1]);
 	e->grant_id = nulls[Anum_ledger_grant_id - 1] ? 0 :
 		DatumGetInt64(values[Anum_ledger_grant_id - 1]);
 }

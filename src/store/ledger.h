@@ -18,6 +18,7 @@
 #define QUOTA_ENTRY_REFUND		'r'
 #define QUOTA_ENTRY_GIVE_BACK	'b'
 #define QUOTA_ENTRY_CORRECTION	'c'
+#define QUOTA_ENTRY_MISSING		'm'	/* came back, but its bucket had less */
 #define QUOTA_ENTRY_TRANSFER	't'
 #define QUOTA_ENTRY_HOLD		'h'
 #define QUOTA_ENTRY_SETTLE		's'
@@ -42,12 +43,16 @@ typedef struct QuotaEntry
 	char		source;
 	int64		amount;			/* > 0 taken, < 0 given back */
 	int64		debit_id;
+	int16		levels;			/* which levels the operation of debit_id charged
+								 * when it began, as bits; 0: it begins with
+								 * these entries */
 	int64		grant_id;		/* QUOTA_SOURCE_GRANT; else 0 */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaEntry;
 
 extern int64 quota_ledger_next_id(void);
+/* the entries of one call of one operation */
 extern void quota_ledger_append(const QuotaEntry *entries, int nentries);
 
 /*

@@ -44,8 +44,7 @@ take_off(QuotaPart *parts, int nparts, const QuotaEntry *e)
 }
 
 /*
- * A correction says that a bucket had less than came back; the debit was given
- * back all the same.
+ * What was missing in a bucket when it came back was given back all the same.
  *
  * A refund with a key has drawn its id before it waited, so what it gives back
  * can have been charged by an entry with a larger one.
@@ -64,7 +63,7 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 	{
 		const QuotaEntry *e = &entries[i];
 
-		if (e->kind == QUOTA_ENTRY_CORRECTION ||
+		if (e->kind == QUOTA_ENTRY_MISSING ||
 			(prefix != NULL && !same_account(&e->bucket, prefix, prefix_len)))
 			continue;
 		if (e->amount < 0)

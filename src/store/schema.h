@@ -235,15 +235,16 @@ typedef enum QuotaRelation
 #define Anum_ledger_kind				7
 #define Anum_ledger_source				8
 #define Anum_ledger_epoch				9
-#define Anum_ledger_source_id			10
-#define Anum_ledger_period_start		11
-#define Anum_ledger_period_end			12
-#define Anum_ledger_amount				13
-#define Anum_ledger_debit_id			14
-#define Anum_ledger_grant_id			15
-#define Anum_ledger_key					16
-#define Anum_ledger_metadata			17
-#define Natts_ledger					17
+#define Anum_ledger_levels				10
+#define Anum_ledger_source_id			11
+#define Anum_ledger_period_start		12
+#define Anum_ledger_period_end			13
+#define Anum_ledger_amount				14
+#define Anum_ledger_debit_id			15
+#define Anum_ledger_grant_id			16
+#define Anum_ledger_key					17
+#define Anum_ledger_metadata			18
+#define Natts_ledger					18
 
 #define Anum_posting_epoch				2
 #define Anum_posting_system_identifier	3

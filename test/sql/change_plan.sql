@@ -155,7 +155,7 @@ UPDATE quota.bucket SET granted = 18 WHERE subject = 'm1' AND granted IS NOT NUL
 SELECT quota.change_plan('m1', 'weekly') > 0;
 SELECT source, grant_id, amount FROM quota.ledger_entry WHERE kind = 't' AND account = 'm1' AND source = 'g' ORDER BY id DESC LIMIT 6;
 UPDATE quota.bucket SET granted = 15 WHERE subject = 'm1' AND granted IS NOT NULL;
-INSERT INTO quota.ledger_entry SELECT nextval('quota.ledger_id_seq'), e.at, e.xid, e.subject, e.account, e.feature_id, 'c', e.source, e.epoch, e.source_id, e.period_start, e.period_end, -e.amount, e.debit_id
+INSERT INTO quota.ledger_entry SELECT nextval('quota.ledger_id_seq'), e.at, e.xid, e.subject, e.account, e.feature_id, 'c', e.source, e.epoch, e.levels, e.source_id, e.period_start, e.period_end, -e.amount, e.debit_id
     FROM quota.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' AND e.source = 'g' AND e.grant_id IS NULL;
 -- what no bigint holds is an error, and nothing has moved
 SELECT quota.subscribe('m2', 'basic') > 0, (quota.debit('m2', 'tokens', 30)).remaining, quota.change_plan('m2', 'weekly') > 0;

@@ -83,24 +83,24 @@ SELECT pg_temp.same($$quota.usage('cap/a', 'docs', '2026-02-01')$$);
 
 -- A hold counts when it is made, what it takes or gives back afterwards where that
 -- happens, even if one level gives back before the other; by hand.
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-SELECT v.id, v.at::timestamptz, 'hold/a', v.account, f.id, v.kind::"char", 'a', 0, '2026-02-01', '2026-03-01', v.amount, 1000000
+INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+SELECT v.id, v.at::timestamptz, 'hold/a', v.account, f.id, v.kind::"char", 'a', 3, 0, '2026-02-01', '2026-03-01', v.amount, 1000000
 FROM quota.feature f, (VALUES
     (1000000, '2026-02-03 00:10', 'hold', 'h', 100), (1000001, '2026-02-03 00:10', 'hold/a', 'h', 100),
     (1000002, '2026-02-03 01:10', 'hold', 'h', 20), (1000003, '2026-02-03 01:10', 'hold/a', 'h', 20)) v(id, at, account, kind, amount)
 WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-SELECT 1000004, '2026-02-03 02:00', 'hold/a', 'hold', f.id, 'x', 'a', 0, '2026-02-01', '2026-03-01', -120, 1000000
+INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+SELECT 1000004, '2026-02-03 02:00', 'hold/a', 'hold', f.id, 'x', 'a', 3, 0, '2026-02-01', '2026-03-01', -120, 1000000
 FROM quota.feature f WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-SELECT 1000005, '2026-02-03 03:00', 'hold/a', 'hold/a', f.id, 'x', 'a', 0, '2026-02-01', '2026-03-01', -120, 1000000
+INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+SELECT 1000005, '2026-02-03 03:00', 'hold/a', 'hold/a', f.id, 'x', 'a', 3, 0, '2026-02-01', '2026-03-01', -120, 1000000
 FROM quota.feature f WHERE f.name = 'tokens';
--- a correction of its own counts, that of a refund does not
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-SELECT v.id, '2026-02-03 04:00', 'hold/a', 'hold/a', f.id, 'c', 'a', 0, '2026-02-01', '2026-03-01', v.amount, v.debit_id
-FROM quota.feature f, (VALUES (1000006, 7, 1000006), (1000007, 11, 1000000)) v(id, amount, debit_id) WHERE f.name = 'tokens';
+-- a correction counts, what was missing when it came back does not
+INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+SELECT v.id, '2026-02-03 04:00', 'hold/a', 'hold/a', f.id, v.kind::"char", 'a', 3, 0, '2026-02-01', '2026-03-01', v.amount, v.debit_id
+FROM quota.feature f, (VALUES (1000006, 'c', 7, 1000006), (1000007, 'm', 11, 1000000)) v(id, kind, amount, debit_id) WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
 
 -- The rollup once more adds nothing, and what the rolling transaction writes before and after it is not lost.

@@ -71,7 +71,7 @@ SELECT pg_temp.damage('INSERT INTO quota.opening SELECT b.subject, b.feature_id,
 SELECT pg_temp.damage('DELETE FROM quota.ledger_entry WHERE id = ' || :al_id);
 SELECT pg_temp.damage('DELETE FROM quota.ledger_entry WHERE kind = ''b''');
 SELECT pg_temp.damage('UPDATE quota.ledger_entry SET amount = amount * 10 WHERE kind = ''r'' AND account = ''acme/al''');
-SELECT pg_temp.damage('INSERT INTO quota.ledger_entry SELECT id + 1000000, at, ''1000000000000'', subject, account, feature_id, kind, source, epoch, source_id, period_start, period_end, amount, debit_id FROM quota.ledger_entry WHERE id = ' || :al_id);
+SELECT pg_temp.damage('INSERT INTO quota.ledger_entry SELECT id + 1000000, at, ''1000000000000'', subject, account, feature_id, kind, source, epoch, levels, source_id, period_start, period_end, amount, debit_id FROM quota.ledger_entry WHERE id = ' || :al_id);
 SELECT pg_temp.damage('UPDATE quota.ledger_entry SET subject = ''zoe'' WHERE id = 9001');
 -- grants
 SELECT pg_temp.damage('UPDATE quota.grant_use SET used = 29');

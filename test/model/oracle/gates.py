@@ -108,14 +108,16 @@ def _count_present(world, table, feature):
 
 
 def _used_ever(world, subject, feature):
-    """All that was charged for exactly this subject, at the deepest account of each charge, without open holds."""
+    """All that was charged for exactly this subject, at the deepest account that each charge began with, without open holds."""
     charges = {}
     for entry in world.ledger.values():
         if (entry.subject, entry.feature) == (subject, feature) and entry.kind != "transfer":
             charges.setdefault(entry.debit, []).append(entry)
-    used = -sum(hold.reserved for number, hold in world.holds.items() if hold.state == "open" and number in charges)
+    used = 0
     for number, entries in charges.items():
-        deepest = max(entry.account.encode() for entry in entries)
+        if number in world.holds and world.holds[number].state == "open":
+            continue
+        deepest = max(entry.account.encode() for entry in entries if entry.operation == number)
         own = world.operations[number].kind in ("correction", "give_back")  # else one of a refund: no use
         used += sum(entry.amount for entry in entries
                     if entry.account.encode() == deepest and (own or entry.kind != "correction"))
