@@ -1,17 +1,47 @@
 /*
  * Gates, for administrators.
  */
+CREATE OR REPLACE FUNCTION quota._gate_drifts(gated oid, arguments text[]) RETURNS text
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_gate_drifts';
+COMMENT ON FUNCTION quota._gate_drifts(oid, text[]) IS
+    'internal: why a gate''s expressions can say something else of a row that has not changed; NULL: they cannot';
+
+CREATE OR REPLACE FUNCTION quota._gate_drifts_if_whole(gated oid, arguments text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN quota._gate_drifts(gated, arguments);
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;        -- verify() says what is wrong with it
+END
+$$;
+COMMENT ON FUNCTION quota._gate_drifts_if_whole(oid, text[]) IS
+    'internal: the same, NULL also where the expressions do not work';
+
+/*
+ * As a function, because its reader has no right to have anybody's expressions
+ * analysed but those that are in a trigger.
+ */
+CREATE OR REPLACE FUNCTION quota._gates_for_view(OUT target oid, OUT feature text, OUT subject text, OUT amount text, OUT refund text,
+                                            OUT exceed text, OUT enabled boolean, OUT drifts text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT g.target, g.feature, g.arguments[2], coalesce(g.arguments[3], '1'),
+           coalesce(g.arguments[4], CASE f.kind WHEN 'capacity' THEN 'on_decrease' ELSE 'never' END),
+           coalesce(g.arguments[5], 'refuse'), g.enabled, quota._gate_drifts_if_whole(g.target, g.arguments)
+    FROM (SELECT t.target, t.feature, t.arguments, bool_and(t.enabled) AS enabled
+          FROM quota._gate_trigger() t GROUP BY 1, 2, 3) g
+        LEFT JOIN quota.feature f ON f.name = g.feature
+$$;
+COMMENT ON FUNCTION quota._gates_for_view() IS 'internal: the view gates';
+
 CREATE OR REPLACE VIEW quota.gates AS
-    SELECT t.tgrelid::regclass AS target, a.arguments[1] AS feature, a.arguments[2] AS subject,
-           coalesce(a.arguments[3], '1') AS amount,
-           coalesce(a.arguments[4], CASE f.kind WHEN 'capacity' THEN 'on_decrease' ELSE 'never' END) AS refund,
-           coalesce(a.arguments[5], 'refuse') AS exceed,
-           bool_and(t.tgenabled IN ('O', 'A')) AS enabled
-    FROM pg_catalog.pg_trigger t
-         CROSS JOIN LATERAL (SELECT quota._gate_arguments(t.tgargs) AS arguments) a
-         LEFT JOIN quota.feature f ON f.name = a.arguments[1]
-    WHERE t.tgfoid = 'quota.gate()'::regprocedure
-    GROUP BY 1, 2, 3, 4, 5, 6;
+    SELECT g.target::regclass AS target, g.feature, g.subject, g.amount, g.refund, g.exceed, g.enabled, g.drifts
+    FROM quota._gates_for_view() g;
 COMMENT ON VIEW quota.gates IS 'the tables that charge by themselves, partitions and their parents each';
 COMMENT ON COLUMN quota.gates.target IS 'the table';
 COMMENT ON COLUMN quota.gates.feature IS 'what its rows are charged to';
@@ -20,3 +50,4 @@ COMMENT ON COLUMN quota.gates.amount IS 'the expression over r that says how muc
 COMMENT ON COLUMN quota.gates.refund IS 'on_decrease: what rows no longer have is given back; never: growth alone is charged';
 COMMENT ON COLUMN quota.gates.exceed IS 'refuse, or overdraw: never refused';
 COMMENT ON COLUMN quota.gates.enabled IS 'false while one of its triggers is disabled';
+COMMENT ON COLUMN quota.gates.drifts IS 'why what a row gives back need not be what it was charged: the clock, another table, the session; NULL: it is';

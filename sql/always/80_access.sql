@@ -64,13 +64,13 @@ AS $$
         ('function', 'forget',          '{admin}'),
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{admin}'),
-        -- Views call these with their reader's rights.  They compute and
+        -- Views call these with their reader's rights.  They take no argument or
         -- read nothing; no other function with an underscore is ever granted.
         ('function', '_entry_kind',     '{admin}'),
         ('function', '_entry_source',   '{admin}'),
         ('function', '_now',            '{admin}'),
         ('function', '_window',         '{admin}'),
-        ('function', '_gate_arguments', '{admin}'),
+        ('function', '_gates_for_view', '{admin}'),
         ('view',     'periods',         '{admin}'),
         ('view',     'holds',           '{admin}'),
         ('view',     'gates',           '{admin}'),

@@ -24,6 +24,7 @@
 
 PG_FUNCTION_INFO_V1(quota_sql_gate_arguments);
 PG_FUNCTION_INFO_V1(quota_sql_gate_try);
+PG_FUNCTION_INFO_V1(quota_sql_gate_drifts);
 PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
 PG_FUNCTION_INFO_V1(quota_sql_capacity_without_holds);
@@ -76,6 +77,24 @@ quota_sql_gate_try(PG_FUNCTION_ARGS)
 	quota_gate_try(&gate, gated);
 	relation_close(gated, AccessShareLock);
 	PG_RETURN_VOID();
+}
+
+/* quota._gate_drifts(gated oid, arguments text[]) -> text: why a gate can drift, or NULL */
+Datum
+quota_sql_gate_drifts(PG_FUNCTION_ARGS)
+{
+	Relation	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	QuotaGate	gate;
+	QuotaDrift	drift;
+
+	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
+	drift = quota_gate_drift(&gate, gated);
+	relation_close(gated, AccessShareLock);
+	if (drift.by_itself && drift.by_others)
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s; %s", drift.by_itself, drift.by_others)));
+	if (drift.by_itself || drift.by_others)
+		PG_RETURN_TEXT_P(cstring_to_text(drift.by_itself ? drift.by_itself : drift.by_others));
+	PG_RETURN_NULL();
 }
 
 static void

@@ -238,6 +238,28 @@ require_free(Relation rel, const char *feature)
 				 errhint("Take it off with quota.unprotect() first.")));
 }
 
+/*
+ * Without being remembered, a row gives back what the expressions say when it goes.
+ * 22023 where that cannot be what it was charged; a NOTICE where it need not be.
+ */
+static void
+require_steady(const QuotaGate *gate, Relation rel)
+{
+	QuotaDrift	drift = quota_gate_drift(gate, rel);
+
+	if (drift.by_itself)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rows of table \"%s\" would not give back what they were charged: %s",
+						RelationGetRelationName(rel), drift.by_itself),
+				 errhint("With remember => true they do. A function that says the same every time can be declared IMMUTABLE or STABLE.")));
+	if (drift.by_others)
+		ereport(NOTICE,
+				(errmsg("rows of table \"%s\" may not give back what they were charged: %s",
+						RelationGetRelationName(rel), drift.by_others),
+				 errhint("Whoever changes what is read there updates the rows in the same transaction, or the table is protected with remember => true.")));
+}
+
 Datum
 quota_sql_protect(PG_FUNCTION_ARGS)
 {
@@ -266,6 +288,7 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 	quota_gate_declare(5, args, &gate);
 	/* errors of the expressions come now, not at the first row */
 	quota_gate_try(&gate, rel);
+	require_steady(&gate, rel);
 
 	members = find_all_inheritors(RelationGetRelid(rel), ShareRowExclusiveLock, NULL);
 	foreach(cell, members)

@@ -31,6 +31,7 @@
 
 #include "base/compat.h"
 #include "gate/column.h"
+#include "gate/drift.h"
 #include "gate/rows.h"
 
 #define ROWS_NAME	"quota: the rows of this event"
@@ -69,6 +70,28 @@ describe_place(void *arg)
 }
 
 /*
+ * What the expressions see of settings that change how values become text, and
+ * text values: what pg_dump sets, so that no two sessions compute two things.
+ */
+static void
+pin_settings(void)
+{
+	static const char *const pinned[][2] = {
+		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"TimeZone", "UTC"},
+		{"extra_float_digits", "3"}, {"bytea_output", "hex"}
+	};
+
+	for (int i = 0; i < (int) lengthof(pinned); i++)
+	{
+		const char *present = GetConfigOption(pinned[i][0], false, false);
+
+		if (strcmp(present, pinned[i][1]) != 0)
+			(void) set_config_option(pinned[i][0], pinned[i][1], PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+	}
+}
+
+/*
  * Whoever writes rows runs the owner's triggers anyway.  Who only counts them, or
  * plans the expressions, shall be left nothing of the owner's: no deferred trigger,
  * no cursor, nothing prepared.
@@ -91,6 +114,7 @@ become_owner(const QuotaGate *gate, Relation rel, Caller *caller)
 	(void) set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	pfree(path.data);
+	pin_settings();
 }
 
 static void
@@ -150,11 +174,21 @@ require_expression(const char *what, const char *text)
 			 errmsg("%s of a gate is not an expression: %s", what, text)));
 }
 
+/* What became of a plan's text. */
+static const Query *
+query_of(SPIPlanPtr plan, const char **text)
+{
+	CachedPlanSource *source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+
+	if (text)
+		*text = source->query_string;
+	return linitial_node(Query, source->query_list);
+}
+
 static SPIPlanPtr
 prepare(const QuotaGate *gate, const char *from)
 {
 	StringInfoData query;
-	CachedPlanSource *source;
 	const Query *parsed;
 	SPIPlanPtr	plan;
 
@@ -166,8 +200,7 @@ prepare(const QuotaGate *gate, const char *from)
 	plan = SPI_prepare(query.data, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "quota: SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
-	parsed = linitial_node(Query, source->query_list);
+	parsed = query_of(plan, NULL);
 	if (parsed->hasAggs || parsed->hasWindowFuncs || parsed->hasTargetSRFs)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -237,6 +270,13 @@ execute(SPIPlanPtr plan, bool read_only, QuotaRowVisitor visitor, void *state)
 }
 
 /* ---- visits ---- */
+
+static const char *
+qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
 
 static void
 begin(const QuotaGate *gate, Relation rel, Caller *caller)
@@ -328,14 +368,41 @@ quota_gate_try(QuotaGate *gate, Relation rel)
 	tuplestore_end(no_rows);
 }
 
+static char *
+copy_text(MemoryContext context, const char *text)
+{
+	return text ? MemoryContextStrdup(context, text) : NULL;
+}
+
+QuotaDrift
+quota_gate_drift(const QuotaGate *gate, Relation rel)
+{
+	Place		place = {gate, rel};
+	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
+	MemoryContext context = CurrentMemoryContext;
+	QuotaDrift	drift;
+	const Query *query;
+	const char *text;
+	Caller		caller;
+
+	error_context_stack = &callback;
+	begin(gate, rel, &caller);
+	query = query_of(prepare(gate, psprintf("ONLY %s AS r", qualified_name(rel))), &text);
+	drift = quota_drift_of(query, text);
+	drift.by_itself = copy_text(context, drift.by_itself);
+	drift.by_others = copy_text(context, drift.by_others);
+	end(&caller);
+	error_context_stack = callback.previous;
+	return drift;
+}
+
 void
 quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
 					   Snapshot snapshot, QuotaRowVisitor visitor, void *state)
 {
 	Place		place = {gate, rel};
 	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
-	const char *name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-												  RelationGetRelationName(rel));
+	const char *name = qualified_name(rel);
 	char	   *from;
 	Caller		caller;
 

@@ -11,6 +11,7 @@
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
 
+#include "gate/drift.h"
 #include "gate/gate.h"
 
 /* One row: who pays (a text) and how much. */
@@ -26,7 +27,8 @@ typedef void (*QuotaRowVisitor) (const QuotaRowValue *row, void *state);
 
 /*
  * Visits rows of table "rel", in their order, with expressions computed as its
- * owner would under a search_path of pg_catalog and the table's schema.  With
+ * owner would under a search_path of pg_catalog and the table's schema, and with
+ * settings that make text of values alike in every session.  With
  * "as_of_statement" queries in an expression see what the statement sees; else
  * also what it has done.  Errors of the expressions, with the gate in CONTEXT;
  * 22023 when they are not expressions over one row, or the amount no integer.
@@ -36,6 +38,9 @@ extern void quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *row
 
 /* plans the expressions of a gate that is not kept: their errors, but no rows */
 extern void quota_gate_try(QuotaGate *gate, Relation rel);
+
+/* can they say something else of a row that has not changed?  Their errors. */
+extern QuotaDrift quota_gate_drift(const QuotaGate *gate, Relation rel);
 
 /*
  * The same for all rows of "member", which is rel or inherits from it, that the

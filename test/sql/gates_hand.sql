@@ -118,7 +118,7 @@ CREATE TABLE doc (id int, tenant text) PARTITION BY RANGE (id);
 CREATE TABLE doc_a PARTITION OF doc FOR VALUES FROM (0) TO (10);
 CREATE TRIGGER t AFTER INSERT OR UPDATE OR DELETE ON doc FOR EACH ROW EXECUTE FUNCTION quota.gate('docs', 'r.tenant');
 CREATE TABLE doc_b PARTITION OF doc FOR VALUES FROM (10) TO (20);
-SELECT target, enabled FROM quota.gates;
+SELECT target, enabled FROM quota.gates ORDER BY target::text COLLATE "C";
 INSERT INTO doc VALUES (1, 'ann'), (11, 'ann');
 INSERT INTO doc_b VALUES (12, 'ann'), (13, 'ann');
 :used
