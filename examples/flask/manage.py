@@ -2,10 +2,13 @@
 """Commands of the example: set up a database, fill it with real documents, serve.
 
     manage.py setup                      roles, tables, grants, catalog (needs QUOTA_OWNER_URL, a superuser)
-    manage.py seed [--docs DIR]          two accounts with documents; prints {"accounts": [...]} on one line
+    manage.py seed [--docs DIR]          accounts with documents; prints {"accounts": [...]} on one line.  With
+                                         QUOTA_OWNER_URL (a superuser) their history goes back three months
+    manage.py maintain                   quota.maintain() once, for a timer to call every minute
     manage.py serve --host H --port N    a threaded development server: right for a demo, not for production
+              [--maintain SECONDS]       ... which also calls quota.maintain() that often
 
-All read QUOTA_APP_URL and QUOTA_ADMIN_URL; seed and serve also SECRET_KEY and CALLBACK_SECRET
+All read QUOTA_APP_URL and QUOTA_ADMIN_URL; all but setup also SECRET_KEY and CALLBACK_SECRET
 (docapp/config.py says what each is).  setup and seed may be run again at any time.
 """
 
@@ -14,7 +17,11 @@ import ipaddress
 import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -31,9 +38,20 @@ def _setup(_arguments):
 
 
 def _seed(arguments):
-    app = create_app()
-    accounts = seed.run(app, arguments.docs, say=lambda line: print(line, file=sys.stderr))
+    settings, owner = config.from_environment(), os.environ.get("QUOTA_OWNER_URL")
+    if owner:
+        settings |= {"QUOTA_APP_URL": owner, "QUOTA_ADMIN_URL": owner}
+    app = create_app(settings)
+    past = seed.Past(app) if owner else None
+    accounts = seed.run(app, arguments.docs, say=lambda line: print(line, file=sys.stderr), past=past)
+    app.plans.maintain()
     print(json.dumps({"accounts": accounts}))
+
+
+def _maintain(_arguments):
+    for task, rows in create_app().plans.maintain():
+        if rows:
+            print(f"{task}: {rows}", file=sys.stderr)
 
 
 def _serve(arguments):
@@ -41,8 +59,20 @@ def _serve(arguments):
     loopback = arguments.host == "localhost" or ipaddress.ip_address(arguments.host).is_loopback
     if loopback and not arguments.https:
         app.config["SESSION_COOKIE_SECURE"] = False
+    if arguments.maintain:
+        threading.Thread(target=_keep_tidy, args=(app, arguments.maintain), daemon=True).start()
     print(f"serving http://{arguments.host}:{arguments.port}/ (development server)", file=sys.stderr)
     app.run(host=arguments.host, port=arguments.port, threaded=True, use_reloader=False)
+
+
+def _keep_tidy(app, seconds):
+    """quota.maintain() for ever.  Nothing is wrong while it does not run, so a failure is only told."""
+    while True:
+        time.sleep(seconds)
+        try:
+            app.plans.maintain()
+        except SQLAlchemyError:
+            app.logger.exception("quota.maintain() failed; it is tried again in %s s", seconds)
 
 
 def main(arguments=None):
@@ -53,10 +83,12 @@ def main(arguments=None):
     command = commands.add_parser("seed")
     command.add_argument("--docs", help="folder with the PostgreSQL manual's HTML pages")
     command.set_defaults(run=_seed)
+    commands.add_parser("maintain").set_defaults(run=_maintain)
     command = commands.add_parser("serve")
     command.add_argument("--host", default="127.0.0.1")
     command.add_argument("--port", type=int, default=8000)
     command.add_argument("--https", action="store_true", help="a proxy in front speaks HTTPS: keep Secure cookies")
+    command.add_argument("--maintain", type=float, default=0, metavar="SECONDS", help="call quota.maintain() that often")
     command.set_defaults(run=_serve)
     chosen = parser.parse_args(arguments)
     try:

@@ -100,7 +100,7 @@ def no_script_errors(browser):
     wrong = [
         entry["message"]
         for entry in browser.driver.get_log("browser")
-        if entry["level"] == "SEVERE" and not any(f"status of {code}" in entry["message"] for code in (402, 403))
+        if entry["level"] == "SEVERE" and not any(f"status of {code}" in entry["message"] for code in (402, 403, 413))
     ]
     assert wrong == []
 
@@ -127,9 +127,9 @@ def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script
     button.click()
     browser.wait(browser.dialog_is_open)
     dialog = browser.find("#paywall")
-    assert browser.find("#paywall-title").text == "Documents: no room left"
-    assert "All 5 documents of your plan are in use" in browser.find("#paywall-text").text
-    assert "does not renew by itself" in browser.find("#paywall-text").text
+    assert browser.find("#paywall-title").text == "Documents: the limit of your plan is reached"
+    assert "All 5 documents are used" in browser.find("#paywall-text").text
+    assert "Deleting documents makes room" in browser.find("#paywall-text").text
     offers = [item.text.replace("\n", " ") for item in browser.all("#paywall-offers li")]
     assert offers == ["Pro 200 documents $19 a month", "Team unlimited $99 a month"]
     bar = browser.find("#paywall-meter progress")
@@ -158,13 +158,15 @@ def test_dialog_opens_on_a_402_and_closes_by_keyboard(browser, person, no_script
     browser.all("#paywall-offers a")[0].click()
     browser.wait(lambda: browser.all("#plan-pro button"))
     browser.find("#plan-pro button").click()
-    browser.wait(lambda: browser.all("#plan-pro.current"))
+    browser.wait(lambda: browser.all("#upload"))  # back where it was refused
     assert browser.find(".badge").text.endswith("Pro")
     assert browser.find(".notice").text.startswith("Done: your plan is Pro now.")
     browser.driver.save_screenshot(str(screenshots / "plan-changed.png"))
     browser.open("/history")
     browser.driver.save_screenshot(str(screenshots / "history-plan.png"))
     assert "Subscribed to Pro" in browser.find("tr.change").text
+    browser.open("/plans")
+    assert browser.all("#plan-pro.current")
     browser.open("/documents")
     browser.find("#file").send_keys(str(tmp_path / "sixth.md"))
     browser.find("#upload button").click()
@@ -248,6 +250,21 @@ def test_screenshots(browser, seeded, screenshots, no_script_errors, app_engine,
         for path in ("documents", "ask", "usage", "plans", "history", "team"):
             browser.open(f"/{path}")
             shoot(path)
+        browser.sign_in(seeded[2]["email"], seeded[2]["password"])
+        browser.open("/team")
+        shoot("team-of-three")
+        browser.open("/plans")
+        shoot("plans-smaller")
+        browser.sign_in(seeded[3]["email"], seeded[3]["password"])
+        browser.open("/ask")
+        browser.run(
+            "import('/static/js/paywall.js').then((m) => m.openPaywall({code: 'quota_exceeded', subject: 'a/b',"
+            " feature: 'llm_tokens', requested: 1200, remaining: 310, allowance: 4000, used: 3690, plan: 'team',"
+            " blocked_by: 'a/b', resets_at: '2030-01-01T00:00:00+00:00', retry_after: 99}))"
+        )
+        browser.wait(browser.dialog_is_open)
+        shoot("dialog-own-limit")
+        browser.sign_in(seeded[0]["email"], seeded[0]["password"])
         browser.open("/documents?q=index")
         shoot("search")
         browser.open("/documents")
@@ -277,3 +294,37 @@ def test_screenshots(browser, seeded, screenshots, no_script_errors, app_engine,
         shoot("dialog")
     finally:
         browser.look()
+
+
+def test_a_file_that_is_too_large_opens_the_dialog(browser, person, no_script_errors, tmp_path):
+    ada = person("Ada")
+    browser.sign_in(ada.email)
+    (tmp_path / "big.md").write_bytes(b"# Big\n\n" + b"word " * 240_000)
+    browser.find("#file").send_keys(str(tmp_path / "big.md"))
+    browser.find("#upload button").click()
+    browser.wait(browser.dialog_is_open)
+    assert browser.find("#paywall-title").text == "This file is too large for your plan"
+    assert [item.text.split()[0] for item in browser.all("#paywall-offers li")] == ["Pro", "Team"]
+    browser.all("#paywall-offers a")[0].click()
+    browser.wait(lambda: browser.all("#plan-pro button"))
+    browser.find("#plan-pro button").click()
+    browser.wait(lambda: browser.all("#upload"))  # back where it was refused
+    assert "your plan is Pro now" in browser.find(".notice").text
+
+
+def test_a_question_survives_the_way_to_a_bigger_plan(browser, person, no_script_errors):
+    ada = person("Ada")
+    ada.upload("a.md", text_of("axle", 40))
+    question = "How does the axle work?"
+    while ada.post("/api/answers", {"question": question}).status_code == 201:
+        pass
+    browser.sign_in(ada.email)
+    browser.open("/ask")
+    browser.find("#question").send_keys(question)
+    browser.find("#ask button").click()
+    browser.wait(browser.dialog_is_open)
+    browser.find("#paywall-plans").click()
+    browser.wait(lambda: browser.all("#plan-pro button"))
+    browser.find("#plan-pro button").click()
+    browser.wait(lambda: browser.all("#question"))
+    assert browser.find("#question").get_attribute("value") == question

@@ -162,10 +162,12 @@ def test_team_shares_one_budget_with_a_limit_for_each(person, callback, server):
     assert boss.post(f"/members/{boss.me()['id']}/remove").status_code == 404
 
 
-def test_seed_makes_two_accounts_and_is_idempotent(ready, seeded, server):
+def test_seed_makes_accounts_with_a_past_and_is_idempotent(ready, seeded, server, owner):
     first = seeded
+    with owner.connect() as connection:
+        entries = connection.execute(text("SELECT count(*), max(id) FROM quota.ledger")).one()
     second = json.loads(manage(ready, "seed"))["accounts"]
-    assert first == second and [a["plan"] for a in first] == ["pro", "free"]
+    assert first == second and [a["plan"] for a in first] == ["pro", "free", "team", "team", "team"]
 
     roomy, close = Client(server), Client(server)
     assert roomy.sign_in(first[0]["email"], first[0]["password"]).status_code == 200
@@ -179,9 +181,40 @@ def test_seed_makes_two_accounts_and_is_idempotent(ready, seeded, server):
     assert close.feature("llm_tokens")["used"] >= 0.8 * 8000
     assert close.upload("one.md", text_of("one")).status_code == 201
     assert close.upload("two.md", text_of("two")).status_code == 402
-    # everything that is there was paid for
+    # everything that is there was paid for, when it says it was stored
     assert sum(d["size_bytes"] for d in documents) == roomy.feature("storage_bytes")["used"]
-    assert sum(d["pages"] for d in documents) == roomy.feature("pages")["used"]
+    with owner.connect() as connection:
+        paid, months = connection.execute(
+            text(
+                "SELECT sum(amount) FILTER (WHERE feature = 'pages'), count(DISTINCT date_trunc('month', at))"
+                " FROM quota.ledger WHERE subject = account AND subject LIKE 'analytical-engines-%'"
+            )
+        ).one()
+        astray = connection.execute(
+            text(
+                "SELECT d.title FROM docapp.documents d WHERE NOT EXISTS (SELECT FROM quota.ledger l"
+                " WHERE l.subject = d.subject AND l.feature = 'documents' AND abs(extract(epoch FROM l.at - d.created_at)) < 60)"
+            )
+        ).all()
+        assert connection.execute(text("SELECT count(*), max(id) FROM quota.ledger")).one() > entries
+        assert connection.execute(text("SELECT * FROM quota.verify()")).all() == []
+    assert paid is None or paid == sum(d["pages"] for d in documents)
+    assert months >= 3 and astray == []
+
+    # the team's page: the owner sees what each member has used this month, by the ledger
+    cleo = Client(server)
+    assert cleo.sign_in(first[2]["email"], first[2]["password"]).status_code == 200
+    since = cleo.feature("llm_tokens")["period_start"]
+    with owner.connect() as connection:
+        used = connection.execute(
+            text(
+                "SELECT sum(amount) FROM quota.ledger WHERE feature = 'llm_tokens' AND account LIKE 'marsh-partners-%'"
+                " AND account NOT LIKE '%/%' AND subject LIKE '%/eve-lindt-%' AND at >= :since"
+            ),
+            {"since": since},
+        ).scalar_one()
+    page = cleo.get("/team", headers={"Accept": "text/html"}).text
+    assert used > 0 and f"{used:,} of 5,000,000 tokens" in page
 
 
 def test_settings_are_demanded(ready):

@@ -388,7 +388,7 @@ def test_csrf_and_sessions(person, client):
 
     assert client.get("/api/user/me").status_code == 401
     landed = client.get("/documents", headers={"Accept": "text/html"})
-    assert landed.url.endswith("/sign-in")
+    assert landed.url.endswith("/sign-in?next=%2Fdocuments")
     forged = Client(liz.base)
     forged.http.cookies.set("docapp", cookie.value[:-4] + "AAAA")
     assert forged.get("/api/user/me").status_code == 401

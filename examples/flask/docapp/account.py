@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from flask import Blueprint, current_app, g, request, url_for
+from flask import Blueprint, current_app, flash, g, request, url_for
 from sqlalchemy import select, text
 
 import quota_flask
@@ -92,7 +92,17 @@ def demo_checkout():
     }
     body = current_app.json.dumps(event).encode()
     result = _receive(body, current_app.plans.sign(body))
-    return respond(result | {"url": url_for("pages.plans", changed=event["effective"])})
+    flash(_confirmation())
+    return respond(result | {"url": web.local_path(request.form.get("back")) or url_for("pages.plans")})
+
+
+def _confirmation():
+    """What the plan is after a change, as a sentence."""
+    with current_app.db.app.connect() as connection:
+        plan = quota_flask.me(connection, g.user.subject)["plan"]
+    if plan["cancel_at"]:
+        return f"Done: you keep {plan['title']} until the paid period ends, then the free plan applies."
+    return f"Done: your plan is {plan['title']} now."
 
 
 @blueprint.get("/api/offers")
@@ -102,15 +112,32 @@ def offers():
     feature, amount = request.args.get("feature", ""), request.args.get("amount", "1")
     if feature not in FEATURES or not (amount.isascii() and amount.isdigit() and 0 < len(amount) < 19):
         raise Problem(400, "bad_request", "feature and amount are needed.")
-    with current_app.db.app.connect() as connection:
-        rows = quota_flask.offers(connection, g.user.subject, feature, int(amount))
     return {
         "feature": feature,
         "title": FEATURES[feature]["title"],
         "unit": FEATURES[feature].get("unit"),
+        "owner": owner_name(),
         "may_change_plan": g.user.role == "owner",
-        "offers": [dict(row._mapping) for row in rows],
+        "offers": plans_that_allow(feature, int(amount)),
     }
+
+
+def plans_that_allow(feature, amount):
+    """The plans that would allow `amount` of `feature` to the signed-in person, as dicts with plan, title,
+    allowance, metadata.  What a plan only sets (a static feature) is compared here, for it is not counted."""
+    if FEATURES[feature]["kind"] == "static":
+        return current_app.plans.with_value(feature, amount)
+    with current_app.db.app.connect() as connection:
+        return [dict(row._mapping) for row in quota_flask.offers(connection, g.user.subject, feature, amount)]
+
+
+def owner_name():
+    """The name of who may change the plan and members' limits."""
+    if g.user.role == "owner":
+        return g.user.name
+    with current_app.db.session.begin() as session:
+        query = select(User.name).where(User.workspace_id == g.user.workspace_id, User.role == "owner")
+        return session.scalars(query.limit(1)).first()
 
 
 _HISTORY = text(
@@ -118,25 +145,38 @@ _HISTORY = text(
     SELECT f.feature, s.id, s.at, s.subject, s.kind, s.amount, s.source, s.running, s.metadata
       FROM unnest(CAST(:features AS text[])) AS f(feature)
      CROSS JOIN LATERAL quota.statement(subject => :subject, feature => f.feature,
-                                        since => CAST(:since AS timestamptz), max_rows => :most) AS s
+                                        since => CAST(:since AS timestamptz),
+                                        until => CAST(:until AS timestamptz), max_rows => :most) AS s
      ORDER BY s.id DESC
      LIMIT :most
     """
 )
 
 
-def history_rows(connection, user, since=None, most=200):
-    """What was charged, newest first, over every metered and capacity feature: the owner sees the whole
-    workspace, a member their own part."""
+def history_rows(connection, user, since=None, until=None, most=200):
+    """What was charged in [since, until), newest first, over every metered and capacity feature: the owner
+    sees the whole workspace, a member their own part."""
     return connection.execute(
         _HISTORY,
         {
             "features": [name for name, f in FEATURES.items() if f["kind"] in ("metered", "capacity")],
             "subject": user.workspace.slug if user.role == "owner" else user.subject,
             "since": since,
+            "until": until,
             "most": most,
         },
     ).all()
+
+
+def tokens_used_by(connection, member, since):
+    """llm_tokens of one member: what counts against a limit of their own, which begins when it is set; without
+    one all that was charged to them since a time."""
+    if member.token_limit is not None:
+        for row in quota_flask.call(connection, "explain", subject=member.subject, feature="llm_tokens"):
+            if row.level == member.subject and row.source == "allowance":
+                return member.token_limit - row.available
+    rows = quota_flask.call(connection, "usage", subject=member.subject, feature="llm_tokens", since=since)
+    return sum(row.used for row in rows)
 
 
 @blueprint.get("/api/history")
@@ -150,7 +190,7 @@ def history():
     except ValueError as error:
         raise Problem(400, "bad_request", "since is an ISO time, most a number.") from error
     with current_app.db.app.connect() as connection:
-        rows = history_rows(connection, g.user, since, most)
+        rows = history_rows(connection, g.user, since, most=most)
     return {"entries": [dict(row._mapping) | {"at": row.at.isoformat()} for row in rows]}
 
 
@@ -183,12 +223,16 @@ def limit(member_id):
     wanted = request.form.get("tokens", "").strip()
     if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 13):
         raise Problem(422, "bad_limit", "A limit is a whole number of tokens, or empty.")
+    tokens = int(wanted) if wanted else None
     with current_app.db.session.begin() as session:
-        member = session.get(User, member_id)
-    if member is None or member.workspace_id != g.user.workspace_id:
-        raise Problem(404, "not_found", "There is no such member.")
-    try:
-        current_app.plans.limit_member(member.subject, int(wanted) if wanted else None)
-    except QuotaError as error:
-        raise Problem(error.status, error.code, error.message) from error
-    return respond({"member": member_id, "tokens": int(wanted) if wanted else None, "url": url_for("pages.team")})
+        member = session.get(User, member_id, with_for_update={"of": User})
+        if member is None or member.workspace_id != g.user.workspace_id:
+            raise Problem(404, "not_found", "There is no such member.")
+        member.token_limit = tokens
+        session.flush()
+        # the last step before the commit, by the other door: refused, nothing is noted
+        try:
+            current_app.plans.limit_member(member.subject, tokens)
+        except QuotaError as error:
+            raise Problem(error.status, error.code, error.message) from error
+    return respond({"member": member_id, "tokens": tokens, "url": url_for("pages.team")})

@@ -16,7 +16,7 @@ from quota_flask import requires, setting
 
 from . import answering, documents, embedding, mindmap, parsing, receipts
 from .auth import signed_in, subject
-from .web import Problem, respond
+from .web import Problem, Wall, respond
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -49,12 +49,16 @@ def _within_upload_limit(size):
     with current_app.db.app.connect() as connection:
         megabytes = setting(connection, subject(), "max_upload_mb")
     if megabytes is None or size > megabytes * 1_000_000:
-        raise Problem(
+        limit = megabytes or 0
+        raise Wall(
             413,
             "upload_too_large",
-            f"Your plan takes files of up to {megabytes or 0} MB.",
+            f"Your plan takes files of up to {limit} MB.",
+            subject=subject(),
             feature="max_upload_mb",
-            limit_bytes=(megabytes or 0) * 1_000_000,
+            requested=-(-size // 1_000_000),
+            allowance=limit,
+            limit_bytes=limit * 1_000_000,
         )
 
 

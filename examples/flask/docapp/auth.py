@@ -53,7 +53,7 @@ def signed_in(view):
     def guarded(*args, **kwargs):
         if g.user is None:
             if web.wants_page() and request.method == "GET":
-                return redirect(url_for("auth.sign_in"))
+                return redirect(url_for("auth.sign_in", next=web.local_path(request.full_path.rstrip("?"))))
             raise Problem(401, "signed_out", "Sign in first.")
         return view(*args, **kwargs)
 
@@ -190,15 +190,16 @@ def _invited_to(db, invitation):
 
 
 def _begin_session(user):
+    """Sign the user in and go where they wanted to (the form's `next`)."""
     session.clear()
     session.permanent = True
     session["user"] = user.id
-    return redirect(url_for("pages.documents"), 303)
+    return redirect(web.local_path(request.form.get("next")) or url_for("pages.documents"), 303)
 
 
 @blueprint.get("/sign-in")
 def sign_in():
-    """The sign-in page."""
+    """The sign-in page.  ?next= is the local path to go to afterwards."""
     return render_template("sign_in.html")
 
 
@@ -218,7 +219,7 @@ def do_sign_in():
 
 @blueprint.get("/sign-up")
 def sign_up():
-    """The sign-up page; ?invitation=... joins a workspace."""
+    """The sign-up page; ?invitation=... joins a workspace, ?next= as at sign-in."""
     with current_app.db.session.begin() as db:
         workspace = _invited_to(db, request.args.get("invitation"))
     return render_template("sign_up.html", workspace=workspace, form={})

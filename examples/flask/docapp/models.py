@@ -54,7 +54,8 @@ class Workspace(Base):
 
 
 class User(Base):
-    """Who signs in and spends.  `role` is owner (may change the plan and invite) or member."""
+    """Who signs in and spends.  `role` is owner (may change the plan and invite) or member; `token_limit` the
+    member's own llm_tokens a month, as quota was told (None: no limit beside the workspace's)."""
 
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("workspace_id", "slug"),)
@@ -65,6 +66,7 @@ class User(Base):
     name = Column(Text, nullable=False)
     password_hash = Column(Text, nullable=False)
     role = Column(Text, nullable=False, server_default="owner")
+    token_limit = Column(BigInteger)
     created_at = _now()
     workspace = relationship(Workspace, lazy="joined")
 

@@ -1,7 +1,7 @@
 """The pages, rendered on the server; they work without JavaScript and are nicer with it."""
 
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from markupsafe import Markup, escape
@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 import quota_flask
 
-from . import account, mindmap, parsing
+from . import account, mindmap, parsing, web
 from . import documents as service
 from .account import FEATURES
 from .auth import owner_only, signed_in
@@ -19,6 +19,8 @@ blueprint = Blueprint("pages", __name__)
 
 CHUNKS_ON_A_PAGE = 60
 ANSWERS_SHOWN = 20
+HISTORY_ROWS = 200  # ledger rows read for a page of history
+LONGEST_ANSWER = timedelta(hours=1)  # from its reservation to what settles it
 HOLD_KINDS = ("hold", "settle", "release", "expiry")
 
 
@@ -78,11 +80,27 @@ def _render(template, **values):
 
 def paywall(error):
     """The page a browser without JavaScript gets for a refusal; quota_flask calls it."""
-    detail, offers = error.detail, []
-    if detail and FEATURES.get(detail["feature"], {}).get("kind") != "static" and g.user:
-        with current_app.db.app.connect() as connection:
-            offers = quota_flask.offers(connection, g.user.subject, detail["feature"], detail["requested"])
-    return render_template("paywall.html", error=error, detail=detail, offers=offers)
+    return _wall(error.detail, error.message)
+
+
+@blueprint.app_errorhandler(web.Wall)
+def _static_wall(wall):
+    """The same for a limit that the application looks at itself."""
+    if not web.wants_page():
+        return wall.body, wall.status
+    return _wall(wall.body, wall.body["message"]), wall.status
+
+
+def _wall(detail, message):
+    """What is in the way, which plans would do, and who can change it; its links lead back to what was refused."""
+    offers, back, owner = [], None, None
+    if detail and g.user and detail["feature"] in FEATURES:
+        offers = account.plans_that_allow(detail["feature"], detail["requested"])
+        owner = account.owner_name()
+        back = url_for("pages.ask", question=request.form["question"]) if "question" in request.form else web.came_from()
+    return render_template(
+        "paywall.html", message=message, detail=detail, offers=offers, owner=owner, back=back
+    )
 
 
 # -- routes
@@ -129,7 +147,8 @@ def document(document_id):
 @blueprint.get("/ask")
 @signed_in
 def ask():
-    """Ask a question; one's own last answers.  ?asked= is a question that found nothing."""
+    """Ask a question; one's own last answers.  ?asked= is a question that found nothing, ?question= one that
+    is still to be asked."""
     with current_app.db.session.begin() as session:
         answers = session.scalars(
             select(Answer).where(Answer.user_id == g.user.id).order_by(Answer.id.desc()).limit(ANSWERS_SHOWN)
@@ -148,26 +167,91 @@ def usage():
 @signed_in
 def plans():
     """The plans side by side, with the demo checkout."""
-    return _render("plans.html", plans=current_app.plans.plans())
+    with current_app.db.app.connect() as connection:
+        state = quota_flask.me(connection, g.user.subject)
+    listed = [plan | {"losses": losses(state, plan)} for plan in current_app.plans.plans()]
+    return render_template("plans.html", state=state, plans=listed)
+
+
+def losses(state, plan):
+    """What somebody in `state` (quota.me) would have less of under `plan`, as sentences: what is there and
+    would be over its limit first, then what is switched off or becomes smaller than what is used."""
+    given = {feature["feature"]: feature for feature in plan["features"]}
+    told = []
+    for name, feature in FEATURES.items():
+        now, then, unit = state["features"][name], given.get(name), feature.get("unit")
+        if feature["kind"] == "capacity":
+            room = then["allowance"] if then else 0
+            if room is not None and now["used"] > room:
+                held = f"{feature['title']}: you have {amount(now['used'], unit)}, {plan['title']} has room for"
+                told.append(f"{held} {amount(room, unit)}. Nothing is deleted, but nothing can be added.")
+        elif feature["kind"] == "boolean":
+            if now["allowed"] and not (then and then["value"]):
+                told.append(f"{feature['title']}: not in {plan['title']}. What is there stays.")
+        elif feature["kind"] == "static":
+            value = then["value"] if then else 0
+            if now["value"] is not None and value < now["value"]:
+                told.append(f"{feature['title']}: {amount(value, unit)} in place of {amount(now['value'], unit)}.")
+        elif then is None or (then["allowance"] is not None and now["used"] > then["allowance"] and not plan["default"]):
+            told.append(
+                f"{feature['title']}: you have used {amount(now['used'], unit)} this month,"
+                f" {plan['title']} gives {amount(then['allowance'] if then else 0, unit)}."
+            )
+    return told
 
 
 @blueprint.get("/history")
 @signed_in
 def history():
-    """What was charged, when and why, entries of one action together; for the owner also changes of the plan."""
+    """What was charged, when and why, entries of one action together; for the owner also changes of the plan.
+    ?before= is where an older page begins."""
+    before = _time(request.args.get("before"))
     with current_app.db.app.connect() as connection:
-        rows = account.history_rows(connection, g.user)
+        actions, older = page_of_actions(connection, g.user, before)
     names = {}
     with current_app.db.session.begin() as session:
         for user in session.scalars(select(User).where(User.workspace_id == g.user.workspace_id)):
             names[user.subject] = user.name
-    entries = [(action["at"], "action", action) for action in actions_of(rows)]
+    entries = [(action["at"], "action", action) for action in actions]
     if g.user.role == "owner":
-        changes = current_app.plans.changes(g.user.workspace.slug)
+        changes = current_app.plans.changes(g.user.workspace.slug, since=older, until=before)
         entries += [(change.at, "change", change) for change in changes]
     entries.sort(key=lambda entry: entry[0], reverse=True)
     titles = {plan["plan"]: plan["title"] for plan in current_app.plans.plans()}
-    return _render("history.html", entries=entries, names=names, titles=titles)
+    return _render("history.html", entries=entries, names=names, titles=titles, older=older)
+
+
+def _time(text):
+    """An ISO time of a query string, or None.  Raises Problem 400."""
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        at = None
+    if text and (at is None or at.tzinfo is None):
+        raise web.Problem(400, "bad_request", "before is an ISO time with its offset.")
+    return at
+
+
+def page_of_actions(connection, user, before=None):
+    """A page of history: (actions, where the older page begins or None), each action whole.
+
+    An action lies where it began.  What ends it may come up to LONGEST_ANSWER later, so as much newer rows are
+    read and left out; of the rows at the old end, whose action may have begun before them, none is shown.
+    """
+    until, most = before and before + LONGEST_ANSWER, HISTORY_ROWS
+    while True:
+        rows = account.history_rows(connection, user, until=until, most=most)
+        whole = len(rows) < most
+        begin = None if whole else rows[-1].at
+        actions = [
+            action
+            for action in actions_of(rows)
+            if (before is None or action["at"] < before)
+            and (whole or (action["at"] > begin and not action["ends_only"]))
+        ]
+        if actions or whole:
+            return actions, None if whole else begin + timedelta(microseconds=1)
+        most *= 2
 
 
 def actions_of(rows):
@@ -186,7 +270,7 @@ def actions_of(rows):
             continue
         if row.kind in HOLD_KINDS and ("ask" in why or row.subject in began):
             ask = began[row.subject] = why.get("ask") or began[row.subject]
-            action = holds.setdefault(ask, _action(row))
+            action = holds.setdefault(ask, _action(row) | {"ends_only": row.kind != "hold"})
         else:
             action = moments.setdefault((row.at, row.subject, str(row.metadata)), _action(row))
             paid[row.at, row.subject] = action
@@ -205,7 +289,14 @@ def _add(action, row):
 
 
 def _action(row):
-    return {"at": row.at, "subject": row.subject, "kind": row.kind, "why": row.metadata or {}, "charges": {}}
+    return {
+        "at": row.at,
+        "subject": row.subject,
+        "kind": row.kind,
+        "why": row.metadata or {},
+        "charges": {},
+        "ends_only": False,  # a hold's rows whose reservation was not read
+    }
 
 
 @blueprint.get("/team")
@@ -218,10 +309,9 @@ def team():
             select(User).where(User.workspace_id == g.user.workspace_id).order_by(User.id)
         ).all()
     with current_app.db.app.connect() as connection:
-        used = {
-            member.id: quota_flask.me(connection, member.subject)["features"]["llm_tokens"]
-            for member in members
-        }
+        state = quota_flask.me(connection, g.user.workspace.slug)
+        since = state["features"]["llm_tokens"]["period_start"]
+        used = {member.id: account.tokens_used_by(connection, member, since) for member in members}
     invited = request.args.get("invited")
     link = url_for("auth.sign_up", invitation=invited, _external=True) if invited else None
-    return _render("team.html", members=members, used=used, link=link)
+    return render_template("team.html", state=state, members=members, used=used, link=link)

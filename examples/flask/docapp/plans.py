@@ -24,6 +24,8 @@ _CHANGES = text(
     """
     SELECT e.id, e.at, e.type, e.data FROM quota.events AS e
      WHERE e.subject = :workspace AND e.feature IS NULL
+       AND (CAST(:since AS timestamptz) IS NULL OR e.at >= :since)
+       AND (CAST(:until AS timestamptz) IS NULL OR e.at < :until)
      ORDER BY e.id DESC LIMIT :most
     """
 )
@@ -77,6 +79,23 @@ class PlanManager:
                 }
             )
         return sorted(listed, key=lambda p: (p["price_cents"], p["plan"]))
+
+    def with_value(self, feature, least):
+        """Offers for a static feature whose value is a number: the plans whose value is at least `least`,
+        smallest first, as quota.offers answers for what is counted (plan, title, allowance, metadata)."""
+        fitting = []
+        for plan in self.plans():
+            value = next((f.get("value") for f in plan["features"] if f["feature"] == feature), None)
+            if value is not None and value >= least:
+                fitting.append(
+                    {
+                        "plan": plan["plan"],
+                        "title": plan["title"],
+                        "allowance": value,
+                        "metadata": {"price_cents": plan["price_cents"]},
+                    }
+                )
+        return sorted(fitting, key=lambda offer: (offer["allowance"], offer["plan"]))
 
     def sign(self, body, at=None):
         """The X-Signature header for the bytes `body`: 't=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>'."""
@@ -157,10 +176,17 @@ class PlanManager:
             if error.sqlstate != "QT404":
                 raise
 
-    def changes(self, workspace, most=200):
-        """What happened to the workspace's plan, newest first: rows (id, at, type, data) of quota.events."""
+    def changes(self, workspace, since=None, until=None, most=200):
+        """What happened to the workspace's plan in [since, until), newest first: rows (id, at, type, data) of
+        quota.events."""
+        asked = {"workspace": workspace, "since": since, "until": until, "most": most}
         with self._engine.connect() as connection:
-            return connection.execute(_CHANGES, {"workspace": workspace, "most": most}).all()
+            return connection.execute(_CHANGES, asked).all()
+
+    def maintain(self):
+        """quota.maintain(): [(task, rows)].  It tidies and adds up; no limit depends on its having run."""
+        with self._engine.begin() as connection:
+            return [tuple(row) for row in call(connection, "maintain")]
 
     def limit_member(self, subject, tokens_per_month):
         """Give one member a limit of their own on llm_tokens, below the workspace's (None: no limit)."""

@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 
 from . import config
 from .db import engine
-from .models import GATES, SCHEMA, Base, PaymentEvent
+from .models import GATES, SCHEMA, Base, PaymentEvent, User
 
 # Serialises two set-ups of one database at once (CREATE ROLE and CREATE SCHEMA race otherwise).
 SETUP_LOCK = 3_141_592_653
@@ -80,6 +80,8 @@ def _tables(connection, app, admin):
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {owner}")
     connection.exec_driver_sql(f"SET LOCAL ROLE {owner}")
     Base.metadata.create_all(connection)
+    # databases that were set up before it was there
+    connection.exec_driver_sql(f"ALTER TABLE {SCHEMA}.{User.__tablename__} ADD COLUMN IF NOT EXISTS token_limit bigint")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {app}, {admin}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {app}")
     connection.exec_driver_sql(f"REVOKE ALL ON {events} FROM {app}")

@@ -6,6 +6,7 @@ text/html) a redirect to the body's "url".  Errors of the application itself are
 
 import hmac
 import secrets
+from urllib.parse import urlsplit
 
 from flask import current_app, jsonify, redirect, render_template, request, session
 from werkzeug.exceptions import HTTPException
@@ -21,6 +22,29 @@ class Problem(Exception):
     def __init__(self, status, code, message, **more):
         super().__init__(message)
         self.status, self.body = status, {"code": code, "message": message, **more}
+
+
+class Wall(Problem):
+    """A limit of the plan that quota does not refuse by itself, such as the largest upload: shown like a
+    refusal, so `body` has its keys ("feature", "requested", ...) beside code and message."""
+
+
+def local_path(text):
+    """`text`, if it is a path within this application that a browser may be sent to; else None.
+
+    Neither "//host" nor "/\\host" (browsers read both as another site), nothing with control characters.
+    """
+    if not text or len(text) > 1000 or not text.startswith("/") or text[1:2] in ("/", "\\") or not text.isprintable():
+        return None
+    return text
+
+
+def came_from():
+    """The path of the page that a form was sent from, or None: its Referer, if that is ours."""
+    sent_from = urlsplit(request.referrer or "")
+    if sent_from.netloc != request.host:
+        return None
+    return local_path(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))
 
 
 def wants_page():
