@@ -87,15 +87,20 @@ $$;
 COMMENT ON FUNCTION quota._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
     'internal: the window that now has the use which a ledger entry took from a window: moves that came after it are followed';
 
+/*
+ * For the view quota.periods, too: a view calls functions with its reader's rights.
+ */
 CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_id bigint,
-        period_start timestamptz, period_end timestamptz, OUT source "char", OUT grant_id bigint, OUT amount bigint)
+        period_start timestamptz, period_end timestamptz, expired_by timestamptz = 'infinity',
+        OUT source "char", OUT grant_id bigint, OUT amount bigint)
     RETURNS SETOF record
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT e.source, e.grant_id, sum(e.amount)::bigint
     FROM quota.hold_part p JOIN quota.ledger_entry e ON e.debit_id = p.hold_id
     WHERE p.account = _held_use.account COLLATE "C" AND p.feature_id = _held_use.feature_id
+      AND p.expires_at <= _held_use.expired_by
       AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
       AND e.source_id = _held_use.source_id AND e.kind <> 'm'
       AND EXISTS (SELECT FROM quota._window_now(e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.id) w
@@ -103,8 +108,8 @@ AS $$
     GROUP BY e.source, e.grant_id
     HAVING sum(e.amount) > 0
 $$;
-COMMENT ON FUNCTION quota._held_use(text, int, bigint, timestamptz, timestamptz) IS
-    'internal: how much of a window''s use open holds have, by where it was taken from';
+COMMENT ON FUNCTION quota._held_use(text, int, bigint, timestamptz, timestamptz, timestamptz) IS
+    'internal: how much of a window''s use holds have, all that are open or those that have expired by a time, by where it was taken from; use that moved counts in the window where it is now';
 
 CREATE OR REPLACE FUNCTION quota._grants_taken(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, OUT grant_id bigint, OUT at timestamptz, OUT amount bigint)

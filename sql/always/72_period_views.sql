@@ -20,12 +20,10 @@ FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestam
     LEFT JOIN quota.plan_version v ON v.id = b.plan_version_id
     LEFT JOIN quota.plan p ON p.id = v.plan_id
     LEFT JOIN LATERAL (
-        SELECT sum(e.amount) AS amount,
-               sum(e.amount) FILTER (WHERE e.source = 'a') AS used, sum(e.amount) FILTER (WHERE e.source = 'g') AS granted,
-               sum(e.amount) FILTER (WHERE e.source = 'v') AS overage, sum(e.amount) FILTER (WHERE e.source = 'o') AS overdrawn
-        FROM quota.hold_part t JOIN quota.ledger_entry e ON e.debit_id = t.hold_id AND e.account = t.account
-        WHERE t.account = b.subject AND t.feature_id = b.feature_id AND t.expires_at <= c.at
-          AND e.source_id = b.source_id AND e.period_start = b.period_start AND e.period_end = b.period_end
+        SELECT sum(h.amount) AS amount,
+               sum(h.amount) FILTER (WHERE h.source = 'a') AS used, sum(h.amount) FILTER (WHERE h.source = 'g') AS granted,
+               sum(h.amount) FILTER (WHERE h.source = 'v') AS overage, sum(h.amount) FILTER (WHERE h.source = 'o') AS overdrawn
+        FROM quota._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h
     ) x ON b.reserved IS NOT NULL
     CROSS JOIN LATERAL (
         SELECT greatest(b.used - coalesce(x.used, 0), 0)::bigint AS used,

@@ -65,12 +65,14 @@ AS $$
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{admin}'),
         -- Views call these with their reader's rights.  They take no argument or
-        -- read nothing; no other function with an underscore is ever granted.
+        -- read nothing, but for _held_use(), which says what periods says; no other
+        -- function with an underscore is ever granted.
         ('function', '_entry_kind',     '{admin}'),
         ('function', '_entry_source',   '{admin}'),
         ('function', '_now',            '{admin}'),
         ('function', '_window',         '{admin}'),
         ('function', '_gates_for_view', '{admin}'),
+        ('function', '_held_use',       '{admin}'),
         ('view',     'periods',         '{admin}'),
         ('view',     'holds',           '{admin}'),
         ('view',     'gates',           '{admin}'),

@@ -53,6 +53,25 @@ SELECT * FROM quota.holds ORDER BY id;
 SET quota.clock = '2026-02-05 00:10:00+00';
 SELECT plan, period_start, allowance, used, overage, overdrawn, granted, reserved FROM quota.periods WHERE subject = 'cat' AND overdrawn > 0;
 SELECT * FROM quota.holds ORDER BY id;
+-- nor one whose use a change of plan has moved; one that was settled meanwhile stays
+SET quota.clock = '2026-03-05 00:00:00+00';
+SELECT quota.subscribe('dot', 'big') IS NOT NULL AS s;
+SELECT remaining FROM quota.debit('dot', 'tokens', 7);
+SELECT id FROM quota.reserve('dot', 'tokens', 40, '1 hour') \gset gone_
+SELECT id FROM quota.reserve('dot', 'tokens', 30, '1 day') \gset open_
+SELECT id FROM quota.reserve('dot', 'tokens', 20, '1 hour') \gset done_
+SELECT quota.change_plan('dot', 'weekly') IS NOT NULL AS changed;
+SELECT charged FROM quota.settle(:done_id, 15);
+CREATE VIEW pg_temp.dot AS
+SELECT plan, period_start, period_end, used, reserved FROM quota.periods WHERE subject = 'dot' ORDER BY period_start;
+SELECT * FROM pg_temp.dot;
+SET quota.clock = '2026-03-05 01:00:00+00';
+SELECT * FROM pg_temp.dot;
+SELECT used, reserved FROM quota.status('dot') WHERE feature = 'tokens';
+SELECT quota.change_plan('dot', 'big') IS NOT NULL AS changed;
+SELECT * FROM pg_temp.dot;
+SELECT rows FROM quota.maintain() WHERE task = 'holds given back';
+SELECT * FROM pg_temp.dot;
 -- without a test clock, as a role of level admin
 RESET quota.clock;
 CREATE ROLE regress_quota_views;
