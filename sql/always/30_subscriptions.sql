@@ -253,6 +253,21 @@ END
 $$;
 COMMENT ON FUNCTION quota._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
 
+CREATE OR REPLACE FUNCTION quota._override_meaning(override quota.subject_override) RETURNS quota.entitlement
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    terms quota.entitlement := jsonb_populate_record(NULL::quota.entitlement, to_jsonb(_override_meaning.override));
+BEGIN
+    terms.feature_id := NULL;
+    terms.value := (_override_meaning.override).value;      -- a JSON null is no SQL NULL
+    RETURN quota._terms_meaning(terms);
+END
+$$;
+COMMENT ON FUNCTION quota._override_meaning(quota.subject_override) IS 'internal: the terms of an override as _terms_meaning() gives those of an entitlement';
+
 CREATE OR REPLACE FUNCTION quota._no_retired(plan text, retired boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -1092,12 +1107,8 @@ BEGIN
     IF override.entitlement IS NULL THEN
         DELETE FROM quota.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     ELSIF old.subject IS NOT NULL THEN
-        IF (old.allowance, old.period, old.anchor, old.anchor_at, old.value, old.rollover_max, old.overage, old.overage_limit,
-            old.caps, old.rate_limit, old.rate_per, old.rate_burst, old.notify_percent, old.notify_remaining)
-           IS NOT DISTINCT FROM
-           (terms.allowance, terms.period, terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit,
-            terms.caps, terms.rate_limit, terms.rate_per, terms.rate_burst, terms.notify_percent, terms.notify_remaining) THEN
-            RETURN;
+        IF quota._override_meaning(old) IS NOT DISTINCT FROM quota._terms_meaning(terms) THEN
+            RETURN;     -- also in other words
         END IF;
         UPDATE quota.subject_override o
             SET allowance = terms.allowance, period = terms.period, period_months = terms.period_months,

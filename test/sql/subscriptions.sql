@@ -255,6 +255,15 @@ SELECT quota.override('acme/bob', 'tokens', '{"allowance": 2, "period": "hour"}'
 SELECT remaining FROM quota.debit('acme/bob', 'tokens', 2);
 SELECT allowed, blocked_by FROM quota.check('acme/bob', 'tokens');
 SELECT remaining FROM quota.check('acme', 'tokens');
+-- the same in other words changes nothing and tells nothing; another value does
+SELECT quota.override('o3', 'tokens', '{"allowance": 9, "period": "month", "caps": [{"limit": 3, "per": "day"}, {"limit": 2, "per": "hour"}],
+                                        "rate": {"limit": 5, "per": "1 minute"}, "notify": [50, 80]}');
+SELECT quota.override('o3', 'tokens', '{"rate": {"per": "60 seconds", "limit": 5, "burst": 5}, "period": "1 month", "anchor": "calendar", "notify": [80, 50],
+                                        "caps": [{"per": "60 minutes", "limit": 2}, {"per": "1 day", "limit": 3, "window": "fixed"}], "allowance": 9.0}');
+SELECT quota.override('o3', 'max_mb', '{"value": null}'), quota.override('o3', 'max_mb', '{"value": null}'), quota.override('o3', 'max_mb', '{"value": 0}');
+SELECT quota.override('o3', 'tokens', '{"allowance": 9, "period": "30 days", "anchor": "2026-01-02T03:04:05.678901Z"}'),
+       quota.override('o3', 'tokens', '{"allowance": 9, "period": "30 days", "anchor": "2026-01-02T04:04:05.678901+01:00"}');
+SELECT type, feature, data FROM quota.events WHERE subject = 'o3' ORDER BY id;
 -- features of other kinds
 SELECT quota.override('acme', 'mindmap', '{"value": false}'), quota.override('acme', 'max_mb', '{"value": {"a": [1]}}'), quota.override('acme', 'docs', '{"allowance": null}');
 SELECT quota.has('acme', 'mindmap'), quota.setting('acme', 'max_mb'), (SELECT remaining FROM quota.check('acme', 'docs'));
