@@ -991,7 +991,7 @@ COMMENT ON FUNCTION quota._default_buckets(int, timestamptz, timestamptz) IS
 /*
  * Moves the use of everybody's old window to the new one.  A subject without
  * bucket in the old window may have one in the new window that an earlier
- * change moved away from; _take_over() ends its mark, or debits would follow it.
+ * change moved away from; its mark is ended, or debits would follow it.
  */
 CREATE OR REPLACE FUNCTION quota._keep_moved_window(
         feature_id int, old_start timestamptz, old_end timestamptz, new_start timestamptz, new_end timestamptz)
@@ -1000,7 +1000,7 @@ CREATE OR REPLACE FUNCTION quota._keep_moved_window(
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._take_over(s.subject, feature_id, 0, old_start, old_end, new_start, new_end)
+    PERFORM quota._go_on(s.subject, feature_id, 0, old_start, old_end, new_start, new_end, false)
     FROM (SELECT b.subject FROM quota._default_buckets(feature_id, old_start, old_end) b
           UNION
           SELECT b.subject FROM quota._default_buckets(feature_id, new_start, new_end) b WHERE b.moved_start IS NOT NULL
@@ -1021,10 +1021,10 @@ CREATE OR REPLACE FUNCTION quota._keep_same_window(feature_id int, window_start 
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._take_over(b.subject, b.feature_id, 0, b.moved_start, b.moved_end,
-                             b.period_start, b.period_end, follow => true)
+    PERFORM quota._go_on(b.subject, b.feature_id, 0, w.begins, w.ends, b.period_start, b.period_end, false)
     FROM (SELECT d.* FROM quota._default_buckets(feature_id, window_start, window_end) d
-          WHERE d.moved_start IS NOT NULL ORDER BY d.subject) b;
+          WHERE d.moved_start IS NOT NULL ORDER BY d.subject) b,
+         quota._window_now(b.subject, b.feature_id, 0, b.period_start, b.period_end, b.moved_id - 1) w;
 END
 $$;
 COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS

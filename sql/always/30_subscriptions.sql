@@ -526,6 +526,24 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._taken_from_grants(quota.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
 
+CREATE OR REPLACE FUNCTION quota._end_mark(subject text, feature_id int, source_id bigint,
+                                           period_start timestamptz, period_end timestamptz) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE quota.bucket b
+        SET earlier_start = array_append(b.earlier_start, b.moved_start),
+            earlier_end = array_append(b.earlier_end, b.moved_end),
+            earlier_id = array_append(b.earlier_id, b.moved_id),
+            moved_start = NULL, moved_end = NULL, moved_id = NULL
+        WHERE b.subject = _end_mark.subject COLLATE "C" AND b.feature_id = _end_mark.feature_id
+          AND b.source_id = _end_mark.source_id
+          AND b.period_start = _end_mark.period_start AND b.period_end = _end_mark.period_end
+          AND b.moved_id IS NOT NULL
+$$;
+COMMENT ON FUNCTION quota._end_mark(text, int, bigint, timestamptz, timestamptz) IS
+    'internal: the account has come back to a window that another one took over: its mark becomes one of the earlier ones';
+
 CREATE OR REPLACE FUNCTION quota._move_in(operation bigint, bucket quota.bucket, total quota.bucket) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -536,13 +554,10 @@ DECLARE
     id   bigint := _move_in.operation;
     part record;
 BEGIN
+    PERFORM quota._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
     UPDATE quota.bucket b
         SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
-            reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL,
-            earlier_start = CASE WHEN b.moved_id IS NULL THEN b.earlier_start ELSE array_append(b.earlier_start, b.moved_start) END,
-            earlier_end = CASE WHEN b.moved_id IS NULL THEN b.earlier_end ELSE array_append(b.earlier_end, b.moved_end) END,
-            earlier_id = CASE WHEN b.moved_id IS NULL THEN b.earlier_id ELSE array_append(b.earlier_id, b.moved_id) END,
-            moved_start = NULL, moved_end = NULL, moved_id = NULL
+            reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
     id := quota._record_transfer(id, link, 'a', (_move_in.total).used);
@@ -607,6 +622,33 @@ COMMENT ON FUNCTION quota._windows_before(text, timestamptz, int) IS
     'internal: what _keep_use needs to know of the time before a change, of all features or one';
 
 /*
+ * A lifetime is no period, so what was used over years is not a month's: a
+ * period that follows a window without end begins at 0.  So does every window
+ * that differs where a billing period ends.  What the new window was charged
+ * itself, when the account was there before, stays.
+ */
+CREATE OR REPLACE FUNCTION quota._go_on(subject text, feature_id int, source_id bigint,
+                                        old_start timestamptz, old_end timestamptz,
+                                        new_start timestamptz, new_end timestamptz,
+                                        at_end boolean, follow boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF (_go_on.old_start, _go_on.old_end) = (_go_on.new_start, _go_on.new_end) THEN
+        RETURN;
+    ELSIF _go_on.at_end OR (_go_on.old_end = 'infinity' AND _go_on.new_end <> 'infinity') THEN
+        PERFORM quota._end_mark(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.new_start, _go_on.new_end);
+    ELSE
+        PERFORM quota._take_over(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.old_start, _go_on.old_end,
+                                 _go_on.new_start, _go_on.new_end, _go_on.follow);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota._go_on(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean, boolean) IS
+    'internal: what use does where an account gets another window: it moves there, or stays, and the new window begins at 0';
+
+/*
  * Only where the source is the same: whoever subscribes or cancels meanwhile
  * begins at 0, by the rule for subscribing.
  *
@@ -615,7 +657,7 @@ COMMENT ON FUNCTION quota._windows_before(text, timestamptz, int) IS
  * came in between, that use comes back.
  */
 CREATE OR REPLACE FUNCTION quota._keep_use(subject text, before record, at timestamptz, usage text,
-                                           only_feature int DEFAULT NULL) RETURNS void
+                                           only_feature int DEFAULT NULL, at_end boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -624,7 +666,7 @@ DECLARE
 BEGIN
     FOR moved IN
         SELECT a.*, b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end,
-               NOT b.marked AS follow, k.moved_start, k.moved_end, b.allowance AS old_allowance,
+               NOT b.marked AS follow, k.moved_start, k.moved_id, b.allowance AS old_allowance,
                a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series
         FROM quota._windows(_keep_use.subject, _keep_use.at) a
             JOIN quota.feature f ON f.id = a.feature_id
@@ -638,13 +680,13 @@ BEGIN
         ORDER BY f.name
     LOOP
         IF NOT moved.is_new THEN
-            PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
-                                     moved.old_start, moved.old_end,
-                                     moved.period_start, moved.period_end, moved.follow);
+            PERFORM quota._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end,
+                                 moved.period_start, moved.period_end, _keep_use.at_end, moved.follow);
         ELSIF moved.moved_start IS NOT NULL THEN
-            PERFORM quota._take_over(_keep_use.subject, moved.feature_id, moved.source_id,
-                                     moved.moved_start, moved.moved_end,
-                                     moved.period_start, moved.period_end, true);
+            PERFORM quota._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends,
+                                 moved.period_start, moved.period_end, _keep_use.at_end)
+            FROM quota._window_now(_keep_use.subject, moved.feature_id, moved.source_id,
+                                   moved.period_start, moved.period_end, moved.moved_id - 1) w;
         END IF;
         PERFORM quota._set_terms(_keep_use.subject, moved.feature_id, moved.source_id, moved.period_start, moved.period_end,
                                  moved.plan_version_id, moved.allowance,
@@ -653,8 +695,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._keep_use(text, record, timestamptz, text, int) IS
-    'internal: after a change at a time, moves use to the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on';
+COMMENT ON FUNCTION quota._keep_use(text, record, timestamptz, text, int, boolean) IS
+    'internal: after a change at a time (at_end: of a billing period), lets use go on in the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on';
 
 /*
  * The row is made where there is none: a share of the window has to be somewhere,
@@ -708,7 +750,8 @@ COMMENT ON FUNCTION quota._prorated(bigint, bigint, timestamptz, timestamptz, ti
  * The windows before are those without the change, also of one that is due and
  * whom every look-up therefore takes as made: it goes from the row first.
  */
-CREATE OR REPLACE FUNCTION quota._make_change(live quota.subscription, version_id int, usage text, at timestamptz, source_id bigint) RETURNS void
+CREATE OR REPLACE FUNCTION quota._make_change(live quota.subscription, version_id int, usage text, at timestamptz, source_id bigint,
+                                              at_end boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -729,12 +772,12 @@ BEGIN
             source_id = CASE WHEN resets THEN _make_change.source_id ELSE s.source_id END
         WHERE s.id = (_make_change.live).id;
     IF NOT resets THEN
-        PERFORM quota._keep_use(who, before, _make_change.at, _make_change.usage);
+        PERFORM quota._keep_use(who, before, _make_change.at, _make_change.usage, at_end => _make_change.at_end);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._make_change(quota.subscription, int, text, timestamptz, bigint) IS
-    'internal: gives a subscription, whose row is locked, another plan version as of a time; source_id is that of its buckets after a reset';
+COMMENT ON FUNCTION quota._make_change(quota.subscription, int, text, timestamptz, bigint, boolean) IS
+    'internal: gives a subscription, whose row is locked, another plan version as of a time (at_end: of a billing period); source_id is that of its buckets after a reset';
 
 CREATE OR REPLACE FUNCTION quota._record_change(live quota.subscription, version_id int, usage text, at timestamptz, resumes boolean) RETURNS void
     LANGUAGE sql
@@ -748,6 +791,52 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota._record_change(quota.subscription, int, text, timestamptz, boolean) IS
     'internal: the event of a changed plan, given the subscription as it was before';
+
+CREATE OR REPLACE FUNCTION quota._make_scheduled_change(live quota.subscription, at timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    due CONSTANT quota.subscription := _make_scheduled_change.live;
+BEGIN
+    PERFORM quota._make_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, due.next_source_id, true);
+    PERFORM quota._record_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, false);
+END
+$$;
+COMMENT ON FUNCTION quota._make_scheduled_change(quota.subscription, timestamptz) IS
+    'internal: carries out the change that a subscription, whose row is locked, has scheduled, as of a time';
+
+CREATE OR REPLACE FUNCTION quota._record_status(live quota.subscription, was text) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT quota._record_event('status_changed', (_record_status.live).subject, NULL,
+        jsonb_build_object('subscription_id', (_record_status.live).id, 'plan', p.plan, 'version', p.version,
+                           'status', (_record_status.live).status, 'old_status', _record_status.was,
+                           'ends_at', (_record_status.live).ends_at))
+    FROM quota._plan_words((_record_status.live).plan_version_id) p
+$$;
+COMMENT ON FUNCTION quota._record_status(quota.subscription, text) IS
+    'internal: the event of a changed status, given the subscription as it is now and the status before';
+
+CREATE OR REPLACE FUNCTION quota._end_trial(due quota.subscription) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    live quota.subscription;
+BEGIN
+    UPDATE quota.subscription s
+        SET status = CASE s.status WHEN 'trialing' THEN 'active' ELSE s.status END, trial_ends_at = NULL, asked_ends_at = NULL
+        WHERE s.id = (_end_trial.due).id AND s.trial_ends_at IS NOT NULL
+        RETURNING s.* INTO live;
+    IF live.status <> (_end_trial.due).status THEN
+        PERFORM quota._record_status(live, (_end_trial.due).status);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota._end_trial(quota.subscription) IS
+    'internal: a subscription whose change at the end of its trial is due goes on without one; a paused one stays paused';
 
 /*
  * Whoever comes first after the time of a scheduled change carries it out: a
@@ -774,8 +863,8 @@ BEGIN
           AND (s.ends_at IS NULL OR s.next_at < s.ends_at)
         ORDER BY s.starts_at FOR UPDATE
     LOOP
-        PERFORM quota._make_change(due, due.next_version_id, due.next_usage, due.next_at, due.next_source_id);
-        PERFORM quota._record_change(due, due.next_version_id, due.next_usage, due.next_at, false);
+        PERFORM quota._end_trial(due);
+        PERFORM quota._make_scheduled_change(due, due.next_at);
         changes := changes + 1;
     END LOOP;
     RETURN changes;
@@ -846,7 +935,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.subscribe(text, text, timestamptz, timestamptz, interval, text, text, jsonb) IS
-    'gives a subject a plan in its newest version from starts_at (NULL: now) until ends_at (NULL or infinity: open) and returns the subscription''s id; metered use starts at 0; with trial it ends when the trial does, unless set_status(''active'') comes before; 23P01 while the subject has another, QT404 for an unknown plan, 22023 for a retired one';
+    'gives a subject a plan in its newest version from starts_at (NULL: now) until ends_at (NULL or infinity: open) and returns the subscription''s id; metered use starts at 0; with trial it ends when the trial does, unless set_status(''active'') or a change of plan for that end comes before; 23P01 while the subject has another, QT404 for an unknown plan, 22023 for a retired one';
 
 CREATE OR REPLACE FUNCTION quota.cancel(subject text, effective text DEFAULT 'period_end') RETURNS timestamptz
     LANGUAGE plpgsql SECURITY DEFINER
@@ -874,7 +963,8 @@ BEGIN
     ELSIF live.cancelled_at IS NOT NULL THEN
         RETURN live.ends_at;
     ELSE
-        ends := least(live.ends_at, (quota._window(words.period, 'subscription', NULL, live.anchor_at, live.timezone, at)).window_end);
+        ends := least(live.ends_at, coalesce(live.trial_ends_at,
+                      (quota._window(words.period, 'subscription', NULL, live.anchor_at, live.timezone, at)).window_end));
     END IF;
 
     UPDATE quota.subscription s
@@ -896,7 +986,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.cancel(text, text) IS
-    'ends a subject''s subscription now or with the present billing period (or trial, or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; a scheduled change of plan is dropped; QT404 if there is none';
+    'ends a subject''s subscription now or with the present billing period (in a trial: with that; or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; a scheduled change of plan is dropped; QT404 if there is none';
 
 CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -907,8 +997,8 @@ DECLARE
     who   text := quota._subject(set_status.subject);
     given text := quota._require_word(set_status.status, 'status', '{active,past_due,paused}');
     live  quota.subscription;
-    words record;
     was   text;
+    ends_trial boolean;
 BEGIN
     LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
     live := quota._require_subscription(who);
@@ -917,7 +1007,8 @@ BEGIN
         RETURN;
     END IF;
     live.status := given;
-    IF live.status = 'active' AND live.trial_ends_at IS NOT NULL THEN
+    ends_trial := live.status = 'active' AND live.trial_ends_at IS NOT NULL;
+    IF ends_trial THEN
         live.trial_ends_at := NULL;
         IF live.cancelled_at IS NULL THEN
             live.ends_at := quota._restored_end(live);
@@ -934,36 +1025,70 @@ BEGIN
     EXCEPTION WHEN exclusion_violation THEN
         PERFORM quota._raise_overlap(who);
     END;
-    words := quota._plan_words(live.plan_version_id);
-    PERFORM quota._record_event('status_changed', who, NULL,
-        jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
-                           'status', live.status, 'old_status', was, 'ends_at', live.ends_at));
+    PERFORM quota._record_status(live, was);
+    IF ends_trial AND live.next_at IS NOT NULL THEN
+        PERFORM quota._make_scheduled_change(live, quota._now());
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION quota.set_status(text, text) IS
-    'says whether a subscription is active, past_due or paused; paused refuses every use, past_due does once the plan''s grace, counted from when it became past_due, is over (no grace: at once); active before a trial''s end makes it last as long as was asked for; QT404 if there is no subscription';
+    'says whether a subscription is active, past_due or paused; paused refuses every use, past_due does once the plan''s grace, counted from when it became past_due, is over (no grace: at once); active before a trial''s end ends the trial: a change scheduled for that end comes at once, and the subscription lasts as long as was asked for; QT404 if there is no subscription';
 
 /*
  * A scheduled change and a scheduled end replace each other.  Raises 23P01 where
  * the time after the end has been given to another subscription meanwhile.
  */
-CREATE OR REPLACE FUNCTION quota._drop_schedule(live quota.subscription) RETURNS void
+CREATE OR REPLACE FUNCTION quota._drop_schedule(live quota.subscription) RETURNS quota.subscription
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    dropped quota.subscription;
 BEGIN
     UPDATE quota.subscription s
-        SET ends_at = CASE WHEN s.cancelled_at IS NOT NULL THEN quota._restored_end(_drop_schedule.live) ELSE s.ends_at END,
+        SET ends_at = CASE WHEN s.cancelled_at IS NOT NULL OR s.trial_ends_at IS NOT NULL THEN quota._restored_end(_drop_schedule.live)
+                           ELSE s.ends_at END,
             asked_ends_at = CASE WHEN s.cancelled_at IS NOT NULL AND s.trial_ends_at IS NULL THEN NULL ELSE s.asked_ends_at END,
             cancelled_at = NULL,
             next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
-        WHERE s.id = (_drop_schedule.live).id;
+        WHERE s.id = (_drop_schedule.live).id
+        RETURNING s.* INTO dropped;
+    RETURN dropped;
 EXCEPTION WHEN exclusion_violation THEN
     PERFORM quota._raise_overlap((_drop_schedule.live).subject);
 END
 $$;
 COMMENT ON FUNCTION quota._drop_schedule(quota.subscription) IS
-    'internal: takes a scheduled cancellation or change of plan back';
+    'internal: takes a scheduled cancellation or change of plan back, and returns the row';
+
+/*
+ * A trial ends its subscription unless something comes at its end: so a change
+ * that is scheduled in a trial comes then, and gives the subscription the end that
+ * was asked for.  _drop_schedule() takes that back.
+ */
+CREATE OR REPLACE FUNCTION quota._end_after_trial(live quota.subscription) RETURNS timestamptz
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    trial_end CONSTANT timestamptz := (_end_after_trial.live).trial_ends_at;
+    longer    quota.subscription := _end_after_trial.live;
+    ends      timestamptz;
+BEGIN
+    longer.trial_ends_at := NULL;
+    ends := quota._restored_end(longer);
+    IF ends <= trial_end THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = format('the subscription of "%s" ends with its trial', longer.subject),
+            DETAIL = CASE WHEN longer.asked_ends_at <= trial_end THEN 'It was to end then.'
+                          ELSE 'Another one begins then.' END,
+            HINT = 'Change its plan now.';
+    END IF;
+    RETURN ends;
+END
+$$;
+COMMENT ON FUNCTION quota._end_after_trial(quota.subscription) IS
+    'internal: when a subscription ends that goes on after its trial; 22023 if the trial is all of it';
 
 /*
  * The version is that of the call, so it is kept even if the plan gets a newer
@@ -976,13 +1101,15 @@ AS $$
     UPDATE quota.subscription s
         SET next_version_id = _schedule_change.version_id, next_usage = _schedule_change.usage,
             next_source_id = CASE _schedule_change.usage WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE s.source_id END,
-            next_at = (SELECT w.window_end
-                       FROM quota._plan_words(s.plan_version_id) p,
-                            quota._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota._now()) w)
+            next_at = coalesce(s.trial_ends_at,
+                               (SELECT w.window_end
+                                FROM quota._plan_words(s.plan_version_id) p,
+                                     quota._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota._now()) w)),
+            ends_at = CASE WHEN s.trial_ends_at IS NULL THEN s.ends_at ELSE quota._end_after_trial(_schedule_change.live) END
         WHERE s.id = (_schedule_change.live).id
 $$;
 COMMENT ON FUNCTION quota._schedule_change(quota.subscription, int, text) IS
-    'internal: lets a plan version come into force when the present billing period ends';
+    'internal: lets a plan version come into force when the present billing period ends, or the trial';
 
 CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective text DEFAULT 'now', usage text DEFAULT 'keep') RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -999,6 +1126,7 @@ DECLARE
     words     record;
     live      quota.subscription;
     is_live   boolean;
+    confirms  boolean;
     resumes   boolean;
     same_plan boolean;
     same      boolean;
@@ -1022,27 +1150,28 @@ BEGIN
     END IF;
     is_live := live.starts_at <= at;
     resumes := live.cancelled_at IS NOT NULL;
-    -- a reset to the same version begins anew, keep and prorate change nothing then
-    same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live);
+    confirms := is_live AND moment = 'period_end' AND live.trial_ends_at IS NOT NULL;
+    -- a reset to the same version begins anew, keep and prorate change nothing then but the end of a trial
+    same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live) AND NOT confirms;
     IF resumes OR live.next_at IS NOT NULL THEN
-        PERFORM quota._drop_schedule(live);
+        live := quota._drop_schedule(live);
     END IF;
 
     IF same OR (is_live AND moment = 'period_end') THEN
+        IF NOT same THEN
+            PERFORM quota._schedule_change(live, newest.version_id, mode);
+        END IF;
         IF resumes THEN
             PERFORM quota._record_event('cancellation_undone', who, NULL,
                 jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
                                    'ends_at', (SELECT s.ends_at FROM quota.subscription s WHERE s.id = live.id)));
-        END IF;
-        IF NOT same THEN
-            PERFORM quota._schedule_change(live, newest.version_id, mode);
         END IF;
         RETURN live.id;
     END IF;
 
     IF is_live THEN
         PERFORM quota._make_change(live, newest.version_id, mode, at,
-                                   CASE mode WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE live.source_id END);
+                                   CASE mode WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE live.source_id END, false);
     ELSE
         UPDATE quota.subscription s SET plan_version_id = newest.version_id WHERE s.id = live.id;
     END IF;
@@ -1052,7 +1181,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.change_plan(text, text, text, text) IS
-    'moves a subject''s subscription to a plan''s newest version, now or when the billing period ends, and returns the subscription''s id; usage keep: use goes on under the new limits; reset: metered use and periods begin anew; prorate: keep, with the present period''s limit shared between old and new by time; a scheduled cancellation or change is replaced; without a subscription subscribes now, and of one that has not started yet the plan is replaced; QT404 for an unknown plan, 22023 for a retired one';
+    'moves a subject''s subscription to a plan''s newest version, now or when the billing period ends (in a trial: when that ends, whereupon the subscription goes on, also with the same plan), and returns the subscription''s id; usage keep: use goes on under the new limits, but begins at 0 in a period that follows a window without end, and at the end of a billing period in every window that differs; reset: metered use and periods begin anew; prorate: keep, with the present period''s limit shared between old and new by time; a scheduled cancellation or change is replaced; without a subscription subscribes now, and of one that has not started yet the plan is replaced; QT404 for an unknown plan, 22023 for a retired one';
 
 /*
  * The account's window may begin elsewhere afterwards, so this acts as

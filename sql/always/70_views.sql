@@ -34,18 +34,20 @@ COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged e
  */
 CREATE OR REPLACE VIEW quota.subscriptions AS
 SELECT s.id, s.subject, p.name AS plan, v.version,
-       CASE WHEN s.starts_at > n.at THEN 'scheduled' WHEN s.ends_at <= n.at THEN 'ended' ELSE s.status END AS status,
+       CASE WHEN s.starts_at > n.at THEN 'scheduled' WHEN s.ends_at <= n.at THEN 'ended'
+            WHEN c.is_due AND s.status = 'trialing' THEN 'active' ELSE s.status END AS status,
        s.starts_at, s.ends_at,
        w.window_start AS current_period_start, w.window_end AS current_period_end,
        next_plan.name AS next_plan, s.timezone, s.external_id, s.metadata,
-       s.trial_ends_at, s.cancelled_at, CASE WHEN next_plan.name IS NOT NULL THEN s.next_at END AS next_plan_at
+       CASE WHEN c.is_due THEN NULL ELSE s.trial_ends_at END AS trial_ends_at,
+       s.cancelled_at, CASE WHEN next_plan.name IS NOT NULL THEN s.next_at END AS next_plan_at
 FROM (SELECT quota._now() AS at) n
     CROSS JOIN quota.subscription s
     CROSS JOIN LATERAL (SELECT s.next_at <= n.at AND (s.ends_at IS NULL OR s.next_at < s.ends_at) AS is_due) c
     JOIN quota.plan_version v ON v.id = CASE WHEN c.is_due THEN s.next_version_id ELSE s.plan_version_id END
     JOIN quota.plan p ON p.id = v.plan_id
     LEFT JOIN quota.plan_version next_version ON next_version.id = s.next_version_id AND s.next_at > n.at
-        AND (s.ends_at IS NULL OR s.ends_at > n.at AND (s.ends_at > s.next_at OR s.trial_ends_at IS NOT NULL))
+        AND (s.ends_at IS NULL OR s.ends_at > greatest(n.at, s.next_at))
     LEFT JOIN quota.plan next_plan ON next_plan.id = next_version.plan_id
     LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL,
                                     CASE WHEN c.is_due AND s.next_usage = 'reset' THEN s.next_at ELSE s.anchor_at END,
@@ -67,9 +69,9 @@ COMMENT ON COLUMN quota.subscriptions.next_plan IS 'the plan that a scheduled ch
 COMMENT ON COLUMN quota.subscriptions.timezone IS 'the zone in which months and days are counted';
 COMMENT ON COLUMN quota.subscriptions.external_id IS 'the id that another system, such as a payment provider, has for it';
 COMMENT ON COLUMN quota.subscriptions.metadata IS 'whatever subscribe() was given';
-COMMENT ON COLUMN quota.subscriptions.trial_ends_at IS 'when the trial ends; NULL: no trial, or set active before its end';
+COMMENT ON COLUMN quota.subscriptions.trial_ends_at IS 'when the trial ends; NULL: no trial, or it is over';
 COMMENT ON COLUMN quota.subscriptions.cancelled_at IS 'when cancel() was called; NULL: not cancelled';
-COMMENT ON COLUMN quota.subscriptions.next_plan_at IS 'when next_plan comes into force, unless a trial ends before and with it the subscription';
+COMMENT ON COLUMN quota.subscriptions.next_plan_at IS 'when next_plan comes into force: the end of the billing period, or of the trial';
 
 CREATE OR REPLACE VIEW quota.denials AS
 SELECT d.day, d.subject, f.name AS feature, d.reason, sum(d.times)::bigint AS times, max(d.last_at) AS last_at

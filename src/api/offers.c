@@ -65,16 +65,19 @@ begin_anew(QuotaBucketRef *ref)
 }
 
 /*
- * The window takes over what was charged in the present one; that of grants alone
- * stays where it is.  What will roll over is not fixed before that, and depends on
- * the plan.
+ * The window takes over what was charged in the present one, but a period nothing
+ * from a window without end; what grants alone gave stays where it is.  What will
+ * roll over is not fixed before that, and depends on the plan.
  */
 static void
-go_on(QuotaBucketRef *ref, const QuotaAccount *before)
+go_on(QuotaAccount *after, const QuotaAccount *before)
 {
+	QuotaBucketRef *ref = after->ref;
 	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
+	bool		begins = before && TIMESTAMP_IS_NOEND(before->window.end) &&
+		!TIMESTAMP_IS_NOEND(after->window.end);
 
-	if (state && (state->rollover_fixed || quota_total(&state->counts) > 0))
+	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
 		ref->state = *state;
 	ref->state.is_prorated = false;
 }
@@ -105,7 +108,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 				begin_anew(then.accounts[i].ref);
 		}
 		if (path->subscriptions[level] != NULL && after != NULL && after->ref != NULL)
-			go_on(after->ref, before);
+			go_on(after, before);
 	}
 	quota_judge(path, &then, amount, &verdict);
 	return verdict.reason == QUOTA_OK;

@@ -326,14 +326,13 @@ set_due(const QuotaPath *path, int level, const QuotaTerms *terms, int ordinal, 
 	if (sub == NULL || !sub->due || sub->due_resets || terms != path->plans[level]->terms[ordinal])
 		return;
 	before = quota_catalog_version(path->catalog, sub->due_from)->terms[ordinal];
-	if (before == NULL)
-		return;
 	due->is_due = true;
 	due->at = sub->due_at;
-	due->from = window_of(path, before, level, sub->due_at);
-	due->into = window_of(path, terms, level, sub->due_at);
-	due->prorates = sub->due_prorates && !quota_period_is_lifetime(&terms->period) &&
-		same_series(before, terms) && !before->unlimited && !terms->unlimited;
+	due->window = window_of(path, terms, level, sub->due_at);
+	if (before == NULL || !sub->due_prorates)
+		return;
+	due->prorates = !quota_period_is_lifetime(&terms->period) && same_series(before, terms) &&
+		!before->unlimited && !terms->unlimited;
 	due->old_allowance = before->allowance;
 }
 

@@ -52,9 +52,8 @@ typedef struct QuotaDue
 {
 	bool		is_due;
 	TimestampTz at;
-	QuotaWindow from;			/* the window whose use */
-	QuotaWindow into;			/* goes on in this one; may be the same */
-	bool		prorates;		/* that one's limit is shared with: */
+	QuotaWindow window;			/* goes on, or begins, on the new terms */
+	bool		prorates;		/* its limit is shared with: */
 	int64		old_allowance;
 } QuotaDue;
 

@@ -29,8 +29,7 @@ quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after)
 
 /*
  * Is it the next charge that fixes what rolls over?  A row can have been made
- * before the first charge, by a change of plan; and a window that has no row yet
- * can be charged, by the use that a change of plan that is due brings along.
+ * before the first charge, by a change of plan.
  */
 bool
 quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
@@ -42,48 +41,18 @@ quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
 static int64
 prorated(int64 old, int64 new, const QuotaDue *due)
 {
-	int64		length = due->into.end - due->into.start;
-	int64		elapsed = Max(due->at, due->into.start) - due->into.start;
+	int64		length = due->window.end - due->window.start;
+	int64		elapsed = Max(due->at, due->window.start) - due->window.start;
 
 	return (int64) (((int128) old * elapsed + (int128) new * (length - elapsed)) / length);
 }
 
+/* What quota._set_terms() will do to the state of the window that a due change is about. */
 static void
-add_state(QuotaBucketState *state, const QuotaBucketState *more)
-{
-	state->counts.used = quota_add(state->counts.used, more->counts.used, "used");
-	state->counts.granted = quota_add(state->counts.granted, more->counts.granted, "used");
-	state->counts.overage = quota_add(state->counts.overage, more->counts.overage, "used");
-	state->counts.overdrawn = quota_add(state->counts.overdrawn, more->counts.overdrawn, "used");
-	state->reserved = quota_add(state->reserved, more->reserved, "reserved");
-	state->rollover_fixed = state->rollover_fixed || more->rollover_fixed;
-	state->rolled_in = quota_add(state->rolled_in, more->rolled_in, "rollover");
-	state->rolled_out = quota_add(state->rolled_out, more->rolled_out, "rollover");
-}
-
-/*
- * What quota._keep_use() will do, to the state of the window that the change of
- * plan goes into.
- */
-static void
-show_due(Relation rel, const QuotaBucketRef *ref, QuotaBucketState *state,
-		 const QuotaExpired *expired, int nexpired, Snapshot snapshot)
+show_due(const QuotaBucketRef *ref, QuotaBucketState *state)
 {
 	const QuotaDue *due = &ref->due;
-	QuotaBucketRef from = {.key = ref->key};
-	QuotaBucketRow row;
 
-	if (due->from.start != due->into.start || due->from.end != due->into.end)
-	{
-		from.key.start = due->from.start;
-		from.key.end = due->from.end;
-		quota_bucket_find(rel, &from.key, snapshot, &row);
-		from.state = row.state;
-		if (nexpired > 0)
-			quota_leave_out_expired(&from, rel, expired, nexpired, snapshot);
-		add_state(state, &from.state);
-		state->is_prorated = false;
-	}
 	if (due->prorates)
 		state->prorated = prorated(state->is_prorated ? state->prorated : due->old_allowance,
 								   ref->allowance, due);
@@ -93,34 +62,9 @@ show_due(Relation rel, const QuotaBucketRef *ref, QuotaBucketState *state,
 }
 
 static bool
-goes_into(const QuotaDue *due, const QuotaBucketKey *key)
+is_about(const QuotaDue *due, const QuotaBucketKey *key)
 {
-	return due->is_due && due->into.start == key->start && due->into.end == key->end;
-}
-
-/*
- * The window that a change of plan goes into, as that will leave it.  False if it is
- * not over when the account's window begins, or will not have been charged.  No other
- * window that was charged before the change can end later.
- */
-static bool
-show_due_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired,
-				int nexpired, Snapshot snapshot, QuotaBucketRow *before)
-{
-	QuotaBucketRef into = {.key = ref->key};
-
-	if (!ref->due.is_due || ref->due.into.end > ref->key.start)
-		return false;
-	into.key.start = ref->due.into.start;
-	into.key.end = ref->due.into.end;
-	quota_bucket_find(rel, &into.key, snapshot, before);
-	into.state = before->state;
-	if (nexpired > 0)
-		quota_leave_out_expired(&into, rel, expired, nexpired, snapshot);
-	show_due(rel, ref, &into.state, expired, nexpired, snapshot);
-	before->state = into.state;
-	before->moved = false;
-	return quota_bucket_is_charged(before);
+	return due->is_due && due->window.start == key->start && due->window.end == key->end;
 }
 
 /* The last charged window that the account has a row of; false if there is none. */
@@ -140,6 +84,8 @@ show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired
 		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
 		before->state = past.state;
 	}
+	if (is_about(&ref->due, &before->key))
+		show_due(ref, &before->state);
 	return true;
 }
 
@@ -162,8 +108,7 @@ show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, in
 		ref->state.rolled_out = quota_passed_on_unused(ref, &after);
 		return;
 	}
-	charged = show_due_before(rel, ref, expired, nexpired, snapshot, &before) ||
-		show_before(rel, ref, expired, nexpired, snapshot, &before);
+	charged = show_before(rel, ref, expired, nexpired, snapshot, &before);
 	quota_rollover(ref, charged ? &before : NULL, &rollover);
 	ref->state.rolled_in = rollover.into;
 }
@@ -252,13 +197,13 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 	find_caps(ref, rows, snapshot);
 	find_rate(ref, rows, snapshot);
 	quota_rows_show(ref, rows);
-	if (rows->bucket.state.reserved > 0 || ref->due.is_due || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
+	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
 		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
 	rows->expired = nexpired > 0;
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	if (goes_into(&ref->due, &ref->key))
-		show_due(rel, ref, &ref->state, expired, nexpired, snapshot);
+	if (is_about(&ref->due, &ref->key))
+		show_due(ref, &ref->state);
 	shown = rows->bucket;
 	shown.state = ref->state;
 	if (quota_rollover_is_open(ref, &shown))

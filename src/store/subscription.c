@@ -51,6 +51,10 @@ bring_into_force(const Datum *values, const bool *nulls, TimestampTz at, QuotaSu
 	sub->due_resets = (strcmp(usage, "reset") == 0);
 	sub->due_prorates = (strcmp(usage, "prorate") == 0);
 	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_next_version_id - 1]);
+	/* one that comes in a trial comes at its end */
+	sub->trial_ends_at = DT_NOEND;
+	if (strcmp(sub->status, "trialing") == 0)
+		sub->status = "active";
 	if (sub->due_resets)
 	{
 		sub->source_id = DatumGetInt64(values[Anum_subscription_next_source_id - 1]);

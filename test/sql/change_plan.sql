@@ -189,7 +189,7 @@ SET quota.clock = '2026-02-27 00:00+00';
 SELECT plan, v, status, ends_at, since, until, next_plan, next_plan_at FROM pg_temp.subs WHERE subject = 's1';
 SELECT (quota.me('s1') -> 'plan') - 'metadata'::text AS plan;
 SELECT count(*) FROM pg_temp.happened WHERE subject = 's1';
--- the use was that of its time: the week of the 16th takes February over, this week begins with nothing
+-- a window that differs begins at 0: February keeps what it was charged
 SELECT quota._carry_out('s1'), quota._carry_out('s1');
 SELECT plan, v, status, since, until, next_plan FROM pg_temp.subs WHERE subject = 's1';
 SELECT feature, period_start, period_end, plan, allowance, used, moved_to FROM pg_temp.use WHERE subject = 's1' AND period_end > '2026-02-01';
@@ -269,7 +269,7 @@ SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{pla
 SELECT quota.change_plan('x1', 'anchored', 'period_end') > 0;
 SELECT plan, v, next_plan, next_plan_at FROM pg_temp.subs WHERE subject = 'x1';
 SELECT type, data FROM pg_temp.happened WHERE subject = 'x1';
--- status changes leave it alone; so does the end of a trial that is paid for
+-- status changes leave it alone; but the end of a trial, early or late, is what it waits for
 SELECT quota.set_status('x1', 'past_due'), quota.set_status('x1', 'active');
 SELECT plan, v, status, next_plan FROM pg_temp.subs WHERE subject = 'x1';
 SELECT quota.subscribe('x2', 'pro', trial => '14 days') > 0, quota.change_plan('x2', 'basic', 'period_end') > 0;

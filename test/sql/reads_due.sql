@@ -24,7 +24,7 @@ ORDER BY s.subject COLLATE "C";
 --
 -- A change of plan that is due
 --
--- into another window; with a hold, one that expires, and an override that stays; the same window, its limit shared or not; at zero
+-- into another window, which begins at 0, with holds that stay in the old one; an override that stays; the same window, its limit shared or not; a reset
 SELECT quota.subscribe('ann', 'days') > 0 AND quota.subscribe('bob', 'days') > 0 AND quota.subscribe('cat', 'days') > 0
        AND quota.subscribe('dan', 'year') > 0 AND quota.subscribe('eve', 'year') > 0 AND quota.subscribe('fay', 'days') > 0 AS subscribed;
 SELECT quota.override('cat', 'tokens', '{"allowance": 40, "period": "month"}');
@@ -47,9 +47,9 @@ SELECT * FROM pg_temp.state;
 SELECT * FROM quota.verify();
 
 --
--- A change of plan that is due, in a later window than its use goes into: what rolls over from there
+-- A change of plan that is due, in a later window than the one it is about: what rolls over from there
 --
--- into another window, with a hold that expires; the same window under another limit, shared by time or not; at zero, though charged
+-- another window, which begins at 0, with a hold that expires in the old one; the same window under another limit, shared by time or not; a reset
 SET quota.clock = '2026-01-31 00:00:00+00';
 SELECT quota.subscribe('rae', 'days') > 0 AND quota.subscribe('ron', 'days') > 0 AND quota.subscribe('roy', 'year') > 0
        AND quota.subscribe('ruth', 'year') > 0 AND quota.subscribe('rex', 'days') > 0 AS subscribed;
@@ -66,7 +66,7 @@ SELECT remaining FROM quota.debit('rex', 'tokens', 90);
 CREATE VIEW pg_temp.rolls AS
 SELECT s.subject, t.allowance, t.used, t.remaining, t.period_start FROM quota.subscriptions s, quota.status(s.subject) t
 WHERE s.subject LIKE 'r%' ORDER BY s.subject COLLATE "C";
--- nothing rolls into a window that takes use over
+-- what idle windows roll over comes to one that begins at 0, but not after a reset
 SET quota.clock = '2026-02-28 00:10:00+00';
 SELECT * FROM pg_temp.rolls WHERE subject NOT IN ('roy', 'ruth');
 SET quota.clock = '2026-02-28 13:00:00+00';

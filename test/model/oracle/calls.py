@@ -29,7 +29,7 @@ FUNCTIONS = {
     "subscribe": _scalar(subscriptions.subscribe),
     "change_plan": _scalar(plan_changes.change_plan),
     "cancel": _scalar(subscriptions.cancel),
-    "set_status": _scalar(subscriptions.set_status),
+    "set_status": _scalar(plan_changes.set_status),
     "override": _scalar(_override),
     "debit": _one(enforce.debit),
     "try_debit": _one(enforce.try_debit),

@@ -70,15 +70,27 @@ def _contents(world, window):
         yield from ((source, grant, amount) for grant, amount in contents if amount)
 
 
-def keep(world, subject, features, change, at=None):
-    """Runs change(); where the current window became another one, that takes the use
-    over.  (accounts before, accounts after)"""
+def go_on(world, old, new, at_end=False):
+    """Use goes on in window `new`: it takes that of `old` over, but begins at 0 at the end of
+    a billing period, and where a period follows a window without end."""
+    if old == new:
+        return
+    if at_end or (old[4] is None and new[4] is not None):
+        if new in world.moved:
+            del world.moved[new]
+        return
+    take_over(world, old, new)
+
+
+def keep(world, subject, features, change, at=None, at_end=False):
+    """Runs change(); where the current window became another one, use goes on there.
+    (accounts before, accounts after)"""
     before = metered_accounts(world, subject, features, at)
     change()
     after = metered_accounts(world, subject, features, at)
     for feature, account in after.items():
         old = before[feature].window if feature in before else _holder(world, account.window)
-        take_over(world, old, account.window)
+        go_on(world, old, account.window, at_end)
         new_limit(world, account.window, account.entitlement.allowance)
     return before, after
 
@@ -127,5 +139,5 @@ def keep_default_use(world, before):
             and feature in after
         ):
             window = subject, feature, None, *after[feature]
-            take_over(world, (subject, feature, None, start, end), window)
+            go_on(world, (subject, feature, None, start, end), window)
             new_limit(world, window, world.newest(world.default_plan()).entitlements[feature].allowance)

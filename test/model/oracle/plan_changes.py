@@ -1,11 +1,12 @@
-"""change_plan: now or at the end of the billing period; keep, reset, prorate."""
+"""change_plan, now or at the end of the billing period or trial (keep, reset, prorate); set_status."""
 
 from .accounts import subscription_at
 from .arguments import check_subject
+from .errors import invalid
 from .moves import keep, metered_accounts, prorate
 from .rooms import limit_of
 from .subscriptions import (
-    billing_period, future_subscription, require_plan, subscribe, uncancelled_end, until_next,
+    billing_period, future_subscription, meant, require_plan, subscribe, uncancelled_end, until_next,
 )
 from .times import period_of
 from .world import Scheduled
@@ -20,10 +21,15 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
     if sub is None:
         return subscribe(world, subject, plan)
     version = world.plans[plan].version
-    if sub.cancelled:
+    if sub.cancelled or not sub.activated:
         sub = sub._replace(cancelled=False, ends_at=until_next(world, sub, uncancelled_end(sub)))
     if effective == "period_end" and present:
         at = billing_period(world, sub)[1]
+        if not sub.activated:
+            at = sub.trial_end
+            sub = sub._replace(ends_at=until_next(world, sub, sub.booked_end))
+            if sub.ends_at is not None and sub.ends_at <= at:
+                raise invalid("the trial is all of it")
         world.subscriptions[sub.id] = sub._replace(next=Scheduled(plan, version, usage, at))
     elif present:
         _change(world, sub, plan, version, usage, world.now)
@@ -32,15 +38,32 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
     return sub.id
 
 
-def _change(world, sub, plan, version, usage, at):
+def set_status(world, subject, status):
+    sub = meant(world, subject)
+    since = None
+    if status == "past_due":
+        since = world.now if sub.past_due_since is None else sub.past_due_since
+    changed = sub._replace(status=status, past_due_since=since)
+    if status == "active" and not sub.activated:
+        changed = changed._replace(activated=True)
+        if not sub.cancelled:
+            changed = changed._replace(ends_at=until_next(world, sub, sub.booked_end))
+    world.subscriptions[sub.id] = changed
+    if sub.next and changed.activated and not sub.activated:  # the trial's end has come
+        _change(world, changed, sub.next.plan, sub.next.version, sub.next.usage, world.now, True)
+
+
+def _change(world, sub, plan, version, usage, at, at_end=False):
     """In force from `at` on."""
     changed = sub._replace(plan=plan, version=version, next=None)
+    if at_end:
+        changed = changed._replace(status="active" if sub.status == "trialing" else sub.status, activated=True)
     if usage == "reset":
         world.subscriptions[sub.id] = changed._replace(anchor_at=at, source=world.next_id())
         return
     present = metered_accounts(world, sub.subject, None, at)
     limits = {feature: limit_of(world, account) for feature, account in present.items()}
-    before, after = keep(world, sub.subject, None, lambda: world.subscriptions.__setitem__(sub.id, changed), at)
+    before, after = keep(world, sub.subject, None, lambda: world.subscriptions.__setitem__(sub.id, changed), at, at_end)
     if usage == "prorate":
         for feature in after:
             if feature in before:
@@ -63,4 +86,4 @@ def carry_out(world):
     for sub in list(world.subscriptions.values()):
         if sub.next and sub.next.at <= world.now and (sub.ends_at is None or sub.next.at < sub.ends_at):
             world.settings["no way back"] = max(world.settings["no way back"], sub.next.at)
-            _change(world, sub, sub.next.plan, sub.next.version, sub.next.usage, sub.next.at)
+            _change(world, sub, sub.next.plan, sub.next.version, sub.next.usage, sub.next.at, True)

@@ -1,4 +1,4 @@
-"""Who has which plan: subscribe, cancel, set_status, override."""
+"""Who has which plan: subscribe, cancel, override."""
 
 from . import times
 from .accounts import subscription_at
@@ -56,7 +56,7 @@ def future_subscription(world, subject):
     return min(coming, key=lambda sub: sub.starts_at, default=None)
 
 
-def _meant(world, subject):
+def meant(world, subject):
     """The subscription that a change is about: the present one, else the next."""
     check_subject(subject)
     sub = subscription_at(world, subject, world.now) or future_subscription(world, subject)
@@ -92,11 +92,13 @@ def billing_period(world, sub):
 
 def cancel(world, subject, effective="period_end"):
     """When it ends."""
-    sub = _meant(world, subject)
+    sub = meant(world, subject)
     if sub.starts_at > world.now:  # a future one is removed
         world.subscriptions[sub.id] = sub._replace(ends_at=sub.starts_at, cancelled=True, next=None)
         return world.now
-    end = world.now if effective == "now" else billing_period(world, sub)[1]
+    end = billing_period(world, sub)[1] if sub.activated else sub.trial_end
+    if effective == "now":
+        end = world.now
     if sub.cancelled and effective == "period_end":
         world.subscriptions[sub.id] = sub._replace(next=None)
         return sub.ends_at  # scheduled before; differs only when the clock went back
@@ -105,19 +107,6 @@ def cancel(world, subject, effective="period_end"):
         end = min(end, natural)
     world.subscriptions[sub.id] = sub._replace(ends_at=end, cancelled=True, next=None)
     return end
-
-
-def set_status(world, subject, status):
-    sub = _meant(world, subject)
-    since = None
-    if status == "past_due":
-        since = world.now if sub.past_due_since is None else sub.past_due_since
-    changed = sub._replace(status=status, past_due_since=since)
-    if status == "active" and not sub.activated:
-        changed = changed._replace(activated=True)
-        if not sub.cancelled:
-            changed = changed._replace(ends_at=until_next(world, sub, sub.booked_end))
-    world.subscriptions[sub.id] = changed
 
 
 def override(world, subject, feature, entitlement):
