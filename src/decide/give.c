@@ -54,12 +54,19 @@ quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit)
 		return false;
 	debit->feature = quota_catalog_feature_by_id(quota_catalog(),
 												 debit->entries[0].bucket.feature_id);
-	if (debit->feature == NULL)
-		elog(ERROR, "quota: a debit of an unknown feature");
 	quota_subject_parse(CStringGetTextDatum(debit->entries[0].subject), false, &debit->subject);
 	debit->nparts = quota_parts_of(debit->entries, debit->nentries, NULL, 0, &debit->parts);
 	order_by_account(debit->parts, debit->nparts);
 	return true;
+}
+
+void
+quota_debit_require_feature(const QuotaDebit *debit)
+{
+	if (debit->feature == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUOTA_NOT_FOUND),
+				 errmsg("the feature of debit " INT64_FORMAT " does not exist any more", debit->id)));
 }
 
 static void
@@ -83,7 +90,8 @@ quota_refund_look_up(int64 debit_id, QuotaDebitOwner *owner)
 		raise_no_debit(debit_id);
 	UnregisterSnapshot(snapshot);
 	owner->subject = debit.subject.text;
-	owner->feature = debit.feature->name;
+	/* a key that was used answers nevertheless */
+	owner->feature = debit.feature ? debit.feature->name : "";
 }
 
 int64
@@ -193,6 +201,7 @@ quota_refund(QuotaRequest *request)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (!quota_debit_read(debit_id, snapshot, &debit))
 		raise_no_debit(debit_id);
+	quota_debit_require_feature(&debit);
 	require_settled(&debit, snapshot);
 	UnregisterSnapshot(snapshot);
 

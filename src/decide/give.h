@@ -42,7 +42,7 @@ typedef struct QuotaDebit
 {
 	int64		id;
 	QuotaSubject subject;
-	const QuotaFeature *feature;
+	const QuotaFeature *feature;	/* NULL: it has been removed since */
 	char		kind;			/* of its first entry */
 	int			nentries;
 	QuotaEntry *entries;
@@ -53,6 +53,9 @@ typedef struct QuotaDebit
 
 /* false when there is no debit or hold with this id */
 extern bool quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit);
+
+/* QT404 when its feature has been removed */
+extern void quota_debit_require_feature(const QuotaDebit *debit);
 
 /* what is left of it; the same at every level */
 extern int64 quota_debit_left(const QuotaDebit *debit);

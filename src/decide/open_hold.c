@@ -29,6 +29,7 @@ quota_hold_read(QuotaOpenHold *hold)
 
 	if (!quota_debit_read(hold->row.id, snapshot, &hold->debit))
 		elog(ERROR, "quota: a hold without ledger entries");
+	quota_debit_require_feature(&hold->debit);
 	UnregisterSnapshot(snapshot);
 }
 
