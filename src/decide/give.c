@@ -41,6 +41,24 @@ order_by_account(QuotaPart *parts, int nparts)
 	}
 }
 
+/*
+ * An id that was used again, as after a sequence was set back, names the debits of
+ * several subjects: what one of them took must not come back to another.
+ */
+static void
+require_one_debit(const QuotaDebit *debit)
+{
+	int			firsts = 0;
+
+	for (int i = 0; i < debit->nentries; i++)
+		firsts += debit->entries[i].id == debit->id;
+	if (firsts > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("id " INT64_FORMAT " stands for several debits", debit->id),
+				 errhint("quota.verify() tells more: the sequence quota.ledger_id_seq was set back.")));
+}
+
 bool
 quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit)
 {
@@ -49,6 +67,7 @@ quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit)
 	debit->nentries = quota_ledger_of_debit(id, snapshot, &debit->entries);
 	if (debit->nentries == 0)
 		return false;
+	require_one_debit(debit);
 	debit->kind = debit->entries[0].kind;
 	if (debit->kind != QUOTA_ENTRY_DEBIT && debit->kind != QUOTA_ENTRY_HOLD)
 		return false;

@@ -46,8 +46,9 @@ UPDATE quota.ledger_entry SET kind = 'h' WHERE debit_id = :hold_id;
 RESET session_replication_role;
 UPDATE quota.bucket b SET reserved = 7 FROM quota.ledger_entry e WHERE e.debit_id = :hold_id AND b.subject = e.account AND b.feature_id = e.feature_id AND b.period_start = e.period_start AND b.source_id = e.source_id;
 INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, metadata)
-    SELECT :hold_id, 'acme/al/x', f.id, 7, 1, '2026-01-05 10:00', '2026-01-05 11:00', '{"who": "x"}' FROM quota.feature f WHERE f.name = 'tokens';
+    SELECT :hold_id, 'acme/al/x', f.id, 7, 1, quota._now(), '2026-01-05 11:00', '{"who": "x"}' FROM quota.feature f WHERE f.name = 'tokens';
 INSERT INTO quota.hold_part SELECT e.account, e.feature_id, e.debit_id, '2026-01-05 11:00' FROM quota.ledger_entry e WHERE e.debit_id = :hold_id;
+SELECT setval('quota.credit_grant_id_seq', 2) AS ids_go_on;
 SELECT * FROM quota.verify();
 SELECT used, debits FROM quota.usage('acme', 'tokens', '2026-01-01');
 SELECT used, debits FROM quota.usage('acme/al', 'tokens', '2026-01-01');

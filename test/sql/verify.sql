@@ -41,6 +41,7 @@ INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, e
 INSERT INTO quota.hold_part SELECT 'bob', f.id, 9004, '2026-01-05 11:00' FROM quota.feature f WHERE f.name = 'tokens';
 INSERT INTO quota.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)
     SELECT 'bob', f.id, 0, 0, 1, 0, '2026-01-05', '2026-01-05', '2026-01-06', 99 FROM quota.feature f WHERE f.name = 'tokens';
+SELECT setval('quota.ledger_id_seq', 2000000) > 0 AND setval('quota.credit_grant_id_seq', 100) > 0 AS ids_go_on;
 SELECT sum(rows) > 0 AS done FROM quota.maintain();
 SELECT * FROM quota.verify();
 

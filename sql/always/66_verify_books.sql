@@ -1,0 +1,220 @@
+/*
+ * What must hold at every commit, one function for each kind of thing.  All of
+ * them see the snapshot of the one statement in verify().  Each answers with the
+ * feature's id, and with words for a person.
+ */
+CREATE OR REPLACE FUNCTION quota._verify_buckets(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH booked AS (
+        SELECT s.account, s.feature_id, s.source_id, s.period_start, s.period_end,
+               CASE WHEN s.source IN ('a', 'c') THEN 'used' ELSE quota._entry_source(s.source) END AS counter,
+               sum(s.amount) AS amount
+        FROM (
+            SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source, sum(e.amount) AS amount
+            FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5, 6
+            UNION ALL
+            SELECT o.account, o.feature_id, o.source_id, o.period_start, o.period_end, o.source, o.amount
+            FROM quota.opening o
+            -- that of a grant outlives the window, for the grant's own sum
+            WHERE o.source <> 'g' OR EXISTS (
+                SELECT FROM quota.bucket b WHERE b.subject = o.account AND b.feature_id = o.feature_id
+                AND b.source_id = o.source_id AND b.period_start = o.period_start AND b.period_end = o.period_end)
+        ) s
+        GROUP BY 1, 2, 3, 4, 5, 6
+    ), counted AS (
+        SELECT b.subject AS account, b.feature_id, b.source_id, b.period_start, b.period_end, c.counter, c.amount
+        FROM quota.bucket b,
+            LATERAL (VALUES ('used', b.used), ('grant', b.granted), ('overage', b.overage), ('overdrawn', b.overdrawn)) c(counter, amount)
+        WHERE c.amount <> 0
+    )
+    SELECT 'bucket', account, feature_id,
+           format('%s in the window from %s to %s (source %s): the bucket says %s, its ledger entries add up to %s',
+                  counter, period_start, period_end, source_id, coalesce(c.amount, 0), coalesce(l.amount, 0))
+    FROM counted c FULL JOIN booked l USING (account, feature_id, source_id, period_start, period_end, counter)
+    WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
+$$;
+COMMENT ON FUNCTION quota._verify_buckets() IS 'internal: every bucket is the sum of its ledger entries';
+
+CREATE OR REPLACE FUNCTION quota._verify_grants(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH booked AS (
+        SELECT s.grant_id, sum(s.amount) AS amount,
+               min(s.account) AS first_account, max(s.account) AS last_account, min(s.feature_id) AS feature_id
+        FROM (SELECT e.grant_id, e.account, e.feature_id, e.amount FROM quota.ledger_entry e WHERE e.source = 'g'
+              UNION ALL
+              SELECT o.grant_id, o.account, o.feature_id, o.amount FROM quota.opening o WHERE o.source = 'g') s
+        GROUP BY 1
+    ), counted AS (
+        SELECT u.grant_id, sum(u.used) AS amount FROM quota.grant_use u GROUP BY 1
+    )
+    SELECT 'grant', g.subject, g.feature_id,
+           format('grant %s: its periods say %s taken, its ledger entries add up to %s',
+                  grant_id, coalesce(c.amount, 0), coalesce(l.amount, 0))
+    FROM counted c FULL JOIN booked l USING (grant_id) LEFT JOIN quota.credit_grant g ON g.id = grant_id
+    WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
+    UNION ALL
+    SELECT 'grant', g.subject, g.feature_id,
+           format('grant %s: more was taken in the period from %s than it gives, %s of %s', g.id, u.period_start, u.used, g.amount)
+    FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id
+    WHERE u.used > g.amount
+    UNION ALL
+    SELECT 'grant', NULL, NULL, format('use of grant %s, which does not exist', u.grant_id)
+    FROM quota.grant_use u
+    WHERE NOT EXISTS (SELECT FROM quota.credit_grant g WHERE g.id = u.grant_id)
+    UNION ALL
+    SELECT 'grant', g.subject, g.feature_id,
+           format('grant %s of "%s" was taken from for "%s"', g.id, g.subject, CASE g.subject WHEN b.first_account THEN b.last_account ELSE b.first_account END)
+    FROM booked b JOIN quota.credit_grant g ON g.id = b.grant_id
+    WHERE (b.first_account, b.last_account, b.feature_id) IS DISTINCT FROM (g.subject, g.subject, g.feature_id)
+    UNION ALL
+    SELECT 'grant', g.subject, g.feature_id,
+           format('use of grant %s in a period from %s to %s, which it does not have', g.id, u.period_start, u.period_end)
+    FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id
+    WHERE u.period_start < g.effective_at OR u.period_end > g.expires_at
+       OR (g.period IS NULL AND (u.period_start, u.period_end) <> (g.effective_at, g.expires_at))
+    UNION ALL
+    SELECT 'grant', e.subject, e.feature_id,
+           CASE WHEN g.id IS NULL THEN format('grant %s of %s, credited at %s, is not there', c.grant_id, c.amount, e.at)
+                ELSE format('grant %s gives %s from %s to %s, credited were %s from %s to %s', g.id, g.amount, g.effective_at, g.expires_at,
+                            c.amount, c.effective_at, c.expires_at) END
+    FROM quota.event e
+        JOIN quota.feature f ON f.id = e.feature_id,
+        LATERAL (SELECT (e.data ->> 'grant_id')::bigint AS grant_id, (e.data ->> 'amount')::bigint AS amount, e.data ->> 'every' AS every,
+                        (e.data ->> 'effective_at')::timestamptz AS effective_at,
+                        coalesce((e.data ->> 'expires_at')::timestamptz, 'infinity') AS expires_at) c
+        LEFT JOIN quota.credit_grant g ON g.id = c.grant_id
+    WHERE e.type = 'credited'
+      AND CASE WHEN g.id IS NOT NULL
+               THEN (g.subject, g.feature_id, g.amount, g.effective_at, g.expires_at, g.period)
+                    IS DISTINCT FROM (e.subject, e.feature_id, c.amount, c.effective_at, c.expires_at, c.every)
+               -- those that are over go when the feature becomes another kind
+               ELSE c.expires_at > quota._now()
+                    AND NOT EXISTS (SELECT FROM quota.event r WHERE r.type = 'grant_revoked' AND (r.data ->> 'grant_id')::bigint = c.grant_id) END
+    UNION ALL
+    SELECT 'grant', e.subject, e.feature_id, format('grant %s was revoked at %s, but is valid', g.id, e.at)
+    FROM quota.event e JOIN quota.credit_grant g ON g.id = (e.data ->> 'grant_id')::bigint
+    WHERE e.type = 'grant_revoked' AND g.revoked_at IS NULL
+$$;
+COMMENT ON FUNCTION quota._verify_grants() IS 'internal: what was taken of a grant is the sum of its ledger entries, and no more than it gives';
+
+/*
+ * Every account on the path is charged the same, and never gets back more.  One
+ * pass over the ledger, for all that can be said of an operation.
+ */
+CREATE OR REPLACE FUNCTION quota._verify_debits(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH level AS MATERIALIZED (
+        SELECT e.debit_id, e.account,
+               min(e.feature_id) AS feature_id, max(e.feature_id) AS last_feature,
+               min(e.levels) AS levels, max(e.levels) AS last_levels,
+               min(e.subject) AS subject, max(e.subject) AS last_subject,
+               sum(e.amount) FILTER (WHERE e.kind = 'd') AS charged,
+               sum(e.amount) FILTER (WHERE e.kind NOT IN ('m', 't')) AS left_of_it,
+               sum(e.amount) FILTER (WHERE e.kind = 't') AS moved,
+               bool_or(e.kind IN ('d', 'h')) AS begins,
+               bool_or(e.kind IN ('r', 's', 'l', 'x', 'm')) AS goes_on,
+               count(*) FILTER (WHERE e.id = e.debit_id) AS firsts,
+               min(e.id) AS id,
+               bool_or(e.amount < 0 AND e.kind IN ('d', 'h', 'm') OR e.amount > 0 AND e.kind IN ('r', 'b', 'l', 'x')
+                       OR (e.source = 'g') < (e.grant_id IS NOT NULL) OR (e.source = 'g') > (e.grant_id IS NOT NULL OR e.kind = 't')
+                       OR e.period_start >= e.period_end OR e.levels NOT BETWEEN 1 AND 255
+                       OR NOT (e.subject = e.account OR starts_with(e.subject, e.account || '/'))) AS malformed
+        FROM quota.ledger_entry e
+        GROUP BY 1, 2
+    ), operation AS (
+        SELECT l.debit_id, max(l.account) AS account, max(l.feature_id) AS feature_id,
+               min(l.charged) AS charged, max(l.charged) AS most_charged,
+               sum(l.moved) AS moved, sum(l.firsts) AS firsts, bool_or(l.begins) AS begins, bool_or(l.goes_on) AS goes_on, min(l.id) AS id,
+               (min(l.feature_id), min(l.levels)) <> (max(l.last_feature), max(l.last_levels))
+               -- forget() cuts it to different levels
+               OR NOT quota._is_below(max(l.last_subject), min(l.subject)) AS mixed
+        FROM level l
+        GROUP BY l.debit_id
+    )
+    -- of what began in a month that has been dropped, and of give-backs, nothing can be said
+    SELECT 'debit', l.account, l.feature_id,
+           format('of debit %s more was given back than taken, by %s', l.debit_id, - l.left_of_it)
+    FROM level l
+    WHERE l.begins AND l.left_of_it < 0
+    UNION ALL
+    SELECT 'debit', l.account, l.feature_id, format('operation %s has an entry that no operation writes', l.debit_id)
+    FROM level l WHERE l.malformed
+    UNION ALL
+    SELECT 'debit', o.account, o.feature_id,
+           format('debit %s took between %s and %s from the accounts on its path', o.debit_id, o.charged, o.most_charged)
+    FROM operation o WHERE o.charged <> o.most_charged
+    UNION ALL
+    SELECT 'debit', o.account, o.feature_id, format('transfer %s took %s elsewhere than it brought', o.debit_id, - o.moved)
+    FROM operation o WHERE o.moved <> 0
+    UNION ALL
+    SELECT 'debit', o.account, o.feature_id, format('the entries of operation %s are of different ones', o.debit_id)
+    FROM operation o WHERE o.mixed
+    UNION ALL
+    SELECT 'debit', o.account, o.feature_id, format('id %s was used %s times', o.debit_id, o.firsts)
+    FROM operation o WHERE o.firsts > 1
+    UNION ALL
+    SELECT 'debit', o.account, o.feature_id, format('what came back or was settled of debit %s names no debit', o.debit_id)
+    FROM operation o
+    WHERE o.goes_on AND NOT o.begins
+      -- what began in a month that has been dropped
+      AND o.debit_id > coalesce((SELECT min(e.id) FROM quota.ledger_entry e, quota.posting p
+                                 WHERE e.at >= p.dropped_before + interval '1 day'), 0)
+$$;
+COMMENT ON FUNCTION quota._verify_debits() IS 'internal: a debit took the same from each account on its path, gave back no more, and its id and what comes back of it are its own';
+
+/*
+ * What was there when a window was marked has gone, by transfers.  Charges may have
+ * come since, when the account came back to the window.
+ */
+CREATE OR REPLACE FUNCTION quota._verify_marks(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH marked AS (
+        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.moved_start, b.moved_end, b.moved_id
+        FROM quota.bucket b WHERE b.moved_id IS NOT NULL
+    ), booked AS (
+        SELECT m.subject AS account, m.feature_id, m.source_id, m.period_start, m.period_end,
+               coalesce(sum(e.amount) FILTER (WHERE e.id < m.moved_id OR (e.kind = 't' AND e.amount < 0)), 0) AS left_here
+        FROM marked m
+            LEFT JOIN quota.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
+                AND e.period_start = m.period_start AND e.period_end = m.period_end
+        GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT 'mark', m.subject, m.feature_id,
+           format('the window from %s to %s says that its use went to that from %s to %s, which is not there', m.period_start, m.period_end,
+                  m.moved_start, m.moved_end)
+    FROM marked m
+    WHERE NOT EXISTS (SELECT FROM quota.bucket b WHERE b.subject = m.subject AND b.feature_id = m.feature_id
+                      AND b.source_id = m.source_id AND b.period_start = m.moved_start AND b.period_end = m.moved_end)
+      AND m.moved_end > coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
+    UNION ALL
+    SELECT 'mark', m.subject, m.feature_id,
+           format('the window from %s to %s says that its use went to that from %s to %s, but %s did not', m.period_start, m.period_end,
+                  m.moved_start, m.moved_end, k.left_here)
+    FROM marked m JOIN booked k ON (k.account, k.feature_id, k.source_id, k.period_start, k.period_end)
+                                   = (m.subject, m.feature_id, m.source_id, m.period_start, m.period_end)
+    WHERE k.left_here <> 0
+      -- sums of dropped months do not say what came before the mark
+      AND NOT EXISTS (SELECT FROM quota.opening o WHERE o.account = m.subject AND o.feature_id = m.feature_id AND o.source_id = m.source_id
+                      AND o.period_start = m.period_start AND o.period_end = m.period_end)
+    UNION ALL
+    SELECT 'mark', b.subject, b.feature_id, format('the marks of the window from %s to %s are in no order', b.period_start, b.period_end)
+    FROM quota.bucket b
+    WHERE b.moved_id > (SELECT s.last_value FROM quota.ledger_id_seq s)
+       OR (b.earlier_id IS NOT NULL
+           AND (cardinality(b.earlier_id) <> cardinality(b.earlier_start) OR cardinality(b.earlier_id) <> cardinality(b.earlier_end)
+                OR b.earlier_id <> ARRAY(SELECT u.id FROM unnest(b.earlier_id) u(id) ORDER BY 1)
+                OR b.earlier_id[cardinality(b.earlier_id)] >= b.moved_id))
+$$;
+COMMENT ON FUNCTION quota._verify_marks() IS 'internal: what a windows mark says is where its use went';
