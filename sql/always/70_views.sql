@@ -4,7 +4,7 @@
  * beside the view (80_access.sql).
  */
 CREATE OR REPLACE VIEW quota.ledger AS
-SELECT e.id, e.at, e.subject, e.account, f.name AS feature,
+SELECT e.id, e.xid, e.at, e.subject, e.account, f.name AS feature,
        quota._entry_kind(e.kind) AS kind, quota._entry_source(e.source) AS source,
        e.amount, e.debit_id, e.key, e.metadata,
        nullif(e.source_id, 0) AS subscription_id, e.period_start, e.period_end
@@ -12,6 +12,7 @@ FROM quota.ledger_entry e LEFT JOIN quota.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.ledger IS 'the append-only ledger: one row for every bucket that an operation charged or gave back to';
 COMMENT ON COLUMN quota.ledger.id IS 'of the entry; a call returns the id of its first one';
+COMMENT ON COLUMN quota.ledger.xid IS 'the transaction that made it: to export incrementally and miss nothing, read those from the last xmin up to pg_snapshot_xmin(pg_current_snapshot())';
 COMMENT ON COLUMN quota.ledger.at IS 'the time of the transaction that made the entry';
 COMMENT ON COLUMN quota.ledger.subject IS 'for whom the call was made';
 COMMENT ON COLUMN quota.ledger.account IS 'the prefix of the subject that this entry charges';
