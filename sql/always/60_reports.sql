@@ -4,22 +4,102 @@
  */
 
 /*
- * No SET clause, so that the planner can inline it; a parsed body needs no
- * search_path.
+ * The ledger's index is by exact subject and time, so what is below a subject comes
+ * in no order of time: the newest are looked for in the last day, then in the last
+ * month, and only then in all that is kept.  EXECUTE plans for the very times, and
+ * so looks at no other month.
  */
-CREATE OR REPLACE FUNCTION quota._entries(subject text, feature_id int4)
-    RETURNS SETOF quota.ledger_entry
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
-    SELECT e.*
-    FROM quota.ledger_entry e
-    WHERE (e.subject = _entries.subject
-           OR (e.subject > _entries.subject || '/' AND e.subject < _entries.subject || '0'))
-      AND e.feature_id = _entries.feature_id
-      AND quota._is_reported(e.account, e.levels, quota._level(_entries.subject));
-END;
-COMMENT ON FUNCTION quota._entries(text, int4) IS
-    'internal: the ledger entries of everything charged for the subject or below, each operation once';
+CREATE OR REPLACE FUNCTION quota._newest_entries(subject text, feature_id int, since timestamptz, until timestamptz, max_rows int,
+        OUT first_at timestamptz, OUT first_period timestamptz)
+    RETURNS record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    past timestamptz := least(_newest_entries.until, quota._now());
+    tried timestamptz;
+    found bigint;
+BEGIN
+    FOREACH tried IN ARRAY ARRAY[past - interval '1 day', past - interval '32 days', '-infinity'] LOOP
+        tried := greatest(tried, _newest_entries.since);
+        EXECUTE $query$
+            SELECT count(*), min(n.at), min(n.period_start)
+            FROM (SELECT e.at, e.period_start
+                  FROM quota.ledger_entry e
+                  WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
+                    AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
+                  ORDER BY e.at DESC
+                  LIMIT $5) n
+            $query$ INTO found, first_at, first_period
+            USING _newest_entries.subject, _newest_entries.feature_id, tried, _newest_entries.until, _newest_entries.max_rows;
+        EXIT WHEN found = _newest_entries.max_rows OR tried = _newest_entries.since;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota._newest_entries(text, int, timestamptz, timestamptz, int) IS
+    'internal: of the newest ledger entries of a subject and below in [since, until), each operation once: when the first of them was made, and when the earliest of their windows began';
+
+/*
+ * Of each operation the entries of one account are shown.  running is what was
+ * charged in the window before the first entry shown, and what is shown.  Entries
+ * of a window are no older than its start, but for those of a transaction that is:
+ * what it charges once the window has begun is booked there.  A day is taken for
+ * the longest transaction.
+ */
+CREATE OR REPLACE FUNCTION quota._statement(whose text, whose_feature int, since timestamptz, until timestamptz, max_rows int,
+        OUT id bigint, OUT at timestamptz, OUT subject text, OUT kind text, OUT amount bigint,
+        OUT source text, OUT running bigint, OUT metadata jsonb)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    newest record;
+BEGIN
+    SELECT * INTO newest FROM quota._newest_entries(whose, whose_feature, since, until, max_rows);
+    RETURN QUERY EXECUTE $query$
+        WITH shown AS MATERIALIZED (
+            SELECT e.*
+            FROM quota.ledger_entry e
+            WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
+              AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
+            ORDER BY e.at DESC, e.id DESC
+            LIMIT $5
+        ), charged AS MATERIALIZED (
+            SELECT DISTINCT ON (s.account, s.source_id, s.period_start, s.period_end)
+                   s.account, s.source_id, s.period_start, s.period_end, s.at, s.id
+            FROM shown s
+            ORDER BY s.account, s.source_id, s.period_start, s.period_end, s.at, s.id
+        ), before AS MATERIALIZED (
+            SELECT b.account, b.source_id, b.period_start, b.period_end, sum(b.amount) AS amount
+            FROM (SELECT account, source_id, period_start, period_end, e.amount
+                  FROM charged c
+                      JOIN quota.ledger_entry e USING (account, source_id, period_start, period_end)
+                  WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
+                    AND e.at >= $6 AND e.at < $4 AND (e.at, e.id) < (c.at, c.id)
+                    AND quota._is_reported(e.account, e.levels, quota._level($1))
+                  UNION ALL
+                  -- months that have been dropped; of an account above, nobody knows whose share it was
+                  SELECT account, source_id, period_start, period_end, o.amount
+                  FROM charged c
+                      JOIN quota.opening o USING (account, source_id, period_start, period_end)
+                  WHERE o.feature_id = $2 AND length(c.account) >= length($1)) b
+            GROUP BY 1, 2, 3, 4
+        )
+        SELECT s.id, s.at, s.subject, quota._entry_kind(s.kind), s.amount, quota._entry_source(s.source),
+               -- siblings can have used more together than a bigint holds
+               least(greatest(coalesce(b.amount, 0) + sum(s.amount) OVER (PARTITION BY account, source_id, period_start, period_end
+                                                                          ORDER BY s.at, s.id),
+                              -9223372036854775808), 9223372036854775807)::bigint, s.metadata
+        FROM shown s
+            LEFT JOIN before b USING (account, source_id, period_start, period_end)
+        ORDER BY s.at, s.id
+        $query$
+        USING whose, whose_feature, newest.first_at, until, max_rows, newest.first_period - interval '1 day';
+END
+$$;
+COMMENT ON FUNCTION quota._statement(text, int, timestamptz, timestamptz, int) IS
+    'internal: statement(), its arguments checked';
 
 CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
         since timestamptz = NULL, until timestamptz = NULL, max_rows int = 100,
@@ -29,37 +109,9 @@ CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH wanted AS MATERIALIZED (
-        SELECT quota._subject($1) AS subject, (quota._feature($2)).id AS feature_id,
-               quota._positive($5, 'max_rows') AS max_rows
-    ), picked AS MATERIALIZED (
-        SELECT e.*
-        FROM wanted w, quota._entries(w.subject, w.feature_id) e
-        WHERE e.at >= coalesce($3, '-infinity') AND e.at < coalesce($4, 'infinity')
-        ORDER BY e.at DESC, e.id DESC
-        LIMIT (SELECT w.max_rows FROM wanted w)
-    ), windows AS MATERIALIZED (
-        SELECT DISTINCT p.account, p.source_id, p.period_start, p.period_end FROM picked p
-    ), opened AS (
-        -- months that have been dropped; of an account above, nobody knows whose share it was
-        SELECT n.account, n.source_id, n.period_start, n.period_end, sum(o.amount) AS amount
-        FROM wanted w, windows n
-            JOIN quota.opening o ON o.account = n.account AND o.source_id = n.source_id
-                AND o.period_start = n.period_start AND o.period_end = n.period_end
-        WHERE o.feature_id = w.feature_id AND length(n.account) >= length(w.subject)
-        GROUP BY 1, 2, 3, 4
-    ), summed AS (
-        SELECT e.id, coalesce(o.amount, 0)
-                   + sum(e.amount) OVER (PARTITION BY e.account, e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
-        FROM wanted w, quota._entries(w.subject, w.feature_id) e
-            JOIN windows n USING (account, source_id, period_start, period_end)
-            LEFT JOIN opened o USING (account, source_id, period_start, period_end)
-    )
-    SELECT p.id, p.at, p.subject, quota._entry_kind(p.kind), p.amount, quota._entry_source(p.source),
-           -- siblings can have used more together than a bigint holds
-           least(greatest(s.running, -9223372036854775808), 9223372036854775807)::bigint, p.metadata
-    FROM picked p JOIN summed s ON s.id = p.id
-    ORDER BY p.at, p.id
+    SELECT s.*
+    FROM quota._statement(quota._subject($1), (quota._feature($2)).id, coalesce($3, '-infinity'), coalesce($4, 'infinity'),
+                          quota._positive($5, 'max_rows')) s
 $$;
 COMMENT ON FUNCTION quota.statement(text, text, timestamptz, timestamptz, int) IS
 'What was charged for the subject or anything below it in [since, until), newest last, at most the newest max_rows entries.

@@ -10,6 +10,7 @@ SELECT count(*) FROM quota.apply_catalog('{
     "features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}},
     "plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 100, "period": "month"}, "docs": {"allowance": 10}}},
               "team": {"entitlements": {"tokens": {"allowance": 1000, "period": "month"}}},
+              "own": {"entitlements": {"tokens": {"allowance": 1000, "period": "month", "anchor": "subscription"}}},
               "weekly": {"entitlements": {"tokens": {"allowance": 500, "period": "week"}}}}}');
 
 -- Nothing yet.
@@ -77,6 +78,38 @@ SELECT remaining FROM quota.give_back('cap/a', 'docs', 2) \gset
 SELECT remaining FROM quota.debit('cap/b', 'docs', 4) \gset
 SELECT at, subject, kind, amount, source, running FROM quota.statement('cap', 'docs');
 SELECT at, subject, kind, amount, source, running FROM quota.statement('cap/a', 'docs');
+
+-- However few are shown, of whatever time, running is what adds up in the window from its start.
+SET quota.clock = '2027-02-10 00:00:00+00';
+SELECT count(d.id) FROM generate_series(1, 30) n, quota.debit('acme/al/' || n % 3, 'tokens', 1) d;
+SET quota.clock = '2027-02-10 12:00:00+00';
+SELECT count(d.id) FROM generate_series(1, 30) n, quota.debit('ann', 'tokens', 1) d;
+-- a transaction from before the period, which is its all the same
+SET quota.clock = '2027-02-15 00:00:00+00';
+SELECT quota.subscribe('late', 'own') > 0 AS subscribed;
+SET quota.clock = '2027-03-01 00:00:00+00';
+SELECT quota.change_plan('late', 'own', usage => 'reset') > 0 AS reset;
+SET quota.clock = '2027-02-28 23:30:00+00';
+SELECT remaining FROM quota.debit('late/b', 'tokens', 40);
+SET quota.clock = '2027-03-02 00:00:00+00';
+SELECT remaining FROM quota.debit('late/b', 'tokens', 2);
+SELECT at, amount, running FROM quota.statement('late/b', 'tokens', max_rows => 1);
+CREATE FUNCTION pg_temp.by_hand(whose text, of text, since timestamptz, until timestamptz, max_rows int) RETURNS TABLE (id bigint, running numeric) LANGUAGE sql AS $$
+    SELECT h.id, h.running FROM (
+        SELECT e.id, e.at, sum(e.amount) OVER (PARTITION BY e.account, e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
+        FROM quota.ledger_entry e JOIN quota.feature f ON f.id = e.feature_id
+        WHERE (e.subject = whose OR e.subject LIKE whose || '/%') AND f.name = of AND quota._is_reported(e.account, e.levels, quota._level(whose))) h
+    WHERE h.at >= coalesce(since, '-infinity') AND h.at < coalesce(until, 'infinity')
+    ORDER BY h.at DESC, h.id DESC LIMIT max_rows
+$$;
+SELECT sum(b.entries) AS entries, sum(m.missing) AS missing, sum(m.wrong) AS wrong
+FROM unnest(ARRAY['ann', 'acme', 'acme/al', 'acme/al/1', 'acme/bo', 'corp', 'corp/eng', 'cap', 'cap/a', 'late', 'late/b', 'nobody']) whose,
+    unnest(ARRAY['tokens', 'docs']) f,
+    (VALUES (NULL::timestamptz, NULL::timestamptz), ('2026-01-20', '2027-02-10 00:00:00.000001'), ('2027-02-10', NULL), (NULL, '2026-02-02 00:00:00.000001')) t(since, until),
+    unnest(ARRAY[1, 2, 5, 29, 31, 1000]) n,
+    LATERAL (SELECT count(*) AS entries FROM pg_temp.by_hand(whose, f, since, until, n)) b,
+    LATERAL (SELECT count(*) FILTER (WHERE s.id IS NULL OR h.id IS NULL) AS missing, count(*) FILTER (WHERE s.running <> h.running) AS wrong
+             FROM pg_temp.by_hand(whose, f, since, until, n) h FULL JOIN quota.statement(whose, f, since, until, n) s ON s.id = h.id) m;
 
 -- Bad arguments.
 SELECT a, pg_temp.code(format('SELECT count(*) FROM quota.statement(%s)', a)) FROM unnest(ARRAY[
