@@ -196,8 +196,7 @@ quota_sql_expire_holds(PG_FUNCTION_ARGS)
 	account.prefix = subject.text;
 	account.prefix_len = (int) strlen(subject.text);
 	account.feature_id = PG_GETARG_INT32(1);
-	engine->open();
+	engine->lock();
 	n = engine->expire(&account);
-	engine->close();
 	PG_RETURN_INT32(n);
 }

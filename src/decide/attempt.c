@@ -3,7 +3,7 @@
  * attempt.c
  *		One attempt at charging the accounts of a path.
  *
- * The engine is opened first, so that no window moves between the look-up and the
+ * The engine locks first, so that no window moves between the look-up and the
  * charge; then the path is looked up under a fresh snapshot.  A scheduled change of
  * plan that has come into force is carried out, and is all that the attempt does:
  * it moves windows, which the next look-up must see.
@@ -33,8 +33,9 @@ carry_out_due(const QuotaPath *path)
 		.types = {TEXTOID}
 	};
 	int64		carried_out = 0;
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	for (int i = 0; i < path->subject->nlevels; i++)
 	{
 		Datum		prefix;
@@ -48,7 +49,7 @@ carry_out_due(const QuotaPath *path)
 		carried_out += DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 												   &isnull));
 	}
-	quota_sql_end();
+	quota_sql_end(&caller);
 	CommandCounterIncrement();
 	/* an older snapshot cannot see the row that somebody else has changed */
 	if (carried_out == 0 && IsolationUsesXactSnapshot())
@@ -67,7 +68,7 @@ quota_attempt(const QuotaSubject *subject, bool with_engine, QuotaAttempt *attem
 
 	CHECK_FOR_INTERRUPTS();
 	if (with_engine)
-		engine->open();
+		engine->lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	if (quota_path_is_due(&path))
@@ -75,8 +76,6 @@ quota_attempt(const QuotaSubject *subject, bool with_engine, QuotaAttempt *attem
 	else
 		done = attempt(&path, arg);
 	UnregisterSnapshot(snapshot);
-	if (with_engine)
-		engine->close();
 	if (done)
 		CommandCounterIncrement();
 	return done;

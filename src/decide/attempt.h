@@ -14,7 +14,7 @@
 typedef bool QuotaAttempt(const QuotaPath *path, void *arg);
 
 /*
- * Looks the path up between the engine's open() and close() and attempts; the
+ * Looks the path up behind the lock of the engine and attempts; the
  * caller repeats while this returns false.  "with_engine": an attempt that counts
  * nothing can do without, so that it does not wait for who locks the buckets.
  */

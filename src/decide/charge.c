@@ -3,7 +3,7 @@
  * charge.c
  *		Charging a path, ledger included.
  *
- * Order of a charge: the engine is opened first, then plans are looked up under
+ * Order of a charge: the engine locks first, then plans are looked up under
  * a fresh snapshot, then the engine takes from the buckets of all items at once,
  * then the ledger is written.  When the engine says that the look-up is stale (a
  * plan change moved a window's use meanwhile), all of it is done again.

@@ -80,6 +80,7 @@ insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeat
 	Datum		values[11];
 	int64		id;
 	bool		isnull;
+	QuotaIdentity caller;
 
 	values[0] = CStringGetTextDatum(request->subject.text);
 	values[1] = Int32GetDatum(feature->id);
@@ -94,10 +95,10 @@ insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeat
 	values[9] = PointerGetDatum(request->metadata);
 	nulls[9] = request->metadata ? ' ' : 'n';
 	values[10] = Int64GetDatum(plan_allowance);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&insert, values, nulls);
 	id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	quota_sql_end();
+	quota_sql_end(&caller);
 	return id;
 }
 
@@ -149,9 +150,10 @@ grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 	MemoryContext context = CurrentMemoryContext;
 	Datum		values[5];
 	int			n;
+	QuotaIdentity caller;
 
 	window_values(window, values);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	n = (int) quota_sql_execute(&select, values, NULL);
 	*parts = (QuotaPart *) MemoryContextAllocZero(context, sizeof(QuotaPart) * Max(n, 1));
 	for (int i = 0; i < n; i++)
@@ -167,7 +169,7 @@ grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 		part->at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 2, &isnull));
 		part->amount = DatumGetInt64(SPI_getbinval(tuple, desc, 3, &isnull));
 	}
-	quota_sql_end();
+	quota_sql_end(&caller);
 	return n;
 }
 
@@ -182,9 +184,10 @@ leave_out_held(const QuotaBucketKey *window, QuotaCounts *counts)
 	};
 	Datum		values[5];
 	int			n;
+	QuotaIdentity caller;
 
 	window_values(window, values);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	n = (int) quota_sql_execute(&select, values, NULL);
 	for (int i = 0; i < n; i++)
 	{
@@ -196,7 +199,7 @@ leave_out_held(const QuotaBucketKey *window, QuotaCounts *counts)
 
 		*count -= Min(*count, DatumGetInt64(SPI_getbinval(tuple, desc, 2, &isnull)));
 	}
-	quota_sql_end();
+	quota_sql_end(&caller);
 }
 
 static void

@@ -212,7 +212,7 @@ quota_refund(QuotaRequest *request)
 	Snapshot	snapshot;
 	QuotaDebit	debit;
 
-	engine->open();
+	engine->lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_ledger_lock_debit(debit_id, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -235,7 +235,6 @@ quota_refund(QuotaRequest *request)
 	like.levels = debit.entries[0].levels;
 	like.key = request->key;
 	item->id = quota_give_and_book(engine, givings, ngivings, &like);
-	engine->close();
 	quota_charge_verdict(&debit.subject, debit.feature->name, &item->verdict);
 }
 
@@ -270,7 +269,7 @@ quota_give_back(QuotaRequest *request)
 	int64		held;
 
 	Assert(request->nitems == 1);
-	engine->open();
+	engine->lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
 	feature = quota_catalog_require_feature(path.catalog, item->feature);
@@ -298,7 +297,6 @@ quota_give_back(QuotaRequest *request)
 	item->id = quota_book_given(givings, accounts.nrefs, &template);
 	item->charged = held;
 	UnregisterSnapshot(snapshot);
-	engine->close();
 	CommandCounterIncrement();
 	quota_charge_verdict(&request->subject, feature->name, &item->verdict);
 }

@@ -37,6 +37,7 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 		.types = {TEXTOID, INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
 	Datum		values[8];
+	QuotaIdentity caller;
 
 	values[0] = PointerGetDatum(cstring_to_text_with_len(path->subject->text,
 														 path->subject->prefix_len[account->level]));
@@ -47,9 +48,9 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 	values[5] = Int64GetDatum(crossing->used_after);
 	values[6] = TimestampTzGetDatum(account->window.start);
 	values[7] = TimestampTzGetDatum(account->window.end);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&insert, values, NULL);
-	quota_sql_end();
+	quota_sql_end(&caller);
 }
 
 static int64

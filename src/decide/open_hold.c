@@ -59,8 +59,7 @@ claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 {
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
-	quota_engine()->open();
-	quota_engine()->close();
+	quota_engine()->lock();
 	if (!claim_row(id, &hold->row))
 		raise_no_hold(id);
 	hold->expired = hold->row.expires_at <= quota_clock_now();
@@ -122,10 +121,9 @@ give_back_expired(QuotaOpenHold *hold)
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 
-	engine->open();
+	engine->lock();
 	for (int i = 0; i < n; i++)
 		(void) engine->expire(&keys[i]);
-	engine->close();
 	CommandCounterIncrement();
 	quota_hold_read(hold);
 }
@@ -171,12 +169,11 @@ quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUn
 
 	if (n == 0)
 		return;
-	engine->open();
+	engine->lock();
 	if (book)
 		(void) quota_give_and_book(engine, givings, n, &like);
 	else
 		engine->give(givings, n, hold->row.id);
-	engine->close();
 	CommandCounterIncrement();
 }
 

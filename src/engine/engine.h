@@ -128,8 +128,11 @@ typedef struct QuotaEngine
 {
 	const char *name;
 
-	/* Call before looking up what to take; keeps windows from moving unseen. */
-	void		(*open) (void);
+	/*
+	 * Call before looking up what to take; keeps windows from moving unseen until
+	 * the transaction ends.
+	 */
+	void		(*lock) (void);
 
 	/* Sets what is "out" as the snapshot sees it. */
 	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
@@ -161,9 +164,6 @@ typedef struct QuotaEngine
 	 * use another one took over leads to that one.
 	 */
 	void		(*locate) (QuotaBucketKey *key, int64 debit_id, Snapshot snapshot);
-
-	/* Ends what open() began. */
-	void		(*close) (void);
 } QuotaEngine;
 
 /* A window's use is handed on once per change of plan: few hops, no cycle. */

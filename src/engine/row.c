@@ -7,7 +7,7 @@
  * transaction ends, so debits of one account queue behind each other, and abort,
  * savepoints and PREPARE TRANSACTION are PostgreSQL's own business.
  *
- * Locks, in this order: the bucket table (RowExclusiveLock, by open(), before
+ * Locks, in this order: the bucket table (RowExclusiveLock, by lock(), before
  * plans are looked up; who moves windows wholesale takes EXCLUSIVE), then account
  * by account in the order of the refs: the windows of expired holds, the window
  * that rolls over, the window itself, grants by id, caps, the rate.  An account
@@ -46,20 +46,11 @@
 #include "engine/row_parts.h"
 #include "store/schema.h"
 
-Relation	quota_row_buckets = NULL;
-
+/* The lock stays until the transaction ends; nothing else does. */
 static void
-row_open(void)
+row_lock(void)
 {
-	quota_row_buckets = quota_bucket_open();
-}
-
-static void
-row_close(void)
-{
-	/* the lock stays until the transaction ends */
-	table_close(quota_row_buckets, NoLock);
-	quota_row_buckets = NULL;
+	table_close(quota_bucket_open(), NoLock);
 }
 
 static void
@@ -84,16 +75,18 @@ row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 static void
 row_locate(QuotaBucketKey *key, int64 debit_id, Snapshot snapshot)
 {
-	quota_follow_moves(quota_row_buckets, key, debit_id, snapshot);
+	Relation	rel = quota_bucket_open();
+
+	quota_follow_moves(rel, key, debit_id, snapshot);
+	table_close(rel, NoLock);
 }
 
 const QuotaEngine quota_row_engine = {
 	.name = "row",
-	.open = row_open,
+	.lock = row_lock,
 	.peek = row_peek,
 	.take = quota_row_take,
 	.give = quota_row_give,
 	.expire = quota_row_expire,
 	.locate = row_locate,
-	.close = row_close,
 };

@@ -24,7 +24,7 @@
  * took its use over; *key is set to it.
  */
 static void
-lock_for_give(QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
+lock_for_give(Relation buckets, QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
 {
 	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
 	{
@@ -32,8 +32,8 @@ lock_for_give(QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 		bool		found;
 
-		quota_bucket_find(quota_row_buckets, key, snapshot, row);
-		found = row->tuple != NULL && quota_bucket_lock(quota_row_buckets, row, snapshot);
+		quota_bucket_find(buckets, key, snapshot, row);
+		found = row->tuple != NULL && quota_bucket_lock(buckets, row, snapshot);
 		UnregisterSnapshot(snapshot);
 		if (!found)
 		{
@@ -41,7 +41,7 @@ lock_for_give(QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
 			memset(row, 0, sizeof(*row));
 			return;
 		}
-		if (!quota_bucket_follow(quota_row_buckets, row, key, &id))
+		if (!quota_bucket_follow(buckets, row, key, &id))
 			return;
 	}
 	elog(ERROR, "quota: a window's successors do not end");
@@ -98,7 +98,7 @@ give_to_caps(const QuotaPart *part)
  * done, if it has changed.
  */
 static bool
-give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapshot)
+give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapshot)
 {
 	QuotaPart	asked = giving->part;
 	QuotaPart  *part = &giving->part;
@@ -111,7 +111,7 @@ give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapsho
 	*count -= part->amount;
 	state.reserved -= Min(state.reserved, giving->unreserve);
 	if ((part->amount > 0 || state.reserved != row->state.reserved) &&
-		!quota_bucket_update(quota_row_buckets, row, &state, snapshot))
+		!quota_bucket_update(buckets, row, &state, snapshot))
 	{
 		QuotaEnsure(snapshot != InvalidSnapshot);
 		*part = asked;
@@ -130,7 +130,7 @@ give_part(QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapsho
  * for it, as in most debits.
  */
 static bool
-give_plainly(QuotaGiving *giving, int64 id)
+give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 {
 	const QuotaPart *part = &giving->part;
 	QuotaBucketKey key = part->key;
@@ -142,27 +142,27 @@ give_plainly(QuotaGiving *giving, int64 id)
 	if (part->source == QUOTA_SOURCE_GRANT)
 		return false;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	quota_bucket_find(quota_row_buckets, &key, snapshot, &row);
-	given = row.tuple != NULL && !quota_bucket_follow(quota_row_buckets, &row, &key, &id) &&
-		give_part(giving, &row, PG_INT64_MAX, snapshot);
+	quota_bucket_find(buckets, &key, snapshot, &row);
+	given = row.tuple != NULL && !quota_bucket_follow(buckets, &row, &key, &id) &&
+		give_part(buckets, giving, &row, PG_INT64_MAX, snapshot);
 	UnregisterSnapshot(snapshot);
 	return given;
 }
 
-void
-quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
+static void
+give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 {
 	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * ngivings);
 	QuotaBucketRow **row_of = (QuotaBucketRow **) palloc(sizeof(QuotaBucketRow *) * ngivings);
 	int64		most = PG_INT64_MAX;
 	int64		left = most;
 
-	if (ngivings == 1 && give_plainly(&givings[0], Max(debit_id, givings[0].part.entry_id)))
+	if (ngivings == 1 && give_plainly(buckets, &givings[0], Max(debit_id, givings[0].part.entry_id)))
 		return;
 	for (int i = 0; i < ngivings; i++)
 	{
 		row_of[i] = &rows[i];
-		lock_for_give(&givings[i].part.key, Max(debit_id, givings[i].part.entry_id), &rows[i]);
+		lock_for_give(buckets, &givings[i].part.key, Max(debit_id, givings[i].part.entry_id), &rows[i]);
 		for (int j = 0; j < i; j++)
 		{
 			if (quota_bucket_is_same(&givings[j].part.key, &givings[i].part.key))
@@ -180,12 +180,21 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 		if (i == 0 || row_of[i] != row_of[i - 1])
 			left = most;
 		if (row_of[i]->tuple != NULL)
-			(void) give_part(&givings[i], row_of[i], left, InvalidSnapshot);
+			(void) give_part(buckets, &givings[i], row_of[i], left, InvalidSnapshot);
 		else
 			givings[i].part.amount = 0;
 		if (givings[i].part.source == QUOTA_SOURCE_CAPACITY)
 			left -= givings[i].part.amount;
 	}
+}
+
+void
+quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
+{
+	Relation	buckets = quota_bucket_open();
+
+	give(buckets, givings, ngivings, debit_id);
+	table_close(buckets, NoLock);
 }
 
 /*

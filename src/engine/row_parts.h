@@ -29,9 +29,6 @@ typedef enum QuotaPrepared
 	QUOTA_PREPARED_STALE		/* somebody else did something to one of them */
 } QuotaPrepared;
 
-/* row.c: quota.bucket, between open() and close() */
-extern Relation quota_row_buckets;
-
 /* row_read.c: finds an account's rows and shows them in ref, expired holds left out */
 extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot);
 
@@ -49,8 +46,8 @@ extern int64 quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucket
  * at a row that somebody else has created meanwhile, since that one is not locked
  * yet.
  */
-extern QuotaPrepared quota_rows_prepare(QuotaBucketRef *refs, QuotaRows *rows, int nrefs,
-										Snapshot snapshot);
+extern QuotaPrepared quota_rows_prepare(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows,
+										int nrefs, Snapshot snapshot);
 
 /* row_take.c, row_give.c: of the engine */
 extern QuotaTakeResult quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,

@@ -21,28 +21,28 @@
  * moved away since.  A mark that the snapshot saw is spent: see prepare_bucket().
  */
 static bool
-lock_unmoved(QuotaBucketRow *row, Snapshot snapshot)
+lock_unmoved(Relation buckets, QuotaBucketRow *row, Snapshot snapshot)
 {
 	int64		spent = row->moved ? row->moved_id : 0;
 
-	return quota_bucket_lock(quota_row_buckets, row, snapshot) &&
+	return quota_bucket_lock(buckets, row, snapshot) &&
 		(!row->moved || row->moved_id == spent);
 }
 
 /* Makes the row, or fixes what rolls into and out of the one that is there; true if it was us. */
 static bool
-fix_row(const QuotaBucketRef *ref, const QuotaBucketKey *key, QuotaBucketRow *row,
+fix_row(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketKey *key, QuotaBucketRow *row,
 		const QuotaBucketState *state, Snapshot snapshot)
 {
 	QuotaBucketState fixed = *state;
 
 	if (row->tuple == NULL)
-		return quota_bucket_create(quota_row_buckets, key, state);
-	if (!lock_unmoved(row, snapshot) || !quota_rollover_is_open(ref, row))
+		return quota_bucket_create(buckets, key, state);
+	if (!lock_unmoved(buckets, row, snapshot) || !quota_rollover_is_open(ref, row))
 		return false;
 	fixed.is_prorated = row->state.is_prorated;
 	fixed.prorated = row->state.prorated;
-	QuotaEnsure(quota_bucket_update(quota_row_buckets, row, &fixed, InvalidSnapshot));
+	QuotaEnsure(quota_bucket_update(buckets, row, &fixed, InvalidSnapshot));
 	return true;
 }
 
@@ -52,7 +52,7 @@ fix_row(const QuotaBucketRef *ref, const QuotaBucketKey *key, QuotaBucketRow *ro
  * that row meanwhile: then it is not idle.
  */
 static bool
-fix_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
+fix_idle(Relation buckets, const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
 {
 	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketKey idle = ref->key;
@@ -60,14 +60,14 @@ fix_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snap
 
 	idle.start = rollover->idle_window.start;
 	idle.end = rollover->idle_window.end;
-	quota_bucket_find(quota_row_buckets, &idle, snapshot, &there);
+	quota_bucket_find(buckets, &idle, snapshot, &there);
 	/* the use that it had was moved away */
 	if (!quota_rollover_is_open(ref, &there))
 		return true;
 	state.plan_version_id = ref->plan_version_id;
 	state.rolled_in = rollover->idle_into;
 	state.rolled_out = rollover->into;
-	return fix_row(ref, &idle, &there, &state, snapshot);
+	return fix_row(buckets, ref, &idle, &there, &state, snapshot);
 }
 
 /*
@@ -76,7 +76,7 @@ fix_idle(const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snap
  * what it passed on.
  */
 static bool
-fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketRow before;
@@ -84,20 +84,20 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 	QuotaRollover rollover;
 
 	state.plan_version_id = ref->plan_version_id;
-	quota_bucket_after(quota_row_buckets, &ref->key, snapshot, &after);
+	quota_bucket_after(buckets, &ref->key, snapshot, &after);
 	if (after.tuple != NULL)
 	{
 		state.rolled_out = quota_passed_on_unused(ref, &after);
-		return fix_row(ref, &ref->key, row, &state, snapshot);
+		return fix_row(buckets, ref, &ref->key, row, &state, snapshot);
 	}
-	quota_bucket_before(quota_row_buckets, &ref->key, snapshot, &before);
-	if (before.tuple != NULL && !lock_unmoved(&before, snapshot))
+	quota_bucket_before(buckets, &ref->key, snapshot, &before);
+	if (before.tuple != NULL && !lock_unmoved(buckets, &before, snapshot))
 		return false;
 	quota_rollover(ref, before.tuple ? &before : NULL, &rollover);
-	if (rollover.idle && rollover.into > 0 && !fix_idle(ref, &rollover, snapshot))
+	if (rollover.idle && rollover.into > 0 && !fix_idle(buckets, ref, &rollover, snapshot))
 		return false;
 	state.rolled_in = rollover.into;
-	if (!fix_row(ref, &ref->key, row, &state, snapshot))
+	if (!fix_row(buckets, ref, &ref->key, row, &state, snapshot))
 		return false;
 	if (before.tuple != NULL && rollover.out_of_before > 0)
 	{
@@ -106,17 +106,17 @@ fix_rollover(const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 		/* also of a window charged under terms that let nothing roll into it */
 		passed_on.rollover_fixed = true;
 		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
-		QuotaEnsure(quota_bucket_update(quota_row_buckets, &before, &passed_on, InvalidSnapshot));
+		QuotaEnsure(quota_bucket_update(buckets, &before, &passed_on, InvalidSnapshot));
 	}
 	return true;
 }
 
 static bool
-create_bucket(const QuotaBucketRef *ref)
+create_bucket(Relation buckets, const QuotaBucketRef *ref)
 {
 	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
 
-	return quota_bucket_create(quota_row_buckets, &ref->key, &state);
+	return quota_bucket_create(buckets, &ref->key, &state);
 }
 
 /*
@@ -128,13 +128,13 @@ create_bucket(const QuotaBucketRef *ref)
  * in after that snapshot, the look-up is out of date.
  */
 static QuotaPrepared
-prepare_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	if (quota_rollover_is_open(ref, row))
-		return fix_rollover(ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		return fix_rollover(buckets, ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (row->tuple == NULL)
-		return create_bucket(ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
-	return lock_unmoved(row, snapshot) ? QUOTA_PREPARED_LOCKED : QUOTA_PREPARED_STALE;
+		return create_bucket(buckets, ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+	return lock_unmoved(buckets, row, snapshot) ? QUOTA_PREPARED_LOCKED : QUOTA_PREPARED_STALE;
 }
 
 /* In order of id, which is the same for everybody. */
@@ -221,7 +221,7 @@ worse(QuotaPrepared a, QuotaPrepared b)
 }
 
 static QuotaPrepared
-prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
@@ -229,7 +229,7 @@ prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	if (rows->expired && quota_row_expire(&ref->key) > 0)
 		return QUOTA_PREPARED_STALE;
 	if (!ref->rate_only)
-		worst = prepare_bucket(ref, &rows->bucket, snapshot);
+		worst = prepare_bucket(buckets, ref, &rows->bucket, snapshot);
 	if (ref->ngrants > 0 && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_grants(ref, rows, snapshot));
 	if (ref->ncaps > 0 && worst != QUOTA_PREPARED_STALE)
@@ -245,12 +245,13 @@ prepare_account(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
  * somebody else has created meanwhile, since that one is not locked yet.
  */
 QuotaPrepared
-quota_rows_prepare(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, Snapshot snapshot)
+quota_rows_prepare(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows, int nrefs,
+				   Snapshot snapshot)
 {
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	for (int i = 0; i < nrefs && worst != QUOTA_PREPARED_STALE; i++)
-		worst = worse(worst, prepare_account(&refs[i], &rows[i], snapshot));
+		worst = worse(worst, prepare_account(buckets, &refs[i], &rows[i], snapshot));
 	if (worst != QUOTA_PREPARED_LOCKED)
 		CommandCounterIncrement();
 	return worst;

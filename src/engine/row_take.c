@@ -91,7 +91,7 @@ plus(QuotaCounts *counts, const QuotaCounts *change)
 
 /* Writes the decided change of the bucket; false if it changed under us. */
 static bool
-apply_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+apply_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaBucketState state = row->state;
 
@@ -104,7 +104,7 @@ apply_bucket(QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 		state.allowance = ref->unlimited ? 0 : ref->allowance;
 		state.plan_version_id = ref->plan_version_id;
 	}
-	if (!quota_bucket_update(quota_row_buckets, row, &state, snapshot))
+	if (!quota_bucket_update(buckets, row, &state, snapshot))
 		return false;
 	ref->state = state;
 	return true;
@@ -153,9 +153,9 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 
 /* Writes what was decided about an account; false only for an unlocked bucket. */
 static bool
-apply(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+apply(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
-	if (!ref->rate_only && !apply_bucket(ref, &rows->bucket, snapshot))
+	if (!ref->rate_only && !apply_bucket(buckets, ref, &rows->bucket, snapshot))
 		return false;
 	if (ref->ngrants > 0)
 		apply_grants(ref, rows);
@@ -170,26 +170,25 @@ apply(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	return true;
 }
 
-QuotaTakeResult
-quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+static QuotaTakeResult
+take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
 	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
 	int64		asked = refs[0].amount;
 	bool		plain;
 
-	Assert(nrefs > 0);
 	for (int i = 0; i < nrefs; i++)
-		quota_rows_find(quota_row_buckets, &refs[i], &rows[i], snapshot);
+		quota_rows_find(buckets, &refs[i], &rows[i], snapshot);
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&
 		refs[0].ngrants == 0 && refs[0].ncaps == 0 && refs[0].rate == NULL &&
 		!quota_rollover_is_open(&refs[0], &rows[0].bucket);
-	if (plain && apply(&refs[0], &rows[0], snapshot))
+	if (plain && apply(buckets, &refs[0], &rows[0], snapshot))
 		return QUOTA_TAKEN;
 
 	/* several rows, or the only one has changed: lock, look, decide anew */
-	if (quota_rows_prepare(refs, rows, nrefs, snapshot) != QUOTA_PREPARED_LOCKED)
+	if (quota_rows_prepare(buckets, refs, rows, nrefs, snapshot) != QUOTA_PREPARED_LOCKED)
 		return QUOTA_STALE;
 	for (int i = 0; i < nrefs; i++)
 	{
@@ -201,6 +200,18 @@ quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot sna
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	for (int i = 0; i < nrefs; i++)
-		QuotaEnsure(apply(&refs[i], &rows[i], snapshot));
+		QuotaEnsure(apply(buckets, &refs[i], &rows[i], snapshot));
 	return QUOTA_TAKEN;
+}
+
+QuotaTakeResult
+quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+{
+	Relation	buckets = quota_bucket_open();
+	QuotaTakeResult result;
+
+	Assert(nrefs > 0);
+	result = take(buckets, refs, nrefs, mode, snapshot);
+	table_close(buckets, NoLock);
+	return result;
 }

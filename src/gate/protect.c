@@ -138,6 +138,7 @@ create_trigger(Relation rel, const char *name, const Event *event, int nargs, ch
 												   RelationGetRelationName(rel));
 	StringInfoData command;
 	int			result;
+	QuotaIdentity caller;
 
 	initStringInfo(&command);
 	appendStringInfo(&command, "CREATE TRIGGER %s %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION quota.gate(",
@@ -145,11 +146,11 @@ create_trigger(Relation rel, const char *name, const Event *event, int nargs, ch
 	for (int i = 0; i < nargs; i++)
 		appendStringInfo(&command, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(args[i]));
 	appendStringInfoChar(&command, ')');
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	result = SPI_execute(command.data, false, 0);
 	if (result != SPI_OK_UTILITY)
 		elog(ERROR, "quota: \"%s\" failed: %s", command.data, SPI_result_code_string(result));
-	quota_sql_end();
+	quota_sql_end(&caller);
 	CommandCounterIncrement();
 }
 
@@ -188,15 +189,16 @@ quota_count_present(List *tables, const char *feature)
 	Datum	   *oids = (Datum *) palloc(sizeof(Datum) * list_length(tables));
 	Datum		values[2];
 	ListCell   *cell;
+	QuotaIdentity caller;
 
 	foreach(cell, tables)
 		oids[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
 	values[0] = PointerGetDatum(construct_array(oids, list_length(tables), OIDOID, sizeof(Oid), true,
 												TYPALIGN_INT));
 	values[1] = CStringGetTextDatum(feature);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&count, values, NULL);
-	quota_sql_end();
+	quota_sql_end(&caller);
 }
 
 /* ---- protect() ---- */
@@ -313,6 +315,7 @@ drop_gate(Relation rel, const char *feature)
 	Oid			function = quota_gate_function();
 	List	   *names = NIL;
 	ListCell   *cell;
+	QuotaIdentity caller;
 
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
 	{
@@ -325,7 +328,7 @@ drop_gate(Relation rel, const char *feature)
 	if (names == NIL)
 		return 0;
 	require_owner(rel);
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	foreach(cell, names)
 	{
 		char	   *command = psprintf("DROP TRIGGER %s ON %s", quote_identifier((char *) lfirst(cell)),
@@ -336,7 +339,7 @@ drop_gate(Relation rel, const char *feature)
 		if (result != SPI_OK_UTILITY)
 			elog(ERROR, "quota: \"%s\" failed: %s", command, SPI_result_code_string(result));
 	}
-	quota_sql_end();
+	quota_sql_end(&caller);
 	return list_length(names);
 }
 

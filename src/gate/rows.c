@@ -18,7 +18,6 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "tcop/dest.h"
@@ -30,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "gate/column.h"
 #include "gate/drift.h"
 #include "gate/rows.h"
@@ -54,8 +54,7 @@ typedef struct Receiver
 /* What is to be put back after the owner's code has run. */
 typedef struct Caller
 {
-	Oid			user;
-	int			context;
+	QuotaIdentity identity;
 	int			nest_level;
 } Caller;
 
@@ -102,9 +101,7 @@ become_owner(const QuotaGate *gate, Relation rel, Caller *caller)
 	StringInfoData path;
 	int			restricted = OidIsValid(gate->trigger) ? 0 : SECURITY_RESTRICTED_OPERATION;
 
-	GetUserIdAndSecContext(&caller->user, &caller->context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, caller->context | restricted |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	quota_become(rel->rd_rel->relowner, restricted, &caller->identity);
 	caller->nest_level = NewGUCNestLevel();
 	initStringInfo(&path);
 	appendStringInfoString(&path, "pg_catalog, ");
@@ -121,7 +118,7 @@ static void
 become_caller(const Caller *caller)
 {
 	AtEOXact_GUC(true, caller->nest_level);
-	SetUserIdAndSecContext(caller->user, caller->context);
+	quota_become_again(&caller->identity);
 }
 
 /* ---- the query ---- */

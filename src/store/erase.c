@@ -43,8 +43,9 @@ quota_sql_erase(PG_FUNCTION_ARGS)
 	};
 	Datum		values[1] = {PG_GETARG_DATUM(0)};
 	volatile uint64 gone = 0;	/* set within PG_TRY */
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	quota_set_erasing(true);
 	PG_TRY();
 	{
@@ -56,6 +57,6 @@ quota_sql_erase(PG_FUNCTION_ARGS)
 		quota_set_erasing(false);
 	}
 	PG_END_TRY();
-	quota_sql_end();
+	quota_sql_end(&caller);
 	PG_RETURN_INT64((int64) gone);
 }

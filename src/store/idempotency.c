@@ -255,8 +255,9 @@ quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResults *results)
 	};
 	bool		claimed;
 	bool		found = false;
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -264,7 +265,7 @@ quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResults *results)
 		if (!claimed)
 			found = look_up(call, results, context);
 	} while (!claimed && !found);
-	quota_sql_end();
+	quota_sql_end(&caller);
 	return claimed;
 }
 
@@ -281,10 +282,11 @@ quota_key_set_results(const QuotaCall *call, const QuotaResults *results)
 		CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key),
 		JsonbPGetDatum(results_to_jsonb(results))
 	};
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	QuotaEnsure(quota_sql_execute(&update, values, NULL) == 1);
-	quota_sql_end();
+	quota_sql_end(&caller);
 }
 
 void
@@ -297,8 +299,9 @@ quota_key_disclaim(const QuotaCall *call)
 		.types = {TEXTOID, TEXTOID}
 	};
 	Datum		values[2] = {CStringGetTextDatum(call->subject), CStringGetTextDatum(call->key)};
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	QuotaEnsure(quota_sql_execute(&delete, values, NULL) == 1);
-	quota_sql_end();
+	quota_sql_end(&caller);
 }

@@ -240,10 +240,11 @@ quota_ledger_has_entry(int64 id)
 	};
 	Datum		values[1] = {Int64GetDatum(id)};
 	bool		found;
+	QuotaIdentity caller;
 
-	quota_sql_begin();
+	quota_sql_begin(&caller);
 	found = quota_sql_execute(&select, values, NULL) > 0;
-	quota_sql_end();
+	quota_sql_end(&caller);
 	return found;
 }
 

@@ -3,29 +3,19 @@
  * sql.c
  *		SQL statements of our own, run as the owner of our tables.
  *
- * The switch of user is that of ri_triggers.c: cheaper than a SECURITY DEFINER
- * function.  (Sub)transaction abort undoes it, so no PG_TRY is needed.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "store/schema.h"
 #include "store/sql.h"
 
-static Oid	saved_user;
-static int	saved_context;
-
 void
-quota_sql_begin(void)
+quota_sql_begin(QuotaIdentity *caller)
 {
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "quota: SPI_connect failed");
-	GetUserIdAndSecContext(&saved_user, &saved_context);
-	SetUserIdAndSecContext(quota_owner(), saved_context |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	quota_become(quota_owner(), 0, caller);
 }
 
 uint64
@@ -49,9 +39,9 @@ quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls)
 }
 
 void
-quota_sql_end(void)
+quota_sql_end(const QuotaIdentity *caller)
 {
-	SetUserIdAndSecContext(saved_user, saved_context);
+	quota_become_again(caller);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "quota: SPI_finish failed");
 }

@@ -13,6 +13,8 @@
 
 #include "executor/spi.h"
 
+#include "base/identity.h"
+
 #define QUOTA_MAX_PARAMETERS	11
 
 /*
@@ -28,10 +30,11 @@ typedef struct QuotaStatement
 	SPIPlanPtr	plan;
 } QuotaStatement;
 
-extern void quota_sql_begin(void);
+/* *caller is who the session is to be again after quota_sql_end() */
+extern void quota_sql_begin(QuotaIdentity *caller);
 
 /* nulls: 'n' or ' ' for each, or NULL; returns the number of rows */
 extern uint64 quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls);
-extern void quota_sql_end(void);
+extern void quota_sql_end(const QuotaIdentity *caller);
 
 #endif							/* QUOTA_SQL_H */
