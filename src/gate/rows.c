@@ -114,10 +114,11 @@ become_owner(const QuotaGate *gate, Relation rel, Caller *caller)
 	pin_settings();
 }
 
+/* Settings that the owner's code has changed go, as if it had failed. */
 static void
 become_caller(const Caller *caller)
 {
-	AtEOXact_GUC(true, caller->nest_level);
+	AtEOXact_GUC(false, caller->nest_level);
 	quota_become_again(&caller->identity);
 }
 
