@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/relation.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -24,6 +25,20 @@ quota_require(FunctionCallInfo fcinfo, int arg, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", name)));
+}
+
+Relation
+quota_arg_relation(FunctionCallInfo fcinfo, int arg, const char *name, LOCKMODE lock)
+{
+	Relation	rel;
+
+	quota_require(fcinfo, arg, name);
+	rel = try_relation_open(PG_GETARG_OID(arg), lock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table with OID %u does not exist", PG_GETARG_OID(arg))));
+	return rel;
 }
 
 static Size
@@ -157,6 +172,8 @@ quota_sql_require_size(PG_FUNCTION_ARGS)
 	Size		size = PG_ARGISNULL(0) ? 0 : raw_size(fcinfo, 0);
 	int32		max_bytes = PG_GETARG_INT32(1);
 
+	quota_require(fcinfo, 1, "max_bytes");
+	quota_require(fcinfo, 2, "argument");
 	if (size > (Size) max_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

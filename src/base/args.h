@@ -12,7 +12,9 @@
 #define QUOTA_ARGS_H
 
 #include "fmgr.h"
+#include "storage/lockdefs.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 
 #define QUOTA_MAX_FEATURE_BYTES		63
 #define QUOTA_MAX_KEY_BYTES			255
@@ -39,6 +41,9 @@ extern char *quota_arg_key(FunctionCallInfo fcinfo, int arg);
 
 /* NULL allowed; 22023 unless an object of at most 8 kB */
 extern Jsonb *quota_arg_metadata(FunctionCallInfo fcinfo, int arg);
+
+/* the relation of that OID, locked; 22004 when NULL, 42P01 */
+extern Relation quota_arg_relation(FunctionCallInfo fcinfo, int arg, const char *name, LOCKMODE lock);
 
 /* of a hold, in microseconds: 22023 unless more than 0 and at most 30 days */
 extern int64 quota_arg_ttl_us(FunctionCallInfo fcinfo, int arg);

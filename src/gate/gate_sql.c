@@ -70,7 +70,7 @@ declare(ArrayType *arguments, QuotaGate *gate)
 Datum
 quota_sql_gate_try(PG_FUNCTION_ARGS)
 {
-	Relation	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation	gated = quota_arg_relation(fcinfo, 0, "gated", AccessShareLock);
 	QuotaGate	gate;
 
 	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
@@ -83,7 +83,7 @@ quota_sql_gate_try(PG_FUNCTION_ARGS)
 Datum
 quota_sql_gate_drifts(PG_FUNCTION_ARGS)
 {
-	Relation	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	Relation	gated = quota_arg_relation(fcinfo, 0, "gated", AccessShareLock);
 	QuotaGate	gate;
 	QuotaDrift	drift;
 
@@ -129,8 +129,8 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
-	gated = relation_open(PG_GETARG_OID(0), AccessShareLock);
-	member = relation_open(PG_GETARG_OID(2), AccessShareLock);
+	gated = quota_arg_relation(fcinfo, 0, "gated", AccessShareLock);
+	member = quota_arg_relation(fcinfo, 2, "member", AccessShareLock);
 	quota_visit_begin(&visit, &gate, member);
 	quota_gate_visit_table(&gate, gated, member, NULL, quota_visit_present, &visit);
 	if (PG_GETARG_BOOL(3))
@@ -152,10 +152,15 @@ quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 {
 	const QuotaFeature *feature;
 	QuotaSubject subject;
+	QuotaGate	gate = {0};
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
-	feature = quota_catalog_require_feature(quota_catalog(), quota_arg_feature(fcinfo, 1));
-	PG_RETURN_INT64(quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), PG_GETARG_JSONB_P(3)));
+	gate.feature = quota_arg_feature(fcinfo, 1);
+	feature = quota_gate_feature(&gate);
+	quota_require(fcinfo, 2, "difference");
+	if (PG_GETARG_INT64(2) == PG_INT64_MIN)
+		quota_raise_out_of_range("difference");
+	PG_RETURN_INT64(quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), quota_arg_metadata(fcinfo, 3)));
 }
 
 /*
@@ -177,9 +182,13 @@ quota_sql_capacity_without_holds(PG_FUNCTION_ARGS)
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	quota_path_look_up_state(&path, &subject);
 	feature = quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1));
+	if (feature->kind != QUOTA_CAPACITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is not a capacity", feature->name)));
 	quota_accounts_of(&path, feature, refs, &accounts);
 	/* a capacity is counted at every prefix, last at the subject itself */
-	QuotaEnsure(feature->kind == QUOTA_CAPACITY && accounts.nrefs == subject.nlevels);
+	QuotaEnsure(accounts.nrefs == subject.nlevels);
 	own = &accounts.refs[accounts.nrefs - 1];
 	quota_engine()->peek(own, 1, path.snapshot);
 	quota_path_release(&path);

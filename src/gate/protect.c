@@ -203,21 +203,6 @@ quota_count_present(List *tables, const char *feature)
 
 /* ---- protect() ---- */
 
-/* The table in argument 0, locked; 22004, 42P01. */
-static Relation
-open_target(FunctionCallInfo fcinfo, LOCKMODE lock)
-{
-	Relation	rel;
-
-	quota_require(fcinfo, 0, "target");
-	rel = try_relation_open(PG_GETARG_OID(0), lock);
-	if (rel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table with OID %u does not exist", PG_GETARG_OID(0))));
-	return rel;
-}
-
 static void
 require_owner(Relation rel)
 {
@@ -281,7 +266,7 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 		quota_arg_text(fcinfo, 4, "refund", NAMEDATALEN);
 	PreventCommandIfReadOnly("quota.protect()");
 
-	rel = open_target(fcinfo, ShareRowExclusiveLock);
+	rel = quota_arg_relation(fcinfo, 0, "target", ShareRowExclusiveLock);
 	quota_gate_declare(5, args, &gate);
 	require_free(rel, args[0]);
 	feature = quota_gate_feature(&gate);
@@ -352,7 +337,7 @@ quota_sql_unprotect(PG_FUNCTION_ARGS)
 	int			ndropped = 0;
 
 	PreventCommandIfReadOnly("quota.unprotect()");
-	rel = open_target(fcinfo, AccessExclusiveLock);
+	rel = quota_arg_relation(fcinfo, 0, "target", AccessExclusiveLock);
 	require_owner(rel);
 	foreach(cell, find_all_inheritors(RelationGetRelid(rel), AccessExclusiveLock, NULL))
 	{

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 
+#include "base/args.h"
 #include "store/schema.h"
 #include "store/sql.h"
 
@@ -41,10 +42,12 @@ quota_sql_erase(PG_FUNCTION_ARGS)
 		.nparams = 1,
 		.types = {TEXTOID}
 	};
-	Datum		values[1] = {PG_GETARG_DATUM(0)};
+	Datum		values[1];
 	volatile uint64 gone = 0;	/* set within PG_TRY */
 	QuotaIdentity caller;
 
+	quota_require(fcinfo, 0, "subject");
+	values[0] = PG_GETARG_DATUM(0);
 	quota_sql_begin(&caller);
 	quota_set_erasing(true);
 	PG_TRY();
