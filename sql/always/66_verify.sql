@@ -61,6 +61,7 @@ CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, O
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
     SET DateStyle = 'ISO'
+    SET jit = off       -- so many expressions take longer to compile than to compute
 AS $$
     SELECT v.check_name, v.subject, coalesce(f.name, v.feature_id::text) AS feature, v.detail
     FROM (
