@@ -862,6 +862,32 @@ COMMENT ON FUNCTION quota._catalog_apply_plan(text, quota.plan, jsonb, jsonb, bo
     'internal: compares a plan''s JSON with its row (all NULL: a new plan) and its newest version, stores what differs, and says added (also of one that was retired), changed or unchanged';
 
 /*
+ * Without a default plan nobody who has no subscription is entitled to anything, so
+ * it does not go without a word.
+ */
+CREATE OR REPLACE FUNCTION quota._catalog_require_default(present text, plans jsonb)
+    RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given jsonb := plans -> present;
+    path text := quota._catalog_path('plans', present);
+    hint CONSTANT text := 'Mark another plan as the default, or say that there shall be none: null retires this one, "default": false keeps it.';
+BEGIN
+    IF present IS NULL OR given = 'null' OR given -> 'default' = 'false'
+       OR EXISTS (SELECT FROM jsonb_each(plans) e WHERE e.value -> 'default' = 'true') THEN
+        RETURN;
+    ELSIF given IS NULL THEN
+        PERFORM quota._catalog_error(path, 'is the default plan, so it cannot be left out', hint);
+    END IF;
+    PERFORM quota._catalog_error(path || '.default', 'missing, and this is the default plan', hint);
+END
+$$;
+COMMENT ON FUNCTION quota._catalog_require_default(text, jsonb) IS
+    'internal: refuses (22023) plans that would leave no default plan where there is one now, unless they say so';
+
+/*
  * Looks at all plans together: names, a second default, an external id that
  * would stand for two plans.
  */
@@ -878,6 +904,7 @@ DECLARE
 BEGIN
     FOR given IN SELECT * FROM quota._catalog_members('plans', plans, 1000) LOOP
         PERFORM quota._catalog_identifier(given.path, given.key, 128);
+        CONTINUE WHEN given.value = 'null';
         PERFORM quota._catalog_plan(given.path, given.value);
 
         IF given.value -> 'default' = 'true' THEN
@@ -907,6 +934,7 @@ CREATE OR REPLACE FUNCTION quota._catalog_apply_plans(plans jsonb, kinds jsonb, 
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    default_plan CONSTANT text := (SELECT p.name FROM quota.plan p WHERE p.is_default);
     given record;
 BEGIN
     PERFORM quota._catalog_check_plans(plans);
@@ -915,11 +943,11 @@ BEGIN
      * default flag: storing one plan may take it from another.
      */
     FOR given IN
-        SELECT coalesce(p.name, e.key) AS name, p AS old, p.id, p.retired_at, e.value
+        SELECT coalesce(p.name, e.key) AS name, p AS old, p.id, p.retired_at, nullif(e.value, 'null') AS value
         FROM quota.plan p FULL JOIN jsonb_each(plans) e ON e.key = p.name
         ORDER BY coalesce(p.name, e.key) COLLATE "C"
     LOOP
-        CONTINUE WHEN given.value IS NULL AND given.retired_at IS NOT NULL;
+        CONTINUE WHEN given.value IS NULL AND (given.id IS NULL OR given.retired_at IS NOT NULL);
         name := given.name;
         IF given.value IS NULL THEN
             change := 'retired';
@@ -931,10 +959,11 @@ BEGIN
         END IF;
         RETURN NEXT;
     END LOOP;
+    PERFORM quota._catalog_require_default(default_plan, plans);
 END
 $$;
 COMMENT ON FUNCTION quota._catalog_apply_plans(jsonb, jsonb, boolean) IS
-    'internal: stores the plans of a catalog, retires those that are absent, and answers with one row for each; none for a plan that was retired before and stays absent';
+    'internal: stores the plans of a catalog, retires those that are absent or null, and answers with one row for each; none for a plan that was retired before and stays absent';
 
 -- ---------------------------------------------------------------------------
 -- What a new version of the default plan does to use
@@ -1157,11 +1186,11 @@ END
 $$;
 COMMENT ON FUNCTION quota.apply_catalog(jsonb, boolean) IS
 $$makes the catalog be what the JSON says, all or nothing, and answers with what that changes: features, then plans, then actions, by name. dry_run answers the same and changes nothing.
-The JSON is complete: a plan that is absent is retired (subscribers keep it), so is an action (it can no longer be charged), and a feature that is absent is removed. A missing top-level key leaves that part as it is, without rows. Changed entitlements, another period or another grace make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan or an action that comes back is reported as added.
+The JSON is complete: a plan that is absent or null is retired (subscribers keep it), so is an action that is absent (it can no longer be charged), and a feature that is absent is removed. The default plan does not go by being left out: another one is marked, it is null, or it says "default": false. A missing top-level key leaves that part as it is, without rows. Changed entitlements, another period or another grace make a new version of a plan; subscribers keep theirs, the default plan always applies in its newest, and its use goes on in the new version's window. A plan or an action that comes back is reported as added.
 A time as anchor is written in ISO 8601 with its offset or Z. What an action requires, of any kind, must be given as quota.has() says; it charges metered and capacity features. All its prices per unit are plain numbers, for quota.charge(), or all are by dimension, for quota.charge_units(); they are exact, with up to 50 digits after the point.
 Beside its allowance, an entitlement of a metered feature has rollover {"max"}, which needs a period; overage true or {"limit"}; caps [{"limit", "per", "window": fixed or first_use}], at most 16, each with a period and window of its own; rate {"limit", "per", "burst"}; notify [percent or {"remaining"}], at most 16. rollover, overage and notify need a limited allowance. One of a capacity feature has notify, one of a rate feature nothing but rate. A plan's grace is how long past_due still lets work go on.
 A catalog has at most 4 MB as jsonb, 1000 features, 1000 plans and 1000 actions, an action 100 each of features that it requires, features that it charges, and dimensions.
-Errors, each naming the JSON path: 22023 wrong value, type, unknown key, or a feature in use removed or given another kind; 22003 a number out of range; 22001 a text too long. 22004 for NULL. 0A000 where use has to move or a feature goes, in a transaction above read committed.$$;
+Errors, each naming the JSON path: 22023 wrong value, type, unknown key, a feature in use removed or given another kind, or a default plan that is lost; 22003 a number out of range; 22001 a text too long. 22004 for NULL. 0A000 where use has to move or a feature goes, in a transaction above read committed.$$;
 
 CREATE OR REPLACE FUNCTION quota._export_plan(plan quota.plan)
     RETURNS jsonb

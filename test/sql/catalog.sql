@@ -70,7 +70,7 @@ SELECT change FROM quota.apply_catalog((SELECT jsonb_set(catalog, '{plans,pro,pe
 ROLLBACK;
 -- all or nothing: taken back with its transaction
 BEGIN;
-SELECT pg_temp.apply('{"features": {}, "plans": {}}');
+SELECT pg_temp.apply('{"features": {}, "plans": {"free": null}}');
 SELECT quota.export_catalog();
 ROLLBACK;
 SELECT pg_temp.apply(catalog) FROM start;
@@ -138,6 +138,7 @@ SELECT retired, max(v) FROM pg_temp.versions WHERE name = 'pro' GROUP BY 1;
 CREATE TEMP TABLE kept AS SELECT quota.export_catalog() AS catalog;
 SELECT (quota.check('nobody', 'docs')).allowance;
 SELECT pg_temp.remove('{plans,free}');
+SELECT pg_temp.set('{plans,free}', 'null');
 SELECT (quota.check('nobody', 'docs')).reason;
 SELECT pg_temp.apply(catalog #- '{plans,free,default}') FROM kept;
 SELECT (quota.check('nobody', 'docs')).reason;

@@ -66,7 +66,7 @@ SELECT plan, value -> 'grace' AS grace FROM jsonb_each(quota.export_catalog() ->
 SELECT pg_temp.apply(quota.export_catalog());
 -- from nothing again, it is the same catalog
 CREATE TEMP TABLE exported AS SELECT quota.export_catalog() AS catalog;
-SELECT pg_temp.apply('{"features": {}, "plans": {}}');
+SELECT pg_temp.apply('{"features": {}, "plans": {"free": null}}');
 SELECT count(*) FROM exported, quota.apply_catalog(catalog) WHERE change = 'added';
 SELECT quota.export_catalog() = exported.catalog, pg_temp.apply(start.catalog) FROM exported, start;
 -- the C side reads them

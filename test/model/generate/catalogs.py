@@ -134,7 +134,7 @@ def catalog(rng, can):
 def changed(rng, old, can):
     """A neighbour of a catalog: a term, a plan or the default is another one."""
     new = copy.deepcopy(old)
-    plans = new["plans"]
+    plans = new["plans"] = {name: given for name, given in new["plans"].items() if given}  # null retired it
     name = rng.choice(sorted(plans))
     what = rng.random()
     if what < 0.5:
@@ -147,12 +147,16 @@ def changed(rng, old, can):
     elif what < 0.7:
         plans[name]["title"] = f"T{rng.randrange(100)}"
     elif what < 0.8:
+        explicit = rng.random() < 0.5
         for each in plans.values():
-            each.pop("default", None)
+            if each.pop("default", None) is not None and explicit:
+                each["default"] = False
         if rng.random() < 0.8:
             plans[name]["default"] = True
     elif what < 0.9 and len(plans) > 1:
         del plans[name]
+        if rng.random() < 0.5:
+            plans[name] = None
     else:
         missing = sorted(set(PLANS) - set(plans))
         if missing:

@@ -66,9 +66,21 @@ def _change(old, new):
     return "added" if old is None else "unchanged" if old == new else "changed"
 
 
+def _require_default(world, plans):
+    """There is one, or it is said that there shall be none."""
+    present = world.default_plan()
+    if present is None or any(given and given.get("default") for given in plans.values()):
+        return
+    if present not in plans or (plans[present] is not None and plans[present].get("default") is not False):
+        raise invalid("the default plan is lost")
+
+
 def _apply_plans(world, plans):
+    _require_default(world, plans)
     rows = []
     for name, given in plans.items():
+        if given is None:
+            continue
         old = world.plans.get(name)
         version = Version(
             given.get("period", "month"),
@@ -87,7 +99,7 @@ def _apply_plans(world, plans):
         if old != new:
             world.plans[name] = new
     for name, old in list(world.plans.items()):
-        if name not in plans and not old.retired:
+        if plans.get(name) is None and not old.retired:
             rows.append(("plan", name, "retired"))
             world.plans[name] = old._replace(retired=True, default=False)
     return rows
