@@ -1,5 +1,7 @@
 """What must hold between operations."""
 
+from oracle.due import bring_about
+
 from . import tables
 
 BOOKS = """
@@ -24,13 +26,18 @@ SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start E
 FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
-DUE = "SELECT subject FROM quota.subscription WHERE next_at <= quota._now() AND (ends_at IS NULL OR next_at < ends_at)"
+PERIODS = """
+SELECT subject, feature, CASE WHEN isfinite(period_end) THEN period_start END, nullif(period_end, 'infinity'),
+       sum(used)::bigint, sum(overage)::bigint, sum(overdrawn)::bigint
+FROM quota.periods
+GROUP BY 1, 2, 3, 4"""
 GATED = {"table", "counted", "recount"}  # keys of the metadata that gates write
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
 def find(world, database, identities):
     """None, or (where, expected, got)."""
+    bring_about(world)  # as at the beginning of a call
     if database.rows(HAS_VERIFY)[0][0]:
         wrong = database.rows("SELECT check_name, subject, feature, detail FROM quota.verify()")
     else:
@@ -39,7 +46,7 @@ def find(world, database, identities):
         return "ledger and buckets", [], wrong[:5]
     return (
         _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
-        or tables.find(world, database)
+        or _periods(world, database) or tables.find(world, database)
     )
 
 
@@ -57,19 +64,36 @@ def _denials(world, database):
 
 
 def _rollovers(world, database):
-    """What rolled over into each window and out of it, but for those whose use a change of plan is about to move."""
-    due = {subject for subject, in database.rows(DUE)}
+    """What rolled over into each window and out of it."""
     expected = {}
     for (subject, feature, _, start, end), bucket in world.buckets.items():
-        if subject not in due and (bucket.rolled_in or bucket.rolled_out):
+        if bucket.rolled_in or bucket.rolled_out:
             start = end and start  # a lifetime may begin at an anchor
             into, out = expected.get((subject, feature, start, end), (0, 0))
             expected[subject, feature, start, end] = into + (bucket.rolled_in or 0), out + bucket.rolled_out
-    got = {row[:4]: row[4:] for row in database.rows(ROLLOVERS) if row[0] not in due}
-    if expected != got:
-        differ = [key for key in expected.keys() | got.keys() if expected.get(key) != got.get(key)][:3]
-        return "rollover", [(key, expected.get(key)) for key in differ], [(key, got.get(key)) for key in differ]
-    return None
+    return _differing("rollover", expected, {row[:4]: row[4:] for row in database.rows(ROLLOVERS)})
+
+
+def _periods(world, database):
+    """What is invoiced for each window: an expired hold is not, whoever has noticed."""
+    expected = {}
+    for (subject, feature, _, start, end), bucket in world.buckets.items():
+        key = subject, feature, end and start, end
+        more = bucket.used, bucket.overage, bucket.overdrawn
+        expected[key] = tuple(map(sum, zip(expected.get(key, (0, 0, 0)), more)))
+    got = {row[:4]: row[4:] for row in database.rows(PERIODS)}
+    return _differing("periods", _charged(expected), _charged(got))
+
+
+def _charged(periods):
+    return {key: sums for key, sums in periods.items() if any(sums)}
+
+
+def _differing(where, expected, got):
+    if expected == got:
+        return None
+    differ = [key for key in expected.keys() | got.keys() if expected.get(key) != got.get(key)][:3]
+    return where, [(key, expected.get(key)) for key in differ], [(key, got.get(key)) for key in differ]
 
 
 def _ledger(world, database, identities):
