@@ -758,11 +758,13 @@ AS $$
 DECLARE
     who    CONSTANT text := (_make_change.live).subject;
     resets CONSTANT boolean := _make_change.usage = 'reset';
+    standings bigint[];
     before record;
 BEGIN
     UPDATE quota.subscription s
         SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
         WHERE s.id = (_make_change.live).id AND s.next_at IS NOT NULL;
+    standings := quota._lock_standings(who);
     IF NOT resets THEN
         before := quota._windows_before(who, _make_change.at);
     END IF;
@@ -774,6 +776,7 @@ BEGIN
     IF NOT resets THEN
         PERFORM quota._keep_use(who, before, _make_change.at, _make_change.usage, at_end => _make_change.at_end);
     END IF;
+    PERFORM quota._tell_crossed(who, standings);
 END
 $$;
 COMMENT ON FUNCTION quota._make_change(quota.subscription, int, text, timestamptz, bigint, boolean) IS
@@ -1200,6 +1203,7 @@ DECLARE
     what   quota.feature;
     old    quota.subject_override;
     terms  quota.entitlement;
+    standings bigint[];
     before record;
 BEGIN
     LOCK TABLE quota.bucket, quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
@@ -1216,6 +1220,7 @@ BEGIN
         IF old.subject IS NULL AND override.entitlement IS NULL THEN
             RETURN;
         END IF;
+        standings := quota._lock_standings(who);
         before := quota._windows_before(who, at, what.id);
         IF old.subject IS NOT NULL THEN
             EXIT;
@@ -1253,6 +1258,7 @@ BEGIN
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
     PERFORM quota._keep_use(who, before, at, 'keep', what.id);
+    PERFORM quota._tell_crossed(who, standings);
     IF override.entitlement IS NULL THEN
         PERFORM quota._record_event('override_removed', who, what.id, '{}');
     ELSE

@@ -67,30 +67,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, a metered one counted in each of its accounts';
-
-CREATE OR REPLACE FUNCTION quota._record_threshold(subject text, feature_id int, threshold text, value bigint,
-        allowance bigint, used bigint, period_start timestamptz, period_end timestamptz) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    SET TimeZone = 'UTC'
-AS $$
-BEGIN
-    -- once per window and threshold, also when use has fallen below it meanwhile
-    IF EXISTS (SELECT FROM quota.event e
-               WHERE e.subject = _record_threshold.subject COLLATE "C" AND e.feature_id = _record_threshold.feature_id
-                 AND e.type = 'threshold_reached'
-                 AND e.data @> jsonb_build_object(_record_threshold.threshold, _record_threshold.value,
-                                                  'period_start', _record_threshold.period_start,
-                                                  'period_end', _record_threshold.period_end)) THEN
-        RETURN;
-    END IF;
-    PERFORM quota._record_event('threshold_reached', _record_threshold.subject, _record_threshold.feature_id,
-        jsonb_build_object('allowance', _record_threshold.allowance, 'used', _record_threshold.used,
-                           'period_start', _record_threshold.period_start, 'period_end', _record_threshold.period_end)
-        || CASE _record_threshold.threshold
-               WHEN 'percent' THEN jsonb_build_object('percent', _record_threshold.value)
-               ELSE jsonb_build_object('remaining', _record_threshold.value) END);
-END
-$$;
-COMMENT ON FUNCTION quota._record_threshold(text, int, text, bigint, bigint, bigint, timestamptz, timestamptz) IS
-    'internal: the event of a threshold that a charge has crossed, once per window';

@@ -158,6 +158,7 @@ DECLARE
     period record;
     taken  bigint;
     rest   bigint;
+    standings bigint[];
 BEGIN
     PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
     -- before the grant: forget() deletes it with all buckets locked
@@ -172,6 +173,7 @@ BEGIN
     -- One that is still to come can have been taken from all the same, by transactions with a later time: its
     -- present period is the first one then.
     PERFORM quota._expire_holds(given.subject, given.feature_id);
+    standings := quota._lock_standings(given.subject);
     SELECT w.window_start, least(w.window_end, given.expires_at) AS window_end INTO period
         FROM quota._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
     IF given.period IS NULL THEN
@@ -185,6 +187,7 @@ BEGIN
     SELECT u.used INTO taken FROM quota.grant_use u
         WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
     UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id;
+    PERFORM quota._tell_crossed(given.subject, standings);
     rest := given.amount - taken;
     PERFORM quota._record_event('grant_revoked', given.subject, given.feature_id,
         jsonb_build_object('grant_id', given.id, 'amount', given.amount, 'left', rest));

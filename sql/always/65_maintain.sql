@@ -285,10 +285,7 @@ BEGIN
     task := 'closed cap windows';
     RETURN NEXT;
 
-    -- whether a threshold was told of in its window, its event alone says
-    DELETE FROM quota.event e
-    WHERE e.at < kept_since
-      AND NOT (e.type = 'threshold_reached' AND (e.data ->> 'period_end')::timestamptz >= kept_since);
+    DELETE FROM quota.event e WHERE e.at < kept_since;
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'old events';
     RETURN NEXT;
@@ -298,26 +295,25 @@ COMMENT ON FUNCTION quota._tidy() IS 'internal: deletes what is older than quota
 
 -- What has come to pass
 
-CREATE OR REPLACE FUNCTION quota._see_expired_grants() RETURNS bigint
-    LANGUAGE sql VOLATILE
+CREATE OR REPLACE FUNCTION quota._tell_all_expired() RETURNS bigint
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH expired AS (
-        UPDATE quota.credit_grant g SET expiry_seen = true
+DECLARE
+    account record;
+    told bigint := 0;
+BEGIN
+    FOR account IN
+        SELECT DISTINCT g.subject, g.feature_id FROM quota.credit_grant g
         WHERE NOT g.expiry_seen AND g.expires_at <= quota._now()
-        RETURNING g.*
-    ), told AS (
-        SELECT quota._record_event('grant_expired', e.subject, e.feature_id, jsonb_build_object(
-                   'grant_id', e.id, 'source', e.source, 'amount', e.amount, 'expires_at', e.expires_at,
-                   'unused', e.amount - coalesce((SELECT u.used FROM quota.grant_use u
-                                                  WHERE u.grant_id = e.id AND u.period_end = e.expires_at), 0)))
-        FROM expired e
-        WHERE e.revoked_at IS NULL      -- of that, revoke() has told
-        ORDER BY e.id
-    )
-    SELECT count(*) FROM told
+        ORDER BY g.subject, g.feature_id
+    LOOP
+        told := told + quota._tell_expired(account.subject, account.feature_id);
+    END LOOP;
+    RETURN told;
+END
 $$;
-COMMENT ON FUNCTION quota._see_expired_grants() IS 'internal: writes the event of grants that have expired, once';
+COMMENT ON FUNCTION quota._tell_all_expired() IS 'internal: writes the events of grants that have expired, once, and of thresholds that this has crossed';
 
 CREATE OR REPLACE FUNCTION quota._see_expired_holds() RETURNS bigint
     LANGUAGE sql VOLATILE
@@ -420,7 +416,7 @@ BEGIN
     LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
 
     task := 'plan changes carried out';  rows := quota._carry_out_due();      RETURN NEXT;
-    task := 'grants expired';            rows := quota._see_expired_grants(); RETURN NEXT;
+    task := 'grants expired';            rows := quota._tell_all_expired();   RETURN NEXT;
     task := 'holds expired';             rows := quota._see_expired_holds();  RETURN NEXT;
     task := 'holds given back';          rows := quota._reap_expired();       RETURN NEXT;
     task := 'usage rolled up';           rows := quota._roll_up();            RETURN NEXT;

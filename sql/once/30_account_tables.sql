@@ -145,6 +145,8 @@ CREATE TABLE quota.credit_grant (
 );
 ALTER SEQUENCE quota.credit_grant_id_seq OWNED BY quota.credit_grant.id;
 CREATE INDEX credit_grant_subject ON quota.credit_grant (subject, feature_id, expires_at);
+-- for who looks what has expired since
+CREATE INDEX credit_grant_unseen ON quota.credit_grant (subject, feature_id, expires_at) WHERE NOT expiry_seen;
 COMMENT ON TABLE quota.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
 COMMENT ON COLUMN quota.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
 COMMENT ON COLUMN quota.credit_grant.timezone IS 'in which the periods'' months and days are counted';

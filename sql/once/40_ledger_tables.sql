@@ -103,7 +103,6 @@ CREATE TABLE quota.event (
     data       jsonb NOT NULL DEFAULT '{}'
 );
 ALTER SEQUENCE quota.event_id_seq OWNED BY quota.event.id;
--- as readers read, and for the charge that asks whether a threshold was told of
+-- as readers read
 CREATE INDEX event_order ON quota.event (xid, id);
-CREATE INDEX event_threshold ON quota.event (subject, feature_id) WHERE type = 'threshold_reached';
 COMMENT ON TABLE quota.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';

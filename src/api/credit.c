@@ -2,7 +2,7 @@
  *
  * credit.c
  *		quota.credit(), quota.set_usage(), quota.throttle(), and what SQL needs
- *		to give expired holds back.
+ *		to give expired holds back and to tell of thresholds.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,11 +19,15 @@
 #include "base/args.h"
 #include "base/settings.h"
 #include "decide/credit.h"
+#include "decide/notify.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_credit);
 PG_FUNCTION_INFO_V1(quota_sql_set_usage);
 PG_FUNCTION_INFO_V1(quota_sql_throttle);
 PG_FUNCTION_INFO_V1(quota_sql_expire_holds);
+PG_FUNCTION_INFO_V1(quota_sql_standings);
+PG_FUNCTION_INFO_V1(quota_sql_tell_crossed);
+PG_FUNCTION_INFO_V1(quota_sql_tell_expired);
 
 #define MAX_SOURCE_BYTES	128
 
@@ -199,4 +203,37 @@ quota_sql_expire_holds(PG_FUNCTION_ARGS)
 	engine->lock();
 	n = engine->expire(&account);
 	PG_RETURN_INT32(n);
+}
+
+/* quota._standings(subject text) -> bigint[] */
+Datum
+quota_sql_standings(PG_FUNCTION_ARGS)
+{
+	QuotaSubject subject;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	PG_RETURN_ARRAYTYPE_P(quota_standings(&subject));
+}
+
+/* quota._tell_crossed(subject text, standings bigint[]) -> void */
+Datum
+quota_sql_tell_crossed(PG_FUNCTION_ARGS)
+{
+	QuotaSubject subject;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_require(fcinfo, 1, "standings");
+	quota_notify_changed(&subject, PG_GETARG_ARRAYTYPE_P(1));
+	PG_RETURN_VOID();
+}
+
+/* quota._tell_expired(subject text, feature_id int4) -> bigint */
+Datum
+quota_sql_tell_expired(PG_FUNCTION_ARGS)
+{
+	QuotaSubject subject;
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_require(fcinfo, 1, "feature_id");
+	PG_RETURN_INT64(quota_notify_expired(&subject, PG_GETARG_INT32(1)));
 }

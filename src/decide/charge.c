@@ -259,7 +259,8 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 			item->id = quota_write_entries(accounts, &template);
 			if (request->ttl_us > 0)
 				keep_hold(request, item, accounts, path);
-			quota_notify(path, accounts);
+			else
+				quota_notify(path, accounts);
 		}
 		quota_judge(path, accounts, fitted ? 0 : item->amount, &item->verdict);
 		if (refused.reason == QUOTA_OK ||

@@ -8,12 +8,25 @@
 #ifndef QUOTA_NOTIFY_H
 #define QUOTA_NOTIFY_H
 
+#include "utils/array.h"
+
 #include "decide/account.h"
+#include "decide/give.h"
+
+/* after a charge: ref->change of each account is what it took */
+extern void quota_notify(const QuotaPath *path, const QuotaAccounts *accounts);
+
+/* after a settle of the hold that was read before it */
+extern void quota_notify_settled(const QuotaDebit *debit);
 
 /*
- * Writes an event for every threshold that a charge has made an account cross,
- * once per window and threshold.
+ * What a change of limits needs to know of the time before it, and what it tells
+ * afterwards, of the accounts that the subject has itself.
  */
-extern void quota_notify(const QuotaPath *path, const QuotaAccounts *accounts);
+extern ArrayType *quota_standings(const QuotaSubject *subject);
+extern void quota_notify_changed(const QuotaSubject *subject, ArrayType *standings);
+
+/* marks the subject's grants that have expired as seen; returns how many */
+extern int64 quota_notify_expired(const QuotaSubject *subject, int32 feature_id);
 
 #endif							/* QUOTA_NOTIFY_H */

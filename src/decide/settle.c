@@ -118,23 +118,6 @@ overdrawn_of(const QuotaBucketRef *ref)
 	return Min(ref->amount, Max(ref->state.counts.used - ref->allowance, 0));
 }
 
-/* The accounts whose window was charged, with what was taken, for their thresholds. */
-static void
-notify_charged(const QuotaPath *path, QuotaAccounts *accounts, QuotaBucketRef *refs, int nrefs)
-{
-	for (int i = 0; i < accounts->naccounts; i++)
-	{
-		QuotaAccount *account = &accounts->accounts[i];
-
-		for (int j = 0; account->ref != NULL && j < nrefs; j++)
-		{
-			if (account->ref->key.prefix_len == refs[j].key.prefix_len)
-				account->ref = &refs[j];
-		}
-	}
-	quota_notify(path, accounts);
-}
-
 /* Takes what has room and overdraws the rest; false if it has to be looked up anew. */
 static bool
 take_excess(const QuotaPath *path, void *arg)
@@ -164,7 +147,6 @@ take_excess(const QuotaPath *path, void *arg)
 
 		excess->overdrawn = Max(excess->overdrawn, here);
 	}
-	notify_charged(path, &accounts, refs, n);
 	return true;
 }
 
@@ -260,8 +242,6 @@ take_again(const QuotaPath *path, void *arg)
 	charged.refs = &ref;
 	charged.nrefs = 1;
 	(void) quota_write_entries(&charged, &like);
-	if (account != NULL && quota_bucket_is_same(&account->ref->key, &ref.key))
-		notify_charged(path, &accounts, &ref, 1);
 	again->taken = ref.amount;
 	return true;
 }
@@ -359,5 +339,7 @@ quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *out
 	}
 	outcome->overdrawn = excess.overdrawn;
 	outcome->charged = amount;
+	if (amount > 0)
+		quota_notify_settled(&hold.debit);
 	quota_hold_finish(&hold, outcome);
 }

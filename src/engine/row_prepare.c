@@ -16,17 +16,28 @@
 #include "engine/rollover.h"
 #include "engine/row_parts.h"
 
+/* Do two versions of a row bear the same limits? */
+static bool
+same_terms(const QuotaBucketState *a, const QuotaBucketState *b)
+{
+	return a->plan_version_id == b->plan_version_id && a->unlimited == b->unlimited &&
+		a->allowance == b->allowance && a->is_prorated == b->is_prorated &&
+		a->prorated == b->prorated;
+}
+
 /*
- * Locks a row that the snapshot saw; false if it has gone, or its use has been
- * moved away since.  A mark that the snapshot saw is spent: see prepare_bucket().
+ * Locks a row that the snapshot saw; false if it has gone, its use has been moved
+ * away since, or it has other limits: then the look-up's are out of date.  A mark
+ * that the snapshot saw is spent: see prepare_bucket().
  */
 static bool
 lock_unmoved(Relation buckets, QuotaBucketRow *row, Snapshot snapshot)
 {
 	int64		spent = row->moved ? row->moved_id : 0;
+	QuotaBucketState seen = row->state;
 
 	return quota_bucket_lock(buckets, row, snapshot) &&
-		(!row->moved || row->moved_id == spent);
+		(!row->moved || row->moved_id == spent) && same_terms(&seen, &row->state);
 }
 
 /* Makes the row, or fixes what rolls into and out of the one that is there; true if it was us. */
