@@ -340,9 +340,14 @@ quota_notify_changed(const QuotaSubject *subject, ArrayType *standings)
 {
 	const int64 *numbers = (const int64 *) ARR_DATA_PTR(standings);
 	int			n = ArrayGetNItems(ARR_NDIM(standings), ARR_DIMS(standings));
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot;
 	QuotaPath	path;
 
+	if (ARR_HASNULL(standings) || n % STANDING_COLUMNS != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("standings are not what quota._standings() returned")));
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 	{
