@@ -25,6 +25,7 @@ INSERT INTO value VALUES
     ('timestamptz', '2026-01-10'), ('timestamptz', 'infinity'), ('timestamptz', '-infinity'), ('timestamptz', '4714-11-24 00:00:00+00 BC'), ('timestamptz', '294276-12-31'),
     ('oid', '0'), ('oid', '1'), ('oid', '4294967295'), ('regclass', 'internals_table'), ('regclass', '0'), ('regclass', 'pg_class'), ('regclass', 'pg_class_oid_index'),
     ('text[]', '{docs,r.tenant}'), ('text[]', '{}'), ('text[]', '{NULL}'), ('text[]', '{docs}'), ('text[]', '{docs,NULL}'), ('text[]', '{{docs},{x}}'), ('text[]', '{docs,r.nix,x,y,z,a,b}'),
+    ('bigint[]', '{1,1,10,9223372036854775807}'), ('bigint[]', '{}'), ('bigint[]', '{NULL,1,1,1}'), ('bigint[]', '{1}'), ('bigint[]', '{{1,1},{-9223372036854775808,-1}}'),
     ('bytea', ''), ('bytea', '\x00'), ('bytea', '\x61'), ('bytea', '\x6100');
 INSERT INTO value SELECT 'oid', 'internals_table'::regclass::oid::text;
 
