@@ -2,6 +2,25 @@
  * What administration written in SQL shares with the C side.  Internal: granted
  * to nobody.
  */
+
+/*
+ * PL/pgSQL and SQL for the functions that are called from outside: the error of
+ * one tells nothing of the functions and statements that it came through.
+ */
+CREATE OR REPLACE FUNCTION quota._plpgsql_handler() RETURNS language_handler
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'quota_plpgsql_handler';
+COMMENT ON FUNCTION quota._plpgsql_handler() IS 'internal: of language quota_plpgsql';
+CREATE OR REPLACE LANGUAGE quota_plpgsql HANDLER quota._plpgsql_handler VALIDATOR pg_catalog.plpgsql_validator;
+COMMENT ON LANGUAGE quota_plpgsql IS 'PL/pgSQL whose errors have none of its own lines in CONTEXT; for quota alone';
+
+CREATE OR REPLACE FUNCTION quota._sql_handler() RETURNS language_handler
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'quota_sql_handler';
+COMMENT ON FUNCTION quota._sql_handler() IS 'internal: of language quota_sql';
+CREATE OR REPLACE LANGUAGE quota_sql HANDLER quota._sql_handler VALIDATOR pg_catalog.fmgr_sql_validator;
+COMMENT ON LANGUAGE quota_sql IS 'SQL whose errors have none of its own lines in CONTEXT; for quota alone';
+
 CREATE OR REPLACE FUNCTION quota._now() RETURNS timestamptz
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_now';

@@ -1145,7 +1145,7 @@ COMMENT ON FUNCTION quota._catalog_check_arguments(jsonb, boolean) IS
 
 CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = false)
     RETURNS TABLE (object text, name text, change text)
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -1214,7 +1214,7 @@ COMMENT ON FUNCTION quota._export_plan(quota.plan) IS
 
 CREATE OR REPLACE FUNCTION quota.export_catalog()
     RETURNS jsonb
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE quota_sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(

@@ -882,7 +882,7 @@ CREATE OR REPLACE FUNCTION quota.subscribe(subject text, plan text, starts_at ti
                                            ends_at timestamptz DEFAULT NULL, trial interval DEFAULT NULL,
                                            timezone text DEFAULT 'UTC', external_id text DEFAULT NULL,
                                            metadata jsonb DEFAULT NULL) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
@@ -941,7 +941,7 @@ COMMENT ON FUNCTION quota.subscribe(text, text, timestamptz, timestamptz, interv
     'gives a subject a plan in its newest version from starts_at (NULL: now) until ends_at (NULL or infinity: open) and returns the subscription''s id; metered use starts at 0; with trial it ends when the trial does, unless set_status(''active'') or a change of plan for that end comes before; 23P01 while the subject has another, QT404 for an unknown plan, 22023 for a retired one';
 
 CREATE OR REPLACE FUNCTION quota.cancel(subject text, effective text DEFAULT 'period_end') RETURNS timestamptz
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
@@ -992,7 +992,7 @@ COMMENT ON FUNCTION quota.cancel(text, text) IS
     'ends a subject''s subscription now or with the present billing period (in a trial: with that; or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; a scheduled change of plan is dropped; QT404 if there is none';
 
 CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
@@ -1115,7 +1115,7 @@ COMMENT ON FUNCTION quota._schedule_change(quota.subscription, int, text) IS
     'internal: lets a plan version come into force when the present billing period ends, or the trial';
 
 CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective text DEFAULT 'now', usage text DEFAULT 'keep') RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
@@ -1193,7 +1193,7 @@ COMMENT ON FUNCTION quota.change_plan(text, text, text, text) IS
  * a raised allowance does not move the window.
  */
 CREATE OR REPLACE FUNCTION quota.override(subject text, feature text, entitlement jsonb) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$

@@ -148,7 +148,7 @@ COMMENT ON FUNCTION quota._grants_taken(text, int, bigint, timestamptz, timestam
     'internal: which grants, in which of their periods, a window has taken from, and how much, open holds left out; the last in their order first';
 
 CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$

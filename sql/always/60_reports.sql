@@ -106,7 +106,7 @@ CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
         OUT id bigint, OUT at timestamptz, OUT subject text, OUT kind text, OUT amount bigint,
         OUT source text, OUT running bigint, OUT metadata jsonb)
     RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
+    LANGUAGE quota_sql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT s.*

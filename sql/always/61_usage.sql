@@ -63,7 +63,7 @@ COMMENT ON FUNCTION quota._usage_of(text, text) IS
 CREATE OR REPLACE FUNCTION quota.usage(subject text, feature text, since timestamptz, until timestamptz = NULL,
         step text = 'day', OUT bucket timestamptz, OUT used bigint, OUT debits bigint)
     RETURNS SETOF record
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
+    LANGUAGE quota_plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$

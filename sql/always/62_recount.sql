@@ -208,7 +208,7 @@ COMMENT ON FUNCTION quota._gate_count_present(oid[], text) IS
 CREATE OR REPLACE FUNCTION quota.recount(feature text, dry_run boolean = true,
                                          OUT subject text, OUT recorded bigint, OUT actual bigint)
     RETURNS SETOF record
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -399,7 +399,7 @@ COMMENT ON FUNCTION quota._notify() IS 'internal: NOTIFY quota with the newest e
  * The locks that others wait for, those of leaves, come last.
  */
 CREATE OR REPLACE FUNCTION quota.maintain(OUT task text, OUT rows bigint) RETURNS SETOF record
-    LANGUAGE plpgsql SECURITY DEFINER ROWS 20
+    LANGUAGE quota_plpgsql SECURITY DEFINER ROWS 20
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$

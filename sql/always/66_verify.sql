@@ -57,7 +57,7 @@ COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over out 
 
 CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, OUT feature text, OUT detail text)
     RETURNS SETOF record
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+    LANGUAGE quota_sql STABLE SECURITY DEFINER ROWS 1
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
     SET DateStyle = 'ISO'

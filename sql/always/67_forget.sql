@@ -55,7 +55,7 @@ COMMENT ON FUNCTION quota._forget_usage(text) IS 'internal: erases the rollup of
  * are taken apart.
  */
 CREATE OR REPLACE FUNCTION quota.forget(subject text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

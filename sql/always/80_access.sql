@@ -144,7 +144,7 @@ $$;
 COMMENT ON FUNCTION quota._strip_access(text) IS 'internal: takes every right in schema quota from a role';
 
 CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -175,7 +175,7 @@ COMMENT ON FUNCTION quota.grant_access(text, text) IS
     'gives a role exactly one level: reader (look at state, the views events and metrics), app (look and spend) or admin (everything, and the views); any other level it had is taken away; after an update of the extension call it again for what is new';
 
 CREATE OR REPLACE FUNCTION quota.revoke_access(grantee text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

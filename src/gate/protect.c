@@ -137,7 +137,6 @@ create_trigger(Relation rel, const char *name, const Event *event, int nargs, ch
 	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
 	StringInfoData command;
-	int			result;
 	QuotaIdentity caller;
 
 	initStringInfo(&command);
@@ -147,9 +146,7 @@ create_trigger(Relation rel, const char *name, const Event *event, int nargs, ch
 		appendStringInfo(&command, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(args[i]));
 	appendStringInfoChar(&command, ')');
 	quota_sql_begin(&caller);
-	result = SPI_execute(command.data, false, 0);
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "quota: \"%s\" failed: %s", command.data, SPI_result_code_string(result));
+	quota_sql_command(command.data);
 	quota_sql_end(&caller);
 	CommandCounterIncrement();
 }
@@ -319,10 +316,8 @@ drop_gate(Relation rel, const char *feature)
 		char	   *command = psprintf("DROP TRIGGER %s ON %s", quote_identifier((char *) lfirst(cell)),
 									   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 																  RelationGetRelationName(rel)));
-		int			result = SPI_execute(command, false, 0);
 
-		if (result != SPI_OK_UTILITY)
-			elog(ERROR, "quota: \"%s\" failed: %s", command, SPI_result_code_string(result));
+		quota_sql_command(command);
 	}
 	quota_sql_end(&caller);
 	return list_length(names);

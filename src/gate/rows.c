@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/context.h"
 #include "base/identity.h"
 #include "gate/column.h"
 #include "gate/drift.h"
@@ -63,7 +64,7 @@ describe_place(void *arg)
 {
 	const Place *place = (const Place *) arg;
 
-	errcontext("quota gate of table \"%s\", feature \"%s\": subject %s, amount %s",
+	errcontext(QUOTA_GATE_CONTEXT "\"%s\", feature \"%s\": subject %s, amount %s",
 			   RelationGetRelationName(place->rel), place->gate->feature,
 			   place->gate->subject, place->gate->amount);
 }

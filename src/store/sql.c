@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/context.h"
 #include "store/schema.h"
 #include "store/sql.h"
 
@@ -18,9 +19,18 @@ quota_sql_begin(QuotaIdentity *caller)
 	quota_become(quota_owner(), 0, caller);
 }
 
-uint64
-quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls)
+typedef struct Execution
 {
+	QuotaStatement *statement;
+	Datum	   *values;
+	const char *nulls;
+} Execution;
+
+static void
+execute(void *arg)
+{
+	const Execution *execution = (const Execution *) arg;
+	QuotaStatement *statement = execution->statement;
 	int			result;
 
 	if (statement->plan == NULL)
@@ -31,11 +41,35 @@ quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls)
 			elog(ERROR, "quota: could not prepare \"%s\"", statement->text);
 		statement->plan = plan;
 	}
-	result = SPI_execute_plan(statement->plan, values, nulls, false, 0);
+	result = SPI_execute_plan(statement->plan, execution->values, execution->nulls, false, 0);
 	if (result < 0)
 		elog(ERROR, "quota: \"%s\" failed: %s", statement->text,
 			 SPI_result_code_string(result));
+}
+
+uint64
+quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls)
+{
+	Execution	execution = {statement, values, nulls};
+
+	quota_without_context(execute, &execution);
 	return SPI_processed;
+}
+
+static void
+command(void *arg)
+{
+	const char *text = (const char *) arg;
+	int			result = SPI_execute(text, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "quota: \"%s\" failed: %s", text, SPI_result_code_string(result));
+}
+
+void
+quota_sql_command(char *text)
+{
+	quota_without_context(command, text);
 }
 
 void

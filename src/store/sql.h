@@ -35,6 +35,8 @@ extern void quota_sql_begin(QuotaIdentity *caller);
 
 /* nulls: 'n' or ' ' for each, or NULL; returns the number of rows */
 extern uint64 quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls);
+/* a utility command; names in it must be qualified */
+extern void quota_sql_command(char *text);
 extern void quota_sql_end(const QuotaIdentity *caller);
 
 #endif							/* QUOTA_SQL_H */
