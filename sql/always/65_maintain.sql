@@ -46,8 +46,6 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON quota.%I FROM %s CASCADE', name, grantee);
     END LOOP;
-    -- a column of its rows would be in the way of DROP TABLE
-    EXECUTE format('REVOKE ALL ON TYPE quota.%I FROM PUBLIC', name);
     EXECUTE format('CREATE INDEX %I ON quota.%I (debit_id)', name || '_debit', name);
     EXECUTE format('CREATE INDEX %I ON quota.%I (subject, feature_id, at)', name || '_subject', name);
     EXECUTE format('CREATE INDEX %I ON quota.%I USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on)',
@@ -431,6 +429,7 @@ BEGIN
         task := 'windows dropped';       rows := quota._drop_windows();       RETURN NEXT;
     END IF;
     task := 'ledger months made';        rows := quota._make_leaves();        RETURN NEXT;
+    PERFORM quota._close_row_types();
     task := 'events notified';           rows := quota._notify();             RETURN NEXT;
 END
 $$;

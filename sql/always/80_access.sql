@@ -143,6 +143,30 @@ END
 $$;
 COMMENT ON FUNCTION quota._strip_access(text) IS 'internal: takes every right in schema quota from a role';
 
+/*
+ * Whoever has USAGE of the schema could have columns of our tables' and views' rows,
+ * at which an update or the drop of a month of the ledger would stop.  Not by
+ * 90_privileges: pg_dump knows no initial privileges of these types, and would warn,
+ * nor does it keep this REVOKE, so maintain() does it, too.
+ */
+CREATE OR REPLACE FUNCTION quota._close_row_types() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    row_type regtype;
+BEGIN
+    FOR row_type IN
+        SELECT t.oid FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
+        WHERE t.typnamespace = 'quota'::regnamespace AND t.typrelid <> 0 AND a.grantee = 0
+    LOOP
+        LOCK TABLE quota.event IN SHARE UPDATE EXCLUSIVE MODE;      -- as grants do
+        EXECUTE format('REVOKE ALL ON TYPE %s FROM PUBLIC', row_type);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota._close_row_types() IS 'internal: takes the USAGE of the row types of our tables and views from PUBLIC';
+
 CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS void
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -154,6 +178,7 @@ DECLARE
     object record;
 BEGIN
     PERFORM quota._strip_access(role);
+    PERFORM quota._close_row_types();
     EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', role);
     FOR object IN
         SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS what

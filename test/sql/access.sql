@@ -28,7 +28,7 @@ FROM (SELECT 'schema ' || n.nspname AS what, n.nspowner AS owner, coalesce(n.nsp
       UNION ALL
       SELECT 'type ' || t.typname, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
           FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'quota'
-          AND (t.typtype = 'r' OR t.typrelid <> 0)
+          AND (t.typtype = 'r' OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
      ) o, aclexplode(o.acl) a
 WHERE a.grantee <> o.owner
 GROUP BY 1, 2;
