@@ -48,7 +48,8 @@ DATA_built := $(INSTALL_SQL)
 EXPORTS := quota.map
 SHLIB_LINK := -Wl,--version-script=$(EXPORTS)
 
-PG_CPPFLAGS := -Isrc
+# Errors say which file raised them: an application tells ours from its own by the name.
+PG_CPPFLAGS := -Isrc $(LAYERS:%=-fmacro-prefix-map=src/%/=quota:)
 PG_CFLAGS := -fno-semantic-interposition -Wall -Wextra -Wshadow=compatible-local -Wno-unused-parameter -Wno-missing-field-initializers
 ifneq ($(CI)$(WERROR),)
 PG_CFLAGS += -Werror

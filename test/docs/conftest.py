@@ -9,11 +9,11 @@ import os
 import pytest
 from pages import database_url, psql
 
-# The roles that README.md gives access to.
-ROLES = ("my_app", "my_dashboard", "my_billing")
+# The roles that README.md creates.
+CREATED_ROLES = ("my_app", "my_dashboard", "my_billing")
 
 # The one that docs/paywall-without-code-changes.md logs in as.
-LOGIN_ROLES = ("ragflow",)
+LOGIN_ROLE = "ragflow"
 
 
 def run_or_fail(url, sql):
@@ -28,12 +28,10 @@ def maintenance():
     if not given:
         pytest.fail("QUOTA_TEST_URL is not set: the superuser URL of a private cluster's maintenance database")
     url = database_url(given, "postgres")
-    missing = [role for role in ROLES + LOGIN_ROLES if "none" in run_or_fail(url, f"SELECT coalesce(to_regrole('{role}')::text, 'none');")]
-    for role in missing:
-        run_or_fail(url, f"CREATE ROLE {role}{' LOGIN' if role in LOGIN_ROLES else ''};")
+    drop = f"DROP ROLE IF EXISTS {', '.join(CREATED_ROLES)}, {LOGIN_ROLE};"
+    run_or_fail(url, drop + f"CREATE ROLE {LOGIN_ROLE} LOGIN;")
     yield url
-    for role in missing:
-        run_or_fail(url, f"DROP ROLE {role};")
+    run_or_fail(url, drop)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ for it and shows in no rendered page:
     <!-- not run -->                the block is not run
     <!-- needs quota.NAME -->       the block is not run while docs/reference.md lists
                                     NAME under "Not in this version"
-    <!-- run after: FILE.sql -->    the block is run in a database of its own,
-                                    after this file of test/docs
+    <!-- alone -->                  the block is run as it stands, in a new
+                                    database of its own
 """
 
 import os
@@ -77,10 +77,9 @@ class Block:
         return found and found.group(1)
 
     @property
-    def prelude(self):
-        """The file that runs before it in a database of its own, or None."""
-        found = re.match(r"run after: (\S+\.sql)$", self.comment)
-        return HERE / found.group(1) if found else None
+    def is_alone(self):
+        """Is it run in a database of its own?"""
+        return self.comment == "alone"
 
     @property
     def sql(self):

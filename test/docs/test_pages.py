@@ -1,7 +1,7 @@
 """The manual is true: every SQL example in README.md and docs/ runs, and prints what the page shows."""
 
 import pytest
-from pages import ROOT, psql, read_page, run_blocks, same_text
+from pages import ROOT, read_page, run_blocks, same_text
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = {path: read_page(path) for path in PAGES}
@@ -19,15 +19,11 @@ def outcome_of(new_database, tmp_path_factory):
     pages = {}
 
     def run_page(path):
-        main = [block for block in BLOCKS[path] if block.is_run and not block.prelude]
-        installs = any("CREATE EXTENSION quota" in block.sql for block in main)
-        outcomes = run_blocks(new_database(extension=not installs), main, tmp_path_factory.mktemp("page"))
-        for block in BLOCKS[path]:
-            if block.is_run and block.prelude:
-                url = new_database()
-                status, said = psql(url, "\\set ON_ERROR_STOP on\n" + block.prelude.read_text(encoding="utf-8"))
-                assert status == 0, said
-                outcomes |= run_blocks(url, [block], tmp_path_factory.mktemp("page"))
+        main = [block for block in BLOCKS[path] if block.is_run and not block.is_alone]
+        outcomes = {}
+        for blocks in [main, *([block] for block in BLOCKS[path] if block.is_alone)]:
+            installs = any("CREATE EXTENSION quota" in block.sql for block in blocks)
+            outcomes |= run_blocks(new_database(extension=not installs), blocks, tmp_path_factory.mktemp("page"))
         return outcomes
 
     def outcome(path, block):
@@ -72,4 +68,4 @@ def test_comments_are_known():
     for path, blocks in BLOCKS.items():
         for block in blocks:
             if block.comment and block.is_run and not block.needs:
-                assert block.prelude and block.prelude.exists(), f"{path.name}:{block.line}: {block.comment}"
+                assert block.is_alone, f"{path.name}:{block.line}: {block.comment}"

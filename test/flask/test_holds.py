@@ -1,7 +1,13 @@
 """Holds: quota_flask.hold by itself, and answers that are streamed and paid for by one."""
 
+import asyncio
 import json
+import logging
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -9,7 +15,7 @@ import quota_flask as qf
 from conftest import PASSWORD, text_of
 from docapp import answering, db
 from quota_flask import QuotaError, hold
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 QUESTION = "How does the rotor number 3 work and who changes a rotor?"
@@ -18,7 +24,7 @@ STREAM = {"Accept": "text/event-stream"}
 
 @pytest.fixture
 def subject(request):
-    return f"hold-{re.sub('[^a-z_]+', '-', request.node.name)}/me"
+    return f"hold-{re.sub('[^a-zA-Z0-9_]+', '-', request.node.name)}/me"
 
 
 @pytest.fixture
@@ -79,33 +85,167 @@ def test_too_little_room_reserves_nothing(bind, subject, state):
     assert state() == (8100, 0, 0)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, None])
-def test_leaving_without_settling_releases(bind, subject, state, error):
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, GeneratorExit, None])
+@pytest.mark.parametrize("pieces, used", [([], 0), ([0], 0), ([5, 17], 22), ([500], 500), ([300, 900], 1200)])
+def test_leaving_charges_what_was_counted(bind, subject, state, error, pieces, used):
     def work():
-        with hold(bind, subject, "llm_tokens", 500) as h:
-            h.extend(600)
+        with hold(bind, subject, "llm_tokens", 500, metadata={"why": "test"}) as h:
+            for n in pieces:
+                h.count(n)
+            assert h.counted == used <= h.reserved
             if error:
                 raise error
-        assert h.reserved == 0
+        assert h.reserved == 0 and h.remaining == 8000 - used
 
     if error:
         with pytest.raises(error):
             work()
     else:
         work()
+    assert state() == (used, 0, 8000 - used)
+
+
+def test_clients_that_leave_before_the_last_piece_pay_for_what_they_got(app_engine, subject, state):
+    def stream():
+        with hold(app_engine, subject, "llm_tokens", 100) as h:
+            for piece in range(20):
+                h.count(5)
+                yield piece
+
+    for _ in range(50):
+        pieces = stream()
+        for _ in range(19):
+            next(pieces)
+        pieces.close()
+    assert state() == (50 * 19 * 5, 0, 8000 - 50 * 19 * 5)
+
+
+def test_a_cancelled_task_pays_for_what_was_counted(app_engine, subject, state):
+    async def work():
+        with hold(app_engine, subject, "llm_tokens", 500) as h:
+            h.count(40)
+            await asyncio.sleep(60)
+
+    async def cancelled():
+        task = asyncio.ensure_future(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert state() == (40, 0, 7960)
+
+
+def test_counting_keeps_room_ahead_and_stops_where_it_ends(bind, subject, state):
+    with hold(bind, subject, "llm_tokens", 1000) as h:
+        assert h.count(1000) == 1000 and h.reserved == 1000
+        h.count(1)
+        assert h.reserved == 1501 == state()[1]  # half the estimate more than was needed
+        h.count(6700)
+        assert (h.counted, h.reserved) == (7701, 7701)  # there is not room for that half any more
+        with pytest.raises(QuotaError) as caught:
+            h.count(300)
+        assert caught.value.status == 402 and (h.counted, h.reserved) == (7701, 7701)
+        h.count(299)
+        assert state() == (8000, 8000, 0)
+        for wrong in (-1, 1.5, "1", None):
+            with pytest.raises((ValueError, TypeError)):
+                h.count(wrong)
+        assert h.settle().charged == 8000
+        with pytest.raises(RuntimeError):
+            h.count(1)
+
+
+def test_counting_asks_nothing_of_the_database_while_there_is_room(app_engine, subject):
+    asked = []
+    with hold(app_engine, subject, "llm_tokens", 500) as h:
+        event.listen(app_engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+        for _ in range(500):
+            h.count(1)
+        assert asked == []
+
+
+def test_counting_renews_a_hold_in_time(app_engine, subject, state):
+    with hold(app_engine, subject, "llm_tokens", 500, ttl="2 seconds") as h:
+        first = h.expires_at
+        for _ in range(30):
+            time.sleep(0.1)
+            h.count(1)
+        assert h.expires_at > first and state() == (500, 500, 7500)  # after 3 seconds
+    assert state() == (30, 0, 7970)
+
+
+def test_a_hold_that_expired_in_silence_counts_no_more_and_is_paid_late(app_engine, subject, state):
+    with pytest.raises(QuotaError) as caught, hold(app_engine, subject, "llm_tokens", 500, ttl="300 milliseconds") as h:
+        h.count(100)
+        time.sleep(0.5)
+        assert state() == (0, 0, 8000)
+        h.count(1)
+    assert caught.value.sqlstate == "QT410" and state() == (100, 0, 7900)
+
+
+def test_a_result_that_is_not_stored_was_delivered_all_the_same(bind, app_engine, subject, state):
+    with hold(bind, subject, "llm_tokens", 500) as h:
+        h.count(30)
+        with pytest.raises(ZeroDivisionError), app_engine.begin() as connection:  # caught inside the block
+            assert h.settle(connection=connection).charged == 30
+            raise ZeroDivisionError
+    assert state() == (30, 0, 7970)
+    with pytest.raises(ZeroDivisionError), hold(bind, subject, "llm_tokens", 500) as h:
+        h.count(20)
+        with Session(app_engine, future=True) as session, session.begin():
+            h.settle(connection=session)
+            raise ZeroDivisionError
+    assert state() == (50, 0, 7950)
+    with app_engine.begin() as connection, hold(bind, subject, "llm_tokens", 500) as h:  # it commits after the block
+        h.count(10)
+        h.settle(connection=connection)
+    assert state() == (60, 0, 7940)
+
+
+def test_releasing_gives_back_what_was_counted(bind, subject, state):
+    with hold(bind, subject, "llm_tokens", 500) as h:
+        h.count(30)
+        h.release()
     assert state() == (0, 0, 8000)
 
 
-def test_a_generator_that_nobody_reads_on_releases(bind, subject, state):
-    def stream():
-        with hold(bind, subject, "llm_tokens", 500) as h:
-            yield 1
-            h.settle(1)
+def test_a_settle_that_fails_is_tried_again_and_told(app_engine, owner, subject, state, caplog):
+    def disconnect(connection):
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with owner.connect() as other:
+            broken.append(other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid}).scalar_one())
 
-    events = stream()
-    next(events)
+    broken = []
+    with hold(app_engine, subject, "llm_tokens", 500) as h:
+        h.count(30)
+        event.listen(app_engine, "begin", disconnect, once=True)
+    assert broken == [True] and state() == (30, 0, 7970)  # over a new connection
+
+    with caplog.at_level(logging.ERROR), hold(app_engine, subject, "llm_tokens", 500, ttl="300 milliseconds") as h:
+        h.count(40)
+        h._bind = db.engine("postgresql://nobody@127.0.0.1:1/nothing")
+    assert "40 delivered units are not charged" in caplog.text and str(h.expires_at) in caplog.text
+    time.sleep(0.5)
+    assert state() == (30, 0, 7970)  # what the expiry leaves: nothing charged, nothing reserved
+
+
+def test_a_process_that_is_killed_charges_nothing_and_keeps_nothing(ready, subject, state):
+    code = (
+        "import sys, time, quota_flask; from docapp import db\n"
+        "with quota_flask.hold(db.engine(sys.argv[1]), sys.argv[2], 'llm_tokens', 500, ttl='2 seconds') as h:\n"
+        "    h.count(40); print(h.id, flush=True); time.sleep(60)\n"
+    )
+    here = os.path.dirname(qf.__file__)
+    child = subprocess.Popen(
+        [sys.executable, "-B", "-c", code, ready["QUOTA_APP_URL"], subject], cwd=here, stdout=subprocess.PIPE, text=True
+    )
+    assert int(child.stdout.readline()) > 0
     assert state() == (500, 500, 7500)
-    events.close()
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    time.sleep(2.2)
     assert state() == (0, 0, 8000)
 
 
@@ -214,25 +354,32 @@ def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine):
     assert "no tokens were left for more" in tia.get("/ask").text
 
 
-def test_a_disconnected_client_is_charged_nothing(person, stored):
+def test_a_client_that_leaves_pays_for_what_was_written(person, stored):
     uma = person("Uma")
     uma.upload("u.md", text_of("rotor", 12))
     workspace = uma.me()["workspace"]["slug"]
+    whole = uma.post("/api/answers", json={"question": QUESTION}).json()
+    before, answers = uma.feature("llm_tokens")["used"], stored(workspace)[2]
     answer = uma.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True)
-    events = events_of(answer)
-    assert next(events)[0] == "reserved" and uma.feature("llm_tokens")["reserved"] > 0
+    sentences = (data for name, data in events_of(answer) if name == "sentence")
+    heard = next(sentences)
+    assert uma.feature("llm_tokens")["reserved"] > 0
     answer.close()
     for _ in range(100):
         f = uma.feature("llm_tokens")
         if not f["reserved"]:
             break
         time.sleep(0.1)
-    assert (f["used"], f["reserved"]) == (0, 0) and stored(workspace)[2] == 0
-    assert "Answered" not in uma.get("/history").text
+    # the server notices when it writes the next one, or the one after
+    counts = [answering.tokenizer.count(s["text"]) for s in whole["sentences"]]
+    read = whole["tokens"] - sum(counts)
+    assert f["reserved"] == 0 and f["used"] - before in {read + sum(counts[:n]) for n in range(1, len(counts))}
+    assert heard == whole["sentences"][0] and stored(workspace)[2] == answers
+    assert uma.get("/history").text.count("Answered “") == 2
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_an_error_in_the_middle_releases(app, person, stored, monkeypatch, streamed):
+def test_an_error_in_the_middle_charges_what_was_delivered(app, person, stored, monkeypatch, streamed):
     vic = person("Vic")
     vic.upload("v.md", text_of("rotor", 12))
     workspace = vic.me()["workspace"]["slug"]
@@ -249,6 +396,7 @@ def test_an_error_in_the_middle_releases(app, person, stored, monkeypatch, strea
     def breaks(composed, pace):
         yield composed["sentences"][0]
         seen.append(vic.feature("llm_tokens")["reserved"])
+        seen.append(answering.tokenizer.count(composed["sentences"][0]["text"]))
         raise OSError("the model is gone")
 
     monkeypatch.setattr(answering, "write", breaks)
@@ -261,7 +409,8 @@ def test_an_error_in_the_middle_releases(app, person, stored, monkeypatch, strea
         assert answer.status_code == 500
     assert seen and seen[0] > 0
     f = vic.feature("llm_tokens")
-    assert (f["used"], f["reserved"]) == (0, 0) and stored(workspace)[2] == 0
+    assert (f["used"] > seen[1] if streamed else f["used"] == 0) and f["reserved"] == 0
+    assert stored(workspace)[2] == 0
 
 
 def test_a_retry_of_a_stream_is_answered_from_its_receipt(person):

@@ -3,7 +3,11 @@
 import importlib
 import importlib.util
 import json
+import secrets
 import subprocess
+import time
+import uuid
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +15,7 @@ import quota_flask as qf
 from flask import Flask, jsonify
 from quota_flask import Quota, QuotaError
 from sqlalchemy import Column, Integer, Text, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session, declarative_base
 
 KEYS = {
@@ -116,12 +120,75 @@ def test_require_says_what_debit_would_say(app_engine, subject, feature, amount)
     assert told == said
 
 
-def test_other_database_errors_pass_through(app_engine, subject):
-    with pytest.raises(DBAPIError) as caught, app_engine.begin() as connection:
-        qf.debit(connection, subject, "documents", 0)
-    assert caught.value.orig.pgcode == "22023"
+def test_an_argument_that_quota_refuses_is_a_400(app_engine, subject):
+    def refused(function, *arguments, **more):
+        with pytest.raises(QuotaError) as caught, app_engine.begin() as connection:
+            function(connection, *arguments, **more)
+        assert caught.value.status == 400 and caught.value.detail is None
+        assert caught.value.body == {"code": caught.value.code, "message": caught.value.message}
+        return caught.value.sqlstate, caught.value.code
+
+    wrong, long, large = (
+        ("22023", "invalid_parameter_value"), ("22001", "string_data_right_truncation"), ("22003", "numeric_value_out_of_range")
+    )  # fmt: skip
+    assert refused(qf.debit, subject, "documents", 0) == wrong
+    assert refused(qf.debit, subject, "max_upload_mb") == wrong
+    assert refused(qf.debit, "a//b", "documents") == wrong
+    assert refused(qf.give_back, subject, "documents", 1) == wrong
+    assert refused(qf.debit, "x" * 256, "documents") == long
+    assert refused(qf.debit, subject, "documents", 1, key="k" * 256) == long
+    assert refused(qf.call, "debit_many", subject=subject, amounts={"pages": 2**63}) == large
+    with app_engine.begin() as connection:
+        debit_id = qf.debit(connection, subject, "pages", 2).id
+        qf.refund(connection, debit_id)
+    assert refused(qf.refund, debit_id) == wrong  # a poller that sends it again
     with pytest.raises(ValueError):
         qf.call(None, "debit(); DROP TABLE x; --")
+
+
+def test_quota_s_own_errors_are_told_from_the_application_s(app_engine, owner, subject):
+    def error_of(engine, statement):
+        with pytest.raises(DBAPIError) as caught, engine.begin() as connection:
+            connection.execute(text(statement), {"s": subject} if ":s" in statement else {})
+        return QuotaError.from_exception(caught.value)
+
+    with owner.begin() as connection:
+        connection.execute(text(
+            "CREATE FUNCTION picky() RETURNS int LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'not ours'; END $$"
+        ))  # fmt: skip
+    ours = ["SELECT quota.debit(:s, 'documents', 0)", "SELECT quota.debit(:s, 'documents', NULL)", "SELECT quota.debit('', 'pages')"]
+    assert [error_of(app_engine, s).sqlstate for s in ours] == ["22023", "22004", "22023"]
+    assert error_of(owner, "SELECT quota.set_status(:s, 'asleep')").sqlstate == "22023"  # PL/pgSQL of ours
+    others = ["SELECT 1/0", "SELECT 'x'::int", "SELECT picky()", "SELECT quota.debit(:s, 'pages', picky())", "SELECT 9223372036854775807 + 1"]
+    assert [error_of(owner, s) for s in others] == [None] * len(others)
+    with owner.begin() as connection:
+        connection.execute(text("DROP FUNCTION picky()"))
+
+
+def test_ids_and_decimals_are_cast(app_engine, subject):
+    number, name = secrets.randbelow(2**62), uuid.uuid4()
+    with app_engine.begin() as connection:
+        assert qf.debit(connection, number, "pages", 2, key=name).remaining == 98
+        assert qf.debit(connection, str(number), "pages", Decimal(2), key=str(name)).remaining == 98
+        assert qf.debit(connection, name, "pages", Decimal("3.00"), key=7).remaining == 97
+        assert [row.feature for row in qf.status(connection, name) if row.used] == ["pages"]
+    for wrong in (Decimal("1.5"), 1.5, b"1", [1]):
+        with pytest.raises(TypeError, match="quota.debit takes no .*amount"), app_engine.begin() as connection:
+            qf.debit(connection, subject, "pages", wrong)
+    # by hand the same is a cast, or a str
+    with app_engine.begin() as connection:
+        query = text("SELECT remaining FROM quota.debit(CAST(:id AS text), 'pages', CAST(:n AS bigint))")
+        assert connection.execute(query, {"id": secrets.randbelow(2**62), "n": Decimal(3)}).scalar_one() == 97
+
+
+def test_compact_json_is_a_parameter(app_engine):
+    catalog = '{"features":{"x":{"kind":"boolean"}},"plans":{"p":{"entitlements":{"x":{"value":true}}}}}'
+    with app_engine.connect() as connection:
+        with pytest.raises(StatementError):  # text() takes :true for a parameter of its own
+            connection.execute(text(f"SELECT CAST('{catalog}' AS jsonb)"))
+        given = connection.execute(text("SELECT CAST(:catalog AS jsonb)"), {"catalog": catalog}).scalar_one()
+    assert given == json.loads(catalog)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -263,6 +330,49 @@ def test_flask_answers(small_app, subject):
     assert small_app.post("/take/1").json == {"remaining": 0}
     early = small_app.post("/take/1")
     assert early.status_code == 402 and early.json["remaining"] == 0
+
+
+@pytest.fixture
+def denials(owner, subject):
+    """What quota.denials has of the subject: {(feature, reason): times}."""
+
+    def look():
+        with owner.connect() as connection:
+            rows = connection.execute(text("SELECT feature, reason, times FROM quota.denials WHERE subject = :s"), {"s": subject})
+            return {(row.feature, row.reason): row.times for row in rows}
+
+    return look
+
+
+def test_refusals_are_noted_once_they_are_answered(small_app, denials):
+    def post(path):
+        with small_app.post(path) as answer:
+            assert answer.status_code >= 400
+            return denials()  # before the response is closed
+
+    assert post("/take/9") == {} and denials() == {("documents", "quota_exceeded"): 1}  # raised by a debit
+    post("/many")  # by `requires`, which charges nothing
+    post("/raw")
+    post("/take/9")
+    post("/broken")
+    assert denials() == {
+        ("documents", "quota_exceeded"): 2, ("llm_tokens", "quota_exceeded"): 1, ("mindmap", "not_entitled"): 1
+    }  # fmt: skip
+
+
+def test_noting_never_fails_a_response_and_waits_for_nothing_long(small_app, owner, denials, caplog):
+    with owner.begin() as connection:
+        connection.execute(text("LOCK TABLE quota.denial IN ACCESS EXCLUSIVE MODE"))
+        began = time.monotonic()
+        with small_app.post("/take/9") as answer:
+            assert answer.status_code == 402 and time.monotonic() - began < 1
+        assert time.monotonic() - began < 5 and "a refusal was not noted" in caplog.text
+    assert denials() == {}
+    quota = small_app.application.extensions["quota"]
+    for connect in (None, lambda: 1 / 0, lambda: owner.execution_options(postgresql_readonly=True).connect()):
+        quota.connect = connect
+        quota.note({"code": "quota_exceeded"})
+    assert denials() == {}
 
 
 def test_flask_catches_refusals_it_did_not_ask_for(small_app):

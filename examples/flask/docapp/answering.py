@@ -2,9 +2,9 @@
 
 There is no language model here, yet the shape is that of one: passages are retrieved and read, an answer is
 written sentence by sentence, and how long it gets is known when it has ended.  So it is paid for by a hold:
-reserved before the first word, extended as it goes on, settled with the count in the transaction that stores
-it, released where it breaks off.  compose() is a pure function of the question and the passages, so a price
-can be recounted.
+reserved before the first word, counted as it goes on, settled with the count in the transaction that stores
+it; where it breaks off, what was delivered is paid for.  compose() is a pure function of the question and the
+passages, so a price can be recounted.
 """
 
 import math
@@ -17,6 +17,7 @@ from quota_flask import QuotaError, hold
 from . import chunking, documents, tokenizer, tokens
 from .embedding import stem
 from .models import Answer
+from .receipts import Replay
 
 CHUNKS_READ = 6
 SENTENCES = 4
@@ -73,7 +74,7 @@ def write(composed, pace=0):
         yield sentence
 
 
-def answer(sessions, user, question, url=lambda found: None, receipt=None, pace=0):
+def answer(sessions, user, question, url=lambda found: None, receipt=None, pace=0, streamed=False):
     """Answer, store and charge llm_tokens: a generator of events (name, data).
 
     ("reserved", {"reserved", "remaining", "expires_at"}) comes first: its price is reserved.
@@ -83,55 +84,75 @@ def answer(sessions, user, question, url=lambda found: None, receipt=None, pace=
 
     Raises QuotaError before the first event if there is no room for the estimate.  If the room ends while
     it is written, the answer ends there, with "cut" in its body (the refusal), and what was written is
-    paid for.  An error, or close() because nobody listens any more, releases: nothing is stored or charged.
+    paid for.  An error, or close() because nobody listens any more, stores nothing; what was delivered until
+    then is paid for, the passages that were read included.  Not `streamed`, nothing is delivered before the end.
 
     `sessions` is a sessionmaker; url(found) the page that shows it; `receipt` (begin, finish) keeps the
     answer for a retry.
     """
     with sessions.begin() as session:
         chunks = documents.search(session, user, question, most=CHUNKS_READ, any_word=True)
-    composed, cut = {"sentences": []}, None
     if chunks:
         read = tokens.cost_of_answer(question, chunks, "")
         paid_for = {"action": "answer", "title": question[:200], "ask": uuid.uuid4().hex}
         with hold(sessions, user.subject, "llm_tokens", read + EXPECTED_WRITTEN, HOLD_FOR, metadata=paid_for) as h:
-            yield "reserved", _reserved(h)
-            composed, spent, written = compose(question, chunks), read, []
-            yield "citations", composed["citations"]
-            for sentence in write(composed, pace):
-                count = tokenizer.count(sentence["text"])
-                if h.id and spent + count > h.reserved:
-                    try:
-                        h.extend(spent + count)
-                    except QuotaError as refusal:
-                        if refusal.status != 402:
-                            raise
-                        cut = refusal.body
-                        break
-                    yield "reserved", _reserved(h)
-                spent += count
-                written.append(sentence)
-                yield "sentence", sentence
-            if written or cut:
-                body = {"sentences": written, "citations": composed["citations"]} | ({"cut": cut} if cut else {})
-                with sessions.begin() as session:
-                    if receipt:
-                        receipt.begin(session)
-                    row = Answer(user_id=user.id, question=question, body=body, tokens=spent)
-                    session.add(row)
-                    session.flush()
-                    shown = {"found": True, "id": row.id, "question": question, "tokens": spent, "url": url(True)}
-                    if receipt:
-                        receipt.finish(session, shown | body, 201)
-                    h.settle(spent, paid_for | {"answer": row.id}, connection=session)
-                yield "done", (shown | body, 201)
-                return
+            try:
+                yield "reserved", _reserved(h)
+                body = yield from _written(h, question, chunks, read, pace)
+                if body:
+                    row = Answer(user_id=user.id, question=question, body=body, tokens=h.counted)
+                    with sessions.begin() as session:
+                        shown = _stored(session, row, url, receipt)
+                        h.settle(metadata=paid_for | {"answer": row.id}, connection=session)
+                    yield "done", (shown, 201)
+                    return
+            except Exception as error:
+                # nothing was delivered; or a twin of this request was, which has paid for the same answer
+                if not streamed or isinstance(error, Replay):
+                    h.release()
+                raise
     shown = {"found": False, "question": question, "url": url(False)}
     with sessions.begin() as session:
         if receipt:
             receipt.begin(session)
             receipt.finish(session, shown, 200)
     yield "done", (shown, 200)
+
+
+def _written(h, question, chunks, read, pace):
+    """The events of an answer while it is written, each sentence counted before it is shown; returns what is
+    to be stored, None where the passages say nothing."""
+    composed, written, cut = compose(question, chunks), [], {}
+    if not composed["sentences"]:
+        return None
+    h.count(read)
+    yield "citations", composed["citations"]
+    for sentence in write(composed, pace):
+        reserved = h.reserved
+        try:
+            h.count(tokenizer.count(sentence["text"]))
+        except QuotaError as refusal:
+            if refusal.status != 402:
+                raise
+            cut = {"cut": refusal.body}
+            break
+        if h.reserved != reserved:
+            yield "reserved", _reserved(h)
+        written.append(sentence)
+        yield "sentence", sentence
+    return {"sentences": written, "citations": composed["citations"]} | cut
+
+
+def _stored(session, row, url, receipt):
+    """Store the answer and what a retry gets; returns what is shown of it."""
+    if receipt:
+        receipt.begin(session)
+    session.add(row)
+    session.flush()
+    shown = {"found": True, "id": row.id, "question": row.question, "tokens": row.tokens, "url": url(True)} | row.body
+    if receipt:
+        receipt.finish(session, shown, 201)
+    return shown
 
 
 def _reserved(h):

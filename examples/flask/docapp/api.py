@@ -155,6 +155,7 @@ def ask():
         url=lambda found: url_for("pages.ask", asked=None if found else question),
         receipt=receipts,
         pace=current_app.config["STREAM_PACE"] if streamed else 0,
+        streamed=streamed,
     )
     if streamed:
         first = next(events)  # reserves: a refusal is an answer of its own, before any stream begins
@@ -163,21 +164,30 @@ def ask():
             stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
     *_, (_, (body, status)) = events
+    _note_cut(body)
     return respond(body, status)
 
 
 def _server_sent(first, events):
     """The events of an answer as a text/event-stream.  A client that goes away closes this generator, and
-    with it `events`, which releases what was reserved."""
+    with it `events`, which charges what was delivered until then."""
     with contextlib.closing(events):
         try:
             for name, data in itertools.chain([first], events):
-                yield _event(name, data[0] if name == "done" else data)
+                if name == "done":
+                    data, _ = data
+                    _note_cut(data)
+                yield _event(name, data)
         except receipts.Replay:  # a twin of this request was stored first
             yield _event("done", receipts.earlier().body)
         except Exception:  # the status is sent: all that is left is to say so in the stream
             current_app.logger.exception("an answer broke off")
-            yield _event("failed", {"code": "failed", "message": "The answer broke off. Nothing was charged."})
+            yield _event("failed", {"code": "failed", "message": "The answer broke off. What was written is charged."})
+
+
+def _note_cut(body):
+    """An answer that ended for want of room was refused the rest, and no error says so to anybody."""
+    current_app.extensions["quota"].note(body.get("cut"))
 
 
 def _event(name, data):

@@ -61,7 +61,7 @@ export async function stream(url, heard, options) {
   let text = "";
   for (;;) {
     const { value, done } = await reader.read().catch(() => ({ done: true }));
-    if (done) throw new Problem("The answer broke off. Nothing was charged.");
+    if (done) throw new Problem("The answer broke off. What was written is charged.");
     text += value;
     const parts = text.split("\n\n");
     text = parts.pop();
