@@ -324,7 +324,24 @@ def test_an_answer_is_streamed_and_settled(person, stored):
     assert page.count("Answered “") == 1 and f"+{done['tokens']:,} tokens" in page
 
 
-def test_too_little_room_is_402_before_any_stream(person, stored, app_engine):
+@pytest.fixture
+def denied(owner):
+    """How often quota.denials says that a subject was refused llm_tokens; what follows an answer may take a moment."""
+
+    def look(subject, expected):
+        query = text("SELECT sum(times) FROM quota.denials WHERE subject = :s AND feature = 'llm_tokens'")
+        for _ in range(100):
+            with owner.connect() as connection:
+                found = connection.execute(query, {"s": subject}).scalar_one() or 0
+            if found == expected:
+                break
+            time.sleep(0.05)
+        return found
+
+    return look
+
+
+def test_too_little_room_is_402_before_any_stream(person, stored, app_engine, denied):
     sam = person("Sam")
     sam.upload("s.md", text_of("rotor", 12))
     with app_engine.begin() as connection:
@@ -336,9 +353,15 @@ def test_too_little_room_is_402_before_any_stream(person, stored, app_engine):
     assert refused.json()["remaining"] == 100 < refused.json()["requested"]
     assert "Retry-After" in refused.headers
     assert stored(workspace) == before and sam.feature("llm_tokens")["reserved"] == 0
+    # the first page of operations.md: who hit the wall, by a reserve that raised and by a check before the work
+    assert denied(sam.me()["subject"], 1) == 1
+    with app_engine.begin() as connection:
+        qf.debit(connection, sam.me()["subject"], "llm_tokens", 100)
+    assert sam.post("/api/answers", json={"question": QUESTION}).status_code == 402
+    assert denied(sam.me()["subject"], 2) == 2
 
 
-def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine):
+def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine, denied):
     tia = person("Tia")
     tia.upload("t.md", text_of("rotor", 12))
     whole = tia.post("/api/answers", json={"question": QUESTION}).json()
@@ -352,6 +375,7 @@ def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine):
     f = tia.feature("llm_tokens")
     assert f["remaining"] == room - cut.json()["tokens"] >= 0 and f["reserved"] == 0
     assert "no tokens were left for more" in tia.get("/ask").text
+    assert denied(tia.me()["subject"], 1) == 1  # the rest was refused, though no error says so
 
 
 def test_a_client_that_leaves_pays_for_what_was_written(person, stored):
