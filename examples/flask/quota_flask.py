@@ -90,7 +90,6 @@ REASONS = {
 }
 
 _NAME = re.compile(r"[a-z_]+\Z")
-_OUR_FUNCTION = re.compile(r"\D* quota\.[a-z_]+\(")
 _LOG = logging.getLogger(__name__)
 
 
@@ -147,11 +146,8 @@ class QuotaError(Exception):
 
 
 def _is_from_quota(diag):
-    """Was the error raised in quota's code?  Its C files bear its name, its PL/pgSQL functions its schema's."""
-    if diag.source_file and diag.source_file.startswith("quota:"):
-        return True
-    first = (diag.context or "").split("\n", 1)[0]
-    return diag.source_file == "pl_exec.c" and bool(_OUR_FUNCTION.match(first))
+    """Was the error raised in quota's code?  Its source files are named so."""
+    return (diag.source_file or "").startswith("quota:")
 
 
 # ---------------------------------------------------------------------------------------------- calls

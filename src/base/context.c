@@ -51,9 +51,14 @@ strip(ErrorData *error)
 		return;
 	end = end_of_gate(error->context);
 	if (end)
+	{
 		*end = '\0';
-	else
-		error->context = NULL;
+		return;
+	}
+	error->context = NULL;
+	/* as errors of our C files are marked (Makefile): RAISE of our PL/pgSQL */
+	if (error->filename && strcmp(error->filename, "pl_exec.c") == 0)
+		error->filename = "quota:pl_exec.c";
 }
 
 void
