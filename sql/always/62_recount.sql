@@ -1,5 +1,5 @@
 /*
- * Counts of a capacity against the rows of its gates.
+ * Counts against the rows of gates.
  */
 CREATE OR REPLACE FUNCTION quota._gate_rows(gated oid, arguments text[], member oid, warn boolean,
                                             OUT subject text, OUT amount bigint, OUT rows bigint)
@@ -66,14 +66,20 @@ $$;
 COMMENT ON FUNCTION quota._capacity_own(quota.feature) IS
     'internal: how much of a capacity each subject has of its own, without those below it and without open holds';
 
-CREATE OR REPLACE FUNCTION quota._gate_difference(feature text, OUT subject text, OUT recorded bigint, OUT actual bigint)
+CREATE OR REPLACE FUNCTION quota._gate_difference(feature text, dry_run boolean, OUT subject text, OUT recorded bigint, OUT actual bigint)
     RETURNS SETOF record
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH actual AS (
-        SELECT r.subject, sum(r.amount)::bigint AS amount
-        FROM quota._gate_member(_gate_difference.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, true) r
+        SELECT x.subject, sum(x.amount)::bigint AS amount
+        FROM (SELECT r.subject, r.amount
+              FROM quota._gate_member(_gate_difference.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, true) r
+              WHERE _gate_difference.dry_run OR m.remembered_by IS NULL
+              UNION ALL
+              SELECT c.subject, c.amount
+              FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id
+              WHERE f.name = _gate_difference.feature AND NOT _gate_difference.dry_run) x
         GROUP BY 1
     ), recorded AS (
         SELECT o.subject, o.own AS amount
@@ -83,8 +89,8 @@ AS $$
     FROM actual a FULL JOIN recorded r USING (subject)
     WHERE coalesce(r.amount, 0) <> coalesce(a.amount, 0)
 $$;
-COMMENT ON FUNCTION quota._gate_difference(text) IS
-    'internal: the subjects of whose capacity the count is not what the rows of the gates are worth';
+COMMENT ON FUNCTION quota._gate_difference(text, boolean) IS
+    'internal: the subjects of whose capacity the count is not what the rows of the gates are worth; unless dry_run, what is remembered is believed, for it has just been made anew';
 
 /*
  * All that was ever charged for exactly these subjects, whatever accounts it was
@@ -159,16 +165,35 @@ DECLARE
     tables CONSTANT text := (SELECT string_agg(m.member::regclass::text, ', ' ORDER BY m.member) FROM unnest(members) m(member));
     subjects text[];
     amounts bigint[];
+    uncharged text[];
     counted bigint;
     nobodys bigint;
     charged numeric;
     given numeric;
     report text;
 BEGIN
-    WITH here AS (
-        SELECT r.subject, sum(r.amount)::bigint AS amount, sum(r.rows) AS rows
-        FROM quota._gate_member(_gate_count_present.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, false) r
-        WHERE m.member = ANY (members) GROUP BY 1
+    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
+    DELETE FROM quota.gate_charge c USING quota.feature f
+    WHERE c.target = ANY (members) AND f.name = _gate_count_present.feature AND c.feature_id = f.id;
+    WITH member AS (
+        SELECT * FROM quota._gate_member(_gate_count_present.feature) m WHERE m.member = ANY (members)
+    ), charge AS MATERIALIZED (
+        SELECT m.remembered_by AS target, r.key, r.subject, r.amount
+        FROM member m, quota._gate_charges(m.gated, m.arguments, m.member, _gate_count_present.feature) r
+        WHERE m.remembered_by IS NOT NULL
+    ), remembered AS (
+        -- what is there already was a row's of a partition that has been dropped
+        INSERT INTO quota.gate_charge AS c (target, feature_id, key, subject, amount)
+        SELECT r.target, f.id, r.key, r.subject, r.amount
+        FROM charge r JOIN quota.feature f ON f.name = _gate_count_present.feature WHERE r.subject IS NOT NULL
+        ON CONFLICT ON CONSTRAINT gate_charge_pkey DO UPDATE SET subject = excluded.subject, amount = excluded.amount
+    ), here AS (
+        SELECT s.subject, sum(s.amount)::bigint AS amount, sum(s.rows) AS rows
+        FROM (SELECT r.subject, r.amount, r.rows
+              FROM member m, quota._gate_rows(m.gated, m.arguments, m.member, false) r WHERE m.remembered_by IS NULL
+              UNION ALL
+              SELECT c.subject, sum(c.amount), count(*) FROM charge c GROUP BY 1) s
+        GROUP BY 1
     )
     SELECT array_agg(h.subject ORDER BY h.subject COLLATE "C") FILTER (WHERE h.subject IS NOT NULL),
            array_agg(h.amount ORDER BY h.subject COLLATE "C") FILTER (WHERE h.subject IS NOT NULL),
@@ -179,12 +204,14 @@ BEGIN
         -- a gate by hand may name one that is not there
         PERFORM quota._feature(_gate_count_present.feature);
         PERFORM quota._require_read_committed('counting the rows of a table');
-        SELECT sum(b.booked) FILTER (WHERE b.booked > 0), -sum(b.booked) FILTER (WHERE b.booked < 0)
-        INTO charged, given
-        FROM (SELECT quota._gate_adjust(o.subject, _gate_count_present.feature, o.owed,
+        SELECT sum(b.booked) FILTER (WHERE b.booked > 0), -sum(b.booked) FILTER (WHERE b.booked < 0),
+               array_agg(b.subject) FILTER (WHERE b.booked = 0 AND b.owed > 0)
+        INTO charged, given, uncharged
+        FROM (SELECT o.subject, o.owed, quota._gate_adjust(o.subject, _gate_count_present.feature, o.owed,
                                         jsonb_build_object('counted', left(tables, 1000))) AS booked
               FROM (SELECT * FROM quota._gate_owed(members, _gate_count_present.feature, subjects, amounts) x
                     ORDER BY x.subject COLLATE "C" OFFSET 0) o) b;
+        PERFORM quota._gate_uncharged(_gate_count_present.feature, uncharged);
     END IF;
     report := format('Counted: rows %s, subjects %s, amount %s; charged %s, given back %s.', coalesce(counted, 0),
                      coalesce(cardinality(subjects), 0), (SELECT coalesce(sum(a.amount), 0) FROM unnest(amounts) a(amount)),
@@ -214,17 +241,20 @@ AS $$
 DECLARE
     known quota.feature;
     member regclass;
+    remembers boolean;
 BEGIN
     PERFORM quota._require(recount.feature IS NOT NULL, 'feature');
     PERFORM quota._require(recount.dry_run IS NOT NULL, 'dry_run');
     known := quota._feature(recount.feature);
-    IF known.kind <> 'capacity' THEN
+    SELECT bool_or(m.remembered_by IS NOT NULL) INTO remembers FROM quota._gate_member(known.name) m;
+    IF known.kind <> 'capacity' AND NOT (known.kind = 'metered' AND coalesce(remembers, false)) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('feature "%s" is of kind %s: its use cannot be counted from rows', known.name, known.kind),
-            DETAIL = 'What a metered feature was used for need not be there any more.',
+            DETAIL = CASE known.kind WHEN 'metered'
+                THEN 'What a metered feature was used for need not be there any more, and no gate of it remembers what rows were charged.' END,
             HINT = 'Correct it with quota.set_usage().';
     END IF;
-    IF NOT EXISTS (SELECT FROM quota._gate_member(known.name)) THEN
+    IF remembers IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('feature "%s" has no gate: there are no rows to count', known.name),
             HINT = 'quota.set_usage() corrects what one subject has.';
@@ -237,12 +267,21 @@ BEGIN
         FOR member IN SELECT m.member FROM quota._gate_member(known.name) m ORDER BY m.member LOOP
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', member);
         END LOOP;
+        LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
+        IF known.kind = 'capacity' AND remembers THEN
+            PERFORM FROM quota._gate_remember_anew(known.name);
+        END IF;
     END IF;
     FOR recount.subject, recount.recorded, recount.actual IN
-        SELECT d.subject, d.recorded, d.actual FROM quota._gate_difference(known.name) d ORDER BY d.subject COLLATE "C"
+        SELECT d.* FROM (SELECT * FROM quota._gate_difference(known.name, recount.dry_run) WHERE known.kind = 'capacity'
+                         UNION ALL
+                         SELECT * FROM quota._gate_memory_difference(known.name, recount.dry_run) WHERE known.kind = 'metered') d
+        ORDER BY d.subject COLLATE "C"
     LOOP
-        IF NOT recount.dry_run THEN
-            PERFORM quota._gate_adjust(recount.subject, known.name, recount.actual - recount.recorded, '{"recount": true}');
+        IF NOT recount.dry_run
+           AND quota._gate_adjust(recount.subject, known.name, recount.actual - recount.recorded, '{"recount": true}') = 0
+           AND recount.actual > recount.recorded THEN
+            PERFORM quota._gate_uncharged(known.name, ARRAY[recount.subject]);
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -250,5 +289,6 @@ END
 $$;
 COMMENT ON FUNCTION quota.recount(text, boolean) IS
 'Compares what subjects have of a capacity with the rows of all its gates, and with dry_run => false makes the counts what the rows are worth. One row for each subject that differs, open holds left out.
+Of a metered feature it compares what rows of gates that remember were charged with what they are worth now, and charges or gives back the difference; with refund never it charges alone. What is worth now is remembered.
 What is counted of the feature by calls beside the gates has no row and goes, too. Repairing locks the tables (SHARE ROW EXCLUSIVE: they can be read, not written) until the transaction ends.
-Errors: QT404 unknown feature; 22023 no capacity, or without a gate; 0A000 repair above read committed; 22003; 25006; 22004.';
+Errors: QT404 unknown feature; 22023 neither a capacity nor remembered, or without a gate; 0A000 repair above read committed; 22003; 25006; 22004.';

@@ -287,6 +287,10 @@ BEGIN
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'old events';
     RETURN NEXT;
+
+    task := 'rows of dropped gates';
+    rows := quota._gate_forget();
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION quota._tidy() IS 'internal: deletes what is older than quota.retention and no entry of the ledger';

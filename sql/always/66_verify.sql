@@ -79,6 +79,7 @@ AS $$
         UNION ALL SELECT * FROM quota._verify_ledger()
         UNION ALL SELECT * FROM quota._verify_fence()
         UNION ALL SELECT * FROM quota._verify_gates()
+        UNION ALL SELECT * FROM quota._verify_gate_charges()
     ) v
         LEFT JOIN quota.feature f ON f.id = v.feature_id
     ORDER BY v.check_name COLLATE "C", v.subject COLLATE "C" NULLS FIRST, v.feature_id NULLS FIRST, v.detail COLLATE "C"
@@ -89,4 +90,4 @@ bucket: a bucket is the sum of its ledger entries, those of dropped months inclu
 reserved, hold: what buckets have reserved is what open holds took, and holds are what their entries say; rollover: what left a window has come into the next one; mark: where a window''s mark says that its use went, it went
 cap: a cap has counted no more than was charged in its window, and no less where it is known to have been there; debit: a debit took the same at every level and gave back no more, and no id stands for two
 key: what an idempotency key answers is in the ledger, and the other way round; usage: the rollup is what the ledger says; reference: what a row names is there; unique: what must be there once is, and no id comes again
-ledger: nobody can change it; fence: our triggers and privileges, and how far maintain() has come, are as they must be; gate: the triggers of a protected table are there, enabled, and their expressions work (quota.recount() compares the counts with the rows)';
+ledger: nobody can change it; fence: our triggers and privileges, and how far maintain() has come, are as they must be; gate: the triggers of a protected table are there, enabled, their expressions work, and what they remember is counted (quota.recount() compares the counts with the rows)';

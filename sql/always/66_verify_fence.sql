@@ -123,6 +123,7 @@ AS $$
     ), gate AS (
         SELECT t.target, t.feature, t.feature_id, bit_or(t.tgtype) AS events,
                coalesce(min(t.arguments[4]), CASE min(t.kind) WHEN 'capacity' THEN 'on_decrease' ELSE 'never' END) = 'on_decrease' AS gives_back,
+               bool_or(t.arguments[6] IS NOT NULL) AS remembers,
                -- what somebody declared by hand may be meant as it is
                bool_or(t.name ~ '^quota_.*_(insert|update|delete|truncate)$') AS made_by_protect
         FROM trigger t GROUP BY 1, 2, 3
@@ -143,7 +144,7 @@ AS $$
     -- the bits of pg_trigger.tgtype
     SELECT 'gate', NULL, g.feature_id, format('table %s has no trigger for %s: its gate is not whole', g.target::regclass, e.event)
     FROM gate g, (VALUES (4, 'INSERT', false), (16, 'UPDATE', false), (8, 'DELETE', true), (32, 'TRUNCATE', true)) e(bit, event, if_gives_back)
-    WHERE g.made_by_protect AND g.events & e.bit = 0 AND (g.gives_back OR NOT e.if_gives_back)
+    WHERE g.made_by_protect AND g.events & e.bit = 0 AND (g.gives_back OR g.remembers OR NOT e.if_gives_back)
     UNION ALL
     SELECT 'gate', NULL, f.id, format('table %s inherits from %s, but not its gate: rows that are written to it directly are not counted',
                                       m.member::regclass, m.gated::regclass)

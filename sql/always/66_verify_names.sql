@@ -121,7 +121,7 @@ AS $$
                  ('action_price', 'action_price_pkey'), ('subscription', 'subscription_pkey'), ('subscription', 'subscription_one_at_a_time'),
                  ('bucket', 'bucket_pkey'), ('cap_use', 'cap_use_pkey'), ('credit_grant', 'credit_grant_pkey'), ('grant_use', 'grant_use_pkey'),
                  ('rate_use', 'rate_use_pkey'), ('hold', 'hold_pkey'), ('hold_part', 'hold_part_pkey'), ('idempotency_key', 'idempotency_key_pkey'),
-                 ('usage_hour', 'usage_hour_pkey'), ('opening', 'opening_pkey'), ('posting', 'posting_pkey'), ('event', 'event_pkey')) t(name, what)
+                 ('usage_hour', 'usage_hour_pkey'), ('gate_charge', 'gate_charge_pkey'), ('opening', 'opening_pkey'), ('posting', 'posting_pkey'), ('event', 'event_pkey')) t(name, what)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
                       WHERE c.relnamespace = 'quota'::regnamespace AND c.relname = t.what AND i.indisvalid
                         AND i.indrelid = format('quota.%I', t.name)::regclass AND (i.indisunique OR i.indisexclusion))

@@ -83,6 +83,7 @@ BEGIN
     DELETE FROM quota.cap_use t WHERE quota._is_below(t.subject, whom);
     DELETE FROM quota.rate_use t WHERE quota._is_below(t.subject, whom);
     DELETE FROM quota.idempotency_key t WHERE quota._is_below(t.subject, whom);
+    DELETE FROM quota.gate_charge t WHERE quota._is_below(t.subject, whom);
     DELETE FROM quota.denial t WHERE quota._is_below(t.subject, whom);
     DELETE FROM quota.event t WHERE quota._is_below(t.subject, whom);
     DELETE FROM quota.subject_override t WHERE quota._is_below(t.subject, whom);
@@ -94,7 +95,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.forget(text) IS
-'Erases a subject and everything below it: subscriptions, overrides, grants, holds, counters, keys, denials, events, usage and ledger entries. Returns how many ledger entries are gone.
+'Erases a subject and everything below it: subscriptions, overrides, grants, holds, counters, what rows of gates were charged, keys, denials, events, usage and ledger entries. Returns how many ledger entries are gone.
 Entries that were charged to levels above stay, with their amounts; their subject is cut to that level, key and metadata removed. An open hold that also counts above goes on there.
 There is no way back. Waits for every open debit and holds back new ones until the transaction ends: set lock_timeout.
 Errors: 22004, 22023, 22001 bad subject, 0A000 above READ COMMITTED.';

@@ -25,14 +25,15 @@ COMMENT ON FUNCTION quota._gate_drifts_if_whole(oid, text[]) IS
  * analysed but those that are in a trigger.
  */
 CREATE OR REPLACE FUNCTION quota._gates_for_view(OUT target oid, OUT feature text, OUT subject text, OUT amount text, OUT refund text,
-                                            OUT exceed text, OUT enabled boolean, OUT drifts text)
+                                            OUT exceed text, OUT remember boolean, OUT enabled boolean, OUT drifts text)
     RETURNS SETOF record
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT g.target, g.feature, g.arguments[2], coalesce(g.arguments[3], '1'),
            coalesce(g.arguments[4], CASE f.kind WHEN 'capacity' THEN 'on_decrease' ELSE 'never' END),
-           coalesce(g.arguments[5], 'refuse'), g.enabled, quota._gate_drifts_if_whole(g.target, g.arguments)
+           coalesce(g.arguments[5], 'refuse'), g.arguments[6] IS NOT NULL, g.enabled,
+           CASE WHEN g.arguments[6] IS NULL THEN quota._gate_drifts_if_whole(g.target, g.arguments) END
     FROM (SELECT t.target, t.feature, t.arguments, bool_and(t.enabled) AS enabled
           FROM quota._gate_trigger() t GROUP BY 1, 2, 3) g
         LEFT JOIN quota.feature f ON f.name = g.feature
@@ -40,7 +41,7 @@ $$;
 COMMENT ON FUNCTION quota._gates_for_view() IS 'internal: the view gates';
 
 CREATE OR REPLACE VIEW quota.gates AS
-    SELECT g.target::regclass AS target, g.feature, g.subject, g.amount, g.refund, g.exceed, g.enabled, g.drifts
+    SELECT g.target::regclass AS target, g.feature, g.subject, g.amount, g.refund, g.exceed, g.remember, g.enabled, g.drifts
     FROM quota._gates_for_view() g;
 COMMENT ON VIEW quota.gates IS 'the tables that charge by themselves, partitions and their parents each';
 COMMENT ON COLUMN quota.gates.target IS 'the table';
@@ -49,5 +50,6 @@ COMMENT ON COLUMN quota.gates.subject IS 'the expression over r that says who pa
 COMMENT ON COLUMN quota.gates.amount IS 'the expression over r that says how much';
 COMMENT ON COLUMN quota.gates.refund IS 'on_decrease: what rows no longer have is given back; never: growth alone is charged';
 COMMENT ON COLUMN quota.gates.exceed IS 'refuse, or overdraw: never refused';
+COMMENT ON COLUMN quota.gates.remember IS 'what each row was charged is kept, and given back as it was';
 COMMENT ON COLUMN quota.gates.enabled IS 'false while one of its triggers is disabled';
-COMMENT ON COLUMN quota.gates.drifts IS 'why what a row gives back need not be what it was charged: the clock, another table, the session; NULL: it is';
+COMMENT ON COLUMN quota.gates.drifts IS 'why what a row gives back need not be what it was charged: the clock, another table, the session; NULL: it is, or is remembered';

@@ -79,7 +79,7 @@ quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature, int6
 
 /* Applies the differences of one sign. */
 static void
-apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare *const *shares,
+apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare **shares,
 			 int nshares, bool giving, Jsonb *metadata)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "quota gate subject",
@@ -99,6 +99,7 @@ apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare *con
 		CHECK_FOR_INTERRUPTS();
 		quota_subject_parse(CStringGetTextDatum(shares[i]->subject), false, &request.subject);
 		apply_one(&request, feature, difference);
+		shares[i]->unbooked = difference > 0 && item.charged == 0;
 		MemoryContextReset(context);
 	}
 	MemoryContextSwitchTo(old);

@@ -125,55 +125,106 @@ is_integer_type(Oid type)
 	return type == INT8OID || type == INT4OID || type == INT2OID;
 }
 
-bool
-quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestorestate *rows,
-					QuotaRowVisitor visitor, void *state)
+/* What is read of each row. */
+typedef struct Reader
 {
-	TupleDesc	desc = RelationGetDescr(rel);
-	AttrNumber	subject;
-	AttrNumber	amount = 0;
+	AttrNumber	subject;		/* 0: none */
+	AttrNumber	amount;			/* 0: the constant */
 	Oid			subject_type;
-	Oid			amount_type = INT8OID;
-	TupleTableSlot *slot;
-	MemoryContext row_context;
+	Oid			amount_type;
+	int64		constant;
+	QuotaKey   *key;			/* or NULL */
+} Reader;
 
-	if (!columns->simple)
-		return false;
-	subject = find_column(desc, columns->subject, &subject_type);
-	if (columns->amount)
-		amount = find_column(desc, columns->amount, &amount_type);
-	if (subject == 0 || (columns->amount && amount == 0) || !is_integer_type(amount_type) ||
-		!(is_text(subject_type) || subject_type == UUIDOID || is_integer_type(subject_type)))
-		return false;
+static const char *
+key_of(QuotaKey *key, TupleTableSlot *slot)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull;
 
-	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	for (int i = 0; i < key->ncolumns; i++)
+	{
+		values[i] = slot_getattr(slot, key->attnums[i], &isnull);
+		if (isnull)
+			elog(ERROR, "quota: a column of a primary key is null");
+	}
+	return quota_key_text(key, values);
+}
+
+static void
+read_row(const Reader *reader, TupleTableSlot *slot, QuotaRowValue *row)
+{
+	Datum		value;
+
+	memset(row, 0, sizeof(*row));
+	row->no_subject = true;
+	row->amount = reader->constant;
+	if (reader->subject != 0)
+	{
+		value = slot_getattr(slot, reader->subject, &row->no_subject);
+		row->subject = row->no_subject ? (Datum) 0 : as_text(value, reader->subject_type);
+	}
+	if (reader->amount != 0)
+	{
+		value = slot_getattr(slot, reader->amount, &row->no_amount);
+		row->amount = row->no_amount ? 0 : as_int64(value, reader->amount_type);
+	}
+	if (reader->key)
+		row->key = key_of(reader->key, slot);
+}
+
+static void
+read_rows(const Reader *reader, Relation rel, Tuplestorestate *rows, QuotaRowVisitor visitor, void *state)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "quota gate row",
+													  ALLOCSET_SMALL_SIZES);
+
 	/* others read the same rows, each by a pointer of its own */
 	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
 	tuplestore_rescan(rows);
-	row_context = AllocSetContextCreate(CurrentMemoryContext, "quota gate row",
-										ALLOCSET_SMALL_SIZES);
 	/* rows on disk are read into the current context, and freed with the next one */
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
-		QuotaRowValue row = {0};
-		MemoryContext caller;
-		Datum		value;
+		QuotaRowValue row;
+		MemoryContext caller = MemoryContextSwitchTo(row_context);
 
 		CHECK_FOR_INTERRUPTS();
-		value = slot_getattr(slot, subject, &row.no_subject);
-		caller = MemoryContextSwitchTo(row_context);
-		row.subject = row.no_subject ? (Datum) 0 : as_text(value, subject_type);
-		MemoryContextSwitchTo(caller);
-		row.amount = columns->constant;
-		if (columns->amount)
-		{
-			value = slot_getattr(slot, amount, &row.no_amount);
-			row.amount = row.no_amount ? 0 : as_int64(value, amount_type);
-		}
+		read_row(reader, slot, &row);
 		visitor(&row, state);
+		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextDelete(row_context);
 	ExecDropSingleTupleTableSlot(slot);
+}
+
+bool
+quota_columns_visit(const QuotaGateColumns *columns, Relation rel, Tuplestorestate *rows,
+					QuotaKey *key, QuotaRowVisitor visitor, void *state)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Reader		reader = {.constant = columns->constant, .amount_type = INT8OID, .key = key};
+
+	if (!columns->simple || (key && !key->plain))
+		return false;
+	reader.subject = find_column(desc, columns->subject, &reader.subject_type);
+	if (columns->amount)
+		reader.amount = find_column(desc, columns->amount, &reader.amount_type);
+	if (reader.subject == 0 || (columns->amount && reader.amount == 0) ||
+		!is_integer_type(reader.amount_type) ||
+		!(is_text(reader.subject_type) || reader.subject_type == UUIDOID ||
+		  is_integer_type(reader.subject_type)))
+		return false;
+	read_rows(&reader, rel, rows, visitor, state);
 	return true;
+}
+
+void
+quota_keys_visit(QuotaKey *key, Relation rel, Tuplestorestate *rows, QuotaRowVisitor visitor,
+				 void *state)
+{
+	Reader		reader = {.key = key};
+
+	read_rows(&reader, rel, rows, visitor, state);
 }

@@ -27,6 +27,11 @@ extern QuotaGateColumns *quota_gate_columns(const char *subject, const char *amo
  * visited, where it takes one.
  */
 extern bool quota_columns_visit(const QuotaGateColumns *columns, Relation rel,
-								Tuplestorestate *rows, QuotaRowVisitor visitor, void *state);
+								Tuplestorestate *rows, QuotaKey *key, QuotaRowVisitor visitor,
+								void *state);
+
+/* visits rows for their keys alone; the caller is who may make text of them */
+extern void quota_keys_visit(QuotaKey *key, Relation rel, Tuplestorestate *rows,
+							 QuotaRowVisitor visitor, void *state);
 
 #endif							/* QUOTA_COLUMN_H */

@@ -3,6 +3,9 @@
  * follow.c
  *		The event trigger that gives a new partition the gates of its parent.
  *
+ * It also keeps what is remembered of a table's rows theirs, when the table comes
+ * into a tree or leaves it.
+ *
  * PostgreSQL clones row triggers to partitions, but not statement triggers.  It
  * looks only at commands that put a table into an inheritance tree; a dump that is
  * being restored does that before it creates triggers, and creates those of every
@@ -22,14 +25,18 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
+#include "gate/key.h"
 #include "gate/protect.h"
+#include "store/sql.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_gates_follow);
 
@@ -140,6 +147,28 @@ begins_gate(const TriggerDesc *triggers, int at, Oid function)
 	return true;
 }
 
+/* What was remembered of these tables' rows by the key of one table is known by another's. */
+static void
+know_by(List *members, const char *feature, Oid was, Oid becomes)
+{
+	static QuotaStatement rename = {
+		.text = "SELECT quota._gate_known_by($1, $2, $3, $4)",
+		.nparams = 4,
+		.types = {OIDARRAYOID, TEXTOID, OIDOID, OIDOID}
+	};
+	Datum		values[4] = {
+		quota_oid_array(members), CStringGetTextDatum(feature),
+		ObjectIdGetDatum(was), ObjectIdGetDatum(becomes)
+	};
+	QuotaIdentity caller;
+
+	if (was == becomes)
+		return;
+	quota_sql_begin(&caller);
+	(void) quota_sql_execute(&rename, values, NULL);
+	quota_sql_end(&caller);
+}
+
 static void
 hand_down(Relation parent, Oid child)
 {
@@ -162,9 +191,69 @@ hand_down(Relation parent, Oid child)
 			if (hand_down_to(lfirst_oid(cell), parent, triggers, feature, function))
 				created = lappend_oid(created, lfirst_oid(cell));
 		}
+		/* by what it had of its own before it came */
+		if (quota_key_table(child, feature) != child)
+			know_by(list_difference_oid(members, created), feature, child, quota_key_table(child, feature));
 		if (created != NIL)
 			quota_count_present(created, feature);
 	}
+}
+
+/*
+ * A command has taken this table out of its parent's tree.  The parent is still in
+ * its own, if it is in one.
+ */
+static void
+leave(const RangeVar *name, const RangeVar *parent)
+{
+	Oid			child = RangeVarGetRelid(name, NoLock, true);
+	Oid			left = RangeVarGetRelid(parent, NoLock, true);
+	Oid			function = quota_gate_function();
+	TriggerDesc *triggers;
+	Relation	rel;
+
+	if (!OidIsValid(child) || !OidIsValid(left) || !quota_owns_relation(child, GetUserId()))
+		return;
+	rel = relation_open(child, AccessShareLock);
+	triggers = CopyTriggerDesc(rel->trigdesc);
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!begins_gate(triggers, i, function) || trigger->tgnargs != QUOTA_GATE_ARGUMENTS)
+			continue;
+		/* without a key of its own it would not take another row */
+		(void) quota_key_of(rel, trigger->tgargs[0]);
+		know_by(find_all_inheritors(child, ShareRowExclusiveLock, NULL), trigger->tgargs[0],
+				quota_key_table(left, trigger->tgargs[0]), quota_key_table(child, trigger->tgargs[0]));
+	}
+	relation_close(rel, NoLock);
+}
+
+/* The tables that a command has taken apart: the child, and in *parent the other; or NULL. */
+static const RangeVar *
+former_member(const Node *command, const RangeVar **parent)
+{
+	ListCell   *cell;
+
+	if (!IsA(command, AlterTableStmt))
+		return NULL;
+	foreach(cell, ((const AlterTableStmt *) command)->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		if (cmd->subtype == AT_DetachPartition || cmd->subtype == AT_DetachPartitionFinalize)
+		{
+			*parent = ((const AlterTableStmt *) command)->relation;
+			return ((const PartitionCmd *) cmd->def)->name;
+		}
+		if (cmd->subtype == AT_DropInherit)
+		{
+			*parent = (const RangeVar *) cmd->def;
+			return ((const AlterTableStmt *) command)->relation;
+		}
+	}
+	return NULL;
 }
 
 /* A command has made this table a member of its tree. */
@@ -193,6 +282,7 @@ quota_sql_gates_follow(PG_FUNCTION_ARGS)
 {
 	const Node *command;
 	const RangeVar *name;
+	const RangeVar *parent;
 	ListCell   *cell;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -211,5 +301,7 @@ quota_sql_gates_follow(PG_FUNCTION_ARGS)
 	}
 	else if ((name = new_member(command)) != NULL)
 		follow(name);
+	else if ((name = former_member(command, &parent)) != NULL)
+		leave(name, parent);
 	PG_RETURN_NULL();
 }

@@ -7,20 +7,37 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "base/args.h"
 #include "base/errors.h"
 #include "gate/gate.h"
-
-#define GATE_ARGUMENTS	5
 
 /*
  * The gates that have fired in this session, by trigger.  As with PL/pgSQL's
  * functions, the one of a trigger that was dropped stays until the session ends.
  */
 static HTAB *gates = NULL;
+
+/* By the catalog: who makes a partition needs no right on our schema. */
+Oid
+quota_gate_function(void)
+{
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("gate"),
+										   PointerGetDatum(buildoidvector(NULL, 0)),
+										   ObjectIdGetDatum(get_namespace_oid("quota", false)));
+
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function quota.gate() does not exist")));
+	return function;
+}
 
 static void
 require(bool good, const char *what)
@@ -36,21 +53,22 @@ wrong_number_of_arguments(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("quota.gate() takes 2 to %d arguments", GATE_ARGUMENTS),
-			 errhint("EXECUTE FUNCTION quota.gate('feature', 'subject expression' [, 'amount expression' [, 'on_decrease' or 'never' [, 'refuse' or 'overdraw']]])")));
+			 errmsg("quota.gate() takes 2 to %d arguments", QUOTA_GATE_ARGUMENTS),
+			 errhint("EXECUTE FUNCTION quota.gate('feature', 'subject expression' [, 'amount expression' [, 'on_decrease' or 'never' [, 'refuse' or 'overdraw' [, 'remember']]]])")));
 }
 
 void
 quota_gate_declare(int nargs, char *const *args, QuotaGate *gate)
 {
 	memset(gate, 0, sizeof(QuotaGate));
-	if (nargs < 2 || nargs > GATE_ARGUMENTS)
+	if (nargs < 2 || nargs > QUOTA_GATE_ARGUMENTS)
 		wrong_number_of_arguments();
 	gate->feature = args[0];
 	gate->subject = args[1];
 	gate->amount = nargs > 2 ? args[2] : "1";
 	gate->refund = nargs > 3 ? args[3] : NULL;
 	gate->overdraw = nargs > 4 && strcmp(args[4], "overdraw") == 0;
+	gate->remember = nargs > 5;
 	require(strlen(gate->feature) <= QUOTA_MAX_FEATURE_BYTES,
 			"the name of a gate's feature is too long");
 	require(gate->refund == NULL || strcmp(gate->refund, "on_decrease") == 0 ||
@@ -58,6 +76,8 @@ quota_gate_declare(int nargs, char *const *args, QuotaGate *gate)
 			"refund of a gate must be on_decrease or never");
 	require(nargs < 5 || gate->overdraw || strcmp(args[4], "refuse") == 0,
 			"exceed of a gate must be refuse or overdraw");
+	require(nargs < 6 || strcmp(args[5], QUOTA_GATE_REMEMBER) == 0,
+			"the last argument of a gate must be remember");
 	if (strlen(gate->subject) > QUOTA_MAX_EXPRESSION_BYTES ||
 		strlen(gate->amount) > QUOTA_MAX_EXPRESSION_BYTES)
 		ereport(ERROR,
@@ -77,7 +97,7 @@ same_declaration(const QuotaGate *a, const QuotaGate *b)
 {
 	return strcmp(a->feature, b->feature) == 0 && strcmp(a->subject, b->subject) == 0 &&
 		strcmp(a->amount, b->amount) == 0 && same_text(a->refund, b->refund) &&
-		a->overdraw == b->overdraw;
+		a->overdraw == b->overdraw && a->remember == b->remember;
 }
 
 static const char *

@@ -16,6 +16,8 @@
 #include "utils/reltrigger.h"
 
 #define QUOTA_MAX_EXPRESSION_BYTES	8192
+#define QUOTA_GATE_ARGUMENTS		6
+#define QUOTA_GATE_REMEMBER			"remember"	/* the last of them */
 
 typedef struct QuotaGate
 {
@@ -26,10 +28,15 @@ typedef struct QuotaGate
 	const char *amount;			/* expression over the row, of an integer type */
 	const char *refund;			/* on_decrease, never, or NULL: by the feature's kind */
 	bool		overdraw;		/* never refuse */
+	bool		remember;		/* what each row was charged is kept */
 	struct QuotaGateColumns *columns;	/* which columns its expressions are;
 										 * NULL: not looked at yet */
 	SPIPlanPtr	rows;			/* else how they are computed; NULL: not planned yet */
+	const char *row_key;		/* the columns that "rows" reads as the key */
 } QuotaGate;
+
+/* the OID of quota.gate() */
+extern Oid	quota_gate_function(void);
 
 /* from the arguments of gate(); 22023 saying what they have to be */
 extern void quota_gate_declare(int nargs, char *const *args, QuotaGate *gate);

@@ -26,6 +26,8 @@ PG_FUNCTION_INFO_V1(quota_sql_gate_arguments);
 PG_FUNCTION_INFO_V1(quota_sql_gate_try);
 PG_FUNCTION_INFO_V1(quota_sql_gate_drifts);
 PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
+PG_FUNCTION_INFO_V1(quota_sql_gate_charges);
+PG_FUNCTION_INFO_V1(quota_sql_gate_key_table);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
 PG_FUNCTION_INFO_V1(quota_sql_capacity_without_holds);
 
@@ -132,7 +134,7 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	gated = quota_arg_relation(fcinfo, 0, "gated", AccessShareLock);
 	member = quota_arg_relation(fcinfo, 2, "member", AccessShareLock);
 	quota_visit_begin(&visit, &gate, member);
-	quota_gate_visit_table(&gate, gated, member, NULL, quota_visit_present, &visit);
+	quota_gate_visit_table(&gate, gated, member, NULL, NULL, quota_visit_present, &visit);
 	if (PG_GETARG_BOOL(3))
 		quota_visit_end(&visit, "counted", "An UPDATE that gives a row one charges it.");
 	else if (visit.nlost > 0)
@@ -144,6 +146,53 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nshares; i++)
 		put_rows(result, shares[i]->subject, shares[i]->taken, shares[i]->nrows);
 	return (Datum) 0;
+}
+
+static void
+put_charge(const QuotaRowValue *row, void *state)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) state;
+	QuotaSubject subject;
+	Datum		values[3] = {CStringGetTextDatum(row->key), row->subject, Int64GetDatum(row->amount)};
+	bool		nulls[3] = {false, false, false};
+
+	nulls[1] = row->no_subject || !quota_subject_is_valid(row->subject, &subject);
+	if (!quota_has_amount(row))
+		values[2] = Int64GetDatum(0);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * quota._gate_charges(gated oid, arguments text[], member oid, feature text)
+ *		-> setof (key text, subject text, amount bigint)
+ */
+Datum
+quota_sql_gate_charges(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	QuotaGate	gate;
+	Relation	gated;
+	Relation	member;
+
+	InitMaterializedSRF(fcinfo, 0);
+	declare(PG_GETARG_ARRAYTYPE_P(1), &gate);
+	gated = quota_arg_relation(fcinfo, 0, "gated", AccessShareLock);
+	member = quota_arg_relation(fcinfo, 2, "member", AccessShareLock);
+	/* a partitioned table has no rows of its own */
+	if (member->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		quota_gate_visit_table(&gate, gated, member, NULL,
+							   quota_key_of(gated, text_to_cstring(PG_GETARG_TEXT_PP(3))),
+							   put_charge, result);
+	relation_close(member, AccessShareLock);
+	relation_close(gated, AccessShareLock);
+	return (Datum) 0;
+}
+
+/* quota._gate_key_table(gated oid, feature text) -> oid */
+Datum
+quota_sql_gate_key_table(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(quota_key_table(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> bigint */

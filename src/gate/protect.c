@@ -28,6 +28,7 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -38,27 +39,13 @@
 #include "base/compat.h"
 #include "gate/protect.h"
 #include "gate/visit.h"
+#include "store/schema.h"
 #include "store/sql.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_protect);
 PG_FUNCTION_INFO_V1(quota_sql_unprotect);
 
 #define LONGEST_SUFFIX	"_truncate"
-
-/* By the catalog: who makes a partition needs no right on our schema. */
-Oid
-quota_gate_function(void)
-{
-	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("gate"),
-										   PointerGetDatum(buildoidvector(NULL, 0)),
-										   ObjectIdGetDatum(get_namespace_oid("quota", false)));
-
-	if (!OidIsValid(function))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function quota.gate() does not exist")));
-	return function;
-}
 
 bool
 quota_has_gate(Relation rel, const char *feature, bool clones)
@@ -161,18 +148,33 @@ quota_copy_gate_trigger(Relation rel, const Trigger *trigger)
 	}
 }
 
-/* All triggers of a gate; returns what their names begin with. */
+/*
+ * All triggers of a gate; returns what their names begin with.  Rows that go matter to
+ * one that gives back, and to one that remembers them.
+ */
 static const char *
-create_gate(Relation rel, char *const *args, bool gives_back)
+create_gate(Relation rel, const QuotaGate *gate, int nargs, char *const *args)
 {
 	const char *name = gate_name(args[0]);
 
 	for (int i = 0; i < (int) lengthof(events); i++)
 	{
-		if (gives_back || events[i].type == TRIGGER_TYPE_INSERT || events[i].type == TRIGGER_TYPE_UPDATE)
-			create_trigger(rel, psprintf("%s%s", name, events[i].suffix), &events[i], 5, args);
+		if (strcmp(gate->refund, "on_decrease") == 0 || gate->remember || events[i].type == TRIGGER_TYPE_INSERT || events[i].type == TRIGGER_TYPE_UPDATE)
+			create_trigger(rel, psprintf("%s%s", name, events[i].suffix), &events[i], nargs, args);
 	}
 	return name;
+}
+
+Datum
+quota_oid_array(const List *oids)
+{
+	Datum	   *values = (Datum *) palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	const ListCell *cell;
+
+	foreach(cell, oids)
+		values[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
+	return PointerGetDatum(construct_array(values, list_length(oids), OIDOID, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
 void
@@ -183,16 +185,9 @@ quota_count_present(List *tables, const char *feature)
 		.nparams = 2,
 		.types = {OIDARRAYOID, TEXTOID}
 	};
-	Datum	   *oids = (Datum *) palloc(sizeof(Datum) * list_length(tables));
-	Datum		values[2];
-	ListCell   *cell;
+	Datum		values[2] = {quota_oid_array(tables), CStringGetTextDatum(feature)};
 	QuotaIdentity caller;
 
-	foreach(cell, tables)
-		oids[foreach_current_index(cell)] = ObjectIdGetDatum(lfirst_oid(cell));
-	values[0] = PointerGetDatum(construct_array(oids, list_length(tables), OIDOID, sizeof(Oid), true,
-												TYPALIGN_INT));
-	values[1] = CStringGetTextDatum(feature);
 	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&count, values, NULL);
 	quota_sql_end(&caller);
@@ -247,7 +242,8 @@ require_steady(const QuotaGate *gate, Relation rel)
 Datum
 quota_sql_protect(PG_FUNCTION_ARGS)
 {
-	char	   *args[5];
+	char	   *args[QUOTA_GATE_ARGUMENTS];
+	int			nargs;
 	const QuotaFeature *feature;
 	const char *name = NULL;
 	QuotaGate	gate;
@@ -261,18 +257,21 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 	args[4] = quota_arg_text(fcinfo, 5, "exceed", NAMEDATALEN);
 	args[3] = PG_ARGISNULL(4) ? pstrdup("never") :
 		quota_arg_text(fcinfo, 4, "refund", NAMEDATALEN);
+	args[5] = pstrdup(QUOTA_GATE_REMEMBER);
+	nargs = quota_arg_bool(fcinfo, 6, "remember") ? 6 : 5;
 	PreventCommandIfReadOnly("quota.protect()");
 
 	rel = quota_arg_relation(fcinfo, 0, "target", ShareRowExclusiveLock);
-	quota_gate_declare(5, args, &gate);
+	quota_gate_declare(nargs, args, &gate);
 	require_free(rel, args[0]);
 	feature = quota_gate_feature(&gate);
 	if (PG_ARGISNULL(4) && feature->kind == QUOTA_CAPACITY)
 		args[3] = pstrdup("on_decrease");
-	quota_gate_declare(5, args, &gate);
+	quota_gate_declare(nargs, args, &gate);
 	/* errors of the expressions come now, not at the first row */
 	quota_gate_try(&gate, rel);
-	require_steady(&gate, rel);
+	if (!gate.remember)
+		require_steady(&gate, rel);
 
 	members = find_all_inheritors(RelationGetRelid(rel), ShareRowExclusiveLock, NULL);
 	foreach(cell, members)
@@ -280,7 +279,7 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 		Relation	member = relation_open(lfirst_oid(cell), NoLock);
 
 		require_free(member, args[0]);
-		name = create_gate(member, args, strcmp(args[3], "on_decrease") == 0);
+		name = create_gate(member, &gate, nargs, args);
 		relation_close(member, NoLock);
 	}
 	quota_count_present(members, args[0]);
@@ -290,10 +289,18 @@ quota_sql_protect(PG_FUNCTION_ARGS)
 
 /* ---- unprotect() ---- */
 
-/* Drops a table's triggers of the gate; the clones of row triggers go with the original. */
+/* Drops a table's triggers of the gate, and what they remembered; the clones of row triggers go with the original. */
 static int
 drop_gate(Relation rel, const char *feature)
 {
+	static QuotaStatement forget = {
+		.text = "DELETE FROM quota.gate_charge c USING quota.feature f "
+		"WHERE c.target OPERATOR(pg_catalog.=) $1 AND f.name OPERATOR(pg_catalog.=) $2 "
+		"AND c.feature_id OPERATOR(pg_catalog.=) f.id",
+		.nparams = 2,
+		.types = {OIDOID, TEXTOID}
+	};
+	Datum		values[2] = {ObjectIdGetDatum(RelationGetRelid(rel)), CStringGetTextDatum(feature)};
 	Oid			function = quota_gate_function();
 	List	   *names = NIL;
 	ListCell   *cell;
@@ -319,6 +326,7 @@ drop_gate(Relation rel, const char *feature)
 
 		quota_sql_command(command);
 	}
+	(void) quota_sql_execute(&forget, values, NULL);
 	quota_sql_end(&caller);
 	return list_length(names);
 }
@@ -334,6 +342,7 @@ quota_sql_unprotect(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("quota.unprotect()");
 	rel = quota_arg_relation(fcinfo, 0, "target", AccessExclusiveLock);
 	require_owner(rel);
+	LockRelationOid(quota_relid(QUOTA_BUCKET), RowExclusiveLock);
 	foreach(cell, find_all_inheritors(RelationGetRelid(rel), AccessExclusiveLock, NULL))
 	{
 		Relation	member = relation_open(lfirst_oid(cell), NoLock);

@@ -16,9 +16,6 @@
  */
 extern bool quota_has_gate(Relation rel, const char *feature, bool clones);
 
-/* the OID of quota.gate() */
-extern Oid	quota_gate_function(void);
-
 /* 42809 unless rows of this table can be counted */
 extern void quota_require_protectable(Relation rel);
 
@@ -28,6 +25,9 @@ extern void quota_require_protectable(Relation rel);
  * the user may.
  */
 extern void quota_copy_gate_trigger(Relation rel, const Trigger *trigger);
+
+/* an oid[] */
+extern Datum quota_oid_array(const List *oids);
 
 /* counts the rows that are in these tables (OIDs), never refusing */
 extern void quota_count_present(List *tables, const char *feature);

@@ -50,6 +50,8 @@ typedef struct Receiver
 	QuotaRowVisitor visitor;
 	void	   *state;
 	Oid			amount_type;
+	QuotaKey   *key;			/* what comes after the amount; or NULL */
+	MemoryContext row_context;	/* for the text of it */
 } Receiver;
 
 /* What is to be put back after the owner's code has run. */
@@ -185,7 +187,7 @@ query_of(SPIPlanPtr plan, const char **text)
 }
 
 static SPIPlanPtr
-prepare(const QuotaGate *gate, const char *from)
+prepare(const QuotaGate *gate, const char *key_columns, const char *from)
 {
 	StringInfoData query;
 	const Query *parsed;
@@ -194,8 +196,8 @@ prepare(const QuotaGate *gate, const char *from)
 	require_expression("subject", gate->subject);
 	require_expression("amount", gate->amount);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (\n%s\n)::pg_catalog.text, (\n%s\n) FROM %s",
-					 gate->subject, gate->amount, from);
+	appendStringInfo(&query, "SELECT (\n%s\n)::pg_catalog.text, (\n%s\n)%s FROM %s",
+					 gate->subject, gate->amount, key_columns, from);
 	plan = SPI_prepare(query.data, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "quota: SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -230,6 +232,7 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 	Receiver   *receiver = (Receiver *) self;
 	QuotaRowValue row;
 	Datum		amount;
+	MemoryContext caller;
 
 	slot_getallattrs(slot);
 	row.subject = slot->tts_values[0];
@@ -239,7 +242,13 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 	row.amount = row.no_amount ? 0 :
 		receiver->amount_type == INT8OID ? DatumGetInt64(amount) :
 		receiver->amount_type == INT4OID ? DatumGetInt32(amount) : DatumGetInt16(amount);
+	row.key = NULL;
+	caller = MemoryContextSwitchTo(receiver->row_context);
+	if (receiver->key)
+		row.key = quota_key_text(receiver->key, &slot->tts_values[2]);
 	receiver->visitor(&row, receiver->state);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(receiver->row_context);
 	return true;
 }
 
@@ -250,12 +259,14 @@ receiver_ignore(DestReceiver *self)
 
 /* The receiver says DestTuplestore: a query to DestNone SPI does not call a SELECT. */
 static void
-execute(SPIPlanPtr plan, bool read_only, QuotaRowVisitor visitor, void *state)
+execute(SPIPlanPtr plan, bool read_only, QuotaKey *key, QuotaRowVisitor visitor, void *state)
 {
 	Receiver	receiver = {
 		.pub = {receiver_receive, receiver_startup, receiver_ignore, receiver_ignore, DestTuplestore},
 		.visitor = visitor,
-		.state = state
+		.state = state,
+		.key = key,
+		.row_context = AllocSetContextCreate(CurrentMemoryContext, "quota gate row", ALLOCSET_SMALL_SIZES)
 	};
 	SPIExecuteOptions options = {
 		.read_only = read_only,
@@ -293,12 +304,44 @@ end(const Caller *caller)
 		elog(ERROR, "quota: SPI_finish failed");
 }
 
+/* ", r.id": what of a row is its key */
+static const char *
+key_columns(const QuotaKey *key)
+{
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; key && i < key->ncolumns; i++)
+		appendStringInfo(&columns, ", r.%s", quote_identifier(key->names[i]));
+	return columns.data;
+}
+
+/* How the rows of an event are computed: kept, if the gate is. */
+static SPIPlanPtr
+plan_of(QuotaGate *gate, const QuotaKey *key)
+{
+	const char *columns = key_columns(key);
+	SPIPlanPtr	plan;
+
+	if (gate->rows != NULL && strcmp(gate->row_key, columns) == 0)
+		return gate->rows;
+	plan = prepare(gate, columns, psprintf("%s AS r", quote_identifier(ROWS_NAME)));
+	if (!OidIsValid(gate->trigger))
+		return plan;
+	if (gate->rows != NULL)
+		SPI_freeplan(gate->rows);
+	gate->rows = NULL;
+	gate->row_key = MemoryContextStrdup(gate->context, columns);
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "quota: SPI_keepplan failed");
+	return gate->rows = plan;
+}
+
 static void
 visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
-			   QuotaRowVisitor visitor, void *state)
+			   QuotaKey *key, QuotaRowVisitor visitor, void *state)
 {
 	EphemeralNamedRelationData named = {{0}};
-	SPIPlanPtr	plan = gate->rows;
 	Caller		caller;
 
 	named.md.name = pstrdup(ROWS_NAME);
@@ -310,17 +353,7 @@ visit_by_query(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_
 	begin(gate, rel, &caller);
 	if (SPI_register_relation(&named) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "quota: SPI_register_relation failed");
-	if (plan == NULL)
-	{
-		plan = prepare(gate, psprintf("%s AS r", quote_identifier(ROWS_NAME)));
-		if (OidIsValid(gate->trigger))
-		{
-			if (SPI_keepplan(plan) != 0)
-				elog(ERROR, "quota: SPI_keepplan failed");
-			gate->rows = plan;
-		}
-	}
-	execute(plan, as_of_statement, visitor, state);
+	execute(plan_of(gate, key), as_of_statement, key, visitor, state);
 	end(&caller);
 }
 
@@ -336,7 +369,7 @@ columns_of(const QuotaGate *gate)
 
 void
 quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_of_statement,
-				 QuotaRowVisitor visitor, void *state)
+				 QuotaKey *key, QuotaRowVisitor visitor, void *state)
 {
 	Place		place = {gate, rel};
 	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
@@ -348,9 +381,22 @@ quota_gate_visit(QuotaGate *gate, Relation rel, Tuplestorestate *rows, bool as_o
 		require_expression("amount", gate->amount);
 		gate->columns = columns_of(gate);
 	}
-	if (!quota_columns_visit(gate->columns, rel, rows, visitor, state))
-		visit_by_query(gate, rel, rows, as_of_statement, visitor, state);
+	if (!quota_columns_visit(gate->columns, rel, rows, key, visitor, state))
+		visit_by_query(gate, rel, rows, as_of_statement, key, visitor, state);
 	error_context_stack = callback.previous;
+}
+
+void
+quota_gate_visit_keys(const QuotaGate *gate, Relation rel, Tuplestorestate *rows, QuotaKey *key,
+					  QuotaRowVisitor visitor, void *state)
+{
+	Caller		caller;
+
+	if (!key->plain)
+		become_owner(gate, rel, &caller);
+	quota_keys_visit(key, rel, rows, visitor, state);
+	if (!key->plain)
+		become_caller(&caller);
 }
 
 static void
@@ -363,7 +409,8 @@ quota_gate_try(QuotaGate *gate, Relation rel)
 {
 	Tuplestorestate *no_rows = tuplestore_begin_heap(false, false, work_mem);
 
-	quota_gate_visit(gate, rel, no_rows, true, ignore_row, NULL);
+	quota_gate_visit(gate, rel, no_rows, true,
+					 gate->remember ? quota_key_of(rel, gate->feature) : NULL, ignore_row, NULL);
 	tuplestore_end(no_rows);
 }
 
@@ -386,7 +433,7 @@ quota_gate_drift(const QuotaGate *gate, Relation rel)
 
 	error_context_stack = &callback;
 	begin(gate, rel, &caller);
-	query = query_of(prepare(gate, psprintf("ONLY %s AS r", qualified_name(rel))), &text);
+	query = query_of(prepare(gate, "", psprintf("ONLY %s AS r", qualified_name(rel))), &text);
 	drift = quota_drift_of(query, text);
 	drift.by_itself = copy_text(context, drift.by_itself);
 	drift.by_others = copy_text(context, drift.by_others);
@@ -397,7 +444,7 @@ quota_gate_drift(const QuotaGate *gate, Relation rel)
 
 void
 quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
-					   Snapshot snapshot, QuotaRowVisitor visitor, void *state)
+					   Snapshot snapshot, QuotaKey *key, QuotaRowVisitor visitor, void *state)
 {
 	Place		place = {gate, rel};
 	ErrorContextCallback callback = {error_context_stack, describe_place, &place};
@@ -415,7 +462,7 @@ quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation member,
 	error_context_stack = &callback;
 	begin(gate, rel, &caller);
 	PushActiveSnapshot(snapshot ? snapshot : GetActiveSnapshot());
-	execute(prepare(gate, from), true, visitor, state);
+	execute(prepare(gate, key_columns(key), from), true, key, visitor, state);
 	PopActiveSnapshot();
 	end(&caller);
 	error_context_stack = callback.previous;

@@ -19,6 +19,7 @@ typedef struct QuotaShare
 	int64		taken;
 	int64		given;
 	int64		nrows;			/* of those that have been there before */
+	bool		unbooked;		/* it was applied, and nobody was charged */
 } QuotaShare;
 
 /* lives in the current memory context */

@@ -27,7 +27,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "api/call.h"
 #include "gate/apply.h"
+#include "gate/memory.h"
 #include "gate/visit.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_gate);
@@ -168,8 +170,8 @@ tally_pairs(Pairing *pairing, QuotaGate *gate, Relation rel, const Rows *rows)
 	TupleDescInitEntry(desc, 2, "amount", INT8OID, -1, 0);
 	pairing->old_rows = tuplestore_begin_heap(false, false, work_mem);
 	pairing->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	quota_gate_visit(gate, rel, rows->old, true, remember_old, pairing);
-	quota_gate_visit(gate, rel, rows->new, false, compare_with_old, pairing);
+	quota_gate_visit(gate, rel, rows->old, true, NULL, remember_old, pairing);
+	quota_gate_visit(gate, rel, rows->new, false, NULL, compare_with_old, pairing);
 	ExecDropSingleTupleTableSlot(pairing->slot);
 	tuplestore_end(pairing->old_rows);
 }
@@ -186,7 +188,7 @@ tally_event(const TriggerData *data, QuotaGate *gate, Pairing *pairing)
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 	{
 		/* its lock came after the statement's snapshot */
-		quota_gate_visit_table(gate, rel, rel, GetLatestSnapshot(), quota_visit_old, visit);
+		quota_gate_visit_table(gate, rel, rel, GetLatestSnapshot(), NULL, quota_visit_old, visit);
 		return;
 	}
 	rows = rows_of(data);
@@ -201,9 +203,60 @@ tally_event(const TriggerData *data, QuotaGate *gate, Pairing *pairing)
 		return;
 	}
 	if (rows.old)
-		quota_gate_visit(gate, rel, rows.old, true, quota_visit_old, visit);
+		quota_gate_visit(gate, rel, rows.old, true, NULL, quota_visit_old, visit);
 	if (rows.new)
-		quota_gate_visit(gate, rel, rows.new, false, quota_visit_new, visit);
+		quota_gate_visit(gate, rel, rows.new, false, NULL, quota_visit_new, visit);
+}
+
+/* The same of a gate that remembers. */
+static void
+tally_by_memory(const TriggerData *data, QuotaMemory *memory)
+{
+	Rows		rows;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
+	{
+		quota_memory_truncate(memory);
+		return;
+	}
+	rows = rows_of(data);
+	if (rows.old && rows.new)
+		quota_memory_change(memory, rows.old, rows.new);
+	else if (rows.old)
+		quota_memory_go(memory, rows.old);
+	else
+		quota_memory_come(memory, rows.new);
+}
+
+static void
+charge_by_memory(const TriggerData *data, QuotaGate *gate, const QuotaFeature *feature)
+{
+	QuotaVisit	visit;
+	QuotaMemory *memory;
+
+	quota_prevent_if_not_writable("quota.gate()");
+	quota_visit_begin(&visit, gate, data->tg_relation);
+	memory = quota_memory_begin(&visit, gate, feature);
+	tally_by_memory(data, memory);
+	quota_memory_end(memory);
+	quota_gate_apply(gate, feature, data->tg_relation, visit.tally);
+	quota_memory_correct(memory);
+}
+
+static void
+charge_by_rows(const TriggerData *data, QuotaGate *gate, const QuotaFeature *feature)
+{
+	Pairing		pairing = {0};
+
+	pairing.gives_back = quota_gate_gives_back(gate, feature);
+	if (!pairing.gives_back &&
+		(TRIGGER_FIRED_BY_DELETE(data->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(data->tg_event)))
+		return;
+	quota_visit_begin(&pairing.visit, gate, data->tg_relation);
+	tally_event(data, gate, &pairing);
+	quota_visit_end(&pairing.visit, "given back",
+					"quota.recount() compares the counts with the rows.");
+	quota_gate_apply(gate, feature, data->tg_relation, pairing.visit.tally);
 }
 
 Datum
@@ -211,7 +264,6 @@ quota_sql_gate(PG_FUNCTION_ARGS)
 {
 	const TriggerData *data = (const TriggerData *) fcinfo->context;
 	const QuotaFeature *feature;
-	Pairing		pairing = {0};
 	MemoryContext context;
 	MemoryContext caller;
 	QuotaGate  *gate;
@@ -221,18 +273,13 @@ quota_sql_gate(PG_FUNCTION_ARGS)
 	require_timing(data);
 	gate = quota_gate_of(data->tg_trigger);
 	feature = quota_gate_feature(gate);
-	pairing.gives_back = quota_gate_gives_back(gate, feature);
-	if (!pairing.gives_back &&
-		(TRIGGER_FIRED_BY_DELETE(data->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(data->tg_event)))
-		return PointerGetDatum(NULL);
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "quota gate", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	quota_visit_begin(&pairing.visit, gate, data->tg_relation);
-	tally_event(data, gate, &pairing);
-	quota_visit_end(&pairing.visit, "given back",
-					"quota.recount() compares the counts with the rows.");
-	quota_gate_apply(gate, feature, data->tg_relation, pairing.visit.tally);
+	if (gate->remember)
+		charge_by_memory(data, gate, feature);
+	else
+		charge_by_rows(data, gate, feature);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return PointerGetDatum(NULL);

@@ -109,6 +109,9 @@ static const struct
 	[QUOTA_DENIAL] = {"denial", RELKIND_RELATION, Natts_denial,
 	{DATEOID, TEXTOID, INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID}},
 	[QUOTA_DENIAL_DAY] = {"denial_day", RELKIND_INDEX},
+	[QUOTA_GATE_CHARGE] = {"gate_charge", RELKIND_RELATION, Natts_gate_charge,
+	{REGCLASSOID, INT4OID, INT8OID, TEXTOID, TEXTOID}},
+	[QUOTA_GATE_CHARGE_PKEY] = {"gate_charge_pkey", RELKIND_INDEX},
 };
 
 static Oid	relation_oids[QUOTA_NRELATIONS];

@@ -49,10 +49,12 @@ typedef enum QuotaRelation
 	QUOTA_LEDGER_ID_SEQ,
 	QUOTA_POSTING,
 	QUOTA_DENIAL,
-	QUOTA_DENIAL_DAY
+	QUOTA_DENIAL_DAY,
+	QUOTA_GATE_CHARGE,
+	QUOTA_GATE_CHARGE_PKEY
 } QuotaRelation;
 
-#define QUOTA_NRELATIONS	(QUOTA_DENIAL_DAY + 1)
+#define QUOTA_NRELATIONS	(QUOTA_GATE_CHARGE_PKEY + 1)
 
 #define Anum_feature_id					1
 #define Anum_feature_name				2
@@ -257,6 +259,13 @@ typedef enum QuotaRelation
 #define Anum_denial_times				5
 #define Anum_denial_last_at				6
 #define Natts_denial					6
+
+#define Anum_gate_charge_target			1
+#define Anum_gate_charge_feature_id		2
+#define Anum_gate_charge_amount			3
+#define Anum_gate_charge_key			4
+#define Anum_gate_charge_subject		5
+#define Natts_gate_charge				5
 
 /* OID by name, cached until a relcache invalidation */
 extern Oid	quota_relid(QuotaRelation which);
