@@ -25,6 +25,7 @@ BEGIN_MARK, END_MARK = "<!-- bench/run --write: begin of bulk -->", "<!-- end of
 # table, rows, entries in the ledger for each customer (None: one for each row), target
 CASES = (
     ("document_gated", int(os.environ.get("BULK_ROWS", "1000000")), 1, 1.15),
+    ("document_remembered", int(os.environ.get("BULK_ROWS", "1000000")), 1, None),
     ("document_by_row", int(os.environ.get("BULK_ROWS", "1000000")) // 10, None, None),
 )
 
@@ -57,7 +58,7 @@ class PeakMemory(threading.Thread):
 
 def load(table, rows):
     """Seconds that the statement took, and the backend's peak memory in MB."""
-    psql(f"TRUNCATE {table}; VACUUM quota.bucket, quota.ledger_entry; CHECKPOINT")
+    psql(f"TRUNCATE {table}; VACUUM quota.bucket, quota.ledger_entry, quota.gate_charge; CHECKPOINT")
     time.sleep(1)
     memory = PeakMemory()
     memory.start()

@@ -12,9 +12,11 @@ CREATE INDEX ON document_plain (tenant_id, created_at);
 CREATE INDEX ON document_plain (title);
 CREATE TABLE document_gated (LIKE document_plain INCLUDING ALL);
 CREATE TABLE document_by_row (LIKE document_plain INCLUDING ALL);
+CREATE TABLE document_remembered (LIKE document_plain INCLUDING ALL);
 CREATE TABLE document_by_hand (LIKE document_plain INCLUDING ALL);
 
 SELECT quota.protect('document_gated', 'tokens', 'r.tenant_id', 'r.size');
+SELECT quota.protect('document_remembered', 'tokens', 'r.tenant_id', 'r.size', remember => true);
 CREATE TRIGGER gate AFTER INSERT OR UPDATE ON document_by_row
     FOR EACH ROW EXECUTE FUNCTION quota.gate('tokens', 'r.tenant_id', 'r.size');
 

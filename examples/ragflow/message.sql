@@ -9,7 +9,7 @@ CREATE FUNCTION paywall.tell() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 DECLARE
     new_row jsonb := to_jsonb(NEW);
     payer text := coalesce(new_row ->> 'tenant_id',
-                           (SELECT p.tenant_id FROM paywall.payer AS p WHERE p.kb_id = new_row ->> 'kb_id'));
+                           (SELECT k.tenant_id FROM public.knowledgebase AS k WHERE k.id = new_row ->> 'kb_id'));
     state record;
 BEGIN
     IF payer IS NULL OR current_setting('quota.enforcement', true) = 'observe' THEN

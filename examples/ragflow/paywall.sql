@@ -1,4 +1,4 @@
--- A paywall for the application of schema.sql: plans, gates, and two small triggers.  Nothing of the application
+-- A paywall for the application of schema.sql: plans, gates, and a small trigger.  Nothing of the application
 -- changes, neither its code nor the columns of its tables.  Run by a superuser with psql, in one transaction:
 --     psql -1 -f paywall.sql
 -- docs/paywall-without-code-changes.md goes through it step by step.
@@ -30,30 +30,15 @@ SELECT * FROM quota.apply_catalog('{
       "llm_tokens":       {"allowance": 1000000, "period": "month", "anchor": "subscription"}}}}}');
 
 -- ---- who pays for a document ---------------------------------------------------------------------------------
--- A document knows its knowledge base only, and the application deletes the knowledge base first.  The tenant must
--- still be known when the document goes, so it is written down here, and stays.
+-- A document knows its knowledge base only, and the application deletes the knowledge base first.  So its gates
+-- remember what each document was charged, and to whom.
 CREATE SCHEMA paywall;
-CREATE TABLE paywall.payer (kb_id text PRIMARY KEY, tenant_id text NOT NULL);
-
-CREATE FUNCTION paywall.remember_payer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-    INSERT INTO paywall.payer VALUES (NEW.id, NEW.tenant_id) ON CONFLICT DO NOTHING;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER paywall_payer AFTER INSERT ON public.knowledgebase
-    FOR EACH ROW EXECUTE FUNCTION paywall.remember_payer();
-INSERT INTO paywall.payer SELECT k.id, k.tenant_id FROM public.knowledgebase AS k ON CONFLICT DO NOTHING;
-
--- A gate reads as the owner of its table.
-SELECT c.relowner::regrole AS owner FROM pg_class AS c WHERE c.oid = 'public.document'::regclass \gset
-GRANT USAGE ON SCHEMA paywall TO :owner;
-GRANT SELECT ON paywall.payer TO :owner;
+\set payer '(SELECT k.tenant_id FROM public.knowledgebase k WHERE k.id = r.kb_id)'
 
 -- ---- what is held: refused beyond the plan, given back when it goes ------------------------------------------
-\set payer '(SELECT p.tenant_id FROM paywall.payer p WHERE p.kb_id = r.kb_id)'
 SELECT quota.protect('public.knowledgebase', 'knowledge_bases', 'r.tenant_id');
-SELECT quota.protect('public.document', 'documents', :'payer');
-SELECT quota.protect('public.document', 'storage_bytes', :'payer', 'r.size');
+SELECT quota.protect('public.document', 'documents', :'payer', remember => true);
+SELECT quota.protect('public.document', 'storage_bytes', :'payer', 'r.size', remember => true);
 -- An invitation takes no seat; who accepts it does.
 SELECT quota.protect('public.user_tenant', 'seats', 'r.tenant_id',
                      $$CASE WHEN r.role <> 'invite' AND r.status = '1' THEN 1 ELSE 0 END$$);
@@ -61,7 +46,7 @@ SELECT quota.protect('public.user_tenant', 'seats', 'r.tenant_id',
 -- ---- what is used up: counted after the work, so never refused there -----------------------------------------
 -- Vectors are in the index and the answer is on the screen when these counters move.  To refuse them would lose the
 -- count, not save the work; what goes beyond is overdrawn, and the next start is refused instead.
-SELECT quota.protect('public.document', 'embedding_tokens', :'payer', 'r.token_num', exceed => 'overdraw');
+SELECT quota.protect('public.document', 'embedding_tokens', :'payer', 'r.token_num', exceed => 'overdraw', remember => true);
 SELECT quota.protect('public.tenant_llm', 'llm_tokens', 'r.tenant_id',
                      $$CASE WHEN r.model_type = 'chat' THEN r.used_tokens ELSE 0 END$$, exceed => 'overdraw');
 
@@ -78,12 +63,12 @@ SELECT quota.set_usage(t.id, f.feature, 0)
 CREATE FUNCTION paywall.start_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
     IF NEW.run = '1' AND OLD.run IS DISTINCT FROM '1' THEN
-        PERFORM FROM paywall.payer AS p
-            CROSS JOIN LATERAL quota.debit(p.tenant_id, 'embedding_tokens', 1, metadata => jsonb_build_object('run', NEW.id))
-            WHERE p.kb_id = NEW.kb_id;
+        PERFORM FROM public.knowledgebase AS k
+            CROSS JOIN LATERAL quota.debit(k.tenant_id, 'embedding_tokens', 1, metadata => jsonb_build_object('run', NEW.id))
+            WHERE k.id = NEW.kb_id;
     END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER paywall_start_run AFTER UPDATE ON public.document
     FOR EACH ROW EXECUTE FUNCTION paywall.start_run();
-REVOKE ALL ON FUNCTION paywall.remember_payer(), paywall.start_run() FROM PUBLIC;
+REVOKE ALL ON FUNCTION paywall.start_run() FROM PUBLIC;

@@ -35,7 +35,7 @@ def test_the_application_has_no_right_on_it(database):
     for statement in (
         "SELECT * FROM quota.debit('x', 'documents')",
         "SELECT * FROM quota.check('x', 'documents')",
-        "INSERT INTO paywall.payer VALUES ('x', 'y')",
+        "UPDATE quota.gate_charge SET subject = 'y'",
         "SELECT paywall.start_run()",
     ):
         with connection, connection.cursor() as cursor:
@@ -113,7 +113,7 @@ def test_a_subject_that_goes_first(bare, connected):
     assert "WARNING" in said
     assert bare.one("SELECT count(*) FROM document") == 0
     assert bare.one("SELECT used FROM quota.check(%s, 'documents')", tenant) == 2
-    assert bare.one("SELECT used FROM quota.check(%s, 'storage_bytes')", tenant) == 0  # its gate knows the payer
+    assert bare.one("SELECT used FROM quota.check(%s, 'storage_bytes')", tenant) == 0  # its gate remembers
     assert bare.all("SELECT * FROM quota.recount('documents')") == [(tenant, 2, 0)]
     bare.all("SELECT * FROM quota.recount('documents', dry_run => false)")
     assert bare.one("SELECT used FROM quota.check(%s, 'documents')", tenant) == 0
