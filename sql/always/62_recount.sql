@@ -211,7 +211,9 @@ BEGIN
                                         jsonb_build_object('counted', left(tables, 1000))) AS booked
               FROM (SELECT * FROM quota._gate_owed(members, _gate_count_present.feature, subjects, amounts) x
                     ORDER BY x.subject COLLATE "C" OFFSET 0) o) b;
-        PERFORM quota._gate_uncharged(_gate_count_present.feature, uncharged);
+        PERFORM quota._gate_uncharged(_gate_count_present.feature, uncharged,
+                                      ARRAY(SELECT m.remembered_by FROM quota._gate_member(_gate_count_present.feature) m
+                                            WHERE m.member = ANY (members)));
     END IF;
     report := format('Counted: rows %s, subjects %s, amount %s; charged %s, given back %s.', coalesce(counted, 0),
                      coalesce(cardinality(subjects), 0), (SELECT coalesce(sum(a.amount), 0) FROM unnest(amounts) a(amount)),
@@ -281,7 +283,8 @@ BEGIN
         IF NOT recount.dry_run
            AND quota._gate_adjust(recount.subject, known.name, recount.actual - recount.recorded, '{"recount": true}') = 0
            AND recount.actual > recount.recorded THEN
-            PERFORM quota._gate_uncharged(known.name, ARRAY[recount.subject]);
+            PERFORM quota._gate_uncharged(known.name, ARRAY[recount.subject],
+                                          ARRAY(SELECT m.remembered_by FROM quota._gate_member(known.name) m));
         END IF;
         RETURN NEXT;
     END LOOP;

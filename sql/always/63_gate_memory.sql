@@ -102,17 +102,17 @@ $$;
 COMMENT ON FUNCTION quota._gate_memory_difference(text, boolean) IS
     'internal: subjects whose rows were charged something else than they are worth now; unless dry_run, what they are worth is remembered';
 
-CREATE OR REPLACE FUNCTION quota._gate_uncharged(feature text, subjects text[]) RETURNS void
+CREATE OR REPLACE FUNCTION quota._gate_uncharged(feature text, subjects text[], tables oid[]) RETURNS void
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     UPDATE quota.gate_charge c SET amount = 0
     FROM quota.feature f
-    WHERE f.name = _gate_uncharged.feature AND f.kind = 'metered' AND c.feature_id = f.id AND c.subject = ANY (_gate_uncharged.subjects)
+    WHERE f.name = _gate_uncharged.feature AND f.kind = 'metered' AND c.feature_id = f.id AND c.subject = ANY (_gate_uncharged.subjects) AND c.target = ANY (_gate_uncharged.tables)
       AND EXISTS (SELECT FROM quota._gate_member(_gate_uncharged.feature) m
                   WHERE m.remembered_by = c.target AND m.arguments[4] = 'on_decrease')
 $$;
-COMMENT ON FUNCTION quota._gate_uncharged(text, text[]) IS
+COMMENT ON FUNCTION quota._gate_uncharged(text, text[], oid[]) IS
     'internal: rows of subjects that were charged nothing, since they have nothing of the feature, give nothing back';
 
 CREATE OR REPLACE FUNCTION quota._gate_forget(OUT forgotten bigint) RETURNS bigint

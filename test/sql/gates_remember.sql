@@ -196,6 +196,13 @@ DELETE FROM chunk WHERE n = 3;
 UPDATE chunk SET n = 2 WHERE n = 4;
 :used
 :remembered
+-- rows that are counted when nothing gives the feature any more are charged nothing; those that were stay
+SELECT quota.override('d', 'words', NULL);
+CREATE TABLE later (id int PRIMARY KEY, org text);
+INSERT INTO later VALUES (1, 'd');
+SELECT quota.protect('later', 'words', 'r.org', '9', 'on_decrease', 'overdraw', true);
+:remembered
+DROP TABLE later;
 DROP TABLE chunk;
 :ok
 
