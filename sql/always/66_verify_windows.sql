@@ -17,7 +17,7 @@ AS $$
         SELECT l.hold_id, max(l.subject) AS subject, min(l.feature_id) AS feature_id, min(l.created_at) AS created_at,
                min(l.amount) AS least, max(l.amount) AS most, sum(l.amount) AS all_levels
         FROM (SELECT h.id AS hold_id, e.account, max(e.subject) AS subject, min(e.feature_id) AS feature_id,
-                     sum(e.amount) AS amount, min(e.at) FILTER (WHERE e.kind = 'h') AS created_at
+                     sum(e.amount) AS amount, min(e.at) FILTER (WHERE e.id = h.id) AS created_at
               FROM quota.hold h JOIN quota.ledger_entry e ON e.debit_id = h.id
               WHERE e.kind IN ('h', 'l')
               GROUP BY 1, 2) l
@@ -51,7 +51,7 @@ AS $$
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is not that of its ledger entries, which are of "%s"', h.id, r.subject)
     FROM quota.hold h JOIN reserved r ON r.hold_id = h.id
-    WHERE (h.subject, h.feature_id) <> (r.subject, r.feature_id) OR h.created_at <> r.created_at OR h.expires_at <= h.created_at
+    WHERE (h.subject, h.feature_id) <> (r.subject, r.feature_id) OR h.created_at <> r.created_at
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s has no ledger entries', h.id)
     FROM quota.hold h
@@ -77,8 +77,9 @@ COMMENT ON FUNCTION quota._verify_holds() IS 'internal: what buckets have reserv
 /*
  * A cap counts what was charged in its window and not given back.  It may have
  * begun in the middle of its window, so it may say less than that, unless the
- * account's terms are known to be those since.  Windows that have closed decide
- * nothing.
+ * account's terms are known to be those since.  Which charges a window that opens
+ * with the first use has counted is not known where the clock has gone back.
+ * Windows that have closed decide nothing.
  */
 CREATE OR REPLACE FUNCTION quota._verify_caps(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
@@ -86,49 +87,53 @@ CREATE OR REPLACE FUNCTION quota._verify_caps(OUT check_name text, OUT subject t
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH changed AS (
-        -- with some time for those who charged meanwhile
-        SELECT e.subject, max(e.at) + interval '10 minutes' AS at FROM quota.event e
+        SELECT e.subject, max(e.at) AS at, max(e.xid) AS xid FROM quota.event e
         WHERE e.type ~ '^(plan_|sub|status_|cancel|override_|caps_)' GROUP BY 1
-    ), term AS (
-        -- caps that are known to have been there since then; of the default plan nobody knows since when it is
-        SELECT o.subject, o.feature_id, NULL::bigint AS source_id, p.*, greatest(o.set_at + interval '10 minutes', o.at) AS since
-        FROM (SELECT o.subject, o.feature_id, o.caps, o.set_at, max(c.at) AS at
+    ), capped AS (
+        -- caps that are known to have been there since the last change; of the default plan nobody knows since when it is
+        SELECT o.subject, o.feature_id, NULL::bigint AS source_id, o.caps, greatest(o.set_at, o.at) AS at, o.xid
+        FROM (SELECT o.subject, o.feature_id, o.caps, o.set_at, max(c.at) AS at, max(c.xid) AS xid
               FROM quota.subject_override o,
                   LATERAL (SELECT array_to_string((string_to_array(o.subject, '/'))[:n], '/') COLLATE "C" AS prefix
                            FROM generate_series(1, quota._level(o.subject) + 1) n) l
                   LEFT JOIN changed c ON c.subject = l.prefix
-              WHERE o.caps <> '{}' GROUP BY o.subject, o.feature_id) o, unnest(o.caps) p
+              WHERE o.caps <> '{}' GROUP BY o.subject, o.feature_id) o
         UNION ALL
-        SELECT s.subject, t.feature_id, s.source_id, p.*, greatest(v.created_at + interval '10 minutes', s.starts_at, c.at)
+        SELECT s.subject, t.feature_id, s.source_id, t.caps, greatest(v.created_at, s.starts_at, c.at), c.xid
         FROM quota.subscription s JOIN quota.entitlement t ON t.plan_version_id = s.plan_version_id JOIN quota.plan_version v ON v.id = t.plan_version_id
-            LEFT JOIN changed c ON c.subject = s.subject, unnest(t.caps) p
+            LEFT JOIN changed c ON c.subject = s.subject
         WHERE t.caps <> '{}' AND s.starts_at <= quota._now() AND coalesce(s.ends_at > quota._now(), true) AND coalesce(s.next_at > quota._now(), true)
           AND NOT EXISTS (SELECT FROM quota.subject_override o WHERE o.subject = s.subject AND o.feature_id = t.feature_id)
+    ), term AS (
+        -- who charged meanwhile may not have seen the change: some time, and a later transaction of this cluster
+        SELECT c.subject, c.feature_id, c.source_id, p.*, c.at + interval '10 minutes' AS since, coalesce(c.xid, '0') AS after,
+               (SELECT p.epoch + (p.system_identifier <> (SELECT s.system_identifier FROM pg_control_system() s))::int FROM quota.posting p) AS epoch
+        FROM capped c, unnest(c.caps) p
     ), newest AS (
-        SELECT e.account, e.feature_id, e.source_id, max(e.at) AS at FROM quota.ledger_entry e WHERE e.kind IN ('d', 'h') GROUP BY 1, 2, 3
+        SELECT t.subject, t.feature_id, e.source_id, t.period_months, t.period_days, t.period_us, t.first_use, max(e.at) AS at
+        FROM term t
+            JOIN quota.ledger_entry e ON e.account = t.subject AND e.feature_id = t.feature_id AND coalesce(e.source_id = t.source_id, true)
+        WHERE e.kind IN ('d', 'h') AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota._kept_since()
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), early AS (
         -- a time before the anchor counts as the anchor
         SELECT e.account, e.feature_id, min(e.at) AS at FROM quota.ledger_entry e WHERE e.at < e.period_start GROUP BY 1, 2
     ), counted AS (
-        SELECT c.subject, c.feature_id, c.opened_at, c.closes_at, c.used, l.charged - l.surely_back AS most, l.known - l.came_back AS least
+        SELECT c.subject, c.feature_id, c.opened_at, c.closes_at, c.used, l.charged AS most, l.known - l.came_back AS least
         FROM quota.cap_use c
             LEFT JOIN term t ON t.subject = c.subject AND t.feature_id = c.feature_id AND coalesce(t.source_id = c.source_id, true)
                 AND (t.period_months, t.period_days, t.period_us) = (c.period_months, c.period_days, c.period_us)
                 AND t.first_use = (c.window_start = '-infinity')
             LEFT JOIN early y ON y.account = c.subject AND y.feature_id = c.feature_id,
-            LATERAL (SELECT coalesce(sum(o.charged), 0) AS charged, coalesce(sum(o.known), 0) AS known, coalesce(sum(o.came_back), 0) AS came_back,
-                            coalesce(sum(o.came_back) FILTER (WHERE o.is_known), 0) AS surely_back
-                     FROM (SELECT sum(e.amount) FILTER (WHERE e.amount > 0 AND w.lies_in) AS charged,
-                                  sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND w.is_known) AS known,
-                                  - sum(e.amount) FILTER (WHERE e.amount < 0 AND e.kind IN ('r', 's', 'l', 'x')) AS came_back,
-                                  bool_and(w.is_known) FILTER (WHERE e.amount > 0) AS is_known
-                           FROM quota.ledger_entry e,
-                               LATERAL (SELECT greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at AS lies_in) i,
-                               LATERAL (SELECT i.lies_in, i.lies_in AND e.source_id = c.source_id AND e.at >= t.since AS is_known) w
-                           WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
-                             AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind NOT IN ('t', 'm')
-                             AND e.at >= least(c.opened_at, y.at)
-                           GROUP BY e.debit_id) o) l
+            LATERAL (SELECT coalesce(sum(e.amount) FILTER (WHERE e.amount > 0 AND i.lies_in), 0) AS charged,
+                            coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND e.source_id = c.source_id AND NOT t.first_use
+                                                             AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch), 0) AS known,
+                            coalesce(- sum(e.amount) FILTER (WHERE e.amount < 0 AND e.kind IN ('r', 's', 'l', 'x')), 0) AS came_back
+                     FROM quota.ledger_entry e,
+                         LATERAL (SELECT greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at AS lies_in) i
+                     WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
+                       AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind NOT IN ('t', 'm')
+                       AND e.at >= least(c.opened_at, y.at)) l
         -- what has closed counts no more; months that have been dropped are not in the ledger any more
         WHERE c.closes_at > quota._now() AND c.opened_at >= coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
     )
@@ -140,13 +145,12 @@ AS $$
            format('a cap says %s used from %s to %s, charged were at least %s', c.used, c.opened_at, c.closes_at, c.least)
     FROM counted c WHERE c.used < c.least
     UNION ALL
-    SELECT 'cap', t.subject, t.feature_id, format('a cap has not counted what was charged at %s', n.at)
-    FROM term t JOIN newest n ON n.account = t.subject AND n.feature_id = t.feature_id AND coalesce(n.source_id = t.source_id, true)
-    WHERE n.at >= t.since AND n.at >= quota._kept_since()
-      AND NOT EXISTS (SELECT FROM quota.cap_use c
-                      WHERE c.subject = t.subject AND c.feature_id = t.feature_id AND c.source_id = n.source_id
-                        AND (t.period_months, t.period_days, t.period_us) = (c.period_months, c.period_days, c.period_us)
-                        AND t.first_use = (c.window_start = '-infinity')
-                        AND n.at >= c.opened_at AND n.at < c.closes_at)
+    SELECT 'cap', n.subject, n.feature_id, format('a cap has not counted what was charged at %s', n.at)
+    FROM newest n
+    WHERE NOT EXISTS (SELECT FROM quota.cap_use c
+                      WHERE c.subject = n.subject AND c.feature_id = n.feature_id AND c.source_id = n.source_id
+                        AND (n.period_months, n.period_days, n.period_us) = (c.period_months, c.period_days, c.period_us)
+                        AND n.first_use = (c.window_start = '-infinity')
+                        AND (n.first_use OR (n.at >= c.opened_at AND n.at < c.closes_at)))
 $$;
 COMMENT ON FUNCTION quota._verify_caps() IS 'internal: a cap has counted no more than was charged in its window, and no less where it is known to have been there';

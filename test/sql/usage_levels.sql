@@ -95,6 +95,14 @@ SELECT * FROM pg_temp.seen();
 SELECT charged FROM quota.settle(:id, 41);
 SELECT * FROM pg_temp.seen();
 
+-- A transaction that began before the hold may extend it
+SELECT id FROM quota.reserve('acme/u2', 'tokens', 3) \gset
+SET quota.clock = '2027-03-01 23:59:00+00';
+SELECT reserved FROM quota.extend(:id, amount => 4);
+SELECT * FROM pg_temp.seen();
+SET quota.clock = '2027-03-02 00:00:00+00';
+SELECT charged FROM quota.settle(:id, 4);
+
 -- Of a capacity, each subject sees its own
 SELECT id FROM quota.debit('acme/u1', 'docs', 5) \gset
 SELECT remaining FROM quota.give_back('acme', 'docs', 0 + 1);

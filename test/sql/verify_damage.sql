@@ -135,7 +135,7 @@ CALL pg_temp.damage('hold that counts no more at one level', format('DELETE FROM
 CALL pg_temp.damage('hold deleted', format('DELETE FROM quota.hold WHERE id = %s', :open_id));
 CALL pg_temp.damage('hold of another subject', format('UPDATE quota.hold SET subject = ''zoe'' WHERE id = %s', :open_id));
 -- caps
-CALL pg_temp.damage('cap raised', $$UPDATE quota.cap_use SET used = used + 1 WHERE subject = 'beta' AND used > 0$$);
+CALL pg_temp.damage('cap raised beyond all that was charged', $$UPDATE quota.cap_use SET used = used + 1000 WHERE subject = 'beta' AND used > 0$$);
 CALL pg_temp.damage('cap lowered', $$UPDATE quota.cap_use SET used = 0 WHERE subject = 'beta'$$);
 CALL pg_temp.damage('cap deleted', $$DELETE FROM quota.cap_use WHERE subject = 'beta'$$);
 CALL pg_temp.damage('cap shifted', $$UPDATE quota.cap_use SET opened_at = opened_at + interval '1 day', closes_at = closes_at + interval '1 day', window_start = window_start + interval '1 day' WHERE subject = 'beta'$$);
