@@ -28,7 +28,7 @@ BEGIN
                   FROM quota.ledger_entry e
                   WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
                     AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
-                  ORDER BY e.at DESC
+                  ORDER BY e.at DESC, e.id DESC
                   LIMIT $5) n
             $query$ INTO found, first_at, first_period
             USING _newest_entries.subject, _newest_entries.feature_id, tried, _newest_entries.until, _newest_entries.max_rows;
@@ -65,34 +65,30 @@ BEGIN
               AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
             ORDER BY e.at DESC, e.id DESC
             LIMIT $5
-        ), charged AS MATERIALIZED (
-            SELECT DISTINCT ON (s.account, s.source_id, s.period_start, s.period_end)
-                   s.account, s.source_id, s.period_start, s.period_end, s.at, s.id
-            FROM shown s
-            ORDER BY s.account, s.source_id, s.period_start, s.period_end, s.at, s.id
         ), before AS MATERIALIZED (
-            SELECT b.account, b.source_id, b.period_start, b.period_end, sum(b.amount) AS amount
-            FROM (SELECT account, source_id, period_start, period_end, e.amount
-                  FROM charged c
-                      JOIN quota.ledger_entry e USING (account, source_id, period_start, period_end)
-                  WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
-                    AND e.at >= $6 AND e.at < $4 AND (e.at, e.id) < (c.at, c.id)
-                    AND quota._is_reported(e.account, e.levels, quota._level($1))
-                  UNION ALL
-                  -- months that have been dropped; of an account above, nobody knows whose share it was
-                  SELECT account, source_id, period_start, period_end, o.amount
-                  FROM charged c
-                      JOIN quota.opening o USING (account, source_id, period_start, period_end)
-                  WHERE o.feature_id = $2 AND length(c.account) >= length($1)) b
+            -- what is newer than the oldest that is shown is shown
+            SELECT e.account, e.source_id, e.period_start, e.period_end, sum(e.amount) AS amount
+            FROM quota.ledger_entry e
+            WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
+              AND e.at >= $6 AND e.at <= $3 AND (e.at < $3 OR e.id < (SELECT min(s.id) FROM shown s WHERE s.at = $3))
+              AND quota._is_reported(e.account, e.levels, quota._level($1))
+            GROUP BY 1, 2, 3, 4
+        ), dropped AS MATERIALIZED (
+            SELECT account, source_id, period_start, period_end, sum(o.amount) AS amount
+            FROM (SELECT DISTINCT s.account, s.source_id, s.period_start, s.period_end FROM shown s) w
+                JOIN quota.opening o USING (account, source_id, period_start, period_end)
+            -- of an account above, nobody knows whose share it was
+            WHERE o.feature_id = $2 AND length(w.account) >= length($1)
             GROUP BY 1, 2, 3, 4
         )
         SELECT s.id, s.at, s.subject, quota._entry_kind(s.kind), s.amount, quota._entry_source(s.source),
                -- siblings can have used more together than a bigint holds
-               least(greatest(coalesce(b.amount, 0) + sum(s.amount) OVER (PARTITION BY account, source_id, period_start, period_end
-                                                                          ORDER BY s.at, s.id),
+               least(greatest(coalesce(b.amount, 0) + coalesce(d.amount, 0)
+                              + sum(s.amount) OVER (PARTITION BY account, source_id, period_start, period_end ORDER BY s.at, s.id),
                               -9223372036854775808), 9223372036854775807)::bigint, s.metadata
         FROM shown s
             LEFT JOIN before b USING (account, source_id, period_start, period_end)
+            LEFT JOIN dropped d USING (account, source_id, period_start, period_end)
         ORDER BY s.at, s.id
         $query$
         USING whose, whose_feature, newest.first_at, until, max_rows, newest.first_period - interval '1 day';
