@@ -24,7 +24,8 @@ FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestam
                sum(h.amount) FILTER (WHERE h.source = 'a') AS used, sum(h.amount) FILTER (WHERE h.source = 'g') AS granted,
                sum(h.amount) FILTER (WHERE h.source = 'v') AS overage, sum(h.amount) FILTER (WHERE h.source = 'o') AS overdrawn
         FROM quota._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h
-    ) x ON b.reserved IS NOT NULL
+        WHERE b.reserved IS NOT NULL      -- here, or it would be asked for every window
+    ) x ON true
     CROSS JOIN LATERAL (
         SELECT greatest(b.used - coalesce(x.used, 0), 0)::bigint AS used,
                greatest(coalesce(b.granted, 0) - coalesce(x.granted, 0), 0)::bigint AS granted,

@@ -90,6 +90,7 @@ CREATE TABLE quota.denial (
     last_at    timestamptz NOT NULL
 );
 CREATE INDEX denial_day ON quota.denial (day, subject);
+CREATE INDEX denial_subject ON quota.denial (subject);
 COMMENT ON TABLE quota.denial IS 'refusals that committed: those of try_debit, of observe and of note_denial; read the view quota.denials';
 
 CREATE SEQUENCE quota.event_id_seq;
@@ -105,4 +106,6 @@ CREATE TABLE quota.event (
 ALTER SEQUENCE quota.event_id_seq OWNED BY quota.event.id;
 -- as readers read
 CREATE INDEX event_order ON quota.event (xid, id);
+CREATE INDEX event_subject ON quota.event (subject, id);
+CREATE INDEX event_at ON quota.event USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 COMMENT ON TABLE quota.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';
