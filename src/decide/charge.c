@@ -23,6 +23,7 @@
 #include "decide/attempt.h"
 #include "decide/charge.h"
 #include "decide/notify.h"
+#include "engine/room.h"
 #include "store/denial.h"
 #include "store/hold.h"
 
@@ -231,11 +232,10 @@ keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *acc
 
 /*
  * What was taken: ledger entries, and verdicts with the numbers of now.  An item
- * keeps why and by whom enforce would have refused it.  "clipped": only
- * what there was room for has been taken.
+ * keeps why and by whom enforce would have refused it.
  */
 static void
-book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, bool clipped)
+book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 {
 	for (int i = 0; i < request->nitems; i++)
 	{
@@ -245,7 +245,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 		bool		fitted = true;
 
 		for (int j = 0; j < accounts->nrefs; j++)
-			fitted = fitted && (clipped || (accounts->refs[j].had_room && accounts->refs[j].had_rate));
+			fitted = fitted && accounts->refs[j].had_room && accounts->refs[j].had_rate;
 		if (accounts->nrefs > 0)
 			item->charged = accounts->refs[0].amount;
 		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
@@ -262,7 +262,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 			else
 				quota_notify(path, accounts);
 		}
-		quota_judge(path, accounts, fitted ? 0 : item->amount, &item->verdict);
+		quota_judge(path, accounts, 0, &item->verdict);
 		if (refused.reason == QUOTA_OK ||
 			((refused.reason == QUOTA_EXCEEDED || refused.reason == QUOTA_RATE_LIMITED) && fitted))
 			continue;
@@ -273,28 +273,29 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge, b
 }
 
 /*
- * What observe takes of an amount that is refused: all of it; with up_to what
- * there is room for, if only the rate is in the way.
+ * What enforce would say of a request that finds no room, which the engine has
+ * just looked for: with up_to it refuses nothing of which there is some.
  */
-static int64
-observed_amount(const QuotaRequest *request, const QuotaAccounts *accounts, int64 amount)
+static void
+judge_refused(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 {
-	int64		room = amount;
+	const QuotaAccounts *accounts = &charge->accounts[0];
+	int64		there = request->items[0].amount;
 
+	judge_items(request, path, charge, true);
 	if (!request->up_to)
-		return amount;
+		return;
 	for (int i = 0; i < accounts->nrefs; i++)
 	{
 		const QuotaBucketRef *ref = &accounts->refs[i];
 
 		if (!ref->rate_only && quota_is_limited(ref))
-		{
-			int64		here = quota_room(ref);
-
-			room = Min(room, here);
-		}
+			there = Min(there, quota_room(ref));
+		if (ref->rate)
+			there = Min(there, ref->rate_available);
 	}
-	return room > 0 ? room : amount;
+	if (there > 0)
+		quota_judge(path, accounts, there, &request->items[0].verdict);
 }
 
 /* What an attempt is given. */
@@ -312,7 +313,7 @@ charge_once(const QuotaPath *path, void *arg)
 	const Asked *asked = (const Asked *) arg;
 	QuotaRequest *request = asked->request;
 	QuotaTakeResult result = QUOTA_TAKEN;
-	bool		clipped = request->up_to;
+	bool		up_to = request->up_to && !takes_refused(request);
 	Charge		charge;
 
 	for (int i = 0; i < request->nitems; i++)
@@ -333,29 +334,22 @@ charge_once(const QuotaPath *path, void *arg)
 	}
 	if (charge.nrefs > 0)
 		result = engine->take(charge.refs, charge.nrefs,
-							  request->up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL,
-							  path->snapshot);
-	if (result == QUOTA_NO_ROOM && !takes_refused(request))
-	{
-		judge_items(request, path, &charge, true);
-		refuse(request, path, &charge);
-		return true;
-	}
+							  up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
 	if (result == QUOTA_NO_ROOM)
 	{
-		/* observed: what there is no room for is overdrawn */
-		judge_items(request, path, &charge, true);
-		clipped = false;
-		for (int i = 0; i < request->nitems; i++)
-			for (int j = 0; j < charge.accounts[i].nrefs; j++)
-				charge.accounts[i].refs[j].amount = observed_amount(request, &charge.accounts[i],
-																	request->items[i].amount);
+		judge_refused(request, path, &charge);
+		if (!takes_refused(request))
+		{
+			refuse(request, path, &charge);
+			return true;
+		}
+		/* observed: all of it is taken, what there is no room for is overdrawn */
 		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
 		QuotaEnsure(result != QUOTA_NO_ROOM);
 	}
 	if (result == QUOTA_STALE)
 		return false;
-	book(request, path, &charge, clipped);
+	book(request, path, &charge);
 	refuse(request, path, &charge);
 	return true;
 }

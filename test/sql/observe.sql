@@ -23,7 +23,7 @@ SELECT * FROM quota.debit('ann', 'tokens', 25);
 SELECT * FROM quota.try_debit('ann', 'tokens', 5);
 SELECT * FROM quota.try_debit('ann', 'tokens', 101);
 SELECT account, source, amount, debit_id = id AS first FROM quota.ledger ORDER BY id;
--- up_to clips where enforce would clip; where enforce would refuse, it passes like everything else
+-- up_to takes what was asked: enforce would clip the second, so that is no refusal
 SELECT * FROM quota.try_debit('ann', 'tokens', 5, up_to => true);
 SELECT * FROM quota.try_debit('una', 'tokens', 105, up_to => true);
 -- reads answer as in enforce; overdrawn counts as used
@@ -86,17 +86,18 @@ SELECT quota.override('two', 'tokens', '{"allowance": 10, "period": "month"}'), 
 SELECT remaining FROM quota.debit('two', 'tokens', 1);
 SELECT allowed, reason, debited, remaining, blocked_by FROM quota.try_debit('two/x', 'tokens', 10);
 
--- up_to beside a rate: what both give; where the rate gives nothing, what there is room for; without room all of it.
+-- up_to beside a rate: all of it, too.
 SELECT quota.override('pia', 'tokens', '{"allowance": 10, "rate": {"limit": 4, "per": "1 hour"}}');
-SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
 SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
 SELECT allowed, reason, debited, remaining FROM quota.try_debit('pia', 'tokens', 30, up_to => true);
 -- the same where the subscription is inactive
 SELECT quota.subscribe('pip', 'pro') IS NOT NULL AS s, quota.override('pip', 'tokens', '{"allowance": 10, "rate": {"limit": 4, "per": "1 hour"}}'), quota.set_status('pip', 'paused');
-SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
-SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
+SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 3, up_to => true);
 SELECT allowed, reason, debited, blocked_by FROM quota.try_debit('pip', 'tokens', 30, up_to => true);
 SELECT * FROM pg_temp.used WHERE subject IN ('pia', 'pip');
+-- what is reserved up to what there is, too
+SELECT reserved, remaining FROM quota.reserve('rea', 'tokens', 130, up_to => true);
+SELECT pg_temp.code($$SELECT quota.try_debit('una', 'tokens', 9223372036854775807, up_to => true)$$);
 
 -- Every refusal is on record.
 SELECT * FROM quota.denials ORDER BY subject, feature, reason;

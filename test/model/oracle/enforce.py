@@ -132,18 +132,16 @@ def debit(world, subject, feature, amount=1, key=None, metadata=None):
 
 
 def up_to_what_there_is(world, subject, feature, amount, verdict):
-    """(amount, verdict) for a call that takes what there is."""
-    if verdict.reason in (NO_ROOM, TOO_FAST, INACTIVE):
+    """(amount, verdict) for a call that takes what there is; observe takes what was asked."""
+    if verdict.reason in (NO_ROOM, TOO_FAST):
         room = amount if verdict.room is None else min(amount, verdict.room)
-        paced = room if verdict.rate is None else min(room, verdict.rate)
-        if paced and verdict.reason != INACTIVE:
-            amount, verdict = paced, decide(world, subject, feature, paced)
-        elif world.observing:  # the rate gives nothing: what there is room for; no room: all of it, overdrawn
-            amount = paced or room or amount
-    capacity = world.features[feature].kind == "capacity"
-    if not (verdict.allowed or (capacity and verdict.reason == NOT_ENTITLED)):
+        there = room if verdict.rate is None else min(room, verdict.rate)
+        if there:
+            verdict = decide(world, subject, feature, there)
+            amount = amount if world.observing else there
+    if world.observing or not verdict.allowed:
         return amount, verdict
-    if capacity:
+    if world.features[feature].kind == "capacity":
         counted = [world.capacity.get((level, feature), 0) for level in prefixes(subject)]
     else:
         counted = [world.buckets[a.window].used for a in verdict.accounts if a.window in world.buckets]
