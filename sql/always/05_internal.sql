@@ -82,7 +82,7 @@ COMMENT ON FUNCTION quota._entry_kind("char") IS
 CREATE OR REPLACE FUNCTION quota._entry_source(source "char") RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE source WHEN 'a' THEN 'allowance' WHEN 'g' THEN 'grant' WHEN 'v' THEN 'overage'
-                       WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' END;
+                       WHEN 'o' THEN 'overdrawn' WHEN 'c' THEN 'capacity' WHEN 'C' THEN 'capacity' END;
 COMMENT ON FUNCTION quota._entry_source("char") IS
     'internal: the bucket of a ledger entry as a word';
 

@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION quota.refund(id bigint, amount bigint = NULL, key tex
     AS 'MODULE_PATHNAME', 'quota_sql_refund';
 COMMENT ON FUNCTION quota.refund(bigint, bigint, text) IS
 'Gives back amount units of a debit (NULL: all that is left of it) into the buckets they came from, last first; never more than was charged, also when concurrent. What meets an ended period is booked there.
-Returns the refund''s own id. Errors: QT404 unknown debit, 22023 more than is left, or the id of something else than a debit, QT409, 22004, 25006.';
+Returns the refund''s own id. Errors: QT404 unknown debit, 22023 more than is left, a capacity (quota.give_back()), a hold that is not settled, or the id of something else than a debit, QT409, 22004, 25006.';
 
 CREATE OR REPLACE FUNCTION quota.give_back(subject text, feature text, amount bigint = 1,
         key text = NULL, metadata jsonb = NULL)
@@ -38,8 +38,8 @@ CREATE OR REPLACE FUNCTION quota.give_back(subject text, feature text, amount bi
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_give_back';
 COMMENT ON FUNCTION quota.give_back(text, text, bigint, text, jsonb) IS
-'Gives back amount units of a capacity feature, because what held them ceased to exist; whoever is entitled now.
-Errors: 22023 more than the subject holds or a feature of another kind, QT404, QT409, 22004, 25006.';
+'Gives back amount units of a capacity feature, because what held them ceased to exist; whoever is entitled now. What open holds have reserved is not there to give back.
+Errors: 22023 more than the subject has in use without open holds, or a feature of another kind, QT404, QT409, 22004, 25006.';
 
 CREATE OR REPLACE FUNCTION quota.note_denial(detail jsonb) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100

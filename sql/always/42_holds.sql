@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION quota.extend(id bigint, ttl interval = NULL, amount b
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_extend';
 COMMENT ON FUNCTION quota.extend(bigint, interval, bigint) IS
-'Renews a hold for ttl from now (NULL: the time that it was last given); amount, if not NULL, becomes its new total: it grows as a debit would, or shrinks.
+'Renews a hold for ttl from now (NULL: the time that it was last given); amount, if not NULL, becomes its new total: it grows as a debit would, or shrinks, which gives of a rate back, too.
 Errors: QT404 unknown hold, QT410 settled, released or expired; where it grows as quota.debit(); 22023 bad ttl or amount.';
 
 CREATE OR REPLACE FUNCTION quota.settle(id bigint, amount bigint, metadata jsonb = NULL) RETURNS quota.settle_result
@@ -24,15 +24,16 @@ CREATE OR REPLACE FUNCTION quota.settle(id bigint, amount bigint, metadata jsonb
     AS 'MODULE_PATHNAME', 'quota_sql_settle';
 COMMENT ON FUNCTION quota.settle(bigint, bigint, jsonb) IS
 'The work that a hold was for is done and cost amount units (0: nothing). Never refused for lack of room: what was reserved too much comes back; what was too little is taken from what there is, and beyond that overdrawn (the largest over the levels is returned).
-After the hold has expired it still charges, once. The id can be refunded.
-Errors: QT404 unknown hold, QT410 settled or released before; 22004, 22023 bad amount.';
+After the hold has expired it still charges, once, as a charge of now. A rate has the true count from then on, in debt if need be. The id can be refunded.
+Repeated with the same amount it answers again and charges nothing; quota.release() is a settle with 0.
+Errors: QT404 unknown hold, QT410 closed before with another amount; 22004, 22023 bad amount.';
 
 CREATE OR REPLACE FUNCTION quota.release(id bigint) RETURNS quota.release_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_release';
 COMMENT ON FUNCTION quota.release(bigint) IS
-'The work that a hold was for is not done: all of it comes back. After its expiry this closes it and returns 0.
-Errors: QT404 unknown hold, QT410 settled or released before.';
+'The work that a hold was for is not done: all of it comes back, to rates, too. After its expiry this closes it and returns 0, as when it is repeated.
+Errors: QT404 unknown hold, QT410 settled before with more than 0.';
 
 CREATE OR REPLACE FUNCTION quota.throttle(subject text, feature text, cost bigint = 1) RETURNS quota.throttle_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -66,4 +67,4 @@ BEGIN
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, a metered one counted in each of its accounts';
+COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, one counted in each of its accounts';

@@ -31,30 +31,19 @@ $$;
 COMMENT ON FUNCTION quota._require_read_committed(text) IS
     'internal: 0A000 in a transaction that keeps its first snapshot';
 
-CREATE OR REPLACE FUNCTION quota._capacity_without_holds(subject text, feature text) RETURNS bigint
-    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'quota_sql_capacity_without_holds';
-COMMENT ON FUNCTION quota._capacity_without_holds(text, text) IS
-    'internal: what is counted of a capacity at a subject but for open holds, expired ones that nobody has given back yet being given back';
-
 /*
  * A capacity is counted at every prefix; what a subject has of its own is what
  * those right below it have not.  Open holds are left out: no row is there yet.
- * What comes back of an expired one depends on what is there at several levels.
  */
 CREATE OR REPLACE FUNCTION quota._capacity_own(feature quota.feature, OUT subject text, OUT own bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH expired AS (
-        SELECT DISTINCT p.account FROM quota.hold_part p
-        WHERE p.feature_id = (_capacity_own.feature).id AND p.expires_at <= quota._clock_now()
-    ), counted AS (
-        SELECT b.subject, CASE WHEN x.account IS NULL THEN b.used - coalesce(b.reserved, 0)
-                               ELSE quota._capacity_without_holds(b.subject, (_capacity_own.feature).name) END AS used
-        FROM quota.bucket b LEFT JOIN expired x ON x.account = b.subject
-        WHERE b.feature_id = (_capacity_own.feature).id
+    WITH counted AS (
+        -- an expired hold that nobody has given back yet is in both
+        SELECT b.subject, b.used - coalesce(b.reserved, 0) AS used
+        FROM quota.bucket b WHERE b.feature_id = (_capacity_own.feature).id
     ), below AS (
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1

@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION quota._verify_buckets(OUT check_name text, OUT subjec
 AS $$
     WITH booked AS (
         SELECT s.account, s.feature_id, s.source_id, s.period_start, s.period_end,
-               CASE WHEN s.source IN ('a', 'c') THEN 'used' ELSE quota._entry_source(s.source) END AS counter,
+               CASE WHEN s.source IN ('a', 'c', 'C') THEN 'used' ELSE quota._entry_source(s.source) END AS counter,
                sum(s.amount) AS amount
         FROM (
             SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source, sum(e.amount) AS amount

@@ -42,7 +42,7 @@ COMMENT ON COLUMN quota.ledger_entry.id IS 'of the entry; an operation''s first 
 COMMENT ON COLUMN quota.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
 COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, m what came back but was missing in its bucket (read as a correction), t transfer to another window, h reserved by a hold, s settle, l release, x expiry of a hold';
 COMMENT ON COLUMN quota.ledger_entry.levels IS 'bit n: the operation that debit_id names charged the prefix of n + 1 segments when it began; reports take the entries of one of these accounts, whatever came to the path or left it later';
-COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, g grant (grant_id says which), v overage, o overdrawn, c capacity; with account, feature_id, source_id, period_start, period_end the bucket';
+COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, g grant (grant_id says which), v overage, o overdrawn, c capacity, C capacity that a settle took beyond the room; with account, feature_id, source_id, period_start, period_end the bucket';
 COMMENT ON COLUMN quota.ledger_entry.amount IS '> 0 taken, < 0 given back';
 COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
 COMMENT ON COLUMN quota.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';

@@ -8,11 +8,12 @@
  * microsecond takes limit away, and the burst allows burst * per_us.  128 bits
  * hold the products of any two bigints.
  *
- * The backlog is never more than the burst: what a call took that was let through
- * beyond it (observed) is forgotten.  Only another rate can find more: it then
- * begins afresh, or a better plan would first have to wait for the old one's time.
- * The same rate finds more with a smaller burst or after the clock went back: what
- * is used stays used.
+ * A call that is let through beyond the burst (observed) makes the backlog the
+ * burst; the rest is forgotten.  Only the true count of work that is done makes it
+ * more: that is a debt, and passes with time as any backlog does.  Another rate
+ * with more than its burst begins afresh, or a better plan would first have to
+ * wait for the old one's time.  The same rate also finds more with a smaller burst
+ * or after the clock went back: what is used stays used.
  *
  *-------------------------------------------------------------------------
  */
@@ -49,22 +50,42 @@ quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state, TimestampTz 
 	return room <= 0 ? 0 : (int64) (room / rate->per_us);
 }
 
+static QuotaGcra
+with_backlog(const QuotaRate *rate, TimestampTz now, int128 backlog)
+{
+	QuotaGcra	state;
+	int128		tat = (int128) now + backlog / rate->limit;
+
+	state.tat = (TimestampTz) Min(tat, END_TIMESTAMP);
+	state.fraction = (int64) (backlog % rate->limit);
+	state.divisor = rate->limit;
+	state.per_us = rate->per_us;
+	return state;
+}
+
 QuotaGcra
 quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
 {
 	int128		before = backlog(rate, state, now);
 	int128		full = Max(before, (int128) rate->burst * rate->per_us);
-	int128		used = Min(before + (int128) n * rate->per_us, full);
-	int128		tat = (int128) now + used / rate->limit;
 	QuotaGcra	after;
 
-	if (tat >= END_TIMESTAMP)
+	after = with_backlog(rate, now, Min(before + (int128) n * rate->per_us, full));
+	if (after.tat >= END_TIMESTAMP)
 		quota_raise_out_of_range("rate");
-	after.tat = (TimestampTz) tat;
-	after.fraction = (int64) (used % rate->limit);
-	after.divisor = rate->limit;
-	after.per_us = rate->per_us;
 	return after;
+}
+
+QuotaGcra
+quota_gcra_correct(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
+{
+	int128		after = backlog(rate, state, now) + (int128) n * rate->per_us;
+	QuotaGcra	corrected = with_backlog(rate, now, Max(after, 0));
+
+	/* work that is done is not refused: as far as time goes */
+	if (corrected.tat >= END_TIMESTAMP)
+		corrected.tat = END_TIMESTAMP - 1;
+	return corrected;
 }
 
 int64

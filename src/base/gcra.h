@@ -21,7 +21,8 @@ typedef struct QuotaRate
 
 /*
  * When the last unit that was let through would have come if units came evenly:
- * tat + fraction / divisor microseconds.  In the past: nothing is used up.
+ * tat + fraction / divisor microseconds.  In the past: nothing is used up; later
+ * than a burst from now: in debt.
  */
 typedef struct QuotaGcra
 {
@@ -40,6 +41,13 @@ extern int64 quota_gcra_available(const QuotaRate *rate, const QuotaGcra *state,
 /* the state after n units; if they were not available, with the burst used up; 22003 */
 extern QuotaGcra quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
 								 int64 n);
+
+/*
+ * The state after n units more than had been taken turned out to be used (negative:
+ * fewer): with no more than the burst available, or in debt.
+ */
+extern QuotaGcra quota_gcra_correct(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
+									int64 n);
 
 /* microseconds until n units are available, rounded up; -1: never */
 extern int64 quota_gcra_wait_us(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,

@@ -56,18 +56,36 @@ quota_entry_template(const QuotaRequest *request, const QuotaItem *item, Timesta
 	return template;
 }
 
+int64
+quota_overdrawn(const QuotaBucketRef *ref)
+{
+	if (!ref->counts_only)
+		return ref->change.overdrawn;
+	return ref->unlimited ? 0 :
+		Min(ref->change.used, Max(ref->state.counts.used - ref->allowance, 0));
+}
+
 /* The entries of one account, in the order in which its amount was taken. */
 static int
 entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *entries)
 {
+	/* a settle that is repeated asks the ledger what was overdrawn */
+	int64		beyond = ref->counts_only && template->kind == QUOTA_ENTRY_SETTLE ?
+		quota_overdrawn(ref) : 0;
 	int			n = 0;
 	QuotaEntry	e = *template;
 
 	e.bucket = ref->key;
-	if (ref->change.used > 0)
+	if (ref->change.used > beyond)
 	{
 		e.source = ref->counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
-		e.amount = ref->change.used;
+		e.amount = ref->change.used - beyond;
+		entries[n++] = e;
+	}
+	if (beyond > 0)
+	{
+		e.source = QUOTA_SOURCE_CAPACITY_BEYOND;
+		e.amount = beyond;
 		entries[n++] = e;
 	}
 	for (int i = 0; i < ref->ngrants; i++)
@@ -108,7 +126,7 @@ quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
 	if (like.debit_id == 0)
 		like.debit_id = like.id;
 	for (int i = 0; i < accounts->nrefs; i++)
-		room += 3 + accounts->refs[i].ngrants;
+		room += 4 + accounts->refs[i].ngrants;
 	entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(room, 1));
 	for (int i = 0; i < accounts->nrefs; i++)
 		n += entries_of(&accounts->refs[i], &like, &entries[n]);

@@ -171,19 +171,33 @@ quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
 }
 
 static int64
-checked_amount(int64 amount, int64 left)
+checked_amount(int64 debit_id, int64 amount, int64 left)
 {
 	if (left == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("debit is fully refunded")));
+				 errmsg("nothing is left to refund of debit " INT64_FORMAT, debit_id),
+				 errhint("A call that may be repeated needs a key: with the same key it answers again.")));
 	if (amount > left)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("refund is larger than what is left of the debit"),
+				 errmsg("refund is larger than what is left of debit " INT64_FORMAT, debit_id),
 				 errdetail("Asked for " INT64_FORMAT ", left are " INT64_FORMAT ".",
 						   amount, left)));
 	return amount == 0 ? left : amount;
+}
+
+/* What came into being is given back when it ceases to exist. */
+static void
+require_metered(const QuotaDebit *debit)
+{
+	if (debit->feature->kind == QUOTA_METERED)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("debit " INT64_FORMAT " is of the capacity \"%s\", which is not refunded",
+					debit->id, debit->feature->name),
+			 errhint("Give it back with quota.give_back() when it ceases to exist.")));
 }
 
 /* A hold can be refunded once it is settled. */
@@ -222,9 +236,10 @@ quota_refund(QuotaRequest *request)
 		raise_no_debit(debit_id);
 	quota_debit_require_feature(&debit);
 	require_settled(&debit, snapshot);
+	require_metered(&debit);
 	UnregisterSnapshot(snapshot);
 
-	item->charged = checked_amount(item->amount, quota_debit_left(&debit));
+	item->charged = checked_amount(debit_id, item->amount, quota_debit_left(&debit));
 	ngivings = quota_plan_giving(&debit, QUOTA_GIVE_AMOUNT, item->charged, QUOTA_UNRESERVE_NOTHING,
 								 &givings);
 	like.id = item->reserved_id;
@@ -291,7 +306,7 @@ quota_give_back(QuotaRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" does not hold that much of feature \"%s\"",
 						request->subject.text, feature->name),
-				 errdetail("Asked to give back " INT64_FORMAT ", held are " INT64_FORMAT ".",
+				 errdetail("Asked to give back " INT64_FORMAT ", in use without open holds are " INT64_FORMAT ".",
 						   item->amount, held)));
 	template = quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK);
 	item->id = quota_book_given(givings, accounts.nrefs, &template);

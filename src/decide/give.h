@@ -14,10 +14,10 @@
 #include "decide/charge.h"
 
 /*
- * Gives back one item's capacity at every level of the path; the levels above
- * the subject stop at 0.  22023 when the subject itself holds less (with up_to it
- * stops at 0 like the others, and the id is 0 when nothing was held), or on
- * another kind.
+ * Gives back one item's capacity at every level of the path, each of which keeps
+ * what open holds have reserved there.  22023 when the subject itself has less in
+ * use (with up_to that comes back; the id is 0 when it is nothing), or on another
+ * kind.
  */
 extern void quota_give_back(QuotaRequest *request);
 
@@ -33,7 +33,8 @@ extern void quota_refund_look_up(int64 debit_id, QuotaDebitOwner *owner);
 
 /*
  * Gives back its one item's amount of request->debit_id, everything that is left
- * of it when the amount is 0, into the buckets it came from, last first.  22023 when so much is not left.
+ * of it when the amount is 0, into the buckets it came from, last first.  22023 when
+ * so much is not left, of a capacity, or of a hold that is open.
  */
 extern void quota_refund(QuotaRequest *request);
 

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * hold.c
- *		Holds: room reserved for work whose cost is not yet known.
+ *		Holds: room reserved for work whose cost is not yet known; extending them.
  *
  * Everything that a hold has taken is in the ledger under its id.  What it still
  * has is counted as used, and as reserved, in its buckets until it is closed or
  * expires; what expired holds have is left out by readers and given back by the
- * next charge of the account (engine), which a late settle finds done or does
- * itself.
+ * next charge of the account (engine), which who closes the hold finds done or does
+ * itself (settle.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -63,6 +63,7 @@ void
 quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcome)
 {
 	QuotaOpenHold hold;
+	int64		less = 0;
 
 	memset(outcome, 0, sizeof(*outcome));
 	quota_open_hold(id, &hold);
@@ -81,25 +82,13 @@ quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcom
 	}
 	else if (amount > 0 && amount < hold.row.reserved)
 	{
-		quota_hold_give(&hold, QUOTA_GIVE_AMOUNT, hold.row.reserved - amount, QUOTA_UNRESERVE_GIVEN,
-						QUOTA_ENTRY_RELEASE, NULL, true);
+		less = hold.row.reserved - amount;
+		quota_hold_give(&hold, QUOTA_GIVE_AMOUNT, less, QUOTA_UNRESERVE_GIVEN, QUOTA_ENTRY_RELEASE,
+						NULL, true);
 		hold.row.reserved = amount;
 	}
 	quota_hold_update(&hold.row);
 	outcome->reserved = hold.row.reserved;
-	quota_hold_finish(&hold, outcome);
-}
-
-void
-quota_hold_release(int64 id, QuotaHoldOutcome *outcome)
-{
-	QuotaOpenHold hold;
-
-	memset(outcome, 0, sizeof(*outcome));
-	quota_close_hold(id, &hold);
-	/* nothing is left of one that has expired, by our clock or another's */
-	outcome->released = hold.debit.nparts > 0 ? hold.row.reserved : 0;
-	quota_hold_give(&hold, QUOTA_GIVE_BEYOND, 0, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_RELEASE, NULL,
-					true);
-	quota_hold_finish(&hold, outcome);
+	outcome->expires_at = hold.row.expires_at;
+	quota_hold_correct_rates(&hold, QUOTA_GIVE_AMOUNT, less, &outcome->verdict);
 }

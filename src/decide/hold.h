@@ -34,12 +34,13 @@ typedef struct QuotaHoldOutcome
 extern void quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcome);
 
 /*
- * The work is done and cost "amount"; never refused for lack of room.  QT404,
- * QT410 settled or released before.
+ * The work is done and cost "amount"; never refused for lack of room.  When it was
+ * closed with the same amount before, that is answered again, with the numbers of
+ * now.  QT404, QT410 closed with another amount.
  */
 extern void quota_hold_settle(int64 id, int64 amount, Jsonb *metadata, QuotaHoldOutcome *outcome);
 
-/* The work is not done.  QT404, QT410 settled or released before. */
+/* The work is not done: a settle with 0, of which each repeats the other.  QT404, QT410. */
 extern void quota_hold_release(int64 id, QuotaHoldOutcome *outcome);
 
 #endif							/* QUOTA_DECIDE_HOLD_H */

@@ -10,7 +10,9 @@
 #include "access/xact.h"
 #include "utils/snapmgr.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
+#include "decide/attempt.h"
 #include "decide/open_hold.h"
 #include "engine/booking.h"
 
@@ -33,43 +35,33 @@ quota_hold_read(QuotaOpenHold *hold)
 	UnregisterSnapshot(snapshot);
 }
 
-/* Of a hold that is closed only the ledger knows. */
-static void
-raise_no_hold(int64 id)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaEntry *entries;
-	int			n = quota_ledger_of_debit(id, snapshot, &entries);
-
-	UnregisterSnapshot(snapshot);
-	if (n == 0 || entries[0].kind != QUOTA_ENTRY_HOLD)
-		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));
-	for (int i = 0; i < n; i++)
-	{
-		if (entries[i].kind == QUOTA_ENTRY_SETTLE)
-			quota_raise_hold_closed(id, "has been settled");
-	}
-	/* released, or settled with nothing when it had expired */
-	quota_raise_hold_closed(id, "has been closed without a charge");
-}
-
-/* By locking its row, or by deleting it. */
-static void
+/* By locking its row, or by deleting it; false if it is closed: QT404 if it never was. */
+static bool
 claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 {
+	Snapshot	snapshot;
+	bool		open;
+
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
 	quota_engine()->lock();
-	if (!claim_row(id, &hold->row))
-		raise_no_hold(id);
-	hold->expired = hold->row.expires_at <= quota_clock_now();
-	quota_hold_read(hold);
+	open = claim_row(id, &hold->row);
+	hold->row.id = id;
+	hold->expired = open && hold->row.expires_at <= quota_clock_now();
+	/* of a hold that is closed only the ledger knows */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (!quota_debit_read(id, snapshot, &hold->debit) || hold->debit.kind != QUOTA_ENTRY_HOLD)
+		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));
+	quota_debit_require_feature(&hold->debit);
+	UnregisterSnapshot(snapshot);
+	return open;
 }
 
 void
 quota_open_hold(int64 id, QuotaOpenHold *hold)
 {
-	claim(id, quota_hold_lock, hold);
+	if (!claim(id, quota_hold_lock, hold))
+		quota_raise_hold_closed(id, "has been settled or released");
 }
 
 QuotaEntry
@@ -138,10 +130,9 @@ remove_parts(QuotaOpenHold *hold)
 
 	for (int i = 0; i < n; i++)
 	{
-		hold->given_back[i] = !quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len,
-													  keys[i].feature_id, hold->row.id,
-													  hold->row.expires_at);
-		changed = changed || hold->given_back[i];
+		if (!quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
+									hold->row.id, hold->row.expires_at))
+			changed = true;
 	}
 	CommandCounterIncrement();
 	/* what has been given back while we waited for the parts is in the ledger now */
@@ -149,13 +140,15 @@ remove_parts(QuotaOpenHold *hold)
 		quota_hold_read(hold);
 }
 
-void
+bool
 quota_close_hold(int64 id, QuotaOpenHold *hold)
 {
-	claim(id, quota_hold_remove, hold);
+	if (!claim(id, quota_hold_remove, hold))
+		return false;
 	if (hold->expired)
 		give_back_expired(hold);
 	remove_parts(hold);
+	return true;
 }
 
 void
@@ -177,11 +170,73 @@ quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUn
 	CommandCounterIncrement();
 }
 
-void
-quota_hold_finish(const QuotaOpenHold *hold, QuotaHoldOutcome *outcome)
+/* What became of a hold, for its rates. */
+typedef struct Correction
 {
-	CommandCounterIncrement();
-	outcome->id = hold->row.id;
-	outcome->expires_at = hold->row.expires_at;
-	quota_charge_verdict(&hold->debit.subject, hold->debit.feature->name, &outcome->verdict);
+	const QuotaOpenHold *hold;
+	QuotaGive	what;
+	int64		amount;
+	QuotaVerdict *verdict;
+} Correction;
+
+/* What the hold has taken of a level's rate; false if it does not count there. */
+static bool
+rate_taken(const QuotaOpenHold *hold, int prefix_len, int64 *taken)
+{
+	bool		counts = false;
+
+	*taken = 0;
+	for (int i = 0; i < hold->debit.nentries; i++)
+	{
+		const QuotaEntry *e = &hold->debit.entries[i];
+
+		if (e->bucket.prefix_len != prefix_len ||
+			(e->kind != QUOTA_ENTRY_HOLD && e->kind != QUOTA_ENTRY_RELEASE))
+			continue;
+		counts = true;
+		*taken = quota_add(*taken, e->amount, "amount");
+	}
+	return counts;
+}
+
+static bool
+correct_rates(const QuotaPath *path, void *arg)
+{
+	const QuotaEngine *engine = quota_engine();
+	Correction *correction = (Correction *) arg;
+	const QuotaOpenHold *hold = correction->hold;
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
+	Snapshot	snapshot;
+
+	quota_accounts_of(path, hold->debit.feature, refs, &accounts);
+	for (int i = 0; i < accounts.naccounts; i++)
+	{
+		const QuotaAccount *account = &accounts.accounts[i];
+		int64		taken;
+		int64		difference;
+
+		if (account->ref->rate == NULL ||
+			!rate_taken(hold, path->subject->prefix_len[account->level], &taken))
+			continue;
+		difference = correction->what == QUOTA_GIVE_BEYOND ? correction->amount - taken :
+			-Min(correction->amount, taken);
+		if (difference != 0)
+			engine->correct_rate(account->ref, difference);
+	}
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	engine->peek(accounts.refs, accounts.nrefs, snapshot);
+	quota_judge(path, &accounts, 0, correction->verdict);
+	UnregisterSnapshot(snapshot);
+	return true;
+}
+
+void
+quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+						 QuotaVerdict *verdict)
+{
+	Correction	correction = {.hold = hold,.what = what,.amount = amount,.verdict = verdict};
+
+	while (!quota_attempt(&hold->debit.subject, true, correct_rates, &correction))
+		;
 }

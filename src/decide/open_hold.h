@@ -20,19 +20,18 @@ typedef struct QuotaOpenHold
 	QuotaHold	row;
 	QuotaDebit	debit;
 	bool		expired;
-	bool		given_back[QUOTA_MAX_LEVELS];	/* once closed, of each of its
-												 * accounts */
 } QuotaOpenHold;
 
 /* locks it; QT404, QT410 settled or released before */
 extern void quota_open_hold(int64 id, QuotaOpenHold *hold);
 
 /*
- * Deletes it, so that it counts nowhere any more; the same errors.  Of one that has
- * expired, what it still had is given back.  Where its part was gone that was done
- * before: it had expired by the clock of whoever did it, whatever ours says.
+ * Deletes it, so that it counts nowhere any more; QT404.  Of one that has expired,
+ * what it still had is given back.  Where its part was gone that was done before: it
+ * had expired by the clock of whoever did it, whatever ours says.  False if it was
+ * closed before: then "debit" alone is known.
  */
-extern void quota_close_hold(int64 id, QuotaOpenHold *hold);
+extern bool quota_close_hold(int64 id, QuotaOpenHold *hold);
 
 /* QT410 */
 extern void quota_raise_hold_closed(int64 id, const char *why);
@@ -53,7 +52,13 @@ extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, 
 extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
 							QuotaUnreserve unreserve, char kind, Jsonb *metadata, bool book);
 
-/* the outcome's numbers of now */
-extern void quota_hold_finish(const QuotaOpenHold *hold, QuotaHoldOutcome *outcome);
+/*
+ * Brings the rates that the hold has taken from to the true count, which is less by
+ * an amount or, beyond nothing, what a settle says: as quota_hold_give() was told.
+ * What expired has not come back there.  After the buckets.  "verdict": the numbers
+ * of now.
+ */
+extern void quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+									 QuotaVerdict *verdict);
 
 #endif							/* QUOTA_OPEN_HOLD_H */

@@ -65,10 +65,8 @@ typedef struct QuotaBucketRef
 	bool		unlimited;		/* else: */
 	int64		allowance;		/* of the plan (capacity: grants included) */
 	bool		counts_only;	/* capacity: "used" takes all, overdrawn or not */
-	char		only;			/* QUOTA_SOURCE_...: take from this one alone,
-								 * whatever caps say, and leave the row's terms
-								 * as they were; 0: in order */
-	int64		only_grant;		/* of QUOTA_SOURCE_GRANT: which */
+	bool		overdraw_only;	/* no account any more: all is overdrawn, and the
+								 * row's terms stay as they were */
 	int64		overage_limit;	/* 0: none; PG_INT64_MAX: without limit */
 	int32		plan_version_id;	/* 0: none */
 	TimestampTz at;				/* time of the charge */
@@ -146,18 +144,25 @@ typedef struct QuotaEngine
 							 Snapshot snapshot);
 
 	/*
-	 * Gives back, as far as the buckets have it.  A window whose use another one
-	 * took over passes on what debits before "debit_id" took.  Of capacity, none
-	 * gives back more than the last one: what the last one has not got was given
-	 * back before, at every level.  In order of account.
+	 * Gives back, as far as the buckets have it; a capacity keeps what open holds
+	 * have reserved.  A window whose use another one took over passes on what debits
+	 * before "debit_id" took.  Without a debit (0: a capacity that ceased to exist)
+	 * no level gives back more than the last one has: above it, the rest is that of
+	 * others.  In order of account.
 	 */
 	void		(*give) (QuotaGiving *givings, int ngivings, int64 debit_id);
 
 	/*
-	 * Gives back what expired holds have in an account, of a capacity at every
-	 * level; returns how many.
+	 * Gives back what expired holds have in an account; returns how many.
 	 */
 	int			(*expire) (const QuotaBucketKey *account);
+
+	/*
+	 * The true count of what was taken of ref's rate is known: so much more than was
+	 * taken (negative: less).  Not beyond the full burst, but into debt.  After all
+	 * that the call does with buckets.
+	 */
+	void		(*correct_rate) (const QuotaBucketRef *ref, int64 difference);
 
 	/*
 	 * Sets *key to the window that has what a debit took there: a window whose

@@ -11,8 +11,6 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
-
 #include "base/settings.h"
 #include "engine/expiry.h"
 #include "store/hold.h"
@@ -22,14 +20,11 @@ quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpire
 {
 	QuotaEntry *entries;
 	int			nentries = quota_ledger_of_debit(expired->hold_id, snapshot, &entries);
-	bool		everywhere = nentries > 0 && entries[0].source == QUOTA_SOURCE_CAPACITY;
 
-	memset(&expired->subject, 0, sizeof(expired->subject));
-	if (nentries > 0)
-		quota_subject_parse(CStringGetTextDatum(entries[0].subject), false, &expired->subject);
+	expired->subject = nentries > 0 ? entries[0].subject : NULL;
 	expired->levels = nentries > 0 ? entries[0].levels : 0;
-	expired->nparts = quota_parts_of(entries, nentries, everywhere ? NULL : account->prefix,
-									 account->prefix_len, &expired->parts);
+	expired->nparts = quota_parts_of(entries, nentries, account->prefix, account->prefix_len,
+									 &expired->parts);
 }
 
 int
@@ -111,98 +106,10 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window)
 	}
 }
 
-/* What a level below a capacity's account has while expired holds are left out. */
-typedef struct Level
-{
-	const char *prefix;
-	int			prefix_len;
-	int64		used;
-} Level;
-
-typedef struct Levels
-{
-	QuotaBucketRef *ref;		/* the account */
-	Relation	buckets;
-	Snapshot	snapshot;
-	int			n;
-	int			room;
-	Level	   *levels;
-} Levels;
-
-/* The use of one prefix, at the account or below it. */
-static int64 *
-use_of_level(Levels *below, const char *prefix, int prefix_len)
-{
-	QuotaBucketKey key = below->ref->key;
-	QuotaBucketRow row;
-	Level	   *level;
-
-	if (prefix_len == key.prefix_len)
-		return &below->ref->state.counts.used;
-	for (int i = 0; i < below->n; i++)
-	{
-		level = &below->levels[i];
-		if (level->prefix_len == prefix_len && memcmp(level->prefix, prefix, prefix_len) == 0)
-			return &level->used;
-	}
-	if (below->n == below->room)
-	{
-		below->room = Max(2 * below->room, QUOTA_MAX_LEVELS);
-		below->levels = below->levels == NULL ? palloc(sizeof(Level) * below->room) :
-			repalloc(below->levels, sizeof(Level) * below->room);
-	}
-	key.prefix = prefix;
-	key.prefix_len = prefix_len;
-	quota_bucket_find(below->buckets, &key, below->snapshot, &row);
-	level = &below->levels[below->n++];
-	level->prefix = prefix;
-	level->prefix_len = prefix_len;
-	level->used = row.state.counts.used;
-	return &level->used;
-}
-
-/*
- * The same as giving them back, one after the other: every level gives back what
- * the hold's subject still has of it, since the rest was given back before.
- */
-static void
-leave_out_of_capacity(QuotaBucketRef *ref, Relation buckets, const QuotaExpired *expired,
-					  int nexpired, Snapshot snapshot)
-{
-	Levels		below = {.ref = ref,.buckets = buckets,.snapshot = snapshot};
-
-	for (int i = 0; i < nexpired; i++)
-	{
-		const QuotaSubject *subject = &expired[i].subject;
-		int64		left = 0;
-
-		for (int j = 0; j < expired[i].nparts; j++)
-		{
-			if (expired[i].parts[j].key.prefix_len == ref->key.prefix_len)
-				left += expired[i].parts[j].amount;
-		}
-		if (left == 0)
-			continue;
-		subtract(&ref->state.reserved, left);
-		left = Min(left, *use_of_level(&below, subject->text,
-									   subject->prefix_len[subject->nlevels - 1]));
-		for (int level = 0; level < subject->nlevels; level++)
-		{
-			if (subject->prefix_len[level] >= ref->key.prefix_len)
-				subtract(use_of_level(&below, subject->text, subject->prefix_len[level]), left);
-		}
-	}
-}
-
 void
 quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets, const QuotaExpired *expired,
 						int nexpired, Snapshot snapshot)
 {
-	if (ref->counts_only)
-	{
-		leave_out_of_capacity(ref, buckets, expired, nexpired, snapshot);
-		return;
-	}
 	for (int i = 0; i < nexpired; i++)
 	{
 		for (int j = 0; j < expired[i].nparts; j++)

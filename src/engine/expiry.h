@@ -8,16 +8,15 @@
 #ifndef QUOTA_EXPIRY_H
 #define QUOTA_EXPIRY_H
 
-#include "base/subject.h"
 #include "engine/engine.h"
 
-/* What one expired hold still has in one account; of a capacity at every level. */
+/* What one expired hold still has in one account. */
 typedef struct QuotaExpired
 {
 	int64		hold_id;
 	TimestampTz expires_at;
+	const char *subject;
 	int16		levels;			/* of its ledger entries */
-	QuotaSubject subject;
 	int			nparts;
 	QuotaPart  *parts;
 } QuotaExpired;

@@ -88,34 +88,11 @@ quota_cap_room(const QuotaCapRef *cap)
 	return Max(cap->ceiling - cap->used, 0);
 }
 
-/* Are the units of a source to be taken, as far as the order lets it have any? */
-static bool
-may_take(const QuotaBucketRef *ref, char source, int64 grant_id)
-{
-	return ref->only == 0 || (ref->only == source && ref->only_grant == grant_id);
-}
-
-/* What the only source to take from has left. */
-static int64
-only_room(const QuotaBucketRef *ref)
-{
-	int64		number = PG_INT64_MAX - quota_total(&ref->state.counts);
-	QuotaBucketRef all = *ref;
-
-	if (ref->only == QUOTA_SOURCE_OVERDRAWN)
-		return number;
-	quota_split(&all, number);
-	return number - all.change.overdrawn;
-}
-
 int64
 quota_room(const QuotaBucketRef *ref)
 {
-	int64		room;
+	int64		room = quota_bucket_room(ref);
 
-	if (ref->only != 0)
-		return only_room(ref);
-	room = quota_bucket_room(ref);
 	for (int i = 0; i < ref->ncaps; i++)
 		room = Min(room, quota_cap_room(&ref->caps[i]));
 	return room;
@@ -124,7 +101,7 @@ quota_room(const QuotaBucketRef *ref)
 bool
 quota_is_limited(const QuotaBucketRef *ref)
 {
-	return ref->only != 0 || !nothing_limits(ref) || ref->ncaps > 0;
+	return !nothing_limits(ref) || ref->ncaps > 0;
 }
 
 int64
@@ -150,8 +127,12 @@ quota_split(QuotaBucketRef *ref, int64 amount)
 	int64		deficit;
 
 	memset(change, 0, sizeof(*change));
-	if (may_take(ref, QUOTA_SOURCE_ALLOWANCE, 0))
-		change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
+	if (ref->overdraw_only)
+	{
+		change->overdrawn = amount;
+		return;
+	}
+	change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
 	left -= change->used;
 	deficit = ref->unlimited ? 0 : clamp(-balance(ref));
 	for (int i = 0; i < ref->ngrants; i++)
@@ -161,14 +142,11 @@ quota_split(QuotaBucketRef *ref, int64 amount)
 		int64		covered = Min(deficit, available);
 
 		deficit -= covered;
-		grant->change = may_take(ref, QUOTA_SOURCE_GRANT, grant->grant.id) ?
-			Min(left, available - covered) : 0;
+		grant->change = Min(left, available - covered);
 		change->granted += grant->change;
 		left -= grant->change;
 	}
-	if (!may_take(ref, QUOTA_SOURCE_OVERAGE, 0))
-		change->overage = 0;
-	else if (ref->overage_limit == PG_INT64_MAX)
+	if (ref->overage_limit == PG_INT64_MAX)
 		change->overage = left;
 	else
 		change->overage = Min(left, Max(overage_left(ref) - deficit, 0));

@@ -15,8 +15,7 @@
 
 /*
  * The most that could be taken now, never negative: from allowance, grants and
- * overage, and as caps allow, without the rate; of ref->only what that source has.
- * Where nothing limits, what the numbers can still hold.
+ * overage, and as caps allow, without the rate.  Where nothing limits, what the numbers can still hold.
  */
 extern int64 quota_room(const QuotaBucketRef *ref);
 

@@ -26,7 +26,7 @@
  *
  * Caveats: a call refused after a lock was taken (because another transaction
  * took the last units meanwhile) keeps the lock until its transaction ends.  A
- * refund, or a settle after the expiry, locks in the order of its parts' windows
+ * refund, or a settle that gives back, locks in the order of its parts' windows
  * and grants, which around the end of a period can be another order than a
  * charge's: 40P01.  So it is when a hold expires while it is being closed: who
  * closes it has removed its parts and waits for the bucket, which may belong to a
@@ -88,5 +88,6 @@ const QuotaEngine quota_row_engine = {
 	.take = quota_row_take,
 	.give = quota_row_give,
 	.expire = quota_row_expire,
+	.correct_rate = quota_row_correct_rate,
 	.locate = row_locate,
 };

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * row_give.c
- *		The row engine's giving back, that of expired holds included.
+ *		The row engine's giving back, that of expired holds included, and what a
+ *		hold's true count does to rates.
  *
  *-------------------------------------------------------------------------
  */
@@ -92,23 +93,33 @@ give_to_caps(const QuotaPart *part)
 	table_close(rel, NoLock);
 }
 
+/* How much a bucket has to give; of a capacity, what open holds have reserved stays. */
+static int64
+there_is(QuotaBucketState *state, const QuotaGiving *giving)
+{
+	int64		count = *quota_count_of(&state->counts, giving->part.source);
+
+	if (giving->part.source == QUOTA_SOURCE_CAPACITY)
+		count -= Max(state->reserved - giving->unreserve, 0);
+	return Max(count, 0);
+}
+
 /*
  * Gives one part back to its bucket; sets its amount to what came back.  With a
  * snapshot the bucket is as it was found by that and not locked: false, and nothing
  * done, if it has changed.
  */
 static bool
-give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, int64 most, Snapshot snapshot)
+give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaPart	asked = giving->part;
 	QuotaPart  *part = &giving->part;
 	QuotaBucketState state = row->state;
-	int64	   *count = quota_count_of(&state.counts, part->source);
 
-	part->amount = Min(Min(part->amount, most), *count);
+	part->amount = Min(part->amount, there_is(&state, giving));
 	if (part->source == QUOTA_SOURCE_GRANT)
 		part->amount = give_to_grant(part);
-	*count -= part->amount;
+	*quota_count_of(&state.counts, part->source) -= part->amount;
 	state.reserved -= Min(state.reserved, giving->unreserve);
 	if ((part->amount > 0 || state.reserved != row->state.reserved) &&
 		!quota_bucket_update(buckets, row, &state, snapshot))
@@ -144,7 +155,7 @@ give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_bucket_find(buckets, &key, snapshot, &row);
 	given = row.tuple != NULL && !quota_bucket_follow(buckets, &row, &key, &id) &&
-		give_part(buckets, giving, &row, PG_INT64_MAX, snapshot);
+		give_part(buckets, giving, &row, snapshot);
 	UnregisterSnapshot(snapshot);
 	return given;
 }
@@ -154,8 +165,8 @@ give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 {
 	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * ngivings);
 	QuotaBucketRow **row_of = (QuotaBucketRow **) palloc(sizeof(QuotaBucketRow *) * ngivings);
+	const QuotaGiving *last = &givings[ngivings - 1];
 	int64		most = PG_INT64_MAX;
-	int64		left = most;
 
 	if (ngivings == 1 && give_plainly(buckets, &givings[0], Max(debit_id, givings[0].part.entry_id)))
 		return;
@@ -172,19 +183,15 @@ give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 			}
 		}
 	}
-	if (givings[ngivings - 1].part.source == QUOTA_SOURCE_CAPACITY)
-		most = row_of[ngivings - 1]->state.counts.used;
+	if (debit_id == 0)
+		most = there_is(&row_of[ngivings - 1]->state, last);
 	for (int i = 0; i < ngivings; i++)
 	{
-		/* several parts of one account share what the last one has */
-		if (i == 0 || row_of[i] != row_of[i - 1])
-			left = most;
+		givings[i].part.amount = Min(givings[i].part.amount, most);
 		if (row_of[i]->tuple != NULL)
-			(void) give_part(buckets, &givings[i], row_of[i], left, InvalidSnapshot);
+			(void) give_part(buckets, &givings[i], row_of[i], InvalidSnapshot);
 		else
 			givings[i].part.amount = 0;
-		if (givings[i].part.source == QUOTA_SOURCE_CAPACITY)
-			left -= givings[i].part.amount;
 	}
 }
 
@@ -197,47 +204,18 @@ quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 	table_close(buckets, NoLock);
 }
 
-/*
- * Removes a hold's part in an account, of a capacity those at every level: what it
- * gives back above its subject depends on what the subject has (quota_row_give()).
- * The first one decides who of several does it.
- */
-static bool
-remove_parts(const QuotaBucketKey *account, const QuotaExpired *e)
+/* Last taken first. */
+static QuotaGiving *
+givings_of_expired(const QuotaExpired *e)
 {
-	bool		removed = false;
+	QuotaGiving *givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
 
-	if (e->nparts == 0 || e->parts[0].source != QUOTA_SOURCE_CAPACITY)
-		return quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
-									  e->hold_id, e->expires_at);
-	for (int i = 0; i < e->subject.nlevels; i++)
+	for (int i = 0; i < e->nparts; i++)
 	{
-		removed = quota_hold_part_remove(e->subject.text, e->subject.prefix_len[i],
-										 account->feature_id, e->hold_id, e->expires_at) || removed;
-		if (!removed)
-			return false;
+		givings[i].part = e->parts[e->nparts - 1 - i];
+		givings[i].unreserve = givings[i].part.amount;
 	}
-	return removed;
-}
-
-/* In order of account, last taken first. */
-static int
-givings_of_expired(const QuotaExpired *e, QuotaGiving **givings)
-{
-	int			n = 0;
-
-	*givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * Max(e->nparts, 1));
-	for (int level = 0; level < e->subject.nlevels; level++)
-	{
-		for (int i = e->nparts - 1; i >= 0; i--)
-		{
-			if (e->parts[i].key.prefix_len != e->subject.prefix_len[level])
-				continue;
-			(*givings)[n].part = e->parts[i];
-			(*givings)[n++].unreserve = e->parts[i].amount;
-		}
-	}
-	return n;
+	return givings;
 }
 
 /*
@@ -257,24 +235,52 @@ quota_row_expire(const QuotaBucketKey *account)
 	UnregisterSnapshot(snapshot);
 	for (int i = 0; i < nexpired; i++)
 	{
-		if (remove_parts(account, &expired[i]))
+		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
+								   expired[i].hold_id, expired[i].expires_at))
 			expired[nremoved++] = expired[i];
 	}
 	for (int i = 0; i < nremoved; i++)
 	{
 		QuotaExpired *e = &expired[i];
-		QuotaGiving *givings;
-		int			ngivings;
 		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now()};
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_expired_read(account, snapshot, e);
 		UnregisterSnapshot(snapshot);
-		ngivings = givings_of_expired(e, &givings);
-		like.subject = e->subject.text;
+		like.subject = e->subject;
 		like.debit_id = e->hold_id;
 		like.levels = e->levels;
-		(void) quota_give_and_book(&quota_row_engine, givings, ngivings, &like);
+		(void) quota_give_and_book(&quota_row_engine, givings_of_expired(e), e->nparts, &like);
 	}
 	return nremoved;
+}
+
+/* A rate without a row has had nothing taken of it. */
+void
+quota_row_correct_rate(const QuotaBucketRef *ref, int64 difference)
+{
+	Relation	rel = quota_rate_use_open(RowExclusiveLock);
+	bool		done = false;
+
+	while (!done)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		QuotaRateUse use;
+
+		quota_rate_use_find(rel, &ref->key, snapshot, &use);
+		if (use.tuple == NULL && difference > 0)
+			(void) quota_rate_use_create(rel, &ref->key);
+		else if (use.tuple == NULL)
+			done = true;
+		else if (quota_rate_use_lock(rel, &use, snapshot))
+		{
+			QuotaGcra	after = quota_gcra_correct(ref->rate, &use.state, ref->clock, difference);
+
+			quota_rate_use_update(rel, &use, &after);
+			done = true;
+		}
+		UnregisterSnapshot(snapshot);
+		CommandCounterIncrement();
+	}
+	table_close(rel, NoLock);
 }

@@ -54,5 +54,6 @@ extern QuotaTakeResult quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTake
 									  Snapshot snapshot);
 extern void quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id);
 extern int	quota_row_expire(const QuotaBucketKey *account);
+extern void quota_row_correct_rate(const QuotaBucketRef *ref, int64 difference);
 
 #endif							/* QUOTA_ENGINE_ROW_PARTS_H */

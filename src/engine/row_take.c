@@ -98,7 +98,7 @@ apply_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapsho
 	plus(&state.counts, &ref->change);
 	if (ref->reserve)
 		state.reserved = quota_add(state.reserved, ref->amount, "use");
-	if (ref->only == 0)
+	if (!ref->overdraw_only)
 	{
 		state.unlimited = ref->unlimited;
 		state.allowance = ref->unlimited ? 0 : ref->allowance;

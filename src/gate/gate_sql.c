@@ -18,7 +18,6 @@
 
 #include "base/args.h"
 #include "base/errors.h"
-#include "decide/account.h"
 #include "gate/apply.h"
 #include "gate/visit.h"
 
@@ -29,7 +28,6 @@ PG_FUNCTION_INFO_V1(quota_sql_gate_rows);
 PG_FUNCTION_INFO_V1(quota_sql_gate_charges);
 PG_FUNCTION_INFO_V1(quota_sql_gate_key_table);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
-PG_FUNCTION_INFO_V1(quota_sql_capacity_without_holds);
 
 /* quota._gate_arguments(tgargs bytea) -> text[] */
 Datum
@@ -210,36 +208,4 @@ quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 	if (PG_GETARG_INT64(2) == PG_INT64_MIN)
 		quota_raise_out_of_range("difference");
 	PG_RETURN_INT64(quota_gate_adjust(&subject, feature, PG_GETARG_INT64(2), quota_arg_metadata(fcinfo, 3)));
-}
-
-/*
- * quota._capacity_without_holds(subject text, feature text) -> bigint
- *
- * What is counted at the subject but for open holds, expired ones that nobody has
- * given back yet being given back.
- */
-Datum
-quota_sql_capacity_without_holds(PG_FUNCTION_ARGS)
-{
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	const QuotaFeature *feature;
-	QuotaAccounts accounts;
-	QuotaBucketRef *own;
-	QuotaSubject subject;
-	QuotaPath	path;
-
-	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
-	quota_path_look_up_state(&path, &subject);
-	feature = quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1));
-	if (feature->kind != QUOTA_CAPACITY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("feature \"%s\" is not a capacity", feature->name)));
-	quota_accounts_of(&path, feature, refs, &accounts);
-	/* a capacity is counted at every prefix, last at the subject itself */
-	QuotaEnsure(accounts.nrefs == subject.nlevels);
-	own = &accounts.refs[accounts.nrefs - 1];
-	quota_engine()->peek(own, 1, path.snapshot);
-	quota_path_release(&path);
-	PG_RETURN_INT64(own->state.counts.used - own->state.reserved);
 }

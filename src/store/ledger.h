@@ -31,6 +31,8 @@
 #define QUOTA_SOURCE_OVERAGE	'v'
 #define QUOTA_SOURCE_OVERDRAWN	'o'
 #define QUOTA_SOURCE_CAPACITY	'c'
+#define QUOTA_SOURCE_CAPACITY_BEYOND	'C' /* the same count: what a settle took
+											 * beyond the room */
 
 /* One row.  Together with "source" the key says which bucket. */
 typedef struct QuotaEntry

@@ -29,16 +29,45 @@ def test_settle_gives_back_or_takes_more():
     assert story.one("refund", id=more)[1:] == (11, 9)
 
 
-def test_a_late_settle_takes_what_its_buckets_still_have():
+def test_a_late_settle_is_a_charge_of_now():
     story = Story(metered(10))
     hold = reserve(story, 8, ttl="1 hour")
     story.at("2024-02-01")
     story.debit(9)
+    assert story.one("settle", id=hold, amount=8) == (hold, 8, 7, 0)
+    assert story.numbers() == (10, 17, 0)
     story.at("2024-01-31")
-    story.debit(7)
-    story.at("2024-02-01")
-    assert story.one("settle", id=hold, amount=8) == (hold, 8, 4, 0)  # January 3, February 1
-    assert story.numbers() == (10, 14, 0)
+    assert story.numbers() == (10, 0, 10)
+
+
+def test_a_settle_again_answers_as_the_first():
+    story = Story(metered(10))
+    hold, other = reserve(story, 4), reserve(story, 2)
+    assert story.one("settle", id=hold, amount=11) == (hold, 11, 3, 0)
+    story.one("refund", id=hold)
+    assert story.one("settle", id=hold, amount=11) == (hold, 11, 3, 8)
+    assert story.fails("settle", id=hold, amount=4) == "QT410"
+    assert story.fails("release", id=hold) == "QT410"
+    assert story.one("release", id=other) == (2, 10)
+    assert story.one("release", id=other) == (0, 10)
+    assert story.one("settle", id=other, amount=0) == (other, 0, 0, 10)
+    assert story.fails("settle", id=other, amount=2) == "QT410"
+
+
+def test_a_rate_has_the_true_count_of_a_hold():
+    story = Story(metered(1000, rate={"limit": 1, "per": "1 second", "burst": 100}))
+    hold = reserve(story, 90)
+    assert story.fails("reserve", "acme", "tokens", amount=11) == "QT429"
+    story.one("settle", id=hold, amount=10)
+    hold = reserve(story, 90, ttl="1 minute")
+    story.at("12:01:30")
+    assert story.fails("reserve", "acme", "tokens", amount=91) == "QT429"  # it keeps what it took
+    story.one("settle", id=hold, amount=200)  # 10 + 200 in 90 seconds: 120 ahead
+    assert story.fails("debit", "acme", "tokens", amount=1) == "QT429"
+    story.at("12:01:50")
+    assert story.fails("debit", "acme", "tokens", amount=1) == "QT429"
+    story.at("12:01:51")
+    story.debit(1)
 
 
 def test_a_hold_settles_in_the_period_it_was_reserved_in():
@@ -60,7 +89,6 @@ def test_extend_grows_shrinks_and_renews():
     assert story.fails("extend", id=hold, amount=11) == "QT402"
     assert story.one("extend", id=hold, amount=2) == (2, 8, day("2024-01-10T13:04"))
     assert story.one("release", id=hold) == (2, 10)
-    assert story.fails("release", id=hold) == "QT410"
     assert story.fails("extend", id=hold) == "QT410"
 
 

@@ -137,7 +137,6 @@ SELECT pg_temp.many('k2', '{"mindmap": 1}', 'k3'), pg_temp.many('k2', '{"tokens"
 -- refund of one feature's debit
 --
 SELECT r.refunded, r.remaining FROM first f, quota.refund(f.id, 4) r WHERE f.feature = 'tokens';
-SELECT r.refunded, r.remaining FROM first f, quota.refund(f.id) r WHERE f.feature = 'docs';
 SELECT pg_temp.try(format('SELECT quota.refund(%s)', id)) FROM first WHERE feature = 'docs';
 SELECT pg_temp.try(format('SELECT quota.refund(%s, 7)', id)) FROM first WHERE feature = 'tokens';
 SELECT * FROM pg_temp.use WHERE subject = 'k';

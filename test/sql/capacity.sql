@@ -104,13 +104,22 @@ SELECT * FROM quota.try_debit('fit/a', 'docs', 12, up_to => true);
 SELECT * FROM quota.try_debit('fit/a', 'docs', 12, up_to => true);
 SELECT * FROM pg_temp.held WHERE subject LIKE 'fit%';
 
--- Refunds give it back like any debit; what was given back before is not there any more.
-SELECT * FROM quota.debit('ref', 'docs', 3) \gset d_
-SELECT refunded, remaining FROM quota.refund(:d_id, 1);
-SELECT remaining FROM quota.give_back('ref', 'docs', 1);
-SELECT refunded, remaining FROM quota.refund(:d_id);
-SELECT kind, source, amount FROM quota.ledger WHERE account = 'ref' ORDER BY id;
-SELECT * FROM pg_temp.held WHERE subject = 'ref';
+-- What open holds have reserved is not there to give back, at no level; their release brings it.
+SELECT * FROM quota.debit('ref/a', 'docs', 2);
+SELECT id FROM quota.reserve('ref/a', 'docs', 1) \gset h_
+SELECT pg_temp.try($$SELECT quota.give_back('ref/a', 'docs', 3)$$);
+SELECT pg_temp.try($$SELECT quota.give_back('ref', 'docs', 3)$$);
+SELECT remaining FROM quota.give_back('ref', 'docs', 2);
+SELECT remaining FROM quota.give_back('ref/a', 'docs', 2);
+SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'ref%' ORDER BY 1;
+SELECT account, kind, amount FROM quota.ledger WHERE account LIKE 'ref%' ORDER BY id;
+SELECT released, remaining FROM quota.release(:h_id);
+SELECT * FROM pg_temp.held WHERE subject LIKE 'ref%';
+-- what an expired one had is no use
+SELECT reserved FROM quota.reserve('ref/a', 'docs', 2, '1 minute');
+SET quota.clock = '2026-01-31 00:02:00+00';
+SELECT pg_temp.try($$SELECT quota.give_back('ref/a', 'docs', 1)$$);
+SELECT * FROM quota.verify();
 
 SELECT feature, allowed, allowance, used, remaining, period_start, resets_at FROM quota.status('pay');
 SELECT * FROM quota.verify();

@@ -111,16 +111,21 @@ SELECT * FROM quota.verify();
 -- less, equal, more, nothing; each once
 SELECT id FROM quota.reserve('bob', 'tokens', 50, metadata => '{"question": 1}') \gset h_
 SELECT id = :h_id AS same, charged, overdrawn, remaining FROM quota.settle(:h_id, 30, '{"answer": 1}');
-SELECT pg_temp.code(format('SELECT quota.settle(%s, 30)', :h_id)), pg_temp.code(format('SELECT quota.release(%s)', :h_id));
+SELECT pg_temp.code(format('SELECT quota.settle(%s, 31)', :h_id)), pg_temp.code(format('SELECT quota.release(%s)', :h_id));
+-- the same again is answered again, and charges nothing; the metadata does not matter
+SELECT id = :h_id AS same, charged, overdrawn, remaining FROM quota.settle(:h_id, 30, '{"answer": 7}');
 SELECT id FROM quota.reserve('bob', 'tokens', 20) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 20, '{"answer": 2}');
 SELECT id FROM quota.reserve('bob', 'tokens', 20) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 35, '{"answer": 3}');
 SELECT id FROM quota.reserve('bob', 'tokens', 10) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 0);
-SELECT pg_temp.code(format('SELECT quota.settle(%s, 0)', :h_id));
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 0);
+SELECT * FROM quota.release(:h_id);
+SELECT pg_temp.code(format('SELECT quota.settle(%s, 1)', :h_id));
 -- beyond the room: never refused
 SELECT id FROM quota.reserve('bob', 'tokens', 10) \gset h_
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT used, remaining FROM quota.check('bob', 'tokens');
 SELECT kind, source, amount, metadata FROM quota.ledger WHERE account = 'bob' ORDER BY id;
@@ -129,7 +134,9 @@ SELECT * FROM quota.verify();
 -- release, once
 SELECT id FROM quota.reserve('rex', 'tokens', 70) \gset h_
 SELECT * FROM quota.release(:h_id);
-SELECT pg_temp.code(format('SELECT quota.release(%s)', :h_id)), pg_temp.code(format('SELECT quota.settle(%s, 1)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s)', :h_id));
+SELECT * FROM quota.release(:h_id);
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 0);
+SELECT pg_temp.code(format('SELECT quota.settle(%s, 1)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s)', :h_id));
 SELECT kind, source, amount FROM pg_temp.entries WHERE account = 'rex';
 -- number too large
 SELECT id FROM quota.reserve('rex', 'tokens', 70) \gset h_
@@ -216,7 +223,7 @@ SELECT period_us / 3600000000 AS hours, period_days AS days, used FROM quota.cap
 SELECT * FROM quota.verify();
 
 --
--- Rate: reserve and a growing extend take it, nothing returns it
+-- Rate: reserve and a growing extend take it, what is settled is the true count (holds_rates.sql)
 --
 SELECT quota.subscribe('rae', 'rated') > 0 AS subscribed;
 SELECT id, reserved, remaining FROM quota.reserve('rae', 'tokens', 30, up_to => true) \gset h_
@@ -240,8 +247,9 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 4);
 SELECT id, remaining FROM quota.reserve('cap/a', 'docs', 2) \gset x_
 SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);
 SELECT subject, used, reserved FROM quota.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
-SELECT refunded, remaining FROM quota.refund(:x_id, 5);
-SELECT remaining FROM quota.give_back('cap/a', 'docs', 5);
+SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);
+SELECT remaining FROM quota.give_back('cap/a', 'docs', 10);
+SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);
 SELECT * FROM pg_temp.entries WHERE account LIKE 'cap%';
 SELECT * FROM quota.verify();
 -- grants raise the ceiling

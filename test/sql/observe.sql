@@ -45,7 +45,7 @@ SELECT * FROM quota.refund(NULL, 5, 'key');
 -- but capacity is counted also where nobody is entitled to it
 SELECT * FROM quota.debit('ann/x', 'seats', 3);
 SELECT * FROM quota.try_debit('ann', 'seats', 2);
-SELECT refunded, remaining FROM quota.refund((SELECT max(debit_id) FROM quota.ledger WHERE subject = 'ann' AND feature = 'seats'), 1);
+SELECT remaining FROM quota.give_back('ann', 'seats', 1);
 -- and beyond the limit
 SELECT * FROM quota.debit('ann/x', 'docs', 5);
 SELECT * FROM pg_temp.used WHERE feature IN ('docs', 'seats');

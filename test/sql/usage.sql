@@ -74,10 +74,10 @@ SELECT quota.change_plan('acme', 'weekly');
 SELECT pg_temp.same($$quota.usage('acme', 'tokens', '2026-02-01')$$);
 
 -- A capacity: what came and went; counted at every prefix, whoever has a plan.
-SELECT id FROM quota.debit('cap/a', 'docs', 5) \gset doc_
+SELECT remaining FROM quota.debit('cap/a', 'docs', 5) \gset
 SELECT remaining FROM quota.debit('cap/b', 'docs', 4) \gset
 SELECT remaining FROM quota.give_back('cap/a', 'docs', 2) \gset
-SELECT remaining FROM quota.refund(:doc_id) \gset
+SELECT remaining FROM quota.give_back('cap/a', 'docs', 3) \gset
 SELECT pg_temp.same($$quota.usage('cap', 'docs', '2026-02-01')$$);
 SELECT pg_temp.same($$quota.usage('cap/a', 'docs', '2026-02-01')$$);
 

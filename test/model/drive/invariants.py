@@ -131,7 +131,7 @@ def _sums(holds, corrections, rows):
             continue
         if debit not in holds:
             key = debit, at, subject, account, feature, kind, source
-        elif holds[debit] in ("settled", "released"):
+        elif holds[debit] == "closed":
             key = debit, None, subject, account, feature, "hold", source
         else:
             continue

@@ -90,18 +90,28 @@ def raise_capacity(world, number, subject, feature, amount, kind, metadata=None,
         world.post(number, subject, level, feature, kind, "capacity", amount, None, metadata, debit)
 
 
-def lower_capacity(world, number, kind, subject, feature, amount, metadata=None, debit=None):
-    """At every level, which stops at 0; what the subject itself holds no more, others
-    may hold above.  The contract leaves open how the ledger says so: a refund has
-    the whole and a correction, give_back what really came back."""
-    amount_back = min(amount, world.capacity.get((subject, feature), 0))
+def lower_capacity(world, number, kind, subject, feature, amount, debit):
+    """What a hold had reserved comes back at every level."""
     for level in prefixes(subject):
-        there = world.capacity.get((level, feature), 0)
-        given = min(there, amount_back)
-        world.capacity[level, feature] = there - given
-        shown = given if kind == "give_back" else amount
-        if shown:
-            world.post(number, subject, level, feature, kind, "capacity", -shown, None, metadata, debit)
-        if shown > given:
-            rest = shown - given
-            world.post(number, subject, level, feature, "correction", "capacity", rest, None, metadata, debit)
+        world.capacity[level, feature] -= amount
+        if amount:
+            world.post(number, subject, level, feature, kind, "capacity", -amount, None, None, debit)
+
+
+def capacity_in_use(world, subject, feature):
+    """Without what open holds have reserved there."""
+    reserved = sum(
+        hold.reserved for number, hold in world.holds.items()
+        if hold.state == "open" and world.operations[number].feature == feature
+        and subject in world.operations[number].levels
+    )
+    return world.capacity.get((subject, feature), 0) - reserved
+
+
+def give_capacity(world, number, subject, feature, amount, metadata):
+    """Something ceased to exist: every level stops at what open holds have reserved there."""
+    for level in prefixes(subject):
+        given = min(capacity_in_use(world, level, feature), amount)
+        world.capacity[level, feature] = world.capacity.get((level, feature), 0) - given
+        if given:
+            world.post(number, subject, level, feature, "give_back", "capacity", -given, None, metadata)

@@ -18,11 +18,8 @@ def _expire(world, number, hold):
     """What it reserved is free."""
     operation, entry = world.operations[number], world.next_id()
     world.settings["no way back"] = max(world.settings["no way back"], hold.expires_at)
-    parts = tuple((n, world.parts[n].left) for n in operation.parts)
     if world.features[operation.feature].kind == "capacity":
-        books.lower_capacity(
-            world, entry, "expiry", operation.subject, operation.feature, hold.reserved, None, number
-        )
+        books.lower_capacity(world, entry, "expiry", operation.subject, operation.feature, hold.reserved, number)
     for level in operation.levels:
         books.give(world, entry, operation, level, books.held(world, operation, level), "expiry", number)
-    world.holds[number] = hold._replace(state="expired", expired_parts=parts)
+    world.holds[number] = hold._replace(state="expired")

@@ -221,6 +221,8 @@ def refund(world, id, amount=None, key=None):
         return *known, decide(world, debited.subject, debited.feature, 1).remaining
     if debited.kind == "hold" and world.holds[id].state in ("open", "expired"):
         raise invalid("refund of a hold that is open")
+    if world.features[debited.feature].kind == "capacity":
+        raise invalid("what came into being is given back")
     left = debited.amount - debited.refunded
     amount = left if amount is None else amount
     if amount > left or left == 0:
@@ -228,11 +230,8 @@ def refund(world, id, amount=None, key=None):
     number = world.next_id()
     world.operations[id] = debited._replace(refunded=debited.refunded + amount)
     world.operations[number] = Operation("refund", debited.subject, debited.feature, amount, 0, debited.levels, ())
-    if world.features[debited.feature].kind == "capacity":
-        books.lower_capacity(world, number, "refund", debited.subject, debited.feature, amount, None, id)
-    else:
-        for level in debited.levels:
-            books.give(world, number, debited, level, amount, "refund", id)
+    for level in debited.levels:
+        books.give(world, number, debited, level, amount, "refund", id)
     remember(world, debited.subject, key, "refund", arguments, (number, amount))
     return number, amount, decide(world, debited.subject, debited.feature, 1).remaining
 
@@ -248,10 +247,10 @@ def give_back(world, subject, feature, amount=1, key=None, metadata=None):
         raise invalid("only capacity can be given back")
     if known:
         return known[0], decide(world, subject, feature, 1).remaining
-    if amount > world.capacity.get((subject, feature), 0):
+    if amount > books.capacity_in_use(world, subject, feature):
         raise invalid("more than is used")
     number = world.next_id()
-    books.lower_capacity(world, number, "give_back", subject, feature, amount, metadata)
+    books.give_capacity(world, number, subject, feature, amount, metadata)
     world.operations[number] = Operation("give_back", subject, feature, amount, 0, tuple(prefixes(subject)), ())
     remember(world, subject, key, "give_back", arguments, (number, amount))
     return number, decide(world, subject, feature, 1).remaining

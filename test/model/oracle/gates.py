@@ -248,8 +248,8 @@ def _give(world, subject, feature, amount, metadata):
     """Whatever entitlement and status; what is not there does not come back."""
     number = world.next_id()
     if world.features[feature].kind == "capacity":
-        amount = min(amount, world.capacity.get((subject, feature), 0))
-        books.lower_capacity(world, number, "give_back", subject, feature, amount, metadata)
+        amount = min(amount, books.capacity_in_use(world, subject, feature))
+        books.give_capacity(world, number, subject, feature, amount, metadata)
         levels = prefixes(subject)
     else:
         found = accounts(world, subject, feature)

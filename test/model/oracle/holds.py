@@ -1,12 +1,12 @@
 """Room that is reserved: reserve, extend, settle, release."""
 
-from . import books, caps, rollover, times
-from .accounts import account_of
+from . import books, rates, times
+from .accounts import account_of, accounts
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import decide
 from .enforce import enforce, remember, replay, require_debitable, up_to_what_there_is
 from .errors import Fault, gone, invalid, not_found
-from .rooms import level_of, room_of
+from .rooms import level_of
 from .world import Hold
 
 LONGEST = 30 * times.DAY
@@ -45,7 +45,8 @@ def reserve(world, subject, feature, amount, ttl="5 minutes", key=None, metadata
     remaining = decide(world, subject, feature, amount).remaining
     if number is None:
         return None, 0, remaining, None
-    world.holds[number] = Hold(amount, micros, world.now + micros, "open")
+    rated = tuple((level, amount) for level in world.operations[number].levels)
+    world.holds[number] = Hold(amount, micros, world.now + micros, "open", rated)
     remember(world, subject, key, "reserve", arguments, (number, amount))
     return number, amount, remaining, world.holds[number].expires_at
 
@@ -76,7 +77,10 @@ def extend(world, id, ttl=None, amount=None):
     elif amount is not None and amount < hold.reserved:
         _give(world, id, operation, hold.reserved - amount, "release")
         world.operations[id] = operation._replace(amount=amount)
-        hold = hold._replace(reserved=amount)
+        less = hold.reserved - amount
+        _correct_rates(world, operation, hold, lambda taken: -min(less, taken))
+        hold = hold._replace(
+            reserved=amount, rated=tuple((level, taken - min(less, taken)) for level, taken in hold.rated))
     micros = hold.ttl if micros is None else micros
     world.holds[id] = hold._replace(ttl=micros, expires_at=world.now + micros)
     remaining = decide(world, operation.subject, operation.feature, 1).remaining
@@ -99,14 +103,24 @@ def _grow(world, id, hold, operation, amount):
         amount=operation.amount + amount, parts=operation.parts + new.parts, levels=levels
     )
     del world.operations[more]
-    return hold._replace(reserved=hold.reserved + amount)
+    rated = dict(hold.rated)
+    rated |= {level: rated.get(level, 0) + amount for level in new.levels}
+    return hold._replace(reserved=hold.reserved + amount, rated=tuple(rated.items()))
+
+
+def _correct_rates(world, operation, hold, more):
+    """more: of what the hold took of a rate, the units that it must change by."""
+    for account in accounts(world, operation.subject, operation.feature):
+        for level, taken in hold.rated:
+            if level == account.prefix:
+                rates.correct(world, account, more(taken))
 
 
 def _give(world, id, operation, amount, kind):
     """Gives part of a hold back at every level."""
     number = world.next_id()
     if world.features[operation.feature].kind == "capacity":
-        books.lower_capacity(world, number, kind, operation.subject, operation.feature, amount, None, id)
+        books.lower_capacity(world, number, kind, operation.subject, operation.feature, amount, id)
         return
     for level in operation.levels:
         books.give(world, number, operation, level, amount, kind, id)
@@ -121,90 +135,46 @@ def settle(world, id, amount, metadata=None):
     hold, operation = _find(world, id)
     if hold is None:
         return None, None, None, None
-    if hold.state not in ("open", "expired"):
-        raise gone(f"the hold is {hold.state}")
+    if hold.answer is None:
+        hold = _close(world, id, hold, operation, amount, metadata)
+    charged, overdrawn = hold.answer
+    if charged != amount:
+        raise gone(f"the hold was closed with {charged}")
+    return id, charged, overdrawn, decide(world, operation.subject, operation.feature, 1).remaining
+
+
+def _close(world, id, hold, operation, amount, metadata):
+    """The hold, settled."""
+    parts = ()
     if world.features[operation.feature].kind == "capacity":
         overdrawn = _settle_capacity(world, id, hold, operation, amount, metadata)
-        parts = ()
     else:
         number, overdrawn, parts = world.next_id(), 0, []
         for level in operation.levels:
-            now_overdrawn, now_parts = _settle_level(world, number, id, hold, operation, level, amount, metadata)
+            now_overdrawn, now_parts = _settle_level(world, number, id, operation, level, amount, metadata)
             overdrawn, parts = max(overdrawn, now_overdrawn), parts + now_parts
+    _correct_rates(world, operation, hold, lambda taken: amount - taken)
     world.operations[id] = operation._replace(amount=amount, parts=operation.parts + tuple(parts))
-    world.holds[id] = hold._replace(state="settled")
-    return id, amount, overdrawn, decide(world, operation.subject, operation.feature, 1).remaining
+    world.holds[id] = hold._replace(state="closed", answer=(amount, overdrawn))
+    return world.holds[id]
 
 
-def _settle_level(world, number, id, hold, operation, level, amount, metadata):
+def _settle_level(world, number, id, operation, level, amount, metadata):
     """Brings what a level was charged to amount: (units overdrawn, numbers of new parts)"""
     held = books.held(world, operation, level)
     if held > amount:
         books.give(world, number, operation, level, held - amount, "settle", id)
+    if held >= amount:
         return 0, []
-    wanted, parts = amount - held, []
     account = account_of(world, operation.subject, operation.feature, level)
-    if hold.state == "expired":
-        parts = _take_again(world, number, id, hold, operation, level, wanted, metadata)
-        taken = sum(world.parts[n].left for n in parts)
-        wanted -= taken
-        if taken and account:
-            caps.count(world, account, taken)
-    if not wanted:
-        return 0, parts
     if account:
-        more, overdrawn = books.take(world, number, operation.subject, account, wanted, "settle", metadata, id)
-        return overdrawn, parts + more
+        parts, overdrawn = books.take(
+            world, number, operation.subject, account, amount - held, "settle", metadata, id)
+        return overdrawn, parts
     last = [world.parts[n] for n in operation.parts if world.parts[n].account == level][-1]
-    parts.append(books.take_from(world, number, operation.subject, level, last.window, last.counted, "overdrawn", None,
-                                 wanted, "settle", metadata, id))
-    return wanted, parts
-
-
-def _take_again(world, number, id, hold, operation, level, wanted, metadata):
-    """From the buckets of an expired hold what they still have: numbers of the parts."""
-    parts = []
-    for index, units in hold.expired_parts:
-        part = world.parts[index]
-        if part.account == level:
-            units = min(wanted, units, _still_has(world, operation, part))
-            if units:
-                account = account_of(world, operation.subject, operation.feature, level)
-                if account and account.window == part.window:
-                    rollover.fix(world, account)
-                parts.append(books.take_from(
-                    world, number, operation.subject, level, part.window, part.counted, part.source, part.grant, units,
-                    "settle", metadata, id,
-                ))
-                wanted -= units
-    return parts
-
-
-def _still_has(world, operation, part):
-    """Units left in the bucket that a part came from."""
-    account = account_of(world, operation.subject, operation.feature, part.account)
-    if part.source == "overdrawn":
-        return 0
-    if account and account.window == part.window:
-        room = room_of(world, account)
-        if part.source == "grant":
-            return dict(room.grants).get(part.grant, _grant_left(world, part.grant))
-        units = getattr(room, part.source)
-        return 2**63 if units is None else units
-    if part.source == "grant":
-        return _grant_left(world, part.grant)
-    bucket = world.buckets[part.window]
-    if part.source == "overage":
-        most = account.entitlement.overage if account else 0
-        return 2**63 if most is None else max(0, most - bucket.overage)
-    if bucket.limit is None:
-        return 2**63
-    return max(0, bucket.limit + (bucket.rolled_in or 0) - bucket.rolled_out - bucket.allowance - bucket.overdrawn)
-
-
-def _grant_left(world, key):
-    grant = world.grants[key[0]]
-    return 0 if grant.revoked else max(0, grant.amount - world.grant_used.get(key, 0))
+    part = books.take_from(world, number, operation.subject, level, last.window, last.counted, "overdrawn", None,
+                           amount - held, "settle", metadata, id)
+    return amount - held, [part]
 
 
 def _settle_capacity(world, id, hold, operation, amount, metadata):
@@ -229,17 +199,20 @@ def release(world, id):
     hold, operation = _find(world, id)
     if hold is None:
         return None, None
-    if hold.state not in ("open", "expired"):
-        raise gone(f"the hold is {hold.state}")
-    released = hold.reserved if hold.state == "open" else 0
-    if released and world.features[operation.feature].kind == "capacity":
-        _give(world, id, operation, released, "release")
-    elif released:
-        number = world.next_id()
-        for level in operation.levels:
-            books.give(world, number, operation, level, books.held(world, operation, level), "release", id)
-    world.operations[id] = operation._replace(amount=0)
-    world.holds[id] = hold._replace(state="released")
+    released = 0
+    if hold.answer is None:
+        released = hold.reserved if hold.state == "open" else 0
+        if released and world.features[operation.feature].kind == "capacity":
+            _give(world, id, operation, released, "release")
+        elif released:
+            number = world.next_id()
+            for level in operation.levels:
+                books.give(world, number, operation, level, books.held(world, operation, level), "release", id)
+        _correct_rates(world, operation, hold, lambda taken: -taken)
+        world.operations[id] = operation._replace(amount=0)
+        world.holds[id] = hold = hold._replace(state="closed", answer=(0, 0))
+    if hold.answer[0] != 0:
+        raise gone(f"the hold was settled with {hold.answer[0]}")
     return released, decide(world, operation.subject, operation.feature, 1).remaining
 
 

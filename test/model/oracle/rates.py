@@ -1,7 +1,8 @@
 """Rates: a leaky bucket (GCRA), in exact fractions of a microsecond.
 
 For each account the time at which its burst is full again is kept: each unit
-puts it off by one interval, and what enforce allows is never more than a burst ahead."""
+puts it off by one interval, and what enforce allows is never more than a burst ahead.
+The true count of a hold can put it off further."""
 
 from .errors import Fault
 
@@ -45,6 +46,14 @@ def take(world, account, cost):
         if full >= END_OF_TIME:
             raise Fault("22003", "rate out of range")
         world.rates[account.prefix, account.feature] = full, (rate.limit, rate.per)
+
+
+def correct(world, account, more):
+    """The true count of a hold: so many units more than were taken, or fewer."""
+    rate = account.entitlement.rate
+    if rate is not None and more and (more > 0 or (account.prefix, account.feature) in world.rates):
+        full = max(world.now, full_at(world, account) + more * rate.interval)
+        world.rates[account.prefix, account.feature] = min(full, END_OF_TIME - 1), (rate.limit, rate.per)
 
 
 def _ceil(number):

@@ -171,8 +171,9 @@ class Hold(NamedTuple):
     reserved: int  # units
     ttl: int  # microseconds
     expires_at: int
-    state: str  # open, expired, settled, released
-    expired_parts: tuple = ()  # (part, units) that went back when it expired
+    state: str  # open, expired, closed
+    rated: tuple  # (level, units that it took of the rate there)
+    answer: Optional[tuple] = None  # once closed: (charged, overdrawn)
 
 
 class Entry(NamedTuple):
