@@ -4,11 +4,8 @@
  * come from elsewhere or gone elsewhere: no other window overlaps with the two, and
  * no change of plan moved use out of them or into them.
  *
- * A later window counts as idle what nobody has used when it is charged first.  An
- * older transaction that charges there all the same finds nothing rolled in, and
- * only what the later window cannot have got.  So two windows may differ: what left
- * the first went into a later one than the second; or the first has kept back less
- * than came into the second, which was itself idle and passed it on.
+ * A window that was made for its lock, or charged while nothing rolled over, has not
+ * fixed what rolled into it: it says nothing, but for the newest.
  *
  * Not seen: what went wrong where idle windows without a bucket lie between, or
  * periods of several lengths meet.
@@ -26,9 +23,7 @@ AS $$
         WHERE b.moved_id IS NOT NULL OR b.earlier_id IS NOT NULL
     ), bucket AS (
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end,
-               coalesce(b.rolled_in, 0) AS rolled_in, coalesce(b.rolled_out, 0) AS rolled_out,
-               coalesce(max(b.rolled_in) OVER later, 0) AS later_in,
-               coalesce(bool_or(b.moved_id IS NOT NULL) OVER later, false) AS later_moved,
+               b.rolled_in, coalesce(b.rolled_out, 0) AS rolled_out, count(*) OVER later > 0 AS has_later,
                coalesce(max(b.period_end) OVER earlier <= b.period_start, true)
                AND coalesce(min(b.period_start) OVER later >= b.period_end, true)
                AND b.moved_id IS NULL AND b.earlier_id IS NULL
@@ -43,13 +38,12 @@ AS $$
     )
     SELECT 'rollover', a.subject, a.feature_id,
            format('%s rolled over out of the window from %s to %s, %s into the next one',
-                  a.rolled_out, a.period_start, a.period_end, b.rolled_in)
+                  a.rolled_out, a.period_start, a.period_end, coalesce(b.rolled_in, 0))
     FROM bucket a
         JOIN bucket b ON b.subject = a.subject AND b.feature_id = a.feature_id AND b.source_id = a.source_id
             AND b.period_start = a.period_end
-    WHERE a.is_plain AND b.is_plain AND a.rolled_out <> b.rolled_in
-      AND NOT (b.rolled_in = 0 AND (b.later_in >= a.rolled_out OR b.later_moved))
-      AND NOT (a.rolled_in = 0 AND a.rolled_out < b.rolled_in AND b.rolled_out > 0)
+    WHERE a.is_plain AND b.is_plain AND a.rolled_out <> coalesce(b.rolled_in, 0)
+      AND a.rolled_in IS NOT NULL AND (b.rolled_in IS NOT NULL OR NOT b.has_later)
       -- older ones may have been dropped, one without the other
       AND b.period_end > coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
 $$;

@@ -125,15 +125,20 @@ AS $$
                 AND (t.period_months, t.period_days, t.period_us) = (c.period_months, c.period_days, c.period_us)
                 AND t.first_use = (c.window_start = '-infinity')
             LEFT JOIN early y ON y.account = c.subject AND y.feature_id = c.feature_id,
-            LATERAL (SELECT coalesce(sum(e.amount) FILTER (WHERE e.amount > 0 AND i.lies_in), 0) AS charged,
-                            coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND e.source_id = c.source_id AND NOT t.first_use
-                                                             AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch), 0) AS known,
-                            coalesce(- sum(e.amount) FILTER (WHERE e.amount < 0 AND e.kind IN ('r', 's', 'l', 'x')), 0) AS came_back
-                     FROM quota.ledger_entry e,
-                         LATERAL (SELECT greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at AS lies_in) i
-                     WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
-                       AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind NOT IN ('t', 'm')
-                       AND e.at >= least(c.opened_at, y.at)) l
+            LATERAL (SELECT coalesce(sum(o.charged), 0) AS charged, coalesce(sum(o.known), 0) AS known,
+                            coalesce(sum(o.came_back) FILTER (WHERE o.known IS NOT NULL), 0) AS came_back
+                     FROM (SELECT sum(e.amount) FILTER (WHERE e.amount > 0 AND i.lies_in) AS charged,
+                                  -- what is older than its window was charged when its own had closed, and counts in a cap of its own time
+                                  sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND e.at >= c.opened_at AND e.source_id = c.source_id
+                                                          AND NOT t.first_use AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch) AS known,
+                                  - sum(e.amount) FILTER (WHERE e.amount < 0 AND e.kind IN ('r', 's', 'l', 'x')) AS came_back
+                           FROM quota.ledger_entry e,
+                               LATERAL (SELECT greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at AS lies_in) i
+                           WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
+                             AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind NOT IN ('t', 'm')
+                             -- a refund's transaction can be older than the debit's
+                             AND (e.at >= least(c.opened_at, y.at) OR e.amount < 0)
+                           GROUP BY e.debit_id) o) l
         -- what has closed counts no more; months that have been dropped are not in the ledger any more
         WHERE c.closes_at > quota._now() AND c.opened_at >= coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
     )

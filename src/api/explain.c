@@ -98,8 +98,8 @@ explain_allowance(Explanation *e, const QuotaAccount *account, const char *level
 		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", ref->state.reserved);
 	if (ref->state.counts.overdrawn > 0)
 		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", ref->state.counts.overdrawn);
-	if (!TIMESTAMP_NOT_FINITE(account->window.end))
-		appendStringInfo(&detail, ", until %s", time_text(account->window.end));
+	if (!TIMESTAMP_NOT_FINITE(ref->key.end))
+		appendStringInfo(&detail, ", until %s", time_text(ref->key.end));
 	put_step(e, level, ref->counts_only ? "capacity" : "allowance", detail.data, !ref->unlimited,
 			 quota_allowance_left(ref), true, ref->change.used, "ok");
 }

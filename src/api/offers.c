@@ -74,8 +74,8 @@ go_on(QuotaAccount *after, const QuotaAccount *before)
 {
 	QuotaBucketRef *ref = after->ref;
 	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
-	bool		begins = before && TIMESTAMP_IS_NOEND(before->window.end) &&
-		!TIMESTAMP_IS_NOEND(after->window.end);
+	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
+		!TIMESTAMP_IS_NOEND(after->ref->key.end);
 
 	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
 		ref->state = *state;

@@ -237,8 +237,8 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 			continue;
 		quota_row_int32(&row, account->ref->key.feature_id);
 		quota_row_int64(&row, account->ref->key.source_id);
-		quota_row_raw_time(&row, account->window.start);
-		quota_row_raw_time(&row, account->window.end);
+		quota_row_raw_time(&row, account->ref->key.start);
+		quota_row_raw_time(&row, account->ref->key.end);
 		if (account->plan)
 			quota_row_int32(&row, account->plan->id);
 		else

@@ -342,10 +342,10 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 {
 	const QuotaTerms *terms = account->terms;
 	const QuotaSubscription *sub = quota_path_subscription(path, level);
+	QuotaWindow window = window_of(path, terms, level, path->at);
 	QuotaBucketRef *ref = account->ref;
 
 	ref->key.source_id = sub ? sub->source_id : 0;
-	account->window = window_of(path, terms, level, path->at);
 	if (!quota_period_is_lifetime(&terms->period))
 	{
 		ref->rolls_over = terms->rolls_over && !terms->unlimited;
@@ -353,8 +353,8 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 		ref->series = series_of(path, terms, &terms->period, level);
 		ref->idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
 	}
-	ref->key.start = account->window.start;
-	ref->key.end = account->window.end;
+	ref->key.start = window.start;
+	ref->key.end = window.end;
 	ref->overage_limit = terms->overage ? terms->overage_limit : 0;
 	add_caps(path, terms, level, ref);
 }
@@ -373,8 +373,6 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->terms = terms;
 	account->plan = named >= 0 ? path->plans[named] : NULL;
 	account->active = sub_level < 0 || is_active(path, sub_level);
-	account->window.start = DT_NOBEGIN;
-	account->window.end = DT_NOEND;
 	account->ref = ref;
 	if (ref == NULL)
 		return;

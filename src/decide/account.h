@@ -35,7 +35,6 @@ typedef struct QuotaAccount
 	const QuotaTerms *terms;	/* NULL: grants alone */
 	const QuotaPlanVersion *plan;	/* what the account depends on, or NULL */
 	bool		active;
-	QuotaWindow window;			/* metered; else from ever to ever */
 	QuotaBucketRef *ref;		/* metered, capacity, rate: into refs; else NULL */
 } QuotaAccount;
 

@@ -103,11 +103,12 @@ binding_cap(const QuotaAccount *account)
 	const QuotaBucketRef *ref = account->ref;
 	const QuotaCapRef *binding = NULL;
 	int64		room;
-	TimestampTz end = account->window.end;
+	TimestampTz end;
 
 	if (ref == NULL || ref->ncaps == 0)
 		return NULL;
 	room = quota_bucket_room(ref);
+	end = ref->key.end;
 	for (int i = 0; i < ref->ncaps; i++)
 	{
 		const QuotaCapRef *cap = &ref->caps[i];
@@ -143,7 +144,7 @@ static TimestampTz
 resets_at(const QuotaAccount *account, const QuotaCapRef *cap)
 {
 	if (cap == NULL)
-		return account->window.end;
+		return account->ref ? account->ref->key.end : DT_NOEND;
 	if (TIMESTAMP_IS_NOBEGIN(cap->key.window_start) && !cap->opened)
 		return DT_NOEND;
 	return cap->window.end;
@@ -220,12 +221,12 @@ show_bucket(const QuotaAccount *account, const QuotaCapRef *cap, QuotaVerdict *v
 {
 	const QuotaBucketRef *ref = account->ref;
 
-	verdict->period_start = account->window.start;
 	verdict->resets_at = resets_at(account, cap);
 	verdict->limited = is_limited(account);
 	verdict->allowance_unlimited = ref == NULL || ref->unlimited;
 	if (ref == NULL)
 		return;
+	verdict->period_start = ref->key.start;
 	verdict->allowance = ref->unlimited ? 0 : quota_shown_allowance(ref);
 	verdict->used = quota_shown_use(ref);
 	verdict->reserved = ref->state.reserved;

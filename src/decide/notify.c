@@ -108,8 +108,8 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 	values[3] = Int64GetDatum(value);
 	values[4] = Int64GetDatum((int64) standing->allowance);
 	values[5] = Int64GetDatum(standing->used);
-	values[6] = TimestampTzGetDatum(account->window.start);
-	values[7] = TimestampTzGetDatum(account->window.end);
+	values[6] = TimestampTzGetDatum(account->ref->key.start);
+	values[7] = TimestampTzGetDatum(account->ref->key.end);
 	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&insert, values, NULL);
 	quota_sql_end(&caller);
@@ -202,7 +202,7 @@ notify_account(const QuotaPath *path, const QuotaAccount *account, int64 charged
 	/* what an old snapshot cannot mark is left to maintain() */
 	if (!IsolationUsesXactSnapshot())
 		(void) see_expired_grants(path, account->level, account->ref->key.feature_id,
-								  account->window.start, &lost);
+								  account->ref->key.start, &lost);
 	before.allowance += lost;
 	tell_crossed(path, account, &before, &after);
 }
@@ -383,7 +383,7 @@ quota_notify_expired(const QuotaSubject *subject, int32 feature_id)
 	if (feature != NULL)
 		own = own_account(&path, feature, refs, &accounts);
 	seen = see_expired_grants(&path, subject->nlevels - 1, feature_id,
-							  own ? own->window.start : DT_NOBEGIN, &lost);
+							  own ? own->ref->key.start : DT_NOBEGIN, &lost);
 	if (own != NULL && has_thresholds(own) && lost > 0)
 	{
 		Standing	after = standing_of(own->ref);

@@ -55,9 +55,4 @@ quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before, QuotaRol
 	nidle = quota_series_window(&ref->series, ref->key.start).number -
 		quota_series_window(&ref->series, since).number;
 	rollover->into = after_idle(ref, rollover->out_of_before, nidle);
-	rollover->idle = nidle > 0;
-	if (!rollover->idle)
-		return;
-	rollover->idle_window = quota_series_window(&ref->series, ref->key.start - 1);
-	rollover->idle_into = after_idle(ref, rollover->out_of_before, nidle - 1);
 }

@@ -15,9 +15,6 @@ typedef struct QuotaRollover
 {
 	int64		into;			/* units */
 	int64		out_of_before;	/* out of the last window that has a row */
-	bool		idle;			/* the window just before has none: */
-	QuotaWindow idle_window;
-	int64		idle_into;		/* what rolled over into that one */
 } QuotaRollover;
 
 /*

@@ -35,10 +35,8 @@ extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, 
 /* row_read.c: the numbers of rows that have been found or locked, put into ref */
 extern void quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows);
 
-/* row_read.c: whether the window's row has yet to say what rolled over into it; and
- * what an uncharged window has passed on, given the charged one after it */
+/* row_read.c: whether the window's row has yet to say what rolled over into it */
 extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row);
-extern int64 quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after);
 
 /*
  * row_prepare.c: locks all rows in order, creating those that are missing: a row

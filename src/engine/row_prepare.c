@@ -40,77 +40,91 @@ lock_unmoved(Relation buckets, QuotaBucketRow *row, Snapshot snapshot)
 		(!row->moved || row->moved_id == spent) && same_terms(&seen, &row->state);
 }
 
-/* Makes the row, or fixes what rolls into and out of the one that is there; true if it was us. */
+/* Has a later window closed this one since it was looked up? */
 static bool
-fix_row(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketKey *key, QuotaBucketRow *row,
-		const QuotaBucketState *state, Snapshot snapshot)
+is_closed(Relation buckets, const QuotaBucketRef *ref)
 {
-	QuotaBucketState fixed = *state;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaBucketRow newest;
 
-	if (row->tuple == NULL)
-		return quota_bucket_create(buckets, key, state);
-	if (!lock_unmoved(buckets, row, snapshot) || !quota_rollover_is_open(ref, row))
-		return false;
-	fixed.is_prorated = row->state.is_prorated;
-	fixed.prorated = row->state.prorated;
-	QuotaEnsure(quota_bucket_update(buckets, row, &fixed, InvalidSnapshot));
-	return true;
+	quota_bucket_closing(buckets, &ref->key, snapshot, &newest);
+	UnregisterSnapshot(snapshot);
+	return newest.tuple != NULL;
+}
+
+/* Is "before" still the account's last charged window, or is there still none? */
+static bool
+is_last(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *before)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaBucketRow last;
+
+	quota_bucket_before(buckets, &ref->key, snapshot, &last);
+	UnregisterSnapshot(snapshot);
+	if (last.tuple == NULL || before->tuple == NULL)
+		return last.tuple == before->tuple;
+	return quota_bucket_is_same(&last.key, &before->key);
 }
 
 /*
- * The window just before, which nobody used, gets a row that says what it passes
- * on, so that no older transaction spends it there.  False if somebody has made
- * that row meanwhile: then it is not idle.
+ * Locks what two that fix a rollover of one account have in common: the last charged
+ * window; of an account that has none the first one from which idle windows count,
+ * which is made for that and stays without use.  False if somebody else was at it.
  */
 static bool
-fix_idle(Relation buckets, const QuotaBucketRef *ref, const QuotaRollover *rollover, Snapshot snapshot)
+lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *before,
+			  Snapshot snapshot)
 {
-	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
-	QuotaBucketKey idle = ref->key;
-	QuotaBucketRow there;
+	QuotaBucketState unused = {.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketKey first = ref->key;
+	QuotaBucketRow row;
+	QuotaWindow window;
 
-	idle.start = rollover->idle_window.start;
-	idle.end = rollover->idle_window.end;
-	quota_bucket_find(buckets, &idle, snapshot, &there);
-	/* the use that it had was moved away */
-	if (!quota_rollover_is_open(ref, &there))
+	if (before->tuple != NULL)
+		return lock_unmoved(buckets, before, snapshot);
+	if (TIMESTAMP_NOT_FINITE(ref->idle_since))
 		return true;
-	state.plan_version_id = ref->plan_version_id;
-	state.rolled_in = rollover->idle_into;
-	state.rolled_out = rollover->into;
-	return fix_row(buckets, ref, &idle, &there, &state, snapshot);
+	window = quota_series_window(&ref->series, ref->idle_since);
+	if (window.start >= ref->key.start)
+		return true;
+	first.start = window.start;
+	first.end = window.end;
+	quota_bucket_find(buckets, &first, snapshot, &row);
+	return row.tuple != NULL ? quota_bucket_lock(buckets, &row, snapshot) :
+		quota_bucket_create(buckets, &first, &unused);
 }
 
 /*
- * Fixes what rolls over into a window, making its row.  The window before is
- * locked (or, if it was idle, made) first and, when the row is ours, marked with
- * what it passed on.
+ * Fixes what rolls over into a window, making its row, or in the one that is there.
+ * The window before is marked with what it passed on, also where that is nothing:
+ * whoever charges it meanwhile then sees that it is closed.  False if somebody else
+ * was at it.
  */
 static bool
 fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
-	QuotaBucketState state = {.rollover_fixed = true,.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
 	QuotaBucketRow before;
-	QuotaBucketRow after;
 	QuotaRollover rollover;
 
 	state.plan_version_id = ref->plan_version_id;
-	quota_bucket_after(buckets, &ref->key, snapshot, &after);
-	if (after.tuple != NULL)
-	{
-		state.rolled_out = quota_passed_on_unused(ref, &after);
-		return fix_row(buckets, ref, &ref->key, row, &state, snapshot);
-	}
 	quota_bucket_before(buckets, &ref->key, snapshot, &before);
-	if (before.tuple != NULL && !lock_unmoved(buckets, &before, snapshot))
+	if (!lock_rollover(buckets, ref, &before, snapshot))
+		return false;
+	if (row->tuple != NULL && (!lock_unmoved(buckets, row, snapshot) || !quota_rollover_is_open(ref, row)))
+		return false;
+	if (is_closed(buckets, ref) || !is_last(buckets, ref, &before))
 		return false;
 	quota_rollover(ref, before.tuple ? &before : NULL, &rollover);
-	if (rollover.idle && rollover.into > 0 && !fix_idle(buckets, ref, &rollover, snapshot))
-		return false;
+	state.is_prorated = row->state.is_prorated;
+	state.prorated = row->state.prorated;
+	state.rollover_fixed = true;
 	state.rolled_in = rollover.into;
-	if (!fix_row(buckets, ref, &ref->key, row, &state, snapshot))
+	if (row->tuple == NULL && !quota_bucket_create(buckets, &ref->key, &state))
 		return false;
-	if (before.tuple != NULL && rollover.out_of_before > 0)
+	if (row->tuple != NULL)
+		QuotaEnsure(quota_bucket_update(buckets, row, &state, InvalidSnapshot));
+	if (before.tuple != NULL)
 	{
 		QuotaBucketState passed_on = before.state;
 
@@ -141,11 +155,17 @@ create_bucket(Relation buckets, const QuotaBucketRef *ref)
 static QuotaPrepared
 prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
+	ItemPointerData seen = row->tid;
+
 	if (quota_rollover_is_open(ref, row))
 		return fix_rollover(buckets, ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (row->tuple == NULL)
 		return create_bucket(buckets, ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
-	return lock_unmoved(buckets, row, snapshot) ? QUOTA_PREPARED_LOCKED : QUOTA_PREPARED_STALE;
+	if (!lock_unmoved(buckets, row, snapshot))
+		return QUOTA_PREPARED_STALE;
+	/* who closes a window writes its row */
+	return ref->rolls_over && !ItemPointerEquals(&seen, &row->tid) && is_closed(buckets, ref) ?
+		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }
 
 /* In order of id, which is the same for everybody. */

@@ -17,14 +17,19 @@
 #include "engine/row_parts.h"
 
 /*
- * A window that has not been charged, but has a later one that was, is an older
- * transaction's.  The later one counted it as idle, so it may have given as much
- * of what rolled in there as it could.
+ * A window that has rolled over is closed, and so are those before it: an older
+ * transaction counts in the newest one.
  */
-int64
-quota_passed_on_unused(const QuotaBucketRef *ref, const QuotaBucketRow *after)
+static void
+leave_closed_window(Relation rel, QuotaBucketRef *ref, Snapshot snapshot)
 {
-	return Min(Min(ref->rollover_max, ref->allowance), after->state.rolled_in);
+	QuotaBucketRow newest;
+
+	quota_bucket_closing(rel, &ref->key, snapshot, &newest);
+	if (newest.tuple == NULL)
+		return;
+	ref->key.start = newest.key.start;
+	ref->key.end = newest.key.end;
 }
 
 /*
@@ -98,16 +103,9 @@ show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, in
 			  Snapshot snapshot)
 {
 	QuotaBucketRow before;
-	QuotaBucketRow after;
 	QuotaRollover rollover;
 	bool		charged;
 
-	quota_bucket_after(rel, &ref->key, snapshot, &after);
-	if (after.tuple != NULL)
-	{
-		ref->state.rolled_out = quota_passed_on_unused(ref, &after);
-		return;
-	}
 	charged = show_before(rel, ref, expired, nexpired, snapshot, &before);
 	quota_rollover(ref, charged ? &before : NULL, &rollover);
 	ref->state.rolled_in = rollover.into;
@@ -191,6 +189,8 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 	int			nexpired = 0;
 	QuotaBucketRow shown;
 
+	if (ref->rolls_over)
+		leave_closed_window(rel, ref, snapshot);
 	if (!ref->rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
 	find_grants(ref, rows, snapshot);

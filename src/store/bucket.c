@@ -251,8 +251,8 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 }
 
 void
-quota_bucket_after(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
-				   QuotaBucketRow *row)
+quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+					 QuotaBucketRow *row)
 {
 	Relation	index = index_open(quota_relid(QUOTA_BUCKET_PKEY), AccessShareLock);
 	ScanKeyData keys[4];
@@ -265,12 +265,12 @@ quota_bucket_after(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 				F_TIMESTAMPTZ_GE, TimestampTzGetDatum(key->end));
 	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
 	while (row->tuple == NULL &&
-		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
 	{
 		QuotaBucketRow here = {.key = *key};
 
 		take_tuple(rel, tuple, &here);
-		if (!quota_bucket_is_charged(&here))
+		if (!here.state.rollover_fixed || !quota_bucket_is_charged(&here))
 			continue;
 		*row = here;
 		row->tuple = heap_copytuple(tuple);

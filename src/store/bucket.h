@@ -54,7 +54,7 @@ typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
 	ItemPointerData tid;
-	QuotaBucketKey key;			/* of quota_bucket_before(), quota_bucket_after() */
+	QuotaBucketKey key;			/* of quota_bucket_before(), quota_bucket_closing() */
 	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
@@ -85,14 +85,16 @@ extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBu
  */
 extern bool quota_bucket_is_charged(const QuotaBucketRow *row);
 
-/*
- * The newest charged window of the key's account that ended when the key's begins,
- * or before; and the first one that begins when the key's ends, or later.
- */
+/* the newest charged window of the key's account that ended when the key's begins, or before */
 extern void quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 								QuotaBucketRow *row);
-extern void quota_bucket_after(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
-							   QuotaBucketRow *row);
+
+/*
+ * The newest window that begins when the key's ends, or later, and has fixed what
+ * rolled over into it: it has closed the key's.
+ */
+extern void quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+								 QuotaBucketRow *row);
 
 /*
  * Makes sure that there is a row, waiting for whoever is creating it; true if we

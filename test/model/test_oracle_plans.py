@@ -45,7 +45,7 @@ def test_rollover_is_fixed_by_the_first_charge_and_used_where_it_left():
     story.one("refund", id=first)
     assert story.left() == 12  # fixed at 3
     story.at("2024-01-31")
-    assert story.numbers() == (10, 3, 7)
+    assert story.numbers() == (13, 1, 12)  # January is closed
 
 
 def test_idle_periods_count_from_the_start_or_the_first_charge():

@@ -135,7 +135,7 @@ SELECT (pg_temp.refusal('b', 'tokens', 6)).*;
 SELECT (pg_temp.refusal('b', 'tokens', 17)).*;
 SELECT allowed, reason, debited, remaining FROM quota.try_debit('b', 'tokens', 9, up_to => true);
 SELECT allowed, reason, debited, remaining, retry_after FROM quota.try_debit('b', 'tokens', 2, up_to => true);
--- nothing returns it; set_usage and settle take none
+-- a refund returns none, set_usage takes none; a settle does (holds_rates.sql)
 SELECT refunded, remaining FROM quota.refund((SELECT max(debit_id) FROM quota.ledger));
 SELECT pg_temp.code('SELECT quota.debit(''b'', ''tokens'')');
 SELECT remaining FROM quota.set_usage('b', 'tokens', 10);
@@ -149,7 +149,7 @@ SELECT (pg_temp.refusal('b', 'pages', 1)).*;
 -- several features in one call: all or nothing
 SET quota.clock = '2026-01-10 00:00:12+00';
 SELECT pg_temp.code('SELECT count(*) FROM quota.debit_many(''b'', ''{"tokens": 1, "pages": 1}'')');
-SELECT allowed, remaining FROM quota.check('b', 'tokens');
+SELECT remaining FROM quota.check('b', 'tokens');
 SET quota.clock = '2026-01-10 00:05:00+00';
 SELECT feature, remaining FROM quota.debit_many('b', '{"tokens": 1, "pages": 1}');
 

@@ -33,12 +33,16 @@ SELECT remaining FROM quota.debit('a', 'tokens', 1);
 SELECT * FROM pg_temp.windows WHERE subject = 'a';
 -- fixed: a later give-back is booked there and changes nothing now
 SELECT refunded, remaining FROM quota.refund(:d, 40);
--- an older transaction in the past period: what rolled out counts as used there
+-- the past period is closed: an older transaction is charged in the present one
 SET quota.clock = '2026-02-27 12:00:00+00';
-SELECT allowance, used, remaining FROM quota.check('a', 'tokens');
-SELECT pg_temp.code('SELECT quota.debit(''a'', ''tokens'', 51)');
-SELECT remaining FROM quota.debit('a', 'tokens', 50);
-SELECT pg_temp.code('SELECT quota.debit(''a'', ''tokens'', 1)');
+SELECT allowance, used, remaining, resets_at FROM quota.check('a', 'tokens');
+SELECT period_start, resets_at FROM quota.status('a') WHERE feature = 'tokens';
+BEGIN;
+SELECT remaining, resets_at FROM quota.debit('a', 'tokens', 50);
+SELECT id FROM quota.reserve('a', 'tokens', 20) \gset h_
+SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 80);
+SELECT * FROM pg_temp.windows WHERE subject = 'a';
+ROLLBACK;
 SET quota.clock = '2026-03-01 12:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('a', 'tokens');
 -- earlier rollover included: 149 are left of the second, at most 50 go on
@@ -61,11 +65,11 @@ SET quota.clock = '2026-05-31 12:00:00+00';
 SELECT allowance, remaining, resets_at FROM quota.check('i', 'tokens');
 SELECT remaining FROM quota.debit('i', 'tokens', 450);
 SELECT * FROM pg_temp.windows WHERE subject = 'i';
--- the window just before has passed on all it had, but its own
+-- older ones are charged there, whether they were idle just before
 SET quota.clock = '2026-05-31 11:59:59+00';
 SELECT allowance, used, remaining, resets_at FROM quota.check('i', 'tokens');
 SELECT pg_temp.code('SELECT quota.debit(''i'', ''tokens'')');
--- and one before that, which has no row
+-- or before that
 SET quota.clock = '2026-03-15 12:00:00+00';
 SELECT allowance, used, remaining, resets_at FROM quota.check('i', 'tokens');
 SELECT pg_temp.code('SELECT quota.debit(''i'', ''tokens'')');
@@ -73,7 +77,7 @@ SET quota.clock = '2030-01-31 12:00:00+00';
 SELECT allowance, remaining FROM quota.check('i', 'tokens');
 SELECT remaining FROM quota.debit('i', 'tokens', 1);
 SELECT * FROM pg_temp.windows WHERE subject = 'i';
--- max below the allowance: the idle window keeps its own
+-- an account that was never charged
 SET quota.clock = '2026-03-31 12:00:00+00';
 SELECT remaining FROM quota.debit('j', 'tokens', 150);
 SET quota.clock = '2026-03-31 11:00:00+00';
@@ -100,10 +104,10 @@ SELECT allowance, remaining FROM quota.check('w', 'tokens');
 SELECT remaining FROM quota.debit('w', 'tokens', 30);
 SET quota.clock = '2026-08-15 00:00:00+00';
 SELECT allowance, remaining FROM quota.check('w', 'tokens');
--- an older transaction before the first charge has its whole allowance
+-- an older transaction before the first charge finds its window closed, too
 SET quota.clock = '2026-04-15 00:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('w', 'tokens');
-SELECT remaining FROM quota.debit('w', 'tokens', 100);
+SELECT remaining FROM quota.debit('w', 'tokens', 50);
 SELECT * FROM quota.verify();
 
 -- Overage and overdrawn in the period before; the rest after them
@@ -173,20 +177,24 @@ SELECT refunded FROM quota.refund(:d);
 SELECT quota.override('l', 'tokens', '{"allowance": 100, "period": "month", "anchor": "subscription", "rollover": {"max": 10}}');
 SET quota.clock = '2026-01-31 13:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('l', 'tokens');
-SELECT pg_temp.code('SELECT quota.debit(''l'', ''tokens'', 51)');
+SELECT * FROM pg_temp.windows WHERE subject = 'l';
+-- without rollover no window is closed
+SELECT quota.override('l', 'tokens', '{"allowance": 100, "period": "month", "anchor": "subscription"}');
+SELECT allowance, used, remaining FROM quota.check('l', 'tokens');
 SELECT remaining FROM quota.debit('l', 'tokens', 50);
 SELECT * FROM pg_temp.windows WHERE subject = 'l';
 SELECT * FROM quota.verify();
--- older transactions in windows that were idle when a later one was charged: each keeps back what may have gone on
+-- older transactions in windows that were idle when a later one was charged; a refund is booked in a closed one
 SET quota.clock = '2026-01-31 12:00:00+00';
 SELECT quota.subscribe('v', 'pro') IS NOT NULL AS s;
-SELECT remaining FROM quota.debit('v', 'tokens', 60);
+SELECT id, remaining FROM quota.debit('v', 'tokens', 60) \gset v_
 SET quota.clock = '2026-05-31 12:00:00+00';
 SELECT remaining FROM quota.debit('v', 'tokens', 1);
 SET quota.clock = '2026-03-01 12:00:00+00';
 SELECT remaining FROM quota.debit('v', 'tokens', 1);
 SET quota.clock = '2026-04-01 12:00:00+00';
 SELECT remaining FROM quota.debit('v', 'tokens', 1);
+SELECT refunded, remaining FROM quota.refund(:v_id, 15);
 SELECT * FROM pg_temp.windows WHERE subject = 'v';
 SET quota.clock = '2026-04-15 12:00:00+00';
 SELECT remaining FROM quota.set_usage('i', 'tokens', 5);

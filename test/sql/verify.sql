@@ -28,7 +28,7 @@ INSERT INTO quota.credit_grant (id, subject, feature_id, amount, effective_at, c
 INSERT INTO quota.grant_use VALUES (7, '2026-01-01', 'infinity', 30);
 INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end, used, granted, overage, reserved, rolled_in, rolled_out)
     SELECT 'bob', f.id, 0, v.s::timestamptz, v.e::timestamptz, v.used, v.granted, v.overage, v.reserved, v.rolled_in, v.rolled_out FROM quota.feature f,
-        (VALUES ('2025-12-01', '2026-01-01', 0, NULL::int, NULL::int, NULL::int, NULL::int, 40),
+        (VALUES ('2025-12-01', '2026-01-01', 0, NULL::int, NULL::int, NULL::int, 0, 40),
                 ('2026-01-01', '2026-02-01', 60, 30, 9, 50, 40, NULL)) v(s, e, used, granted, overage, reserved, rolled_in, rolled_out)
     WHERE f.name = 'tokens';
 INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id, grant_id)

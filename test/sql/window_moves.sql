@@ -67,7 +67,7 @@ SELECT allowance, used, remaining FROM quota.check('i', 'tokens');
 SET quota.clock = '2026-05-10 12:00:00+00';
 SELECT remaining FROM quota.debit('i', 'tokens', 1);
 SELECT * FROM pg_temp.windows WHERE subject = 'i';
--- what an older transaction finds in a month that the later one has counted as idle
+-- a month that the later one has counted as idle is closed
 SET quota.clock = '2026-02-10 12:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('i', 'tokens');
 SET quota.clock = '2026-04-30 12:00:00+00';

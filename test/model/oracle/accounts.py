@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Optional
 
-from . import times
+from . import rollover, times
 from .grants import has_valid_grant
 from .world import NOTHING, Entitlement, Subscription
 
@@ -87,7 +87,16 @@ def entitlement_window(entitlement, kind, subscription, set_at, at):
 def accounts(world, subject, feature, at=None):
     """The accounts on the path, the highest level first."""
     at = world.now if at is None else at
-    return entitled(world, subject, feature, at) or _granted(world, subject, feature, at)
+    found = [_in_open_window(world, account) for account in entitled(world, subject, feature, at)]
+    return found or _granted(world, subject, feature, at)
+
+
+def _in_open_window(world, account):
+    """What is older than a period that has been rolled out of is charged in the newest one."""
+    if account.entitlement.rollover is None or account.start is None:
+        return account
+    newest = rollover.closing(world, account.window)
+    return account if newest is None else account._replace(start=newest[3], end=newest[4])
 
 
 def entitled(world, subject, feature, at):

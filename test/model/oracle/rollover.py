@@ -1,4 +1,4 @@
-"""What rolls over from one period into the next (API.md, rule 8)."""
+"""What rolls over from one period into the next, which closes it (API.md, rule 8)."""
 
 from typing import NamedTuple, Optional
 
@@ -11,7 +11,6 @@ class Rollover(NamedTuple):
     into: int  # units
     last: Optional[tuple]  # the last charged window before
     out: int  # units that leave it
-    idle_into: Optional[int]  # of the window just before, which nobody used; None: it is the last one
 
 
 def rolled(world, account):
@@ -20,9 +19,6 @@ def rolled(world, account):
     bucket = world.buckets.get(account.window, Bucket())
     if not bucket.open or not _rolls_over(account):
         return bucket.rolled_in or 0, bucket.rolled_out
-    later = _next_charged(world, account)
-    if later is not None:
-        return 0, _passed_on(world, account, later)
     return _reckon(world, account).into, 0
 
 
@@ -35,33 +31,13 @@ def fix(world, account):
     periods that it left."""
     bucket = world.buckets.get(account.window, Bucket(limit=account.entitlement.allowance))
     if bucket.open and _rolls_over(account):
-        units, gone = rolled(world, account)
-        if _next_charged(world, account) is None:
-            _leave(world, account, _reckon(world, account))
-        bucket = bucket._replace(rolled_in=units, rolled_out=gone)
+        rollover = _reckon(world, account)
+        if rollover.last is not None:
+            last = world.buckets[rollover.last]
+            world.buckets[rollover.last] = last._replace(
+                rolled_in=last.rolled_in or 0, rolled_out=last.rolled_out + rollover.out)
+        bucket = bucket._replace(rolled_in=rollover.into)
     world.buckets[account.window] = bucket
-
-
-def _leave(world, account, rollover):
-    if rollover.out:
-        last = world.buckets[rollover.last]
-        world.buckets[rollover.last] = last._replace(
-            rolled_in=last.rolled_in or 0, rolled_out=last.rolled_out + rollover.out)
-    if rollover.idle_into is None or not rollover.into:
-        return
-    idle = (*account.window[:3], *account.window_at(account.start - 1))
-    bucket = world.buckets.get(idle, Bucket())
-    if bucket.open:
-        limit = account.entitlement.allowance if bucket.prorated is None else bucket.prorated
-        world.buckets[idle] = bucket._replace(
-            limit=limit, rolled_in=rollover.idle_into, rolled_out=rollover.into)
-
-
-def _passed_on(world, account, later):
-    """What a window without a charge of its own, older than one that has been charged,
-    has passed on: the later one counted it as idle, so it may have given all that it could."""
-    most = min(account.entitlement.rollover, account.entitlement.allowance)
-    return min(most, world.buckets[later].rolled_in or 0)
 
 
 def _reckon(world, account):
@@ -71,10 +47,8 @@ def _reckon(world, account):
     else:
         units, since = _left(world.buckets[last], account.entitlement.rollover), last[4]
     if since is None or since >= account.start or account.window_at(since)[0] >= account.start:
-        return Rollover(units, last, units, None)
-    idle = account.window_at(account.start - 1)[0]
-    return Rollover(
-        _after_idle(account, units, since, account.start), last, units, _after_idle(account, units, since, idle))
+        return Rollover(units, last, units)
+    return Rollover(_after_idle(account, units, since, account.start), last, units)
 
 
 def _left(bucket, most):
@@ -94,22 +68,25 @@ def _after_idle(account, units, since, until):
     return units
 
 
-def _charged(world, account):
-    """Keys of the windows in which something happened that was not moved away since."""
+def _charged(world, window):
+    """Keys of the account's windows in which something happened that was not moved away since."""
     return [
-        window for window, bucket in world.buckets.items()
-        if window[:3] == account.window[:3] and (
-            bucket.used or (bucket.rolled_in is not None and window not in world.moved))
+        key for key, bucket in world.buckets.items()
+        if key[:3] == window[:3] and (bucket.used or (bucket.rolled_in is not None and key not in world.moved))
     ]
 
 
 def _last_charged(world, account):
     """The last that ended before this one, or None."""
-    ended = [w for w in _charged(world, account) if w[4] is not None and w[4] <= account.start]
+    ended = [w for w in _charged(world, account.window) if w[4] is not None and w[4] <= account.start]
     return max(ended, key=lambda w: (w[4], w[3] or 0), default=None)
 
 
-def _next_charged(world, account):
-    """The first that begins after this one, or None."""
-    coming = [w for w in _charged(world, account) if w[3] is not None and w[3] >= account.end]
-    return min(coming, key=lambda w: (w[3], w[4] if w[4] is not None else 10**18), default=None)
+def closing(world, window):
+    """The newest window that something rolled over into and that begins when this one ends,
+    or later: it has closed this one; or None."""
+    coming = [
+        w for w in _charged(world, window) if w[3] is not None and w[3] >= window[4]
+        and world.buckets[w].rolled_in is not None
+    ]
+    return max(coming, key=lambda w: (w[3], w[4] if w[4] is not None else 10**18), default=None)
