@@ -95,10 +95,9 @@ CREATE OR REPLACE FUNCTION quota._verify_unique(OUT check_name text, OUT subject
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT 'unique', s.subject, NULL::int, format('subscription %s begins at %s, before the one of %s ends', s.id, s.starts_at, s.earlier_start)
-    FROM (SELECT s.id, s.subject, s.starts_at, lag(s.starts_at) OVER w AS earlier_start,
-                 max(coalesce(s.ends_at, 'infinity')) FILTER (WHERE s.ends_at IS DISTINCT FROM s.starts_at)
-                     OVER (PARTITION BY s.subject ORDER BY s.starts_at, s.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
-          FROM quota.subscription s WINDOW w AS (PARTITION BY s.subject ORDER BY s.starts_at, s.id)) s
+    FROM (SELECT s.id, s.subject, s.starts_at, lag(s.starts_at) OVER w AS earlier_start, lag(coalesce(s.ends_at, 'infinity')) OVER w AS taken_until
+          FROM quota.subscription s WHERE s.ends_at IS DISTINCT FROM s.starts_at      -- else it never was
+          WINDOW w AS (PARTITION BY s.subject ORDER BY s.starts_at, s.id)) s
     WHERE s.starts_at < s.taken_until
     UNION ALL
     SELECT 'unique', NULL, NULL, format('%s plans are the default', count(*)) FROM quota.plan p WHERE p.is_default HAVING count(*) > 1

@@ -30,6 +30,10 @@ SET quota.clock = '2026-04-12 10:00:00+00';
 SELECT remaining FROM quota.debit('acme/al', 'tokens', 20) \gset
 SELECT quota.subscribe('gamma', 'team');
 SELECT remaining FROM quota.debit('gamma', 'tokens', 70) \gset
+-- a subscription that never was, within one that a transaction with an earlier time made
+SELECT quota.subscribe('delta', 'team') > 0 AS subscribed, quota.cancel('delta', 'now') = quota._now() AS at_once;
+SET quota.clock = '2026-04-11 10:00:00+00';
+SELECT quota.subscribe('delta', 'team') > 0 AS subscribed;
 SET quota.clock = '2026-04-13 10:00:00+00';
 SELECT quota.change_plan('gamma', 'weekly') > 0 AS changed;
 SELECT remaining FROM quota.debit('gamma', 'tokens', 5) \gset

@@ -106,8 +106,8 @@ def _removable(operations):
         arguments = operation.get("arguments", {})
         catalog = arguments.get("catalog")
         if catalog:
-            plans = catalog["plans"]
-            paths += [(index, "catalog", "plans", p) for p in plans]
+            paths += [(index, "catalog", "plans", p) for p in catalog["plans"]]
+            plans = {p: plan for p, plan in catalog["plans"].items() if plan is not None}  # null: retired
             for p, plan in plans.items():
                 paths += [(index, "catalog", "plans", p, "entitlements", f) for f in plan["entitlements"]]
                 paths += [(index, "catalog", "plans", p, k) for k in plan if k != "entitlements"]
