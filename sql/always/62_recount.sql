@@ -242,7 +242,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('feature "%s" is of kind %s: its use cannot be counted from rows', known.name, known.kind),
             DETAIL = CASE known.kind WHEN 'metered'
-                THEN 'What a metered feature was used for need not be there any more, and no gate of it remembers what rows were charged.' END,
+                THEN 'What a metered feature was used for need not be there any more, and no gate of it remembers what rows were charged.'
+                ELSE 'Nothing of it is counted.' END,
             HINT = 'Correct it with quota.set_usage().';
     END IF;
     IF remembers IS NULL THEN

@@ -11,7 +11,7 @@ SET quota.clock = '2026-01-31 00:00:00+00';
 CREATE SCHEMA gates;
 SET search_path = gates;
 SELECT count(*) FROM quota.apply_catalog('{
-    "features": {"docs": {"kind": "capacity"}, "seats": {"kind": "capacity"}},
+    "features": {"docs": {"kind": "capacity"}, "seats": {"kind": "capacity"}, "api": {"kind": "rate"}},
     "plans": {"free": {"default": true, "entitlements": {"docs": {"allowance": 5}, "seats": {"allowance": 2}}}}}');
 CREATE TABLE doc (id int, tenant text, n int DEFAULT 1);
 CREATE TABLE note (id int, owner text);
@@ -43,6 +43,7 @@ SELECT * FROM quota.recount('docs', dry_run => false);
 SELECT subject, kind, amount, metadata FROM quota.ledger WHERE metadata ? 'recount' AND account = subject ORDER BY id;
 SELECT * FROM quota.recount('docs');
 SELECT * FROM quota.recount('seats');
+SELECT * FROM quota.recount('api');
 SELECT allowed, remaining FROM quota.check('acme/alice', 'docs');
 SELECT * FROM quota.recount('seats', false);
 :ok
