@@ -8,7 +8,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test test-matrix
+SETUP_GOALS := demo demo-stop doctor test test-asserts test-matrix
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 demo:
@@ -25,6 +25,10 @@ test:
 # MATRIX="sid:18" is a part of it, SUITES as above.
 test-matrix:
 	@SUITES="$(SUITES)" test/matrix $(MATRIX)
+
+# Against a PostgreSQL with assertions, built for it; takes its time the first time.
+test-asserts:
+	@test/asserts $(SUITES)
 
 # Everything below needs pg_config, so it is skipped when only those are asked for.
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)
