@@ -3,7 +3,7 @@
 from . import books, rates, times
 from .accounts import prefixes
 from .arguments import check_amount, check_feature, check_key, check_subject
-from .decide import INACTIVE, NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide, whole_seconds
+from .decide import NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide, whole_seconds
 from .errors import MAX, Fault, invalid, not_found
 from .world import Operation
 
