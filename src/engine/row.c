@@ -8,12 +8,13 @@
  * savepoints and PREPARE TRANSACTION are PostgreSQL's own business.
  *
  * Locks, in this order: the bucket table (RowExclusiveLock, by lock(), before
- * plans are looked up; who moves windows wholesale takes EXCLUSIVE), then account
- * by account in the order of the refs: the windows of expired holds, the window
- * that rolls over, the window itself, grants by id, caps, the rate.  An account
- * that is a bucket and nothing else, alone in its request, needs no lock of its
- * own: the update is the lock.  All others are locked before any is decided on,
- * since a refusal must leave every one untouched.
+ * plans are looked up; who moves windows wholesale takes EXCLUSIVE), those of the
+ * accounts' other rows (the same lock, before the rows are looked up, so that none
+ * stands elsewhere when it is locked), then account by account in the order of the
+ * refs: the windows of expired holds, the window that rolls over, the window itself,
+ * grants by id, caps, the rate.  An account that is a bucket and nothing else, alone
+ * in its request, needs no lock of its own: the update is the lock.  All others are
+ * locked before any is decided on, since a refusal must leave every one untouched.
  *
  * A refusal is first sought without any lock, in what is committed.  A request
  * that would fit only if a transaction in flight gave something back is
@@ -62,7 +63,7 @@ row_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 	{
 		QuotaRows	rows = {0};
 
-		quota_rows_find(rel, &refs[i], &rows, snapshot);
+		quota_rows_find(rel, &refs[i], &rows, AccessShareLock, snapshot);
 		if (rows.bucket.tuple)
 			heap_freetuple(rows.bucket.tuple);
 		if (refs[i].rate)

@@ -9,6 +9,7 @@
 #define QUOTA_ENGINE_ROW_PARTS_H
 
 #include "engine/engine.h"
+#include "storage/lockdefs.h"
 #include "store/rate.h"
 
 /* The rows of one account; same places as in its QuotaBucketRef. */
@@ -29,8 +30,13 @@ typedef enum QuotaPrepared
 	QUOTA_PREPARED_STALE		/* somebody else did something to one of them */
 } QuotaPrepared;
 
-/* row_read.c: finds an account's rows and shows them in ref, expired holds left out */
-extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot);
+/*
+ * row_read.c: finds an account's rows and shows them in ref, expired holds left out.
+ * The tables are opened with AccessShareLock to be read; with RowExclusiveLock, which
+ * is then kept, where what was found is to be locked or written.
+ */
+extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows,
+							LOCKMODE lockmode, Snapshot snapshot);
 
 /* row_read.c: the numbers of rows that have been found or locked, put into ref */
 extern void quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows);

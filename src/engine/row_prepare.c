@@ -155,7 +155,7 @@ create_bucket(Relation buckets, const QuotaBucketRef *ref)
 static QuotaPrepared
 prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
-	ItemPointerData seen = row->tid;
+	HeapTuple	seen = row->tuple;
 
 	if (quota_rollover_is_open(ref, row))
 		return fix_rollover(buckets, ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
@@ -164,7 +164,7 @@ prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snaps
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
 	/* who closes a window writes its row */
-	return ref->rolls_over && !ItemPointerEquals(&seen, &row->tid) && is_closed(buckets, ref) ?
+	return ref->rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, ref) ?
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }
 

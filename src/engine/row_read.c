@@ -140,50 +140,60 @@ quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows)
 		ref->rate_state = rows->rate.state;
 }
 
+/*
+ * A row that has been found may be locked or written later only while the table's
+ * lock has been held all the time: VACUUM FULL gives its place to another row.
+ */
 static void
-find_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+close_found(Relation rel, LOCKMODE lockmode)
+{
+	table_close(rel, lockmode == AccessShareLock ? lockmode : NoLock);
+}
+
+static void
+find_grants(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
 	if (ref->ngrants == 0)
 		return;
-	rel = quota_grant_use_open(AccessShareLock);
+	rel = quota_grant_use_open(lockmode);
 	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * ref->ngrants);
 	for (int i = 0; i < ref->ngrants; i++)
 		quota_grant_use_find(rel, ref->grants[i].grant.id, ref->grants[i].grant.period.start,
 							 snapshot, &rows->grants[i]);
-	table_close(rel, AccessShareLock);
+	close_found(rel, lockmode);
 }
 
 static void
-find_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+find_caps(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
 	if (ref->ncaps == 0)
 		return;
-	rel = quota_cap_use_open(AccessShareLock);
+	rel = quota_cap_use_open(lockmode);
 	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->ncaps);
 	for (int i = 0; i < ref->ncaps; i++)
 		quota_cap_use_find(rel, &ref->caps[i].key, snapshot, &rows->caps[i]);
-	table_close(rel, AccessShareLock);
+	close_found(rel, lockmode);
 }
 
 static void
-find_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+find_rate(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
 	if (ref->rate == NULL)
 		return;
-	rel = quota_rate_use_open(AccessShareLock);
+	rel = quota_rate_use_open(lockmode);
 	quota_rate_use_find(rel, &ref->key, snapshot, &rows->rate);
-	table_close(rel, AccessShareLock);
+	close_found(rel, lockmode);
 }
 
-/* Finds an account's rows and shows them in ref, expired holds left out. */
 void
-quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode,
+				Snapshot snapshot)
 {
 	QuotaExpired *expired = NULL;
 	int			nexpired = 0;
@@ -193,9 +203,9 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, Snapshot sna
 		leave_closed_window(rel, ref, snapshot);
 	if (!ref->rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
-	find_grants(ref, rows, snapshot);
-	find_caps(ref, rows, snapshot);
-	find_rate(ref, rows, snapshot);
+	find_grants(ref, rows, lockmode, snapshot);
+	find_caps(ref, rows, lockmode, snapshot);
+	find_rate(ref, rows, lockmode, snapshot);
 	quota_rows_show(ref, rows);
 	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
 		nexpired = quota_expired_of(&ref->key, snapshot, &expired);

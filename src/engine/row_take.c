@@ -178,7 +178,7 @@ take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snap
 	bool		plain;
 
 	for (int i = 0; i < nrefs; i++)
-		quota_rows_find(buckets, &refs[i], &rows[i], snapshot);
+		quota_rows_find(buckets, &refs[i], &rows[i], RowExclusiveLock, snapshot);
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&

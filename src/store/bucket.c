@@ -7,19 +7,18 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "store/bucket.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 
 /* the columns of a QuotaBucketState, in the order of the table */
@@ -117,21 +116,18 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 }
 
 static void
-init_account_keys(const QuotaBucketKey *key, ScanKeyData *keys)
+init_account_scan(QuotaScan *scan, Relation rel, const QuotaBucketKey *key)
 {
-	ScanKeyInit(&keys[0], Anum_bucket_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len)));
-	ScanKeyInit(&keys[1], Anum_bucket_feature_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(key->feature_id));
-	ScanKeyInit(&keys[2], Anum_bucket_source_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(key->source_id));
+	quota_scan_init(scan, rel);
+	quota_scan_text(scan, Anum_bucket_subject, key->prefix, key->prefix_len);
+	quota_scan_int4(scan, Anum_bucket_feature_id, key->feature_id);
+	quota_scan_int8(scan, Anum_bucket_source_id, key->source_id);
 }
 
 static void
 take_tuple(Relation rel, HeapTuple tuple, QuotaBucketRow *row)
 {
 	row->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &row->tid);
 	deform(rel, row);
 }
 
@@ -139,18 +135,16 @@ void
 quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 				  QuotaBucketRow *row)
 {
-	ScanKeyData keys[5];
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(row, 0, sizeof(*row));
 	row->key = *key;
 	row->state.unlimited = true;
-	init_account_keys(key, keys);
-	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTEqualStrategyNumber,
-				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->start));
-	ScanKeyInit(&keys[4], Anum_bucket_period_end, BTEqualStrategyNumber,
-				F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(key->end));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_BUCKET_PKEY), 5, keys, snapshot);
+	init_account_scan(&scan, rel, key);
+	quota_scan_time(&scan, Anum_bucket_period_start, BTEqualStrategyNumber, key->start);
+	quota_scan_time(&scan, Anum_bucket_period_end, BTEqualStrategyNumber, key->end);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_BUCKET_PKEY), snapshot);
 	if (tuple)
 		take_tuple(rel, tuple, row);
 }
@@ -220,18 +214,15 @@ void
 quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 					QuotaBucketRow *row)
 {
-	Relation	index = index_open(quota_relid(QUOTA_BUCKET_PKEY), AccessShareLock);
-	ScanKeyData keys[4];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 	int			more = MAX_OLDER_WINDOWS;
 
 	memset(row, 0, sizeof(*row));
-	init_account_keys(key, keys);
-	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTLessStrategyNumber,
-				F_TIMESTAMPTZ_LT, TimestampTzGetDatum(key->start));
-	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
-	while (more > 0 && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
+	init_account_scan(&scan, rel, key);
+	quota_scan_time(&scan, Anum_bucket_period_start, BTLessStrategyNumber, key->start);
+	quota_scan_begin_ordered(&scan, quota_relid(QUOTA_BUCKET_PKEY), snapshot);
+	while (more > 0 && (tuple = quota_scan_next_ordered(&scan, BackwardScanDirection)) != NULL)
 	{
 		QuotaBucketRow here = {.key = *key};
 
@@ -246,26 +237,22 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 		if (here.key.end == key->start)
 			break;
 	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
+	quota_scan_end(&scan);
 }
 
 void
 quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 					 QuotaBucketRow *row)
 {
-	Relation	index = index_open(quota_relid(QUOTA_BUCKET_PKEY), AccessShareLock);
-	ScanKeyData keys[4];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(row, 0, sizeof(*row));
-	init_account_keys(key, keys);
-	ScanKeyInit(&keys[3], Anum_bucket_period_start, BTGreaterEqualStrategyNumber,
-				F_TIMESTAMPTZ_GE, TimestampTzGetDatum(key->end));
-	scan = systable_beginscan_ordered(rel, index, snapshot, 4, keys);
+	init_account_scan(&scan, rel, key);
+	quota_scan_time(&scan, Anum_bucket_period_start, BTGreaterEqualStrategyNumber, key->end);
+	quota_scan_begin_ordered(&scan, quota_relid(QUOTA_BUCKET_PKEY), snapshot);
 	while (row->tuple == NULL &&
-		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
+		   (tuple = quota_scan_next_ordered(&scan, BackwardScanDirection)) != NULL)
 	{
 		QuotaBucketRow here = {.key = *key};
 
@@ -275,8 +262,7 @@ quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 		*row = here;
 		row->tuple = heap_copytuple(tuple);
 	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
+	quota_scan_end(&scan);
 }
 
 bool
@@ -304,11 +290,8 @@ quota_bucket_create(Relation rel, const QuotaBucketKey *key, const QuotaBucketSt
 bool
 quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
 {
-	HeapTuple	tuple = quota_lock_row(rel, &row->tid, snapshot);
-
-	if (tuple == NULL)
+	if (!quota_lock_row(rel, &row->tuple, snapshot))
 		return false;
-	row->tuple = tuple;
 	deform(rel, row);
 	return true;
 }
@@ -322,8 +305,6 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *s
 	int			columns[lengthof(state_columns)];
 	Datum		values[lengthof(state_columns)];
 	bool		nulls[lengthof(state_columns)];
-	HeapTuple	tuple;
-	TM_Result	result;
 
 	form(state, table_values, table_nulls);
 	for (int i = 0; i < (int) lengthof(state_columns); i++)
@@ -332,15 +313,8 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *s
 		values[i] = table_values[columns[i] - 1];
 		nulls[i] = table_nulls[columns[i] - 1];
 	}
-	tuple = heap_modify_tuple_by_cols(row->tuple, RelationGetDescr(rel),
-									  lengthof(state_columns), columns, values, nulls);
-	result = quota_update_row(rel, &row->tid, tuple, snapshot);
-	if (result == TM_Updated || result == TM_Deleted)
+	if (!quota_update_row(rel, &row->tuple, lengthof(state_columns), columns, values, nulls, snapshot))
 		return false;
-	if (result != TM_Ok)
-		elog(ERROR, "quota: unexpected result %d of updating a bucket", (int) result);
 	row->state = *state;
-	row->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &row->tid);
 	return true;
 }

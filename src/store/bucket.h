@@ -10,7 +10,6 @@
 
 #include "access/htup.h"
 #include "datatype/timestamp.h"
-#include "storage/itemptr.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -53,7 +52,6 @@ typedef struct QuotaBucketState
 typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	ItemPointerData tid;
 	QuotaBucketKey key;			/* of quota_bucket_before(), quota_bucket_closing() */
 	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */

@@ -7,15 +7,14 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "store/cap.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 
@@ -31,40 +30,33 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaCapUse *use)
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	use->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &use->tid);
 	use->opened_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_cap_use_opened_at));
 	use->closes_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_cap_use_closes_at));
 	use->used = DatumGetInt64(quota_attribute(tuple, desc, Anum_cap_use_used));
 }
 
 static void
-init_account_keys(const QuotaBucketKey *account, ScanKeyData *keys)
+init_account_scan(QuotaScan *scan, Relation rel, const QuotaBucketKey *account)
 {
-	ScanKeyInit(&keys[0], Anum_cap_use_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(account->prefix, account->prefix_len)));
-	ScanKeyInit(&keys[1], Anum_cap_use_feature_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(account->feature_id));
-	ScanKeyInit(&keys[2], Anum_cap_use_source_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(account->source_id));
+	quota_scan_init(scan, rel);
+	quota_scan_text(scan, Anum_cap_use_subject, account->prefix, account->prefix_len);
+	quota_scan_int4(scan, Anum_cap_use_feature_id, account->feature_id);
+	quota_scan_int8(scan, Anum_cap_use_source_id, account->source_id);
 }
 
 void
 quota_cap_use_find(Relation rel, const QuotaCapKey *key, Snapshot snapshot, QuotaCapUse *use)
 {
-	ScanKeyData keys[7];
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(use, 0, sizeof(*use));
-	init_account_keys(key->bucket, keys);
-	ScanKeyInit(&keys[3], Anum_cap_use_period_months, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(key->period.months));
-	ScanKeyInit(&keys[4], Anum_cap_use_period_days, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(key->period.days));
-	ScanKeyInit(&keys[5], Anum_cap_use_period_us, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(key->period.us));
-	ScanKeyInit(&keys[6], Anum_cap_use_window_start, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-				TimestampTzGetDatum(key->window_start));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_CAP_USE_PKEY), 7, keys, snapshot);
+	init_account_scan(&scan, rel, key->bucket);
+	quota_scan_int4(&scan, Anum_cap_use_period_months, key->period.months);
+	quota_scan_int4(&scan, Anum_cap_use_period_days, key->period.days);
+	quota_scan_int8(&scan, Anum_cap_use_period_us, key->period.us);
+	quota_scan_time(&scan, Anum_cap_use_window_start, BTEqualStrategyNumber, key->window_start);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_CAP_USE_PKEY), snapshot);
 	if (tuple)
 		take_tuple(rel, tuple, use);
 }
@@ -73,31 +65,25 @@ int
 quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampTz at,
 						 Snapshot snapshot, QuotaCapUse **uses)
 {
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 	int			n = 0;
-	int			room = 4;
 
-	*uses = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * room);
-	init_account_keys(account, keys);
-	scan = systable_beginscan(rel, quota_relid(QUOTA_CAP_USE_PKEY), true, snapshot, 3, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	*uses = NULL;
+	init_account_scan(&scan, rel, account);
+	quota_scan_begin(&scan, quota_relid(QUOTA_CAP_USE_PKEY), snapshot);
+	while ((tuple = quota_scan_next(&scan)) != NULL)
 	{
 		QuotaCapUse use;
 
 		take_tuple(rel, tuple, &use);
 		if (at < use.opened_at || at >= use.closes_at)
 			continue;
-		if (n == room)
-		{
-			room *= 2;
-			*uses = (QuotaCapUse *) repalloc(*uses, sizeof(QuotaCapUse) * room);
-		}
+		*uses = (QuotaCapUse *) quota_array_grow(*uses, n, sizeof(QuotaCapUse));
 		use.tuple = heap_copytuple(tuple);
 		(*uses)[n++] = use;
 	}
-	systable_endscan(scan);
+	quota_scan_end(&scan);
 	return n;
 }
 
@@ -125,28 +111,21 @@ quota_cap_use_create(Relation rel, const QuotaCapKey *key, TimestampTz opened_at
 bool
 quota_cap_use_lock(Relation rel, QuotaCapUse *use, Snapshot snapshot)
 {
-	HeapTuple	tuple = quota_lock_row(rel, &use->tid, snapshot);
-
-	if (tuple == NULL)
+	if (!quota_lock_row(rel, &use->tuple, snapshot))
 		return false;
-	take_tuple(rel, tuple, use);
+	take_tuple(rel, use->tuple, use);
 	return true;
 }
 
 void
 quota_cap_use_update(Relation rel, QuotaCapUse *use)
 {
-	int			columns[3] = {Anum_cap_use_opened_at, Anum_cap_use_closes_at, Anum_cap_use_used};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
-	HeapTuple	tuple;
+	static const int columns[] = {Anum_cap_use_opened_at, Anum_cap_use_closes_at, Anum_cap_use_used};
+	Datum		values[lengthof(columns)];
 
 	QuotaEnsure(use->used >= 0);
 	values[0] = TimestampTzGetDatum(use->opened_at);
 	values[1] = TimestampTzGetDatum(use->closes_at);
 	values[2] = Int64GetDatum(use->used);
-	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 3, columns, values, nulls);
-	if (quota_update_row(rel, &use->tid, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked row of quota.cap_use has changed");
-	take_tuple(rel, tuple, use);
+	quota_update_locked_row(rel, &use->tuple, lengthof(columns), columns, values);
 }

@@ -9,7 +9,6 @@
 #define QUOTA_CAP_H
 
 #include "access/htup.h"
-#include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -29,7 +28,6 @@ typedef struct QuotaCapKey
 typedef struct QuotaCapUse
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	ItemPointerData tid;
 	TimestampTz opened_at;		/* the window that "used" counts in: */
 	TimestampTz closes_at;
 	int64		used;

@@ -74,19 +74,15 @@ is_about(HeapTuple tuple, TupleDesc desc, int32 feature_id, const char *reason)
 static void
 count_once_more(Relation rel, HeapTuple row, TimestampTz at)
 {
+	static const int columns[] = {Anum_denial_times, Anum_denial_last_at};
 	TupleDesc	desc = RelationGetDescr(rel);
-	int			columns[2] = {Anum_denial_times, Anum_denial_last_at};
-	bool		nulls[2] = {false, false};
-	Datum		values[2];
-	HeapTuple	tuple;
+	Datum		values[lengthof(columns)];
 
 	values[0] = Int64GetDatum(quota_add(DatumGetInt64(quota_attribute(row, desc, Anum_denial_times)),
 										1, "the number of refusals"));
 	values[1] = TimestampTzGetDatum(Max(DatumGetTimestampTz(quota_attribute(row, desc, Anum_denial_last_at)),
 										at));
-	tuple = heap_modify_tuple_by_cols(row, desc, 2, columns, values, nulls);
-	if (quota_update_row(rel, &row->t_self, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked row of quota.denial has changed");
+	quota_update_locked_row(rel, &row, lengthof(columns), columns, values);
 }
 
 /* The first row of this refusal that is free, locked: a copy, or NULL. */

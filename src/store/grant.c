@@ -12,16 +12,14 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "storage/bufmgr.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "store/grant.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 
@@ -91,42 +89,31 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 			bool to_come, Snapshot snapshot, int max, QuotaGrant **grants)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 	int			n = 0;
-	int			room = 4;
 
 	*grants = NULL;
-	/* Nobody has any in most databases: see quota_override_of(). */
-	if (RelationGetNumberOfBlocks(rel) == 0)
+	if (quota_scan_is_vain(rel))
 	{
 		table_close(rel, AccessShareLock);
 		return 0;
 	}
-	*grants = (QuotaGrant *) palloc(sizeof(QuotaGrant) * room);
-	ScanKeyInit(&keys[0], Anum_credit_grant_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
-	ScanKeyInit(&keys[1], Anum_credit_grant_feature_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(feature_id));
-	ScanKeyInit(&keys[2], Anum_credit_grant_expires_at, BTGreaterStrategyNumber,
-				F_TIMESTAMPTZ_GT, TimestampTzGetDatum(at));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), true, snapshot, 3, keys);
-	while (n < max && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	quota_scan_init(&scan, rel);
+	quota_scan_text(&scan, Anum_credit_grant_subject, prefix, prefix_len);
+	quota_scan_int4(&scan, Anum_credit_grant_feature_id, feature_id);
+	quota_scan_time(&scan, Anum_credit_grant_expires_at, BTGreaterStrategyNumber, at);
+	quota_scan_begin(&scan, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), snapshot);
+	while (n < max && (tuple = quota_scan_next(&scan)) != NULL)
 	{
 		QuotaGrant *grant;
 
-		if (n == room)
-		{
-			room *= 2;
-			*grants = (QuotaGrant *) repalloc(*grants, sizeof(QuotaGrant) * room);
-		}
+		*grants = (QuotaGrant *) quota_array_grow(*grants, n, sizeof(QuotaGrant));
 		grant = &(*grants)[n];
-
 		if (from_tuple(tuple, RelationGetDescr(rel), at, grant) || (to_come && !grant->revoked))
 			n++;
 	}
-	systable_endscan(scan);
+	quota_scan_end(&scan);
 	table_close(rel, AccessShareLock);
 	return n;
 }
@@ -155,10 +142,11 @@ quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampT
 static HeapTuple
 find_by_id(Relation rel, int64 id, Snapshot snapshot)
 {
-	ScanKeyData key;
+	QuotaScan	scan;
 
-	ScanKeyInit(&key, Anum_credit_grant_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	return quota_find_row(rel, quota_relid(QUOTA_CREDIT_GRANT_PKEY), 1, &key, snapshot);
+	quota_scan_init(&scan, rel);
+	quota_scan_int8(&scan, Anum_credit_grant_id, id);
+	return quota_scan_one(&scan, quota_relid(QUOTA_CREDIT_GRANT_PKEY), snapshot);
 }
 
 bool
@@ -196,7 +184,6 @@ static void
 take_tuple(Relation rel, HeapTuple tuple, QuotaGrantUse *use)
 {
 	use->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &use->tid);
 	use->used = DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_grant_use_used));
 }
 
@@ -204,15 +191,14 @@ void
 quota_grant_use_find(Relation rel, int64 id, TimestampTz period_start, Snapshot snapshot,
 					 QuotaGrantUse *use)
 {
-	ScanKeyData keys[2];
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(use, 0, sizeof(*use));
-	ScanKeyInit(&keys[0], Anum_grant_use_grant_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(id));
-	ScanKeyInit(&keys[1], Anum_grant_use_period_start, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-				TimestampTzGetDatum(period_start));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_GRANT_USE_PKEY), 2, keys, snapshot);
+	quota_scan_init(&scan, rel);
+	quota_scan_int8(&scan, Anum_grant_use_grant_id, id);
+	quota_scan_time(&scan, Anum_grant_use_period_start, BTEqualStrategyNumber, period_start);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_GRANT_USE_PKEY), snapshot);
 	if (tuple)
 		take_tuple(rel, tuple, use);
 }
@@ -233,25 +219,19 @@ quota_grant_use_create(Relation rel, int64 id, const QuotaWindow *period)
 bool
 quota_grant_use_lock(Relation rel, QuotaGrantUse *use, Snapshot snapshot)
 {
-	HeapTuple	tuple = quota_lock_row(rel, &use->tid, snapshot);
-
-	if (tuple == NULL)
+	if (!quota_lock_row(rel, &use->tuple, snapshot))
 		return false;
-	take_tuple(rel, tuple, use);
+	take_tuple(rel, use->tuple, use);
 	return true;
 }
 
 void
 quota_grant_use_update(Relation rel, QuotaGrantUse *use, int64 used)
 {
-	int			column = Anum_grant_use_used;
+	static const int column = Anum_grant_use_used;
 	Datum		value = Int64GetDatum(used);
-	bool		isnull = false;
-	HeapTuple	tuple;
 
 	QuotaEnsure(used >= 0);
-	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 1, &column, &value, &isnull);
-	if (quota_update_row(rel, &use->tid, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked row of quota.grant_use has changed");
-	take_tuple(rel, tuple, use);
+	quota_update_locked_row(rel, &use->tuple, 1, &column, &value);
+	use->used = used;
 }

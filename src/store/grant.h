@@ -9,7 +9,6 @@
 #define QUOTA_GRANT_H
 
 #include "access/htup.h"
-#include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -32,7 +31,6 @@ typedef struct QuotaGrant
 typedef struct QuotaGrantUse
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	ItemPointerData tid;
 	int64		used;
 } QuotaGrantUse;
 

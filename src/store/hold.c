@@ -7,12 +7,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
 #include "common/int.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -21,6 +18,7 @@
 #include "base/errors.h"
 #include "store/hold.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 
@@ -74,16 +72,16 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaHold *hold)
 	hold->expires_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_hold_expires_at));
 	hold->expiry_seen = DatumGetBool(quota_attribute(tuple, desc, Anum_hold_expiry_seen));
 	hold->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &hold->tid);
 }
 
 static HeapTuple
 find(Relation rel, int64 id, Snapshot snapshot)
 {
-	ScanKeyData key;
+	QuotaScan	scan;
 
-	ScanKeyInit(&key, Anum_hold_id, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	return quota_find_row(rel, quota_relid(QUOTA_HOLD_PKEY), 1, &key, snapshot);
+	quota_scan_init(&scan, rel);
+	quota_scan_int8(&scan, Anum_hold_id, id);
+	return quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PKEY), snapshot);
 }
 
 bool
@@ -104,21 +102,13 @@ quota_hold_lock(int64 id, QuotaHold *hold)
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD), RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	HeapTuple	tuple = find(rel, id, snapshot);
+	bool		locked = tuple != NULL && quota_lock_row(rel, &tuple, snapshot);
 
-	if (tuple)
-	{
-		ItemPointerData tid = tuple->t_self;
-
-		tuple = quota_lock_row(rel, &tid, snapshot);
-		if (tuple)
-		{
-			tuple->t_self = tid;
-			from_tuple(tuple, RelationGetDescr(rel), hold);
-		}
-	}
+	if (locked)
+		from_tuple(tuple, RelationGetDescr(rel), hold);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
-	return tuple != NULL;
+	return locked;
 }
 
 bool
@@ -135,7 +125,7 @@ quota_hold_remove(int64 id, QuotaHold *hold)
 		CHECK_FOR_INTERRUPTS();
 		tuple = find(rel, id, snapshot);
 		/* waits for whoever is working on it; one that was extended is looked up anew */
-		removed = tuple != NULL && quota_delete_row(rel, &tuple->t_self);
+		removed = tuple != NULL && quota_delete_row(rel, tuple);
 		UnregisterSnapshot(snapshot);
 	} while (tuple != NULL && !removed);
 	if (removed)
@@ -148,29 +138,23 @@ void
 quota_hold_update(QuotaHold *hold)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD), RowExclusiveLock);
-	int			columns[3] = {Anum_hold_reserved, Anum_hold_ttl_us, Anum_hold_expires_at};
-	Datum		values[3];
-	bool		nulls[3] = {false, false, false};
-	HeapTuple	tuple;
+	static const int columns[] = {Anum_hold_reserved, Anum_hold_ttl_us, Anum_hold_expires_at};
+	Datum		values[lengthof(columns)];
 
 	values[0] = Int64GetDatum(hold->reserved);
 	values[1] = Int64GetDatum(hold->ttl_us);
 	values[2] = TimestampTzGetDatum(hold->expires_at);
-	tuple = heap_modify_tuple_by_cols(hold->tuple, RelationGetDescr(rel), 3, columns, values, nulls);
-	if (quota_update_row(rel, &hold->tid, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked hold has changed");
-	hold->tuple = tuple;
-	hold->tid = tuple->t_self;
+	quota_update_locked_row(rel, &hold->tuple, lengthof(columns), columns, values);
 	table_close(rel, NoLock);
 }
 
 static void
-init_account_keys(ScanKeyData *keys, const char *account, int account_len, int32 feature_id)
+init_account_scan(QuotaScan *scan, Relation rel, const char *account, int account_len,
+				  int32 feature_id)
 {
-	ScanKeyInit(&keys[0], Anum_hold_part_account, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(account, account_len)));
-	ScanKeyInit(&keys[1], Anum_hold_part_feature_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(feature_id));
+	quota_scan_init(scan, rel);
+	quota_scan_text(scan, Anum_hold_part_account, account, account_len);
+	quota_scan_int4(scan, Anum_hold_part_feature_id, feature_id);
 }
 
 /*
@@ -181,12 +165,11 @@ static HeapTuple
 find_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
 		  Snapshot snapshot)
 {
-	ScanKeyData keys[3];
+	QuotaScan	scan;
 
-	init_account_keys(keys, account, account_len, feature_id);
-	ScanKeyInit(&keys[2], Anum_hold_part_hold_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(hold_id));
-	return quota_find_row(rel, quota_relid(QUOTA_HOLD_PART_PKEY), 3, keys, snapshot);
+	init_account_scan(&scan, rel, account, account_len, feature_id);
+	quota_scan_int8(&scan, Anum_hold_part_hold_id, hold_id);
+	return quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
 }
 
 static bool
@@ -231,18 +214,12 @@ quota_hold_part_extend(const char *account, int account_len, int32 feature_id, i
 	int			column = Anum_hold_part_expires_at;
 	Datum		value = TimestampTzGetDatum(expires_at);
 	bool		isnull = false;
-	bool		extended = false;
-	HeapTuple	tuple;
+	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, snapshot);
+	bool		extended;
 
-	tuple = find_part(rel, account, account_len, feature_id, hold_id, snapshot);
-	if (tuple != NULL)
-	{
-		HeapTuple	later = heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &column,
-													  &value, &isnull);
-
-		/* waits for whoever removes it */
-		extended = quota_update_row(rel, &tuple->t_self, later, InvalidSnapshot) == TM_Ok;
-	}
+	/* waits for whoever removes it */
+	extended = tuple != NULL &&
+		quota_update_row(rel, &tuple, 1, &column, &value, &isnull, InvalidSnapshot);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 	return extended;
@@ -254,17 +231,15 @@ quota_hold_part_remove(const char *account, int account_len, int32 feature_id, i
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData keys[4];
+	QuotaScan	scan;
 	HeapTuple	tuple;
 	bool		removed;
 
-	init_account_keys(keys, account, account_len, feature_id);
-	ScanKeyInit(&keys[2], Anum_hold_part_expires_at, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-				TimestampTzGetDatum(expires_at));
-	ScanKeyInit(&keys[3], Anum_hold_part_hold_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(hold_id));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_HOLD_PART_PKEY), 4, keys, snapshot);
-	removed = tuple != NULL && quota_delete_row(rel, &tuple->t_self);
+	init_account_scan(&scan, rel, account, account_len, feature_id);
+	quota_scan_time(&scan, Anum_hold_part_expires_at, BTEqualStrategyNumber, expires_at);
+	quota_scan_int8(&scan, Anum_hold_part_hold_id, hold_id);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
+	removed = tuple != NULL && quota_delete_row(rel, tuple);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 	return removed;
@@ -276,37 +251,28 @@ quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
-	ScanKeyData keys[3];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 	int			n = 0;
-	int			room = 4;
 
 	*parts = NULL;
-	/* nobody has any in most databases: see quota_override_of() */
-	if (RelationGetNumberOfBlocks(rel) == 0)
+	if (quota_scan_is_vain(rel))
 	{
 		table_close(rel, AccessShareLock);
 		return 0;
 	}
-	*parts = (QuotaHoldPart *) palloc(sizeof(QuotaHoldPart) * room);
-	init_account_keys(keys, account, account_len, feature_id);
-	ScanKeyInit(&keys[2], Anum_hold_part_expires_at, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(clock));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_HOLD_PART_PKEY), true, snapshot, 3, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	init_account_scan(&scan, rel, account, account_len, feature_id);
+	quota_scan_time(&scan, Anum_hold_part_expires_at, BTLessEqualStrategyNumber, clock);
+	quota_scan_begin(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
+	while ((tuple = quota_scan_next(&scan)) != NULL)
 	{
-		if (n == room)
-		{
-			room *= 2;
-			*parts = (QuotaHoldPart *) repalloc(*parts, sizeof(QuotaHoldPart) * room);
-		}
+		*parts = (QuotaHoldPart *) quota_array_grow(*parts, n, sizeof(QuotaHoldPart));
 		(*parts)[n].hold_id = DatumGetInt64(quota_attribute(tuple, desc, Anum_hold_part_hold_id));
 		(*parts)[n].expires_at =
 			DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_hold_part_expires_at));
 		n++;
 	}
-	systable_endscan(scan);
+	quota_scan_end(&scan);
 	table_close(rel, AccessShareLock);
 	return n;
 }

@@ -16,7 +16,6 @@
 #define QUOTA_HOLD_H
 
 #include "access/htup.h"
-#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
@@ -32,9 +31,7 @@ typedef struct QuotaHold
 	bool		expiry_seen;	/* its event is written; a settle may still come */
 	Jsonb	   *metadata;		/* or NULL */
 
-	/* of quota_hold_lock() */
-	HeapTuple	tuple;
-	ItemPointerData tid;
+	HeapTuple	tuple;			/* of quota_hold_lock() */
 } QuotaHold;
 
 extern void quota_hold_create(const QuotaHold *hold);

@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -18,16 +17,17 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "base/errors.h"
 #include "base/subject.h"
 #include "store/leaf.h"
 #include "store/ledger.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/sql.h"
 #include "store/tuple.h"
@@ -61,11 +61,13 @@ current_epoch(void)
 	{
 		Relation	rel = table_open(quota_relid(QUOTA_POSTING), AccessShareLock);
 		Snapshot	snapshot;
+		QuotaScan	scan;
 		HeapTuple	tuple;
 
 		generation = quota_relation_generation(QUOTA_POSTING);
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		tuple = quota_find_row(rel, InvalidOid, 0, NULL, snapshot);
+		quota_scan_init(&scan, rel);
+		tuple = quota_scan_one(&scan, InvalidOid, snapshot);
 		UnregisterSnapshot(snapshot);
 		epoch = 0;
 		if (HeapTupleIsValid(tuple))
@@ -189,44 +191,39 @@ compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static SysScanDesc
-scan_debit(Relation rel, Oid debit_index, int64 debit_id, Snapshot snapshot)
+static void
+begin_debit(QuotaScan *scan, Relation rel, Oid debit_index, int64 debit_id, Snapshot snapshot)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, Anum_ledger_debit_id, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(debit_id));
-	return systable_beginscan(rel, debit_index, OidIsValid(debit_index), snapshot, 1, &key);
+	quota_scan_init(scan, rel);
+	quota_scan_int8(scan, Anum_ledger_debit_id, debit_id);
+	quota_scan_begin(scan, debit_index, snapshot);
 }
 
 int
 quota_ledger_of_debit(int64 debit_id, Snapshot snapshot, QuotaEntry **entries)
 {
 	int			n = 0;
-	int			room = 8;
 	int			position = 0;
 	Oid			debit_index;
 	Relation	rel;
 
-	*entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * room);
+	*entries = NULL;
 	while ((rel = quota_leaf_next(&position, AccessShareLock, &debit_index)) != NULL)
 	{
-		SysScanDesc scan = scan_debit(rel, debit_index, debit_id, snapshot);
+		QuotaScan	scan;
 		HeapTuple	tuple;
 
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		begin_debit(&scan, rel, debit_index, debit_id, snapshot);
+		while ((tuple = quota_scan_next(&scan)) != NULL)
 		{
-			if (n == room)
-			{
-				room *= 2;
-				*entries = (QuotaEntry *) repalloc(*entries, sizeof(QuotaEntry) * room);
-			}
+			*entries = (QuotaEntry *) quota_array_grow(*entries, n, sizeof(QuotaEntry));
 			from_tuple(tuple, RelationGetDescr(rel), &(*entries)[n++]);
 		}
-		systable_endscan(scan);
+		quota_scan_end(&scan);
 		table_close(rel, AccessShareLock);
 	}
-	qsort(*entries, n, sizeof(QuotaEntry), compare_ids);
+	if (n > 1)
+		qsort(*entries, n, sizeof(QuotaEntry), compare_ids);
 	return n;
 }
 
@@ -248,6 +245,28 @@ quota_ledger_has_entry(int64 id)
 	return found;
 }
 
+static int64
+id_of(Relation rel, HeapTuple tuple)
+{
+	return DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_ledger_id));
+}
+
+/* a copy, or NULL */
+static HeapTuple
+first_entry(Relation rel, Oid debit_index, int64 debit_id, Snapshot snapshot)
+{
+	QuotaScan	scan;
+	HeapTuple	tuple;
+
+	begin_debit(&scan, rel, debit_index, debit_id, snapshot);
+	while ((tuple = quota_scan_next(&scan)) != NULL && id_of(rel, tuple) != debit_id)
+		;
+	if (tuple != NULL)
+		tuple = heap_copytuple(tuple);
+	quota_scan_end(&scan);
+	return tuple;
+}
+
 /*
  * A row lock on the debit's first entry: heavyweight locks would fill the lock
  * table when many refunds are made in one transaction.
@@ -262,18 +281,12 @@ quota_ledger_lock_debit(int64 debit_id, Snapshot snapshot)
 
 	while (!locked && (rel = quota_leaf_next(&position, RowShareLock, &debit_index)) != NULL)
 	{
-		SysScanDesc scan = scan_debit(rel, debit_index, debit_id, snapshot);
-		ItemPointerData tid;
-		HeapTuple	tuple;
+		HeapTuple	tuple = first_entry(rel, debit_index, debit_id, snapshot);
 
-		ItemPointerSetInvalid(&tid);
-		while (!ItemPointerIsValid(&tid) && HeapTupleIsValid(tuple = systable_getnext(scan)))
-			if (DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_ledger_id)) == debit_id)
-				ItemPointerCopy(&tuple->t_self, &tid);
-		systable_endscan(scan);
-		locked = ItemPointerIsValid(&tid);
-		if (locked)
-			(void) quota_lock_row(rel, &tid, snapshot);
+		locked = tuple != NULL;
+		/* one that has been erased meanwhile has nothing left to work on */
+		if (locked && quota_lock_row(rel, &tuple, snapshot))
+			QuotaEnsure(id_of(rel, tuple) == debit_id);
 		table_close(rel, locked ? NoLock : RowShareLock);
 	}
 }

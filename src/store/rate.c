@@ -7,14 +7,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "store/rate.h"
 #include "store/row.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 
@@ -30,7 +29,6 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaRateUse *use)
 	TupleDesc	desc = RelationGetDescr(rel);
 
 	use->tuple = tuple;
-	ItemPointerCopy(&tuple->t_self, &use->tid);
 	use->state.tat = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_rate_use_tat));
 	use->state.fraction = DatumGetInt64(quota_attribute(tuple, desc, Anum_rate_use_fraction));
 	use->state.divisor = DatumGetInt64(quota_attribute(tuple, desc, Anum_rate_use_divisor));
@@ -40,16 +38,15 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaRateUse *use)
 void
 quota_rate_use_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot, QuotaRateUse *use)
 {
-	ScanKeyData keys[2];
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(use, 0, sizeof(*use));
 	use->state = QUOTA_GCRA_UNUSED;
-	ScanKeyInit(&keys[0], Anum_rate_use_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len)));
-	ScanKeyInit(&keys[1], Anum_rate_use_feature_id, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(key->feature_id));
-	tuple = quota_find_row(rel, quota_relid(QUOTA_RATE_USE_PKEY), 2, keys, snapshot);
+	quota_scan_init(&scan, rel);
+	quota_scan_text(&scan, Anum_rate_use_subject, key->prefix, key->prefix_len);
+	quota_scan_int4(&scan, Anum_rate_use_feature_id, key->feature_id);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_RATE_USE_PKEY), snapshot);
 	if (tuple)
 		take_tuple(rel, tuple, use);
 }
@@ -79,25 +76,21 @@ quota_rate_use_create(Relation rel, const QuotaBucketKey *key)
 bool
 quota_rate_use_lock(Relation rel, QuotaRateUse *use, Snapshot snapshot)
 {
-	HeapTuple	tuple = quota_lock_row(rel, &use->tid, snapshot);
-
-	if (tuple == NULL)
+	if (!quota_lock_row(rel, &use->tuple, snapshot))
 		return false;
-	take_tuple(rel, tuple, use);
+	take_tuple(rel, use->tuple, use);
 	return true;
 }
 
 void
 quota_rate_use_update(Relation rel, QuotaRateUse *use, const QuotaGcra *state)
 {
-	int			columns[4] = {Anum_rate_use_tat, Anum_rate_use_fraction, Anum_rate_use_divisor, Anum_rate_use_per_us};
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, false};
-	HeapTuple	tuple;
+	static const int columns[] = {
+		Anum_rate_use_tat, Anum_rate_use_fraction, Anum_rate_use_divisor, Anum_rate_use_per_us
+	};
+	Datum		values[lengthof(columns)];
 
 	form(state, values);
-	tuple = heap_modify_tuple_by_cols(use->tuple, RelationGetDescr(rel), 4, columns, values, nulls);
-	if (quota_update_row(rel, &use->tid, tuple, InvalidSnapshot) != TM_Ok)
-		elog(ERROR, "quota: a locked row of quota.rate_use has changed");
-	take_tuple(rel, tuple, use);
+	quota_update_locked_row(rel, &use->tuple, lengthof(columns), columns, values);
+	use->state = *state;
 }

@@ -9,7 +9,6 @@
 #define QUOTA_RATE_H
 
 #include "access/htup.h"
-#include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -21,7 +20,6 @@
 typedef struct QuotaRateUse
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	ItemPointerData tid;
 	QuotaGcra	state;
 } QuotaRateUse;
 

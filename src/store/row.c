@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row.c
- *		Single rows of our tables: find, insert, update, without SQL.
+ *		Single rows of our tables: insert, lock, update, delete, without SQL.
  *
  * Nothing here looks at privileges: a caller who may execute quota.debit()
  * may charge, without any right on the tables.
@@ -14,18 +14,20 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
 #include "store/row.h"
+#include "store/tuple.h"
 
 struct QuotaInserter
 {
@@ -33,18 +35,6 @@ struct QuotaInserter
 	ResultRelInfo *rri;
 	TupleTableSlot *slot;
 };
-
-HeapTuple
-quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys, Snapshot snapshot)
-{
-	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, nkeys, keys);
-	HeapTuple	tuple = systable_getnext(scan);
-
-	if (HeapTupleIsValid(tuple))
-		tuple = heap_copytuple(tuple);
-	systable_endscan(scan);
-	return tuple;
-}
 
 static ResultRelInfo *
 result_rel_info(Relation rel, bool speculative)
@@ -157,59 +147,107 @@ insert_index_entries(Relation rel, TupleTableSlot *slot, QuotaUpdateIndexes whic
 	FreeExecutorState(estate);
 }
 
-TM_Result
-quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple, Snapshot snapshot)
+/*
+ * What there is to say about a row that another transaction has changed; any other
+ * result is none that a lock on the table lets through.
+ */
+static bool
+is_done(TM_Result result, Relation rel)
+{
+	if (result == TM_Ok)
+		return true;
+	if (result != TM_Updated && result != TM_Deleted)
+		elog(ERROR, "quota: unexpected result %d of changing a row of %s", (int) result,
+			 RelationGetRelationName(rel));
+	return false;
+}
+
+bool
+quota_update_row(Relation rel, HeapTuple *tuple, int ncolumns, const int *columns,
+				 const Datum *values, const bool *nulls, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	HeapTuple	newer = heap_modify_tuple_by_cols(*tuple, RelationGetDescr(rel), ncolumns,
+												  unconstify(int *, columns),
+												  unconstify(Datum *, values),
+												  unconstify(bool *, nulls));
 	TM_FailureData failure;
 	LockTupleMode lockmode;
 	QuotaUpdateIndexes which;
 	TM_Result	result;
 
-	ExecForceStoreHeapTuple(tuple, slot, false);
-	result = table_tuple_update(rel, tid, slot, GetCurrentCommandId(true),
+	ExecForceStoreHeapTuple(newer, slot, false);
+	result = table_tuple_update(rel, &(*tuple)->t_self, slot, GetCurrentCommandId(true),
 								snapshot, InvalidSnapshot, true,
 								&failure, &lockmode, &which);
-	if (result == TM_Ok && quota_update_needs_indexes(which))
-		insert_index_entries(rel, slot, which);
-	ItemPointerCopy(&slot->tts_tid, &tuple->t_self);
+	if (result == TM_Ok)
+	{
+		if (quota_update_needs_indexes(which))
+			insert_index_entries(rel, slot, which);
+		ItemPointerCopy(&slot->tts_tid, &newer->t_self);
+		*tuple = newer;
+	}
 	ExecDropSingleTupleTableSlot(slot);
-	return result;
+	return is_done(result, rel);
+}
+
+void
+quota_update_locked_row(Relation rel, HeapTuple *tuple, int ncolumns, const int *columns,
+						const Datum *values)
+{
+	bool	   *nulls = (bool *) palloc0(sizeof(bool) * ncolumns);
+
+	if (!quota_update_row(rel, tuple, ncolumns, columns, values, nulls, InvalidSnapshot))
+		elog(ERROR, "quota: a locked row of %s has changed", RelationGetRelationName(rel));
+	pfree(nulls);
 }
 
 bool
-quota_delete_row(Relation rel, ItemPointer tid)
+quota_delete_row(Relation rel, HeapTuple tuple)
 {
 	TM_FailureData failure;
-	TM_Result	result;
 
-	result = table_tuple_delete(rel, tid, GetCurrentCommandId(true), InvalidSnapshot,
-								InvalidSnapshot, true, &failure, false);
-	if (result == TM_Updated || result == TM_Deleted)
-		return false;
-	if (result != TM_Ok)
-		elog(ERROR, "quota: unexpected result %d of deleting a row", (int) result);
-	return true;
+	return is_done(table_tuple_delete(rel, &tuple->t_self, GetCurrentCommandId(true),
+									  InvalidSnapshot, InvalidSnapshot, true, &failure, false),
+				   rel);
 }
 
-HeapTuple
-quota_lock_row(Relation rel, ItemPointer tid, Snapshot snapshot)
+/* The ledger's months have no primary key, and no row that changes. */
+static bool
+same_primary_key(Relation rel, HeapTuple a, HeapTuple b)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	int			member = -1;
+	bool		same = true;
+
+	while (same && (member = bms_next_member(key, member)) >= 0)
+	{
+		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
+		Form_pg_attribute attribute = TupleDescAttr(desc, attnum - 1);
+
+		same = datum_image_eq(quota_attribute(a, desc, attnum), quota_attribute(b, desc, attnum),
+							  attribute->attbyval, attribute->attlen);
+	}
+	bms_free(key);
+	return same;
+}
+
+bool
+quota_lock_row(Relation rel, HeapTuple *tuple, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ItemPointerData tid = (*tuple)->t_self;
 	TM_FailureData failure;
-	TM_Result	result;
-	HeapTuple	copy = NULL;
+	HeapTuple	newest = NULL;
 
-	result = table_tuple_lock(rel, tid, snapshot, slot, GetCurrentCommandId(false),
-							  LockTupleNoKeyExclusive, LockWaitBlock,
-							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-	if (result == TM_Ok)
-	{
-		copy = ExecCopySlotHeapTuple(slot);
-		ItemPointerCopy(&slot->tts_tid, tid);
-	}
-	else if (result != TM_Deleted)
-		elog(ERROR, "quota: unexpected result %d of locking a row", (int) result);
+	if (is_done(table_tuple_lock(rel, &tid, snapshot, slot, GetCurrentCommandId(false),
+								 LockTupleNoKeyExclusive, LockWaitBlock,
+								 TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure), rel))
+		newest = ExecCopySlotHeapTuple(slot);
 	ExecDropSingleTupleTableSlot(slot);
-	return copy;
+	if (newest == NULL || !same_primary_key(rel, *tuple, newest))
+		return false;
+	*tuple = newest;
+	return true;
 }

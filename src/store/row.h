@@ -1,21 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * row.h
- *		Single rows of our tables: find, insert, update, without SQL.
+ *		Single rows of our tables: insert, lock, update, delete, without SQL.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef QUOTA_ROW_H
 #define QUOTA_ROW_H
 
-#include "access/skey.h"
-#include "access/tableam.h"
+#include "access/htup.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
-
-/* a copy of the first row that the keys find, or NULL; an invalid index: the first row */
-extern HeapTuple quota_find_row(Relation rel, Oid index, int nkeys, ScanKeyData *keys,
-								Snapshot snapshot);
 
 /*
  * Rows to insert into one table and its indexes.  The caller vouches for CHECK and
@@ -36,20 +31,31 @@ extern void quota_insert_end(QuotaInserter *inserter);
 extern bool quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls);
 
 /*
- * Replaces the row at "tid" by "tuple", waiting for a transaction that is
- * changing it, and sets tuple->t_self.  TM_Updated or TM_Deleted: the row has
- * changed, nothing is done.
+ * A row is carried from where it was found to where it is locked or written as the
+ * tuple that was found, whose t_self says where it stood.  That place is another
+ * row's after VACUUM FULL, so the table's lock (ROW EXCLUSIVE) must be held from
+ * the one to the other.
  */
-extern TM_Result quota_update_row(Relation rel, ItemPointer tid, HeapTuple tuple,
-								  Snapshot snapshot);
-
-/* deletes the row in the same way; false: it has changed, nothing is done */
-extern bool quota_delete_row(Relation rel, ItemPointer tid);
 
 /*
- * Locks the newest version of the row at *tid against change and returns a
- * copy of it, *tid set to its place; NULL when it has been deleted.
+ * Locks the newest version of the row against change; *tuple is then a copy of it.
+ * False when the row has gone, or has another primary key by now.
  */
-extern HeapTuple quota_lock_row(Relation rel, ItemPointer tid, Snapshot snapshot);
+extern bool quota_lock_row(Relation rel, HeapTuple *tuple, Snapshot snapshot);
+
+/*
+ * Writes some columns of the row, waiting for a transaction that is changing it;
+ * *tuple is then the new version.  False: the row has changed since it was found or
+ * locked, and nothing is done.
+ */
+extern bool quota_update_row(Relation rel, HeapTuple *tuple, int ncolumns, const int *columns,
+							 const Datum *values, const bool *nulls, Snapshot snapshot);
+
+/* the same of a row that is locked, no column NULL: it cannot have changed */
+extern void quota_update_locked_row(Relation rel, HeapTuple *tuple, int ncolumns,
+									const int *columns, const Datum *values);
+
+/* deletes the row as quota_update_row() writes it */
+extern bool quota_delete_row(Relation rel, HeapTuple tuple);
 
 #endif							/* QUOTA_ROW_H */

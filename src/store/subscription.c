@@ -12,13 +12,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/tuptable.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/subscription.h"
 #include "store/tuple.h"
@@ -144,34 +144,27 @@ quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *featur
 	Relation	rel = table_open(quota_relid(QUOTA_SUBJECT_OVERRIDE), AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	QuotaTerms *terms = NULL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	QuotaScan	scan;
 	HeapTuple	tuple;
 
-	/*
-	 * Most databases have no override at all.  A row that any snapshot sees is
-	 * in some block, so this needs no flag that could be out of date.
-	 */
-	if (RelationGetNumberOfBlocks(rel) == 0)
+	if (quota_scan_is_vain(rel))
 	{
 		table_close(rel, AccessShareLock);
 		return NULL;
 	}
-	ScanKeyInit(&keys[0], Anum_subject_override_subject, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(cstring_to_text_with_len(prefix, prefix_len)));
-	ScanKeyInit(&keys[1], Anum_subject_override_feature_id, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(feature->id));
-	scan = systable_beginscan(rel, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), true,
-							  snapshot, 2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	quota_scan_init(&scan, rel);
+	quota_scan_text(&scan, Anum_subject_override_subject, prefix, prefix_len);
+	quota_scan_int4(&scan, Anum_subject_override_feature_id, feature->id);
+	quota_scan_begin(&scan, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), snapshot);
+	tuple = quota_scan_next(&scan);
+	if (tuple != NULL)
 	{
 		terms = quota_terms_from_tuple(tuple, desc, feature->kind);
 		if (terms->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
 			terms->anchor_at =
 				DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subject_override_set_at));
 	}
-	systable_endscan(scan);
+	quota_scan_end(&scan);
 	table_close(rel, AccessShareLock);
 	return terms;
 }
