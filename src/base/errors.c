@@ -173,6 +173,16 @@ quota_raise_key_conflict(const char *key, const char *argument)
 }
 
 void
+quota_raise_damaged(const char *table, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the table quota.%s is damaged", table),
+			 errdetail("%s", detail),
+			 errhint("Somebody has changed rows of the extension by hand. quota.verify() says more.")));
+}
+
+void
 quota_raise_out_of_range(const char *what)
 {
 	ereport(ERROR,

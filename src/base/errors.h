@@ -67,6 +67,9 @@ pg_noreturn extern void quota_raise_not_found(const char *kind, const char *name
 /* QT409: the key was used before with another "argument" */
 pg_noreturn extern void quota_raise_key_conflict(const char *key, const char *argument);
 
+/* XX001: rows of our tables that do not fit together, as no function of ours leaves them */
+pg_noreturn extern void quota_raise_damaged(const char *table, const char *detail);
+
 /* 22003 */
 pg_noreturn extern void quota_raise_out_of_range(const char *what);
 

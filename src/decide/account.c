@@ -67,7 +67,7 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 		return;
 	path->catalog = quota_catalog_anew();
 	if (!look_up_subscriptions(path))
-		elog(ERROR, "quota: a subscription to an unknown plan version");
+		quota_raise_damaged("subscription", "It is to a version of a plan that does not exist.");
 }
 
 Snapshot

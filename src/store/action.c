@@ -12,8 +12,16 @@
 
 #include "base/errors.h"
 #include "store/action.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
+
+/* only while a catalog is loaded */
+typedef struct ActionOfId
+{
+	int32		id;				/* hash key: first */
+	QuotaAction *action;
+} ActionOfId;
 
 static void
 load_action(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
@@ -27,7 +35,7 @@ load_action(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	name = quota_text_attribute(tuple, desc, Anum_action_name);
 	id = DatumGetInt32(quota_attribute(tuple, desc, Anum_action_id));
 	action = (QuotaAction *) hash_search(catalog->actions, name, HASH_ENTER, NULL);
-	action->id = id;
+	((ActionOfId *) hash_search(catalog->actions_by_id, &id, HASH_ENTER, NULL))->action = action;
 	action->nrequires = 0;
 	action->requires = NULL;
 	action->ncharges = 0;
@@ -35,29 +43,14 @@ load_action(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	pfree(name);
 }
 
-/* An array with room for one element more; CurrentMemoryContext is the catalog's. */
-static void *
-grown(void *array, int n, Size size)
-{
-	return array == NULL ? palloc(size) : repalloc(array, size * (n + 1));
-}
-
 /* NULL: retired */
 static QuotaAction *
 action_of(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc, int attnum)
 {
 	int32		id = DatumGetInt32(quota_attribute(tuple, desc, attnum));
-	QuotaAction *found = NULL;
-	QuotaAction *action;
-	HASH_SEQ_STATUS scan;
+	ActionOfId *found = (ActionOfId *) hash_search(catalog->actions_by_id, &id, HASH_FIND, NULL);
 
-	hash_seq_init(&scan, catalog->actions);
-	while ((action = (QuotaAction *) hash_seq_search(&scan)) != NULL)
-	{
-		if (action->id == id)
-			found = action;
-	}
-	return found;
+	return found ? found->action : NULL;
 }
 
 static const QuotaFeature *
@@ -68,7 +61,7 @@ feature_of(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc, int attnum)
 	feature = quota_catalog_feature_by_id(catalog,
 										  DatumGetInt32(quota_attribute(tuple, desc, attnum)));
 	if (feature == NULL)
-		elog(ERROR, "quota: an action names an unknown feature");
+		quota_raise_damaged("action", "It names a feature that does not exist.");
 	return feature;
 }
 
@@ -80,7 +73,7 @@ load_require(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	if (action == NULL)
 		return;
 	action->requires = (const QuotaFeature **)
-		grown(action->requires, action->nrequires, sizeof(QuotaFeature *));
+		quota_array_grow(action->requires, action->nrequires, sizeof(QuotaFeature *));
 	action->requires[action->nrequires++] =
 		feature_of(catalog, tuple, desc, Anum_action_require_feature_id);
 }
@@ -94,7 +87,7 @@ load_charge(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	if (action == NULL)
 		return;
 	action->charges = (QuotaActionCharge *)
-		grown(action->charges, action->ncharges, sizeof(QuotaActionCharge));
+		quota_array_grow(action->charges, action->ncharges, sizeof(QuotaActionCharge));
 	charge = &action->charges[action->ncharges++];
 	charge->feature = feature_of(catalog, tuple, desc, Anum_action_charge_feature_id);
 	charge->base = DatumGetNumericCopy(quota_attribute(tuple, desc, Anum_action_charge_base));
@@ -115,7 +108,7 @@ load_price(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 
 		if (charge->feature->id != feature_id)
 			continue;
-		charge->prices = (QuotaPrice *) grown(charge->prices, charge->nprices, sizeof(QuotaPrice));
+		charge->prices = (QuotaPrice *) quota_array_grow(charge->prices, charge->nprices, sizeof(QuotaPrice));
 		price = &charge->prices[charge->nprices++];
 		price->dimension = quota_text_attribute(tuple, desc, Anum_action_price_dimension);
 		price->per_unit = DatumGetNumericCopy(quota_attribute(tuple, desc, Anum_action_price_per_unit));
@@ -147,10 +140,16 @@ quota_actions_load(QuotaCatalog *catalog, Snapshot snapshot)
 	ctl.hcxt = catalog->context;
 	catalog->actions = hash_create("quota actions", 64, &ctl,
 								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	ctl.keysize = sizeof(int32);
+	ctl.entrysize = sizeof(ActionOfId);
+	catalog->actions_by_id = hash_create("quota actions by id", 64, &ctl,
+										 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	quota_catalog_read(catalog, QUOTA_ACTION, snapshot, load_action);
 	quota_catalog_read(catalog, QUOTA_ACTION_REQUIRE, snapshot, load_require);
 	quota_catalog_read(catalog, QUOTA_ACTION_CHARGE, snapshot, load_charge);
 	quota_catalog_read(catalog, QUOTA_ACTION_PRICE, snapshot, load_price);
+	hash_destroy(catalog->actions_by_id);
+	catalog->actions_by_id = NULL;
 
 	hash_seq_init(&scan, catalog->actions);
 	while ((action = (QuotaAction *) hash_seq_search(&scan)) != NULL)

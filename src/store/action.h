@@ -33,7 +33,6 @@ typedef struct QuotaActionCharge
 typedef struct QuotaAction
 {
 	char		name[QUOTA_MAX_ACTION_BYTES + 1];	/* hash key: first */
-	int32		id;
 	int			nrequires;
 	const QuotaFeature **requires;
 	int			ncharges;

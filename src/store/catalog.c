@@ -36,6 +36,7 @@
 #include "base/errors.h"
 #include "store/action.h"
 #include "store/catalog.h"
+#include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 
@@ -56,15 +57,19 @@ static const char *const anchor_names[] = {
 	[QUOTA_ANCHOR_TIMESTAMP] = "timestamp",
 };
 
+/* Which of the words a text column has, which a CHECK constraint keeps to them. */
 static int
-word_index(const char *const *words, int nwords, const char *word)
+word_index(const char *const *words, int nwords, Datum word)
 {
+	text	   *given = DatumGetTextPP(word);
+
 	for (int i = 0; i < nwords; i++)
 	{
-		if (strcmp(words[i], word) == 0)
+		if (strlen(words[i]) == VARSIZE_ANY_EXHDR(given) &&
+			memcmp(words[i], VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given)) == 0)
 			return i;
 	}
-	elog(ERROR, "quota: unexpected word \"%s\" in the catalog", word);
+	elog(ERROR, "quota: unexpected word \"%s\" in the catalog", TextDatumGetCString(word));
 	return -1;					/* keep compiler quiet */
 }
 
@@ -74,18 +79,21 @@ quota_kind_name(QuotaKind kind)
 	return kind_names[kind];
 }
 
-/* the elements of an array column, which is NOT NULL and has no null in it */
+/* the elements of an array, which has no null in it */
 static int
-elements(HeapTuple tuple, TupleDesc desc, int attnum, Datum **values)
+elements(Datum value, Datum **elements)
 {
-	ArrayType  *array = DatumGetArrayTypeP(quota_attribute(tuple, desc, attnum));
+	ArrayType  *array = DatumGetArrayTypeP(value);
 	int16		typlen;
 	bool		typbyval;
 	char		typalign;
 	int			n;
 
+	*elements = NULL;
+	if (ARR_NDIM(array) == 0)
+		return 0;
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
-	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign, values, NULL, &n);
+	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign, elements, NULL, &n);
 	return n;
 }
 
@@ -101,12 +109,13 @@ cap_attribute(HeapTupleHeader cap, int attnum)
 }
 
 static void
-read_caps(HeapTuple tuple, TupleDesc desc, QuotaTerms *terms)
+read_caps(Datum caps, QuotaTerms *terms)
 {
 	Datum	   *values;
 
-	terms->ncaps = elements(tuple, desc, Anum_terms_caps, &values);
-	terms->caps = (QuotaCap *) palloc0(sizeof(QuotaCap) * Max(terms->ncaps, 1));
+	terms->ncaps = elements(caps, &values);
+	if (terms->ncaps > 0)
+		terms->caps = (QuotaCap *) palloc0(sizeof(QuotaCap) * terms->ncaps);
 	for (int i = 0; i < terms->ncaps; i++)
 	{
 		HeapTupleHeader cap = DatumGetHeapTupleHeader(values[i]);
@@ -120,72 +129,70 @@ read_caps(HeapTuple tuple, TupleDesc desc, QuotaTerms *terms)
 }
 
 static void
-read_notify(HeapTuple tuple, TupleDesc desc, QuotaTerms *terms)
+read_notify(Datum percents, Datum remainders, QuotaTerms *terms)
 {
 	Datum	   *values;
 
-	terms->npercents = elements(tuple, desc, Anum_terms_notify_percent, &values);
-	terms->percents = (int32 *) palloc(sizeof(int32) * Max(terms->npercents, 1));
+	terms->npercents = elements(percents, &values);
+	if (terms->npercents > 0)
+		terms->percents = (int32 *) palloc(sizeof(int32) * terms->npercents);
 	for (int i = 0; i < terms->npercents; i++)
 		terms->percents[i] = DatumGetInt32(values[i]);
-	terms->nremainders = elements(tuple, desc, Anum_terms_notify_remaining, &values);
-	terms->remainders = (int64 *) palloc(sizeof(int64) * Max(terms->nremainders, 1));
+	terms->nremainders = elements(remainders, &values);
+	if (terms->nremainders > 0)
+		terms->remainders = (int64 *) palloc(sizeof(int64) * terms->nremainders);
 	for (int i = 0; i < terms->nremainders; i++)
 		terms->remainders[i] = DatumGetInt64(values[i]);
 }
 
 static void
-read_value(HeapTuple tuple, TupleDesc desc, QuotaKind kind, QuotaTerms *terms)
+read_value(Datum value, QuotaKind kind, QuotaTerms *terms)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, Anum_terms_value, desc, &isnull);
 	JsonbValue	scalar;
 
-	if (isnull)
-		return;
 	terms->value = DatumGetJsonbPCopy(value);
 	if (kind == QUOTA_BOOLEAN)
 		terms->on = JsonbExtractScalar(&terms->value->root, &scalar) &&
 			scalar.type == jbvBool && scalar.val.boolean;
 }
 
-/* an int8 attribute; "none" where it is NULL */
+/* "none" where it is NULL */
 static int64
-int64_attribute(HeapTuple tuple, TupleDesc desc, int attnum, int64 none)
+int64_or(const Datum *values, const bool *nulls, int attnum, int64 none)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? none : DatumGetInt64(value);
+	return nulls[attnum - 1] ? none : DatumGetInt64(values[attnum - 1]);
 }
 
+/* The most rows of a catalog are read here: the tuple is taken apart only once. */
 QuotaTerms *
 quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 {
 	QuotaTerms *terms = (QuotaTerms *) palloc0(sizeof(QuotaTerms));
-	Datum		value;
-	bool		isnull;
+	Datum		values[Natts_terms];
+	bool		nulls[Natts_terms];
 
-	terms->unlimited = heap_attisnull(tuple, Anum_terms_allowance, desc);
-	terms->allowance = int64_attribute(tuple, desc, Anum_terms_allowance, 0);
-	terms->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_months));
-	terms->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_terms_period_days));
-	terms->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_terms_period_us));
+	Assert(desc->natts <= Natts_terms);
+	heap_deform_tuple(tuple, desc, values, nulls);
+	terms->unlimited = nulls[Anum_terms_allowance - 1];
+	terms->allowance = int64_or(values, nulls, Anum_terms_allowance, 0);
+	terms->period.months = DatumGetInt32(values[Anum_terms_period_months - 1]);
+	terms->period.days = DatumGetInt32(values[Anum_terms_period_days - 1]);
+	terms->period.us = DatumGetInt64(values[Anum_terms_period_us - 1]);
 	terms->anchor = (QuotaAnchor)
-		word_index(anchor_names, lengthof(anchor_names),
-				   TextDatumGetCString(quota_attribute(tuple, desc, Anum_terms_anchor)));
-	value = heap_getattr(tuple, Anum_terms_anchor_at, desc, &isnull);
-	terms->anchor_at = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	read_value(tuple, desc, kind, terms);
-	terms->rolls_over = !heap_attisnull(tuple, Anum_terms_rollover_max, desc);
-	terms->rollover_max = int64_attribute(tuple, desc, Anum_terms_rollover_max, 0);
-	terms->overage = DatumGetBool(quota_attribute(tuple, desc, Anum_terms_overage));
-	terms->overage_limit = int64_attribute(tuple, desc, Anum_terms_overage_limit, PG_INT64_MAX);
-	read_caps(tuple, desc, terms);
-	terms->rate.limit = int64_attribute(tuple, desc, Anum_terms_rate_limit, 0);
-	terms->rate.per_us = int64_attribute(tuple, desc, Anum_terms_rate_per_us, 0);
-	terms->rate.burst = int64_attribute(tuple, desc, Anum_terms_rate_burst, 0);
-	read_notify(tuple, desc, terms);
+		word_index(anchor_names, lengthof(anchor_names), values[Anum_terms_anchor - 1]);
+	terms->anchor_at = int64_or(values, nulls, Anum_terms_anchor_at, DT_NOBEGIN);
+	if (!nulls[Anum_terms_value - 1])
+		read_value(values[Anum_terms_value - 1], kind, terms);
+	terms->rolls_over = !nulls[Anum_terms_rollover_max - 1];
+	terms->rollover_max = int64_or(values, nulls, Anum_terms_rollover_max, 0);
+	terms->overage = DatumGetBool(values[Anum_terms_overage - 1]);
+	terms->overage_limit = int64_or(values, nulls, Anum_terms_overage_limit, PG_INT64_MAX);
+	read_caps(values[Anum_terms_caps - 1], terms);
+	terms->rate.limit = int64_or(values, nulls, Anum_terms_rate_limit, 0);
+	terms->rate.per_us = int64_or(values, nulls, Anum_terms_rate_per_us, 0);
+	terms->rate.burst = int64_or(values, nulls, Anum_terms_rate_burst, 0);
+	read_notify(values[Anum_terms_notify_percent - 1], values[Anum_terms_notify_remaining - 1],
+				terms);
 	return terms;
 }
 
@@ -207,19 +214,14 @@ static void
 load_feature(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 {
 	QuotaFeature *feature;
-	int			n = catalog->nfeatures++;
 
-	if (catalog->features == NULL)
-		catalog->features = (QuotaFeature *) palloc(sizeof(QuotaFeature));
-	else
-		catalog->features = (QuotaFeature *)
-			repalloc(catalog->features, sizeof(QuotaFeature) * (n + 1));
-	feature = &catalog->features[n];
+	catalog->features = (QuotaFeature *)
+		quota_array_grow(catalog->features, catalog->nfeatures, sizeof(QuotaFeature));
+	feature = &catalog->features[catalog->nfeatures++];
 	feature->id = DatumGetInt32(quota_attribute(tuple, desc, Anum_feature_id));
 	feature->name = TextDatumGetCString(quota_attribute(tuple, desc, Anum_feature_name));
 	feature->kind = (QuotaKind)
-		word_index(kind_names, lengthof(kind_names),
-				   TextDatumGetCString(quota_attribute(tuple, desc, Anum_feature_kind)));
+		word_index(kind_names, lengthof(kind_names), quota_attribute(tuple, desc, Anum_feature_kind));
 	feature->unit = quota_text_attribute(tuple, desc, Anum_feature_unit);
 }
 
@@ -230,21 +232,81 @@ compare_features(const void *a, const void *b)
 }
 
 static int
+compare_ids(const void *a, const void *b)
+{
+	int32		left = (*(const QuotaFeature *const *) a)->id;
+	int32		right = (*(const QuotaFeature *const *) b)->id;
+
+	return (left > right) - (left < right);
+}
+
+static void
+sort_features(QuotaCatalog *catalog)
+{
+	int			n = catalog->nfeatures;
+
+	catalog->features_by_id = (const QuotaFeature **) palloc(sizeof(QuotaFeature *) * Max(n, 1));
+	if (n > 1)
+		qsort(catalog->features, n, sizeof(QuotaFeature), compare_features);
+	for (int i = 0; i < n; i++)
+	{
+		catalog->features[i].ordinal = i;
+		catalog->features_by_id[i] = &catalog->features[i];
+	}
+	if (n > 1)
+		qsort(catalog->features_by_id, n, sizeof(QuotaFeature *), compare_ids);
+}
+
+static int
 compare_versions(const void *a, const void *b)
 {
 	return strcmp((*(QuotaPlanVersion *const *) a)->plan, (*(QuotaPlanVersion *const *) b)->plan);
+}
+
+/* What all versions of a plan have; only while a catalog is loaded. */
+typedef struct PlanRow
+{
+	int32		id;				/* hash key: first */
+	char	   *name;
+	char	   *title;			/* or NULL */
+	Jsonb	   *metadata;
+	bool		retired;
+	bool		is_default;
+	QuotaPlanVersion *newest;
+} PlanRow;
+
+static void
+load_plan(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
+{
+	int32		id = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_id));
+	PlanRow    *plan = (PlanRow *) hash_search(catalog->plans, &id, HASH_ENTER, NULL);
+
+	plan->name = quota_text_attribute(tuple, desc, Anum_plan_name);
+	plan->title = quota_text_attribute(tuple, desc, Anum_plan_title);
+	plan->metadata = DatumGetJsonbPCopy(quota_attribute(tuple, desc, Anum_plan_metadata));
+	plan->retired = !heap_attisnull(tuple, Anum_plan_retired_at, desc);
+	plan->is_default = DatumGetBool(quota_attribute(tuple, desc, Anum_plan_is_default));
+	plan->newest = NULL;
 }
 
 static void
 load_version(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 {
 	int32		id = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_id));
+	int32		plan_id = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_plan_id));
+	PlanRow    *plan = (PlanRow *) hash_search(catalog->plans, &plan_id, HASH_FIND, NULL);
 	QuotaPlanVersion *version;
 
+	if (plan == NULL)
+		quota_raise_damaged("plan", "A version is of a plan that does not exist.");
 	version = (QuotaPlanVersion *) hash_search(catalog->versions, &id, HASH_ENTER, NULL);
 	memset(version, 0, sizeof(*version));
 	version->id = id;
 	version->version = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_version));
+	version->plan = plan->name;
+	version->title = plan->title;
+	version->metadata = plan->metadata;
+	version->retired = plan->retired;
 	version->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_months));
 	version->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_days));
 	version->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_period_us));
@@ -254,7 +316,8 @@ load_version(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	version->grace.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_grace_us));
 	version->terms = (QuotaTerms **)
 		palloc0(sizeof(QuotaTerms *) * Max(catalog->nfeatures, 1));
-	catalog->nversions++;
+	if (plan->newest == NULL || version->version > plan->newest->version)
+		plan->newest = version;
 }
 
 static void
@@ -268,82 +331,54 @@ load_entitlement(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	feature = quota_catalog_feature_by_id(catalog,
 										  DatumGetInt32(quota_attribute(tuple, desc, Anum_entitlement_feature_id)));
 	if (version == NULL || feature == NULL)
-		elog(ERROR, "quota: an entitlement of an unknown plan version or feature");
+		quota_raise_damaged("entitlement", "It names a version of a plan, or a feature, that does not exist.");
 	version->terms[feature->ordinal] = quota_terms_from_tuple(tuple, desc, feature->kind);
 }
 
-/*
- * Gives the versions what their plan's row says and picks each plan's newest.
- * Which version belongs to which plan is read from plan_version again: there
- * are few of them, and QuotaPlanVersion need not carry a plan's id for that.
- */
+/* The newest version of each plan, once all are known; plans are forgotten then. */
 static void
-load_plans(QuotaCatalog *catalog, Snapshot snapshot)
+pick_newest(QuotaCatalog *catalog)
 {
-	Relation	plans = table_open(quota_relid(QUOTA_PLAN), AccessShareLock);
-	Relation	versions = table_open(quota_relid(QUOTA_PLAN_VERSION), AccessShareLock);
-	SysScanDesc plan_scan = systable_beginscan(plans, InvalidOid, false, snapshot, 0, NULL);
-	HeapTuple	plan_tuple;
+	HASH_SEQ_STATUS scan;
+	PlanRow    *plan;
 
 	catalog->newest = (QuotaPlanVersion **)
-		palloc(sizeof(QuotaPlanVersion *) * Max(catalog->nversions, 1));
-	while (HeapTupleIsValid(plan_tuple = systable_getnext(plan_scan)))
+		palloc(sizeof(QuotaPlanVersion *) * Max(hash_get_num_entries(catalog->plans), 1));
+	hash_seq_init(&scan, catalog->plans);
+	while ((plan = (PlanRow *) hash_seq_search(&scan)) != NULL)
 	{
-		TupleDesc	desc = RelationGetDescr(plans);
-		char	   *name = TextDatumGetCString(quota_attribute(plan_tuple, desc, Anum_plan_name));
-		char	   *title = quota_text_attribute(plan_tuple, desc, Anum_plan_title);
-		Jsonb	   *metadata = DatumGetJsonbPCopy(quota_attribute(plan_tuple, desc, Anum_plan_metadata));
-		bool		retired = !heap_attisnull(plan_tuple, Anum_plan_retired_at, desc);
-		QuotaPlanVersion *newest = NULL;
-		ScanKeyData key;
-		SysScanDesc scan;
-		HeapTuple	tuple;
-
-		ScanKeyInit(&key, Anum_plan_version_plan_id, BTEqualStrategyNumber, F_INT4EQ,
-					quota_attribute(plan_tuple, desc, Anum_plan_id));
-		scan = systable_beginscan(versions, InvalidOid, false, snapshot, 1, &key);
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			QuotaPlanVersion *version;
-
-			version = quota_catalog_version(catalog,
-											DatumGetInt32(quota_attribute(tuple, RelationGetDescr(versions),
-																	Anum_plan_version_id)));
-			QuotaEnsure(version != NULL);
-			version->plan = name;
-			version->title = title;
-			version->metadata = metadata;
-			version->retired = retired;
-			if (newest == NULL || version->version > newest->version)
-				newest = version;
-		}
-		systable_endscan(scan);
-		if (newest == NULL)
+		if (plan->newest == NULL)
 			continue;
-		newest->newest = true;
-		if (!retired)
-			catalog->newest[catalog->nnewest++] = newest;
-		if (DatumGetBool(quota_attribute(plan_tuple, desc, Anum_plan_is_default)))
-			catalog->default_version = newest;
+		plan->newest->newest = true;
+		if (!plan->retired)
+			catalog->newest[catalog->nnewest++] = plan->newest;
+		if (plan->is_default)
+			catalog->default_version = plan->newest;
 	}
-	systable_endscan(plan_scan);
-	table_close(versions, AccessShareLock);
-	table_close(plans, AccessShareLock);
+	hash_destroy(catalog->plans);
+	catalog->plans = NULL;
 	qsort(catalog->newest, catalog->nnewest, sizeof(QuotaPlanVersion *), compare_versions);
+}
+
+static HTAB *
+table_by_id(const QuotaCatalog *catalog, const char *name, Size entry_size)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(int32);
+	ctl.entrysize = entry_size;
+	ctl.hcxt = catalog->context;
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* Fills an empty catalog; CurrentMemoryContext is the catalog's. */
 static void
 load(QuotaCatalog *catalog)
 {
-	HASHCTL		ctl = {0};
 	Snapshot	snapshot;
 
-	ctl.keysize = sizeof(int32);
-	ctl.entrysize = sizeof(QuotaPlanVersion);
-	ctl.hcxt = catalog->context;
-	catalog->versions = hash_create("quota plan versions", 64, &ctl,
-									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	catalog->plans = table_by_id(catalog, "quota plans", sizeof(PlanRow));
+	catalog->versions = table_by_id(catalog, "quota plan versions", sizeof(QuotaPlanVersion));
 
 	/*
 	 * A fresh snapshot whatever the isolation level, or a transaction at
@@ -353,12 +388,10 @@ load(QuotaCatalog *catalog)
 	 */
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(quota_relid(QUOTA_FEATURE)));
 	quota_catalog_read(catalog, QUOTA_FEATURE, snapshot, load_feature);
-	if (catalog->nfeatures > 0)
-		qsort(catalog->features, catalog->nfeatures, sizeof(QuotaFeature), compare_features);
-	for (int i = 0; i < catalog->nfeatures; i++)
-		catalog->features[i].ordinal = i;
+	sort_features(catalog);
+	quota_catalog_read(catalog, QUOTA_PLAN, snapshot, load_plan);
 	quota_catalog_read(catalog, QUOTA_PLAN_VERSION, snapshot, load_version);
-	load_plans(catalog, snapshot);
+	pick_newest(catalog);
 	quota_catalog_read(catalog, QUOTA_ENTITLEMENT, snapshot, load_entitlement);
 
 	quota_actions_load(catalog, snapshot);
@@ -467,12 +500,15 @@ quota_catalog_require_feature(const QuotaCatalog *catalog, const char *name)
 const QuotaFeature *
 quota_catalog_feature_by_id(const QuotaCatalog *catalog, int32 id)
 {
-	for (int i = 0; i < catalog->nfeatures; i++)
-	{
-		if (catalog->features[i].id == id)
-			return &catalog->features[i];
-	}
-	return NULL;
+	QuotaFeature key = {.id = id};
+	const QuotaFeature *sought = &key;
+	const QuotaFeature **found;
+
+	if (catalog->nfeatures == 0)
+		return NULL;
+	found = (const QuotaFeature **) bsearch(&sought, catalog->features_by_id, catalog->nfeatures,
+											sizeof(QuotaFeature *), compare_ids);
+	return found ? *found : NULL;
 }
 
 QuotaPlanVersion *

@@ -100,12 +100,16 @@ typedef struct QuotaCatalog
 	int			pins;
 	int			nfeatures;
 	QuotaFeature *features;		/* by name, byte for byte */
-	int			nversions;
+	const QuotaFeature **features_by_id;
 	HTAB	   *versions;		/* QuotaPlanVersion by id */
 	QuotaPlanVersion **newest;	/* of each plan in force, by name */
 	int			nnewest;
 	QuotaPlanVersion *default_version;	/* or NULL */
 	HTAB	   *actions;		/* QuotaAction by name, retired ones left out */
+
+	/* while it is loaded: */
+	HTAB	   *plans;			/* by id */
+	HTAB	   *actions_by_id;
 } QuotaCatalog;
 
 /* Calls "load" for every tuple of one of our tables. */

@@ -119,6 +119,7 @@ typedef enum QuotaRelation
 #define Anum_terms_rate_burst			18
 #define Anum_terms_notify_percent		19
 #define Anum_terms_notify_remaining		20
+#define Natts_terms						21	/* of the one that has more */
 
 /* quota.cap */
 #define Anum_cap_ceiling				1
