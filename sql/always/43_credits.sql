@@ -163,7 +163,7 @@ BEGIN
     PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
     -- before the grant: forget() deletes it with all buckets locked
     LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
-    SELECT g.* INTO given FROM quota.credit_grant g WHERE g.id = revoke.grant_id FOR UPDATE;
+    SELECT g.* INTO given FROM quota.credit_grant g WHERE g.id = revoke.grant_id;
     IF given.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = format('grant "%s" does not exist', revoke.grant_id);
     END IF;
@@ -186,7 +186,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;
     SELECT u.used INTO taken FROM quota.grant_use u
         WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
-    UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id;
+    -- in this order, as a charge marks a grant that it has used up
+    UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id AND g.revoked_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
     PERFORM quota._tell_crossed(given.subject, standings);
     rest := given.amount - taken;
     PERFORM quota._record_event('grant_revoked', given.subject, given.feature_id,

@@ -418,9 +418,10 @@ BEGIN
     LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
 
     task := 'plan changes carried out';  rows := quota._carry_out_due();      RETURN NEXT;
-    task := 'grants expired';            rows := quota._tell_all_expired();   RETURN NEXT;
     task := 'holds expired';             rows := quota._see_expired_holds();  RETURN NEXT;
     task := 'holds given back';          rows := quota._reap_expired();       RETURN NEXT;
+    -- after what locks accounts: a charge locks a grant's row with its account locked
+    task := 'grants expired';            rows := quota._tell_all_expired();   RETURN NEXT;
     task := 'usage rolled up';           rows := quota._roll_up();            RETURN NEXT;
     -- once a day
     IF tidied IS NULL OR date_trunc('day', tidied) <> date_trunc('day', quota._now()) THEN

@@ -64,6 +64,13 @@ AS $$
     FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id
     WHERE u.used > g.amount
     UNION ALL
+    SELECT 'grant', g.subject, g.feature_id,
+           format('grant %s is%s marked as used up, and %s of %s are taken', g.id, CASE WHEN g.used_up THEN '' ELSE ' not' END,
+                  coalesce(c.amount, 0), g.amount)
+    FROM quota.credit_grant g LEFT JOIN counted c ON c.grant_id = g.id
+    WHERE CASE WHEN g.used_up THEN g.period IS NOT NULL OR coalesce(c.amount, 0) < g.amount
+               ELSE g.period IS NULL AND c.amount = g.amount END
+    UNION ALL
     SELECT 'grant', NULL, NULL, format('use of grant %s, which does not exist', u.grant_id)
     FROM quota.grant_use u
     WHERE NOT EXISTS (SELECT FROM quota.credit_grant g WHERE g.id = u.grant_id)

@@ -119,6 +119,8 @@ CREATE TABLE quota.cap_use (
     used          int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
     PRIMARY KEY (subject, feature_id, source_id, period_months, period_days, period_us, window_start)
 ) WITH (fillfactor = 70);
+-- For what comes back to the windows that a charge lies in: those that are over are passed by.
+CREATE INDEX cap_use_closing ON quota.cap_use (subject, feature_id, source_id, closes_at);
 COMMENT ON TABLE quota.cap_use IS 'what one cap of one account has counted in one window';
 COMMENT ON COLUMN quota.cap_use.window_start IS 'fixed: when the window began; first_use: -infinity, as the row is used for one window after the other';
 COMMENT ON COLUMN quota.cap_use.opened_at IS 'with closes_at: the window that "used" counts in, [opened_at, closes_at)';
@@ -145,6 +147,7 @@ CREATE TABLE quota.credit_grant (
     expiry_seen   bool NOT NULL DEFAULT false,
     source        text NOT NULL,
     metadata      jsonb NOT NULL DEFAULT '{}',
+    used_up       bool NOT NULL DEFAULT false,
     CHECK (expires_at > effective_at)
 );
 ALTER SEQUENCE quota.credit_grant_id_seq OWNED BY quota.credit_grant.id;
@@ -153,10 +156,13 @@ CREATE INDEX credit_grant_subject ON quota.credit_grant (subject, feature_id, ex
 CREATE INDEX credit_grant_unseen ON quota.credit_grant (subject, feature_id, expires_at) WHERE NOT expiry_seen;
 -- Every minute maintain() asks which have expired.
 CREATE INDEX credit_grant_expiry ON quota.credit_grant (expires_at) WHERE NOT expiry_seen;
+-- For every charge: who tops up daily has a thousand grants behind them and one to take from.
+CREATE INDEX credit_grant_open ON quota.credit_grant (subject, feature_id, expires_at) WHERE NOT used_up AND revoked_at IS NULL;
 COMMENT ON TABLE quota.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
 COMMENT ON COLUMN quota.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
 COMMENT ON COLUMN quota.credit_grant.timezone IS 'in which the periods'' months and days are counted';
 COMMENT ON COLUMN quota.credit_grant.expiry_seen IS 'the event of its expiry has been written';
+COMMENT ON COLUMN quota.credit_grant.used_up IS 'nothing is left of it, so charges need not look at it; written with its row of grant_use; of one with periods, never';
 
 CREATE TABLE quota.grant_use (
     grant_id     int8 NOT NULL,

@@ -172,7 +172,7 @@ add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
 	account.at = path->at;
 	account.clock = path->clock;
 	account.ngrants = quota_grants_of(account.key.prefix, account.key.prefix_len, feature->id,
-									  path->at, true, path->snapshot, &grants);
+									  path->at, QUOTA_GRANTS_TO_COME, path->snapshot, &grants);
 	if (account.ngrants == 0)
 		return n;
 	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + account.ngrants)) :

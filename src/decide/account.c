@@ -62,6 +62,7 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 	path->at = at;
 	path->clock = quota_clock_now();
 	path->snapshot = snapshot;
+	path->used_up_grants = false;
 	path->catalog = quota_catalog();
 	if (look_up_subscriptions(path))
 		return;
@@ -271,9 +272,14 @@ static void
 add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 {
 	QuotaGrant *grants;
-	int			n = quota_grants_of(ref->key.prefix, ref->key.prefix_len, ref->key.feature_id,
-									path->at, false, path->snapshot, &grants);
+	int			n;
 
+	if (!quota_grants_exist())
+		return;
+	ref->has_grants = true;
+	n = quota_grants_of(ref->key.prefix, ref->key.prefix_len, ref->key.feature_id, path->at,
+						path->used_up_grants ? QUOTA_GRANTS_VALID : QUOTA_GRANTS_OPEN,
+						path->snapshot, &grants);
 	if (n == 0 || (kind == QUOTA_CAPACITY && ref->unlimited))
 		return;
 	if (kind == QUOTA_METERED)

@@ -21,6 +21,7 @@ typedef struct QuotaPath
 	TimestampTz at;
 	TimestampTz clock;			/* time of day: the same for all of a call */
 	Snapshot	snapshot;
+	bool		used_up_grants; /* shall accounts name those as well? */
 	const QuotaCatalog *catalog;
 	QuotaSubscription *subscriptions[QUOTA_MAX_LEVELS]; /* NULL: none */
 	QuotaPlanVersion *plans[QUOTA_MAX_LEVELS];	/* the level's own: its

@@ -238,7 +238,8 @@ keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *acc
 		.metadata = request->metadata
 	};
 
-	hold.expires_at = quota_hold_expiry(path->clock, request->ttl_us);
+	hold.expires_at = request->hold_id ? request->hold_expires_at :
+		quota_hold_expiry(path->clock, request->ttl_us);
 	item->expires_at = hold.expires_at;
 	if (request->hold_id == 0)
 		quota_hold_create(&hold);

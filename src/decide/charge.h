@@ -43,6 +43,7 @@ typedef struct QuotaRequest
 	int16		hold_levels;	/* the levels of that hold's ledger entries */
 	int64		hold_id;		/* with ttl_us: grows this hold, instead of
 								 * making one */
+	TimestampTz hold_expires_at;	/* when that one expires */
 	int64		debit_id;		/* what a refund gives back */
 	const struct QuotaActionCall *action;	/* what quota_charge_action() prices */
 	const void *extra;			/* what a function of its own needs besides */

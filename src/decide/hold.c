@@ -32,6 +32,7 @@ grow(QuotaOpenHold *hold, int64 amount)
 	request.nitems = 1;
 	request.ttl_us = hold->row.ttl_us;
 	request.hold_id = hold->row.id;
+	request.hold_expires_at = hold->row.expires_at;
 	request.hold_levels = hold->debit.entries[0].levels;
 	request.raise = true;
 	quota_charge(&request);
@@ -45,7 +46,7 @@ grow(QuotaOpenHold *hold, int64 amount)
  * somebody's clock, and what it had may be anybody's by now.
  */
 static void
-extend_parts(const QuotaOpenHold *hold)
+extend_parts(const QuotaOpenHold *hold, TimestampTz was)
 {
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
@@ -53,7 +54,7 @@ extend_parts(const QuotaOpenHold *hold)
 	for (int i = 0; i < n; i++)
 	{
 		if (!quota_hold_part_extend(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
-									hold->row.id, hold->row.expires_at))
+									hold->row.id, was, hold->row.expires_at))
 			quota_raise_hold_closed(hold->row.id, "has expired");
 	}
 	CommandCounterIncrement();
@@ -63,23 +64,21 @@ void
 quota_hold_extend(int64 id, int64 ttl_us, int64 amount, QuotaHoldOutcome *outcome)
 {
 	QuotaOpenHold hold;
+	TimestampTz was;
 	int64		less = 0;
 
 	memset(outcome, 0, sizeof(*outcome));
 	quota_open_hold(id, &hold);
+	was = hold.row.expires_at;
 	if (hold.expired || hold.row.expiry_seen)
 		quota_raise_hold_closed(id, "has expired");
 	if (ttl_us > 0)
 		hold.row.ttl_us = ttl_us;
 	hold.row.expires_at = quota_hold_expiry(quota_clock_now(), hold.row.ttl_us);
 	/* first, so that it does not expire while it grows */
-	extend_parts(&hold);
+	extend_parts(&hold, was);
 	if (amount > hold.row.reserved)
-	{
 		grow(&hold, amount - hold.row.reserved);
-		/* those that are new, too */
-		extend_parts(&hold);
-	}
 	else if (amount > 0 && amount < hold.row.reserved)
 	{
 		less = hold.row.reserved - amount;

@@ -79,7 +79,9 @@ typedef struct QuotaBucketRef
 								 * DT_NOBEGIN: from the first use */
 	QuotaDue	due;
 
-	int			ngrants;		/* in the order in which they are taken from */
+	bool		has_grants;		/* may it have any, used up or not? */
+	int			ngrants;		/* in the order in which they are taken from;
+								 * used up ones are left out */
 	QuotaGrantRef *grants;
 	int			ncaps;			/* in the order of their rows */
 	QuotaCapRef *caps;

@@ -106,6 +106,55 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window)
 	}
 }
 
+static bool
+has_grant(const QuotaBucketRef *ref, int64 id)
+{
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		if (ref->grants[i].grant.id == id)
+			return true;
+	}
+	return false;
+}
+
+/* Keeps the order; the array may be another ref's, too, so it is not changed. */
+static void
+add_grant(QuotaBucketRef *ref, const QuotaGrant *grant)
+{
+	QuotaGrantRef *grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * (ref->ngrants + 1));
+	int			place = 0;
+
+	while (place < ref->ngrants && quota_compare_grants(&ref->grants[place].grant, grant) < 0)
+		place++;
+	if (ref->ngrants > 0)
+	{
+		memcpy(grants, ref->grants, sizeof(QuotaGrantRef) * place);
+		memcpy(&grants[place + 1], &ref->grants[place], sizeof(QuotaGrantRef) * (ref->ngrants - place));
+	}
+	grants[place].grant = *grant;
+	ref->grants = grants;
+	ref->ngrants++;
+}
+
+void
+quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+						 Snapshot snapshot)
+{
+	for (int i = 0; i < nexpired; i++)
+	{
+		for (int j = 0; j < expired[i].nparts; j++)
+		{
+			const QuotaPart *part = &expired[i].parts[j];
+			QuotaGrant	grant;
+
+			if (part->source == QUOTA_SOURCE_GRANT && !has_grant(ref, part->grant_id) &&
+				quota_grant_by_id(part->grant_id, ref->at, snapshot, &grant) && !grant.revoked &&
+				ref->at >= grant.period.start && ref->at < grant.period.end)
+				add_grant(ref, &grant);
+		}
+	}
+}
+
 void
 quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets, const QuotaExpired *expired,
 						int nexpired, Snapshot snapshot)

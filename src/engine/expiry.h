@@ -32,6 +32,10 @@ extern void quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot,
 /* sets *key to the window that now has what the ledger entry took there: moved uses are followed */
 extern void quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 id, Snapshot snapshot);
 
+/* adds grants to ref that are used up but for what expired holds have of them */
+extern void quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired,
+									 int nexpired, Snapshot snapshot);
+
 /* takes them off the numbers that have been read into ref */
 extern void quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets,
 									const QuotaExpired *expired, int nexpired, Snapshot snapshot);

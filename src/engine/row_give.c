@@ -63,7 +63,7 @@ give_to_grant(const QuotaPart *part)
 	if (use.tuple != NULL && quota_grant_use_lock(rel, &use, snapshot))
 	{
 		came_back = Min(part->amount, use.used);
-		quota_grant_use_update(rel, &use, use.used - came_back);
+		quota_grant_use_update(rel, &use, &grant, use.used - came_back);
 	}
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);

@@ -168,44 +168,53 @@ prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snaps
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }
 
+static int
+compare_ids(const void *a, const void *b, void *arg)
+{
+	const QuotaGrantRef *grants = (const QuotaGrantRef *) arg;
+	int64		left = grants[*(const int *) a].grant.id;
+	int64		right = grants[*(const int *) b].grant.id;
+
+	return (left > right) - (left < right);
+}
+
+/* Has one been revoked?  Who revokes it has the row of its use locked while doing so. */
+static bool
+any_is_revoked(const QuotaBucketRef *ref)
+{
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		revoked = false;
+
+	for (int i = 0; i < ref->ngrants && !revoked; i++)
+		revoked = quota_grant_is_revoked(ref->grants[i].grant.id, now);
+	UnregisterSnapshot(now);
+	return revoked;
+}
+
 /* In order of id, which is the same for everybody. */
 static QuotaPrepared
 prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
-	int64		done = PG_INT64_MIN;
+	int		   *order = (int *) palloc(sizeof(int) * ref->ngrants);
 
-	for (int n = 0; n < ref->ngrants && result != QUOTA_PREPARED_STALE; n++)
+	for (int i = 0; i < ref->ngrants; i++)
+		order[i] = i;
+	qsort_arg(order, ref->ngrants, sizeof(int), compare_ids, ref->grants);
+	for (int i = 0; i < ref->ngrants && result != QUOTA_PREPARED_STALE; i++)
 	{
-		const QuotaGrant *grant;
-		int			next = -1;
+		const QuotaGrant *grant = &ref->grants[order[i]].grant;
+		QuotaGrantUse *use = &rows->grants[order[i]];
 
-		for (int i = 0; i < ref->ngrants; i++)
-		{
-			if (ref->grants[i].grant.id > done &&
-				(next < 0 || ref->grants[i].grant.id < ref->grants[next].grant.id))
-				next = i;
-		}
-		grant = &ref->grants[next].grant;
-		done = grant->id;
-		if (rows->grants[next].tuple == NULL)
+		if (use->tuple == NULL)
 			result = quota_grant_use_create(rel, grant->id, &grant->period) ?
 				QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
-		else if (!quota_grant_use_lock(rel, &rows->grants[next], snapshot))
+		else if (!quota_grant_use_lock(rel, use, snapshot))
 			result = QUOTA_PREPARED_STALE;
-		else
-		{
-			/* who revokes it has this row locked while doing so */
-			Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
-
-			if (quota_grant_is_revoked(grant->id, now))
-				result = QUOTA_PREPARED_STALE;
-			UnregisterSnapshot(now);
-		}
 	}
 	table_close(rel, NoLock);
-	return result;
+	return result == QUOTA_PREPARED_LOCKED && any_is_revoked(ref) ? QUOTA_PREPARED_STALE : result;
 }
 
 static QuotaPrepared

@@ -203,13 +203,16 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE loc
 		leave_closed_window(rel, ref, snapshot);
 	if (!ref->rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
+	if (rows->bucket.state.reserved > 0 || ref->has_grants || ref->ngrants > 0 || ref->ncaps > 0 ||
+		ref->rolls_over)
+		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
+	rows->expired = nexpired > 0;
+	if (nexpired > 0 && ref->has_grants && !ref->counts_only)
+		quota_add_expired_grants(ref, expired, nexpired, snapshot);
 	find_grants(ref, rows, lockmode, snapshot);
 	find_caps(ref, rows, lockmode, snapshot);
 	find_rate(ref, rows, lockmode, snapshot);
 	quota_rows_show(ref, rows);
-	if (rows->bucket.state.reserved > 0 || ref->ngrants > 0 || ref->ncaps > 0 || ref->rolls_over)
-		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
-	rows->expired = nexpired > 0;
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
 	if (is_about(&ref->due, &ref->key))

@@ -122,7 +122,7 @@ apply_grants(QuotaBucketRef *ref, QuotaRows *rows)
 		if (grant->change == 0)
 			continue;
 		grant->used = quota_add(grant->used, grant->change, "use");
-		quota_grant_use_update(rel, &rows->grants[i], grant->used);
+		quota_grant_use_update(rel, &rows->grants[i], &grant->grant, grant->used);
 	}
 	table_close(rel, NoLock);
 }

@@ -71,13 +71,14 @@ quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampT
 
 	*uses = NULL;
 	init_account_scan(&scan, rel, account);
-	quota_scan_begin(&scan, quota_relid(QUOTA_CAP_USE_PKEY), snapshot);
+	quota_scan_time(&scan, Anum_cap_use_closes_at, BTGreaterStrategyNumber, at);
+	quota_scan_begin(&scan, quota_relid(QUOTA_CAP_USE_CLOSING), snapshot);
 	while ((tuple = quota_scan_next(&scan)) != NULL)
 	{
 		QuotaCapUse use;
 
 		take_tuple(rel, tuple, &use);
-		if (at < use.opened_at || at >= use.closes_at)
+		if (at < use.opened_at)
 			continue;
 		*uses = (QuotaCapUse *) quota_array_grow(*uses, n, sizeof(QuotaCapUse));
 		use.tuple = heap_copytuple(tuple);

@@ -3,17 +3,24 @@
  * grant.c
  *		Grants: credits of one subject prefix, and what was taken of them.
  *
- * A grant's row says what was given and never changes, but for being revoked.
- * What was taken is in a row of grant_use for each of its periods, which appears
- * with the first unit that is taken.  Who revokes a grant locks that row first,
- * so whoever has locked it and then sees the grant not revoked may take from it.
+ * A grant's row says what was given.  What was taken is in a row of grant_use for
+ * each of its periods, which appears with the first unit that is taken.  Who revokes
+ * a grant locks that row first, so whoever has locked it and then sees the grant not
+ * revoked may take from it.
+ *
+ * A grant of which nothing is left is marked, so that charges do not read it: who
+ * tops up daily has a thousand of them soon.  The mark is written by whoever writes
+ * the row of grant_use, with that row locked, and so is true in every snapshot.  A
+ * grant with periods gets none, since another period begins without anybody writing.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/table.h"
+#include "miscadmin.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
@@ -63,6 +70,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at, QuotaGrant *grant)
 	grant->priority = DatumGetInt32(values[Anum_credit_grant_priority - 1]);
 	grant->created_at = DatumGetTimestampTz(values[Anum_credit_grant_created_at - 1]);
 	grant->source = TextDatumGetCString(values[Anum_credit_grant_source - 1]);
+	grant->recurs = !nulls[Anum_credit_grant_period - 1];
 	grant->revoked = !nulls[Anum_credit_grant_revoked_at - 1];
 	return present_period(values, at, &grant->period) && !grant->revoked;
 }
@@ -83,34 +91,42 @@ quota_compare_grants(const void *a, const void *b)
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-/* With max = 1 only whether there is one; unordered.  "to_come": those as well. */
-static int
-read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-			bool to_come, Snapshot snapshot, int max, QuotaGrant **grants)
+bool
+quota_grants_exist(void)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	bool		exist = !quota_scan_is_vain(rel);
+
+	table_close(rel, AccessShareLock);
+	return exist;
+}
+
+/* With max = 1 only whether there is one; unordered. */
+static int
+read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+			QuotaGrantsWanted wanted, Snapshot snapshot, int max, QuotaGrant **grants)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	QuotaRelation index = wanted == QUOTA_GRANTS_OPEN ? QUOTA_CREDIT_GRANT_OPEN :
+		QUOTA_CREDIT_GRANT_SUBJECT;
 	QuotaScan	scan;
 	HeapTuple	tuple;
 	int			n = 0;
 
 	*grants = NULL;
-	if (quota_scan_is_vain(rel))
-	{
-		table_close(rel, AccessShareLock);
-		return 0;
-	}
 	quota_scan_init(&scan, rel);
 	quota_scan_text(&scan, Anum_credit_grant_subject, prefix, prefix_len);
 	quota_scan_int4(&scan, Anum_credit_grant_feature_id, feature_id);
 	quota_scan_time(&scan, Anum_credit_grant_expires_at, BTGreaterStrategyNumber, at);
-	quota_scan_begin(&scan, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), snapshot);
+	quota_scan_begin(&scan, quota_relid(index), snapshot);
 	while (n < max && (tuple = quota_scan_next(&scan)) != NULL)
 	{
 		QuotaGrant *grant;
 
 		*grants = (QuotaGrant *) quota_array_grow(*grants, n, sizeof(QuotaGrant));
 		grant = &(*grants)[n];
-		if (from_tuple(tuple, RelationGetDescr(rel), at, grant) || (to_come && !grant->revoked))
+		if (from_tuple(tuple, RelationGetDescr(rel), at, grant) ||
+			(wanted == QUOTA_GRANTS_TO_COME && !grant->revoked))
 			n++;
 	}
 	quota_scan_end(&scan);
@@ -120,9 +136,9 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 
 int
 quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-				bool to_come, Snapshot snapshot, QuotaGrant **grants)
+				QuotaGrantsWanted wanted, Snapshot snapshot, QuotaGrant **grants)
 {
-	int			n = read_grants(prefix, prefix_len, feature_id, at, to_come, snapshot,
+	int			n = read_grants(prefix, prefix_len, feature_id, at, wanted, snapshot,
 								PG_INT32_MAX, grants);
 
 	if (n > 1)
@@ -136,7 +152,8 @@ quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampT
 {
 	QuotaGrant *grants;
 
-	return read_grants(prefix, prefix_len, feature_id, at, false, snapshot, 1, &grants) > 0;
+	return quota_grants_exist() &&
+		read_grants(prefix, prefix_len, feature_id, at, QUOTA_GRANTS_VALID, snapshot, 1, &grants) > 0;
 }
 
 static HeapTuple
@@ -225,13 +242,41 @@ quota_grant_use_lock(Relation rel, QuotaGrantUse *use, Snapshot snapshot)
 	return true;
 }
 
+/* Nobody else marks it meanwhile: the row of its use is locked. */
+static void
+mark_used_up(int64 id, bool used_up)
+{
+	static const int column = Anum_credit_grant_used_up;
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), RowExclusiveLock);
+	Datum		value = BoolGetDatum(used_up);
+	bool		isnull = false;
+	bool		marked = false;
+
+	while (!marked)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		HeapTuple	tuple = find_by_id(rel, id, snapshot);
+
+		CHECK_FOR_INTERRUPTS();
+		/* false when maintain() has written of its expiry in between */
+		marked = tuple == NULL ||
+			quota_update_row(rel, &tuple, 1, &column, &value, &isnull, InvalidSnapshot);
+		UnregisterSnapshot(snapshot);
+	}
+	table_close(rel, NoLock);
+}
+
 void
-quota_grant_use_update(Relation rel, QuotaGrantUse *use, int64 used)
+quota_grant_use_update(Relation rel, QuotaGrantUse *use, const QuotaGrant *grant, int64 used)
 {
 	static const int column = Anum_grant_use_used;
 	Datum		value = Int64GetDatum(used);
+	bool		was_used_up = use->used >= grant->amount;
+	bool		used_up = used >= grant->amount;
 
 	QuotaEnsure(used >= 0);
 	quota_update_locked_row(rel, &use->tuple, 1, &column, &value);
 	use->used = used;
+	if (used_up != was_used_up && !grant->recurs)
+		mark_used_up(grant->id, used_up);
 }

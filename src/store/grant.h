@@ -24,6 +24,7 @@ typedef struct QuotaGrant
 	TimestampTz created_at;
 	QuotaWindow period;			/* cut at the grant's end */
 	const char *source;
+	bool		recurs;
 	bool		revoked;
 } QuotaGrant;
 
@@ -34,13 +35,23 @@ typedef struct QuotaGrantUse
 	int64		used;
 } QuotaGrantUse;
 
+/* Does the database have any grant?  Most have none. */
+extern bool quota_grants_exist(void);
+
+/* Which grants: each includes those before it. */
+typedef enum QuotaGrantsWanted
+{
+	QUOTA_GRANTS_OPEN,			/* valid, but none that is known to be used up */
+	QUOTA_GRANTS_VALID,			/* used up or not */
+	QUOTA_GRANTS_TO_COME		/* those to come, in their first period */
+} QuotaGrantsWanted;
+
 /*
- * The grants of exactly this prefix that are valid at "at", with "to_come" those
- * that will be as well (in their first period), in the order in which they are
- * taken from; palloc'd.  Returns how many there are.
+ * Those of exactly this prefix at "at", in the order in which they are taken from;
+ * palloc'd.  Returns how many there are.
  */
 extern int	quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
-							bool to_come, Snapshot snapshot, QuotaGrant **grants);
+							QuotaGrantsWanted wanted, Snapshot snapshot, QuotaGrant **grants);
 
 /* that order, for qsort() */
 extern int	quota_compare_grants(const void *a, const void *b);
@@ -64,7 +75,8 @@ extern bool quota_grant_use_create(Relation rel, int64 id, const QuotaWindow *pe
 /* locks the newest version; false when it has gone */
 extern bool quota_grant_use_lock(Relation rel, QuotaGrantUse *use, Snapshot snapshot);
 
-/* of a row that is locked */
-extern void quota_grant_use_update(Relation rel, QuotaGrantUse *use, int64 used);
+/* of a row that is locked; the grant is marked as used up, or no longer so */
+extern void quota_grant_use_update(Relation rel, QuotaGrantUse *use, const QuotaGrant *grant,
+								   int64 used);
 
 #endif							/* QUOTA_GRANT_H */

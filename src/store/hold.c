@@ -157,29 +157,28 @@ init_account_scan(QuotaScan *scan, Relation rel, const char *account, int accoun
 	quota_scan_int4(scan, Anum_hold_part_feature_id, feature_id);
 }
 
-/*
- * The part of a hold, whenever it expires: the index looks at all parts of the
- * account for it.  Only for what is done with the hold's row locked.
- */
 static HeapTuple
 find_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
-		  Snapshot snapshot)
+		  TimestampTz expires_at, Snapshot snapshot)
 {
 	QuotaScan	scan;
 
 	init_account_scan(&scan, rel, account, account_len, feature_id);
+	quota_scan_time(&scan, Anum_hold_part_expires_at, BTEqualStrategyNumber, expires_at);
 	quota_scan_int8(&scan, Anum_hold_part_hold_id, hold_id);
 	return quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
 }
 
 static bool
-has_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id)
+has_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
+		 TimestampTz expires_at)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		found = find_part(rel, account, account_len, feature_id, hold_id, snapshot) != NULL;
+	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
+								  snapshot);
 
 	UnregisterSnapshot(snapshot);
-	return found;
+	return tuple != NULL;
 }
 
 void
@@ -190,7 +189,7 @@ quota_hold_part_create(const char *account, int account_len, int32 feature_id, i
 	Datum		values[Natts_hold_part];
 	bool		nulls[Natts_hold_part] = {false};
 
-	if (is_new || !has_part(rel, account, account_len, feature_id, hold_id))
+	if (is_new || !has_part(rel, account, account_len, feature_id, hold_id, expires_at))
 	{
 		QuotaInserter *inserter = quota_insert_begin(rel);
 
@@ -207,14 +206,15 @@ quota_hold_part_create(const char *account, int account_len, int32 feature_id, i
 
 bool
 quota_hold_part_extend(const char *account, int account_len, int32 feature_id, int64 hold_id,
-					   TimestampTz expires_at)
+					   TimestampTz expires_at, TimestampTz later)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int			column = Anum_hold_part_expires_at;
-	Datum		value = TimestampTzGetDatum(expires_at);
+	Datum		value = TimestampTzGetDatum(later);
 	bool		isnull = false;
-	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, snapshot);
+	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
+								  snapshot);
 	bool		extended;
 
 	/* waits for whoever removes it */
@@ -231,14 +231,10 @@ quota_hold_part_remove(const char *account, int account_len, int32 feature_id, i
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaScan	scan;
-	HeapTuple	tuple;
+	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
+								  snapshot);
 	bool		removed;
 
-	init_account_scan(&scan, rel, account, account_len, feature_id);
-	quota_scan_time(&scan, Anum_hold_part_expires_at, BTEqualStrategyNumber, expires_at);
-	quota_scan_int8(&scan, Anum_hold_part_hold_id, hold_id);
-	tuple = quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
 	removed = tuple != NULL && quota_delete_row(rel, tuple);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);

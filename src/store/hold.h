@@ -58,13 +58,14 @@ typedef struct QuotaHoldPart
 
 /*
  * Parts of holds.  They are in order of expiry, and expire when their hold does.
- * Without "is_new", of a hold that is locked, nothing is done where there is one.
+ * Without "is_new", of a hold that is locked, nothing is done where there is one that
+ * expires then.
  */
 extern void quota_hold_part_create(const char *account, int account_len, int32 feature_id,
 								   int64 hold_id, bool is_new, TimestampTz expires_at);
-/* false when it was given back, because it had expired by somebody's clock */
+/* false when the part that expires then was given back, having expired by somebody's clock */
 extern bool quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
-								   int64 hold_id, TimestampTz expires_at);
+								   int64 hold_id, TimestampTz expires_at, TimestampTz later);
 
 /*
  * Removes the part that expires then; false when somebody else has removed or

@@ -33,9 +33,11 @@ typedef enum QuotaRelation
 	QUOTA_BUCKET_PKEY,
 	QUOTA_CAP_USE,
 	QUOTA_CAP_USE_PKEY,
+	QUOTA_CAP_USE_CLOSING,
 	QUOTA_CREDIT_GRANT,
 	QUOTA_CREDIT_GRANT_PKEY,
 	QUOTA_CREDIT_GRANT_SUBJECT,
+	QUOTA_CREDIT_GRANT_OPEN,
 	QUOTA_GRANT_USE,
 	QUOTA_GRANT_USE_PKEY,
 	QUOTA_RATE_USE,
@@ -196,7 +198,8 @@ typedef enum QuotaRelation
 #define Anum_credit_grant_created_at	13
 #define Anum_credit_grant_revoked_at	14
 #define Anum_credit_grant_source		16
-#define Natts_credit_grant				17
+#define Anum_credit_grant_used_up		18
+#define Natts_credit_grant				18
 
 #define Anum_grant_use_grant_id			1
 #define Anum_grant_use_period_start		2
