@@ -30,8 +30,8 @@ SELECT * FROM quota.apply_catalog('{
       "llm_tokens":       {"allowance": 1000000, "period": "month", "anchor": "subscription"}}}}}');
 
 -- ---- who pays for a document ---------------------------------------------------------------------------------
--- A document knows its knowledge base only, and the application deletes the knowledge base first.  So its gates
--- remember what each document was charged, and to whom.
+-- A document knows its knowledge base only, and the application deletes the knowledge base first.  So the gates
+-- that give back remember what each document was charged, and to whom.
 CREATE SCHEMA paywall;
 \set payer '(SELECT k.tenant_id FROM public.knowledgebase k WHERE k.id = r.kb_id)'
 
@@ -45,8 +45,9 @@ SELECT quota.protect('public.user_tenant', 'seats', 'r.tenant_id',
 
 -- ---- what is used up: counted after the work, so never refused there -----------------------------------------
 -- Vectors are in the index and the answer is on the screen when these counters move.  To refuse them would lose the
--- count, not save the work; what goes beyond is overdrawn, and the next start is refused instead.
-SELECT quota.protect('public.document', 'embedding_tokens', :'payer', 'r.token_num', exceed => 'overdraw', remember => true);
+-- count, not save the work; what goes beyond is overdrawn, and the next start is refused instead.  Nothing is given
+-- back, so nothing is remembered: a document that is parsed again counts from 0 again, and is charged again.
+SELECT quota.protect('public.document', 'embedding_tokens', :'payer', 'r.token_num', exceed => 'overdraw');
 SELECT quota.protect('public.tenant_llm', 'llm_tokens', 'r.tenant_id',
                      $$CASE WHEN r.model_type = 'chat' THEN r.used_tokens ELSE 0 END$$, exceed => 'overdraw');
 
