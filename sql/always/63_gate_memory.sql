@@ -150,7 +150,9 @@ COMMENT ON FUNCTION quota._gate_known_by(oid[], text, oid, oid) IS
     'internal: what is remembered of the rows of these tables by one table''s key is remembered by another''s';
 
 /*
- * What is counted by calls beside the gates is not remembered, so there may be more.
+ * What is counted by calls beside the gates is not remembered, so there may be more;
+ * and less where give_back(), refund() or set_usage(), also below, have changed it,
+ * which their entries say.
  */
 CREATE OR REPLACE FUNCTION quota._verify_gate_charges(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
@@ -160,7 +162,9 @@ AS $$
     WITH charge AS (
         SELECT c.* FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id
         WHERE EXISTS (SELECT FROM quota._gate_trigger() t
-                      WHERE t.target = c.target AND t.feature = f.name AND t.arguments[6] IS NOT NULL)
+                      WHERE t.target = c.target AND t.feature = f.name AND t.arguments[6] IS NOT NULL
+                        -- what is never given back is the most that was charged, maybe to several
+                        AND coalesce(t.arguments[4], 'on_decrease') = 'on_decrease')
     )
     SELECT 'gate', c.subject, c.feature_id, format('rows of gates were charged %s, of which %s is counted', c.amount, coalesce(o.own, 0))
     FROM (SELECT c.feature_id, c.subject, sum(c.amount) AS amount FROM charge c GROUP BY 1, 2) c
@@ -168,6 +172,10 @@ AS $$
               WHERE f.kind = 'capacity' AND EXISTS (SELECT FROM charge c WHERE c.feature_id = f.id)) f ON f.id = c.feature_id
         LEFT JOIN LATERAL (SELECT o.own FROM quota._capacity_own(f.feature) o WHERE o.subject = c.subject COLLATE "C") o ON true
     WHERE c.amount > coalesce(o.own, 0)
+      AND NOT EXISTS (SELECT FROM quota.ledger_entry e
+                      WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
+                        AND e.feature_id = c.feature_id AND e.kind IN ('b', 'c', 'r')
+                        AND NOT coalesce(e.metadata, '{}') ?| '{table,counted,recount}')
     UNION ALL
     SELECT 'gate', c.subject, c.feature_id, format('row %s of table %s is remembered with %s', c.key, c.target, c.amount)
     FROM charge c WHERE c.amount < 0

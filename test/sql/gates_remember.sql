@@ -254,6 +254,19 @@ DELETE FROM long;
 DROP TABLE long;
 :ok
 
+-- verify() looks whether what rows give back is there; calls may have taken it away.
+CREATE TABLE seen (id int PRIMARY KEY, org text);
+SELECT quota.protect('seen', 'docs', 'r.org', remember => true);
+INSERT INTO seen VALUES (1, 'v'), (2, 'v'), (3, 'w');
+UPDATE quota.gate_charge SET amount = 2 WHERE key = '1';
+SELECT check_name, subject, feature, detail FROM quota.verify();
+UPDATE quota.gate_charge SET amount = 1 WHERE key = '1';
+SELECT remaining FROM quota.give_back('v', 'docs');
+SELECT remaining FROM quota.set_usage('w', 'docs', 0);
+SELECT * FROM quota.verify();
+SELECT * FROM quota.recount('docs', false);
+DROP TABLE seen;
+
 -- By hand: row by row, deferred.
 CREATE TABLE hand (id int PRIMARY KEY, org text, n int);
 CREATE CONSTRAINT TRIGGER docs AFTER INSERT OR UPDATE OR DELETE ON hand DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
