@@ -8,6 +8,10 @@ from .compare import difference
 
 FUNCTIONS = {"create_tables", "write"}  # that are statements, not calls
 COLUMNS = ("id", "part", "owner", "sub", "folder", "amount", "tokens")
+REMEMBERED = (
+    "SELECT k.relname::text, f.name, concat(c.key::jsonb ->> 0, '/', c.key::jsonb ->> 1), c.subject, c.amount"
+    " FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id JOIN pg_class k ON k.oid = c.target"
+)
 BODY = (
     "id int, part int, owner text, sub text, folder int{reference}, amount bigint, tokens bigint, "
     "PRIMARY KEY (id, part)"
@@ -57,7 +61,12 @@ def find(world, database):
         got = {Row(*row) for row in database.rows(f"SELECT {', '.join(COLUMNS)} FROM app.{table}")}
         if expected != got:
             return f"rows of {table}", sorted(expected - got, key=repr)[:5], sorted(got - expected, key=repr)[:5]
-    for feature in sorted({feature for _, feature in world.gates if world.features[feature].kind == "capacity"}):
+    expected = {(table, feature, f"{row}/{part}", *charge) for (table, feature, row, part), charge in world.remembered.items()}
+    got = set(database.rows(REMEMBERED))
+    if expected != got:
+        return "what is remembered", sorted(expected - got)[:5], sorted(got - expected)[:5]
+    for feature in sorted({feature for (_, feature), gate in world.gates.items()
+                           if world.features[feature].kind == "capacity" or gate.remember}):
         arguments = {"feature": feature}
         expected = answer(call, world, "recount", arguments)
         found = difference(None, "recount", expected, answer(database.guarded, "recount", arguments))

@@ -46,6 +46,8 @@ class Gated:
             arguments["refund"] = rng.choice([None, "on_decrease", "never"])
         if rng.random() < 0.4:
             arguments["exceed"] = rng.choice(["refuse", "overdraw", "overdraw"])
+        if rng.random() < 0.4:
+            arguments["remember"] = True
         return self._call("protect", **arguments)
 
     def unprotect(self):

@@ -6,7 +6,7 @@ order, and what is more takes."""
 
 from typing import NamedTuple
 
-from . import books, corrections
+from . import books, corrections, memory
 from .accounts import accounts, prefixes
 from .arguments import check_feature, check_subject
 from .decide import NOT_ENTITLED, decide
@@ -48,6 +48,7 @@ class Gate(NamedTuple):
     amount: str
     gives_back: bool
     overdraw: bool
+    remember: bool
 
 
 class Event(NamedTuple):
@@ -62,7 +63,7 @@ class Event(NamedTuple):
 # ---- protect, unprotect --------------------------------------------------
 
 
-def protect(world, target, feature, subject, amount="1", refund=None, exceed="refuse"):
+def protect(world, target, feature, subject, amount="1", refund=None, exceed="refuse", remember=False):
     """The beginning of the triggers' names."""
     kind = _kind(world, feature)
     if kind not in ("metered", "capacity"):
@@ -71,7 +72,7 @@ def protect(world, target, feature, subject, amount="1", refund=None, exceed="re
     if (table, feature) in world.gates:
         raise Fault("42710", "has a gate of that feature")
     gives_back = kind == "capacity" if refund is None else refund == "on_decrease"
-    world.gates[table, feature] = Gate(subject, amount, gives_back, exceed == "overdraw")
+    world.gates[table, feature] = Gate(subject, amount, gives_back, exceed == "overdraw", remember)
     _count_present(world, table, feature)
     return f"quota_{feature}"
 
@@ -81,6 +82,8 @@ def unprotect(world, target, feature):
     if (_name(target), feature) not in world.gates:
         raise Fault("42704", "no gate of that feature")
     del world.gates[_name(target), feature]
+    for key in memory.of(world, feature, _name(target)):
+        del world.remembered[key]
 
 
 def _name(target):
@@ -103,8 +106,10 @@ def _count_present(world, table, feature):
     else:
         used = {name: _used_ever(world, name, feature) for name in worth}
         differences = {name: units - used[name] for name, units in worth.items() if units > used[name]}
-    for name in _in_order(differences):
-        _adjust(world, name, feature, differences[name], {"counted": table})
+    if world.gates[table, feature].remember:
+        memory.renew(world, {(table, feature): world.gates[table, feature]}, feature)
+    booked = {name: _adjust(world, name, feature, differences[name], {"counted": table}) for name in _in_order(differences)}
+    memory.uncharged(world, feature, [name for name, units in differences.items() if units > 0 and not booked[name]], [table])
 
 
 def _used_ever(world, subject, feature):
@@ -136,10 +141,13 @@ def fire(world, events, folders_before):
 
 
 def _decide_event(world, gate, feature, event, folders_before):
-    if not gate.gives_back and not event.new:
+    if not gate.remember and not gate.gives_back and not event.new:
         return
     tally = _Tally(gate, folders_before, dict(world.folders))
-    if event.pairs:
+    written = {}
+    if gate.remember:
+        written = memory.tally_event(world, tally, feature, event)
+    elif event.pairs:
         for old, new in zip(event.old, event.new):
             tally.pair(old, new)
     else:
@@ -153,7 +161,9 @@ def _decide_event(world, gate, feature, event, folders_before):
             _give(world, name, feature, -net[name], {"table": event.table})
     for name in _in_order(net):
         if net[name] > 0:
-            _take(world, name, feature, net[name], gate.overdraw, {"table": event.table})
+            if not _take(world, name, feature, net[name], gate.overdraw, {"table": event.table}):
+                for key in [key for key, owner in written.items() if owner == name and gate.gives_back]:
+                    world.remembered[key] = (name, 0)
 
 
 class _Tally:
@@ -164,31 +174,31 @@ class _Tally:
         self.taken, self.given = {}, {}
 
     def take(self, row):
-        amount = self._amount(row)
-        self._add(self.taken, self._payer(row), amount)
+        amount = self.amount(row)
+        self.add(self.taken, self.payer(row), amount)
 
     def give(self, row):
-        name = _somebody(self.gate, self.before, row)
+        name = somebody(self.gate, self.before, row)
         if name is not None:
-            self._add(self.given, name, _old_amount(self.gate, row))
+            self.add(self.given, name, old_amount(self.gate, row))
 
     def pair(self, old, new):
-        before = _old_amount(self.gate, old)
+        before = old_amount(self.gate, old)
         # what did not count may go on so
-        amount = self._amount(new) if _counts(self.gate, old) or _counts(self.gate, new) else 0
+        amount = self.amount(new) if counts(self.gate, old) or counts(self.gate, new) else 0
         if not self.gate.gives_back:
             if amount > before:
-                self._add(self.taken, self._payer(new), amount - before)
+                self.add(self.taken, self.payer(new), amount - before)
             return
-        owner = _somebody(self.gate, self.before, old)
-        nobody = _somebody(self.gate, self.folders, new) is None
+        owner = somebody(self.gate, self.before, old)
+        nobody = somebody(self.gate, self.folders, new) is None
         if nobody and owner is None and amount <= before:  # nobody's row may stay nobody's
             return
-        self._add(self.taken, self._payer(new), amount)
+        self.add(self.taken, self.payer(new), amount)
         if owner is not None:
-            self._add(self.given, owner, before)
+            self.add(self.given, owner, before)
 
-    def _amount(self, row):
+    def amount(self, row):
         """Of a new row."""
         amount = AMOUNTS[self.gate.amount](row)
         if amount is None:
@@ -197,18 +207,18 @@ class _Tally:
             raise invalid("amount is negative")
         return amount
 
-    def _payer(self, row):
+    def payer(self, row):
         """Of a new row."""
         name = SUBJECTS[self.gate.subject](self.folders, row)
         check_subject(name)
         return name
 
     @staticmethod
-    def _add(sums, name, amount):
+    def add(sums, name, amount):
         sums[name] = fits(sums.get(name, 0) + amount)
 
 
-def _somebody(gate, folders, row):
+def somebody(gate, folders, row):
     """None: nobody, or nothing that could be one."""
     name = SUBJECTS[gate.subject](folders, row)
     try:
@@ -218,12 +228,12 @@ def _somebody(gate, folders, row):
     return name
 
 
-def _counts(gate, row):
+def counts(gate, row):
     amount = AMOUNTS[gate.amount](row)
     return amount is not None and amount >= 0
 
 
-def _old_amount(gate, row):
+def old_amount(gate, row):
     return max(0, AMOUNTS[gate.amount](row) or 0)
 
 
@@ -235,6 +245,7 @@ def _in_order(names):
 
 
 def _take(world, subject, feature, amount, overdraw, metadata):
+    """Was anything charged?"""
     verdict = decide(world, subject, feature, amount)
     if verdict.allowed:
         charge_allowed(world, subject, feature, amount, verdict, metadata)
@@ -242,6 +253,11 @@ def _take(world, subject, feature, amount, overdraw, metadata):
         observed(world, subject, feature, amount, verdict, metadata)
     else:
         raise refusal(subject, feature, amount, verdict)
+    return _is_counted(world, feature, verdict)
+
+
+def _is_counted(world, feature, verdict):
+    return verdict.reason != NOT_ENTITLED or world.features[feature].kind == "capacity"
 
 
 def _give(world, subject, feature, amount, metadata):
@@ -260,13 +276,15 @@ def _give(world, subject, feature, amount, metadata):
 
 
 def _adjust(world, subject, feature, difference, metadata):
-    """It is there already: that is no matter of a rate, and no denial."""
+    """It is there already: that is no matter of a rate, and no denial.  False: nothing was charged."""
     if difference > 0:
         verdict = decide(world, subject, feature, difference)
-        if verdict.reason != NOT_ENTITLED or world.features[feature].kind == "capacity":
-            charge(world, subject, feature, difference, verdict, metadata)
+        if not _is_counted(world, feature, verdict):
+            return False
+        charge(world, subject, feature, difference, verdict, metadata)
     elif difference < 0:
         _give(world, subject, feature, -difference, metadata)
+    return True
 
 
 # ---- recount --------------------------------------------------
@@ -274,13 +292,20 @@ def _adjust(world, subject, feature, difference, metadata):
 
 def recount(world, feature, dry_run=True):
     """Rows (subject, recorded, actual)"""
-    if _kind(world, feature) != "capacity":
-        raise invalid("only a capacity can be counted from rows")
-    if not any(name == feature for _, name in world.gates):
+    kind = _kind(world, feature)
+    mine = {key: gate for key, gate in world.gates.items() if key[1] == feature}
+    known = {key: gate for key, gate in mine.items() if gate.remember}
+    if kind != "capacity" and not (kind == "metered" and known):
+        raise invalid("only a capacity, and what is remembered, can be counted from rows")
+    if not mine:
         raise invalid("there is no gate")
-    found = [(subject, recorded, fits(actual)) for subject, recorded, actual in _differences(world, feature)]
+    differences = _differences(world, feature) if kind == "capacity" else memory.differences(world, known, feature)
+    found = [(subject, recorded, fits(actual)) for subject, recorded, actual in differences]
+    if not dry_run:
+        memory.renew(world, known, feature)
     for subject, recorded, actual in found if not dry_run else ():
-        _adjust(world, subject, feature, actual - recorded, {"recount": True})
+        if not _adjust(world, subject, feature, actual - recorded, {"recount": True}):
+            memory.uncharged(world, feature, [subject], [table for table, _ in known])
     return found
 
 
@@ -288,9 +313,9 @@ def _worth(world, table, feature):
     """Units by subject of the rows that a table has."""
     gate, worth, folders = world.gates[table, feature], {}, dict(world.folders)
     for (name, *_), row in world.rows.items():
-        subject = _somebody(gate, folders, row) if name == table else None
+        subject = somebody(gate, folders, row) if name == table else None
         if subject is not None:
-            worth[subject] = fits(worth.get(subject, 0) + _old_amount(gate, row))
+            worth[subject] = fits(worth.get(subject, 0) + old_amount(gate, row))
     return worth
 
 

@@ -241,6 +241,7 @@ class World:
         self.keys = table()  # (subject, key) -> what was asked and answered
         self.denials = table()  # (day, subject, feature, reason) -> (times, last_at)
         self.gates = table()  # (table, feature) -> Gate
+        self.remembered = table()  # (table, feature, id, part) -> (subject, units) of rows of gates that remember
         self.tables = table()  # name -> do its rows go with their folder?
         self.rows = table()  # (table, id, part) -> Row
         self.folders = table()  # id -> tenant
