@@ -392,11 +392,15 @@ quota_gate_visit_keys(const QuotaGate *gate, Relation rel, Tuplestorestate *rows
 {
 	Caller		caller;
 
-	if (!key->plain)
-		become_owner(gate, rel, &caller);
+	/* a plain key runs no code of the owner's */
+	if (key->plain)
+	{
+		quota_keys_visit(key, rel, rows, visitor, state);
+		return;
+	}
+	become_owner(gate, rel, &caller);
 	quota_keys_visit(key, rel, rows, visitor, state);
-	if (!key->plain)
-		become_caller(&caller);
+	become_caller(&caller);
 }
 
 static void
