@@ -257,9 +257,10 @@ def test_a_process_that_died_keeps_nothing(app_engine, subject, state):
     with pytest.raises(QuotaError) as caught:
         h.extend()
     assert caught.value.sqlstate == "QT410"
-    assert h.settle(300).charged == 300  # late, and paid once
+    assert h.settle(300).charged == 300  # late
+    assert h.settle(300).charged == 300 and state() == (300, 0, 7700)  # again: the same answer, paid once
     with pytest.raises(QuotaError) as caught:
-        h.settle(300)
+        h.settle(301)
     assert caught.value.sqlstate == "QT410" and state() == (300, 0, 7700)
 
 
