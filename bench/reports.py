@@ -74,11 +74,11 @@ CASES = (
     Case("export_catalog", "SELECT quota.export_catalog()", None, None, 20),
     Case("gates", "SELECT * FROM quota.gates", None, None, 20),
     one_subject("periods"), one_subject("subscriptions"), one_subject("holds", "s5"), one_subject("denials"),
-    one_subject("events", "heavy"), one_subject("ledger"),
+    one_subject("events", "s1"), one_subject("ledger"),
     Case("periods that ended in a month",
          "SELECT subject, used FROM quota.periods WHERE period_end > '2025-12-01' AND period_end <= '2026-01-01'",
          "all windows", ALL_WINDOWS, None),
-    Case("periods, all", "SELECT sum(used) FROM quota.periods", "all windows", ALL_WINDOWS, 4),
+    Case("periods, all", "SELECT sum(used) FROM quota.periods", "all windows", ALL_WINDOWS, None),
     Case("subscriptions, all", "SELECT count(current_period_end) FROM quota.subscriptions", None, None, None),
     Case("holds, all", "SELECT sum(reserved) FROM quota.holds", None, None, None),
     Case("denials of a week",
@@ -98,7 +98,8 @@ CASES = (
          " AND l.xid < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AND l.id > (SELECT 0)",
          "one pass", "SELECT sum(e.amount) FROM quota.ledger_entry e WHERE e.at >= '2026-06-20'", 3),
     Case("maintain, nothing to do", "SELECT * FROM quota.maintain()", None, None, 50),
-    Case("verify", "SELECT * FROM quota.verify()", "one pass over all entries", ALL_ENTRIES, None),
+    # an error, if it finds anything
+    Case("verify", "SELECT 1 / (count(*) = 0)::int FROM quota.verify()", "one pass over all entries", ALL_ENTRIES, None),
 )
 
 TIMER = """
@@ -150,9 +151,6 @@ def measure(case):
 
 def main():
     """Runs the cases and writes them down."""
-    found = psql("SELECT count(*) FROM quota.verify()")
-    if found != ["0"]:
-        sys.exit(f"verify: {found}")
     wanted = [case for case in CASES if not WANTED or case.name.startswith(tuple(WANTED))]
     lines = [measure(case) for case in wanted]
     entries, windows, version = psql("SELECT count(*) FROM quota.ledger_entry; SELECT count(*) FROM quota.bucket; SHOW server_version")

@@ -12,25 +12,33 @@ SELECT b.subject, f.name AS feature, p.name AS plan, b.period_start, b.period_en
        n.used + coalesce(b.rolled_out, 0) + n.granted + n.overage + n.overdrawn AS used,
        n.overage, n.overdrawn,
        v.version, n.granted, coalesce(b.rolled_in, 0) AS rolled_in, coalesce(b.rolled_out, 0) AS rolled_out,
-       greatest(coalesce(b.reserved, 0) - coalesce(x.amount, 0), 0)::bigint AS reserved,
+       greatest(coalesce(b.reserved, 0) - coalesce(x.amount, 0), 0) AS reserved,
        nullif(b.source_id, 0) AS source_id
 FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) c
     CROSS JOIN quota.bucket b
     JOIN quota.feature f ON f.id = b.feature_id AND f.kind = 'metered'
     LEFT JOIN quota.plan_version v ON v.id = b.plan_version_id
     LEFT JOIN quota.plan p ON p.id = v.plan_id
-    LEFT JOIN LATERAL (
-        SELECT sum(h.amount) AS amount,
-               sum(h.amount) FILTER (WHERE h.source = 'a') AS used, sum(h.amount) FILTER (WHERE h.source = 'g') AS granted,
-               sum(h.amount) FILTER (WHERE h.source = 'v') AS overage, sum(h.amount) FILTER (WHERE h.source = 'o') AS overdrawn
-        FROM quota._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h
-        WHERE b.reserved IS NOT NULL      -- here, or it would be asked for every window
-    ) x ON true
     CROSS JOIN LATERAL (
-        SELECT greatest(b.used - coalesce(x.used, 0), 0)::bigint AS used,
-               greatest(coalesce(b.granted, 0) - coalesce(x.granted, 0), 0)::bigint AS granted,
-               greatest(coalesce(b.overage, 0) - coalesce(x.overage, 0), 0)::bigint AS overage,
-               greatest(b.overdrawn - coalesce(x.overdrawn, 0), 0)::bigint AS overdrawn
+        -- CASE, as joining would add up for every window, also for the many without a hold
+        SELECT CASE WHEN b.reserved IS NOT NULL
+                         AND EXISTS (SELECT FROM quota.hold_part t
+                                     WHERE t.account = b.subject AND t.feature_id = b.feature_id AND t.expires_at <= c.at)
+               THEN (SELECT ARRAY[sum(h.amount),
+                                  sum(h.amount) FILTER (WHERE h.source = 'a'), sum(h.amount) FILTER (WHERE h.source = 'g'),
+                                  sum(h.amount) FILTER (WHERE h.source = 'v'), sum(h.amount) FILTER (WHERE h.source = 'o')]::bigint[]
+                     FROM quota._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h)
+               END AS held
+        OFFSET 0
+    ) e
+    CROSS JOIN LATERAL (
+        SELECT e.held[1] AS amount, e.held[2] AS used, e.held[3] AS granted, e.held[4] AS overage, e.held[5] AS overdrawn
+    ) x
+    CROSS JOIN LATERAL (
+        SELECT greatest(b.used - coalesce(x.used, 0), 0) AS used,
+               greatest(coalesce(b.granted, 0) - coalesce(x.granted, 0), 0) AS granted,
+               greatest(coalesce(b.overage, 0) - coalesce(x.overage, 0), 0) AS overage,
+               greatest(b.overdrawn - coalesce(x.overdrawn, 0), 0) AS overdrawn
     ) n
 WHERE n.used + n.granted + n.overage + n.overdrawn > 0
    OR (b.moved_start IS NULL AND (b.rolled_in > 0 OR b.rolled_out > 0));
