@@ -1,7 +1,7 @@
 /*
  * Entitlements: what their JSON says, as the typed terms that quota.entitlement
- * and quota.subject_override have, and back.  For plans (20_catalog.sql) and for
- * overrides (30_subscriptions.sql).
+ * and quota.subject_override have, and back.  For plans (21_catalog_given) and for
+ * overrides (32_overrides).
  *
  * Each key has a function that reads it; what keys say of each other is looked at
  * last, on the terms.  What could never mean anything is refused: whoever writes

@@ -172,7 +172,7 @@ CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS 
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- by expressions: see the small checks of arguments in 30_subscriptions
+    -- by expressions: see the small checks of arguments in 26_arguments
     wanted text := quota._require_word(grant_access.level, 'level', '{app,reader,admin}');
     role   text := quota._require_grantee(grant_access.grantee);
     object record;

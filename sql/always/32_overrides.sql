@@ -1,0 +1,84 @@
+/* Overrides; the locks are those of 30_subscriptions. */
+
+/*
+ * The account's window may begin elsewhere afterwards, so this acts as
+ * change_plan keep.  The moment at which an override was set, the anchor
+ * "subscription" of a subject without one, stays while period and anchor do:
+ * a raised allowance does not move the window.
+ */
+CREATE OR REPLACE FUNCTION quota.override(subject text, feature text, entitlement jsonb) RETURNS void
+    LANGUAGE quota_plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    who    text := quota._subject(override.subject);
+    at     timestamptz := quota._now();
+    what   quota.feature;
+    old    quota.subject_override;
+    terms  quota.entitlement;
+    standings bigint[];
+    before record;
+BEGIN
+    LOCK TABLE quota.bucket, quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
+    what := quota._lock_feature(override.feature);
+    IF override.entitlement IS NOT NULL THEN
+        terms := quota._override_terms(what.kind, override.entitlement);
+    END IF;
+
+    -- whoever changes the plan meanwhile waits, or is waited for, here
+    PERFORM quota._current_subscription(who);
+    LOOP
+        SELECT o.* INTO old FROM quota.subject_override o
+            WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id FOR UPDATE;
+        IF old.subject IS NULL AND override.entitlement IS NULL THEN
+            RETURN;
+        END IF;
+        standings := quota._lock_standings(who);
+        before := quota._windows_before(who, at, what.id);
+        IF old.subject IS NOT NULL THEN
+            EXIT;
+        END IF;
+        INSERT INTO quota.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
+                                            anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
+                                            rate_limit, rate_per, rate_per_us, rate_burst,
+                                            notify_percent, notify_remaining, set_at)
+            VALUES (who, what.id, terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
+                    terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit, terms.caps,
+                    terms.rate_limit, terms.rate_per, terms.rate_per_us, terms.rate_burst,
+                    terms.notify_percent, terms.notify_remaining, at)
+            ON CONFLICT ON CONSTRAINT subject_override_pkey DO NOTHING;
+        -- else somebody else has just set it: look again, at theirs
+        EXIT WHEN FOUND;
+    END LOOP;
+
+    IF override.entitlement IS NULL THEN
+        DELETE FROM quota.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
+    ELSIF old.subject IS NOT NULL THEN
+        IF quota._override_meaning(old) IS NOT DISTINCT FROM quota._terms_meaning(terms) THEN
+            RETURN;     -- also in other words
+        END IF;
+        UPDATE quota.subject_override o
+            SET allowance = terms.allowance, period = terms.period, period_months = terms.period_months,
+                period_days = terms.period_days, period_us = terms.period_us,
+                anchor = terms.anchor, anchor_at = terms.anchor_at, value = terms.value,
+                rollover_max = terms.rollover_max, overage = terms.overage, overage_limit = terms.overage_limit, caps = terms.caps,
+                rate_limit = terms.rate_limit, rate_per = terms.rate_per, rate_per_us = terms.rate_per_us, rate_burst = terms.rate_burst,
+                notify_percent = terms.notify_percent, notify_remaining = terms.notify_remaining,
+                set_at = CASE WHEN (o.period_months, o.period_days, o.period_us, o.anchor, o.anchor_at)
+                                   IS NOT DISTINCT FROM (terms.period_months, terms.period_days, terms.period_us,
+                                                         terms.anchor, terms.anchor_at)
+                              THEN o.set_at ELSE at END
+            WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
+    END IF;
+    PERFORM quota._keep_use(who, before, at, 'keep', what.id);
+    PERFORM quota._tell_crossed(who, standings);
+    IF override.entitlement IS NULL THEN
+        PERFORM quota._record_event('override_removed', who, what.id, '{}');
+    ELSE
+        PERFORM quota._record_event('override_set', who, what.id, jsonb_build_object('entitlement', override.entitlement));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota.override(text, text, jsonb) IS
+    'gives one subject an entitlement of its own, as JSON like in the catalog, in place of what its plan gives of the feature; SQL NULL removes it; use goes on as with change_plan keep; QT404 for an unknown feature, 22023 with the path for a bad entitlement';
