@@ -4,12 +4,10 @@
 
 use strict;
 use warnings;
-use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Session;
 use Test::More;
-
-my $patience = $PostgreSQL::Test::Utils::timeout_default;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 1);
@@ -28,67 +26,7 @@ $node->safe_psql('postgres', q{SELECT quota.apply_catalog('{
 
 # ---- helpers -------------------------------------------------------------------
 
-# A session that stays open; its statements are sent one by one.
-sub session
-{
-	my $server = shift;
-	my %s = (in => '', out => '', err => '');
-	$s{timer} = IPC::Run::timeout($patience);
-	$s{handle} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d', $server->connstr('postgres'), '-f', '-' ],
-		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, $s{timer});
-	return \%s;
-}
-
-sub say_to
-{
-	my ($s, $sql) = @_;
-	$s->{timer}->start($patience);
-	$s->{in} .= "$sql;\n";
-	$s->{handle}->pump_nb;
-	return;
-}
-
-# What it answers, errors included, once everything sent to it is done.
-my $marks = 0;
-
-sub answer
-{
-	my $s = shift;
-	my $mark = 'mark ' . ++$marks;
-	$s->{timer}->start($patience);
-	$s->{in} .= "\\echo $mark\n";
-	$s->{handle}->pump until $s->{out} =~ /^\Q$mark\E$/m;
-	my $text = $s->{out} . $s->{err};
-	$s->{out} = $s->{err} = '';
-	$text =~ s/^mark \d+\n//mg;
-	chomp $text;
-	return $text;
-}
-
-sub ask
-{
-	my ($s, $sql) = @_;
-	say_to($s, $sql);
-	return answer($s);
-}
-
-# For a session whose server end is gone: psql ends with an error.
-sub gone
-{
-	my $s = shift;
-	$s->{timer}->start($patience);
-	eval { $s->{handle}->finish };
-	return $s->{out} . $s->{err};
-}
-
-sub bye
-{
-	my $s = shift;
-	$s->{handle}->finish;
-	return;
-}
-
+sub open_session { my $server = shift; return session($server, verbosity => 'sqlstate') }
 sub value { my ($server, $sql) = @_; return $server->safe_psql('postgres', $sql) }
 sub used { my ($server, $subject, $feature) = @_; return value($server, "SELECT used FROM quota.check('$subject', '$feature')") }
 
@@ -123,7 +61,7 @@ sub wait_until_waiting
 # ---- a backend is killed ---------------------------------------------------------
 
 my $first = value($node, q{SELECT id FROM quota.debit('ann', 'tokens', 10, 'acknowledged')});
-my $victim = session($node);
+my $victim = open_session($node);
 ask($victim, 'BEGIN');
 is(ask($victim, q{SELECT remaining FROM quota.debit('ann', 'tokens', 20, 'in flight')}), '70', 'killed: a debit that has not committed');
 is(ask($victim, q{SELECT remaining FROM quota.debit('ann/x', 'docs', 3)}), '999997', 'killed: and one of a path');
@@ -190,7 +128,7 @@ is(used($node, 'hot', 'docs'), $acknowledged + $clients, 'immediate stop: repeat
 my $hold = value($node, q{SELECT id FROM quota.reserve('hold/x', 'tokens', 60, '1 day', 'hold')});
 my $closed = value($node, q{SELECT id FROM quota.reserve('hold/x', 'tokens', 10, '1 day')});
 value($node, "SELECT charged FROM quota.settle($closed, 5)");
-my $settler = session($node);
+my $settler = open_session($node);
 ask($settler, 'BEGIN');
 is(ask($settler, "SELECT charged, remaining FROM quota.settle($hold, 1)"), '1|94', 'hold: a settle that has not committed');
 $node->stop('immediate');
@@ -207,7 +145,7 @@ balanced($node, 'hold');
 
 # ---- waiting is ended ------------------------------------------------------------
 
-my $holder = session($node);
+my $holder = open_session($node);
 ask($holder, 'BEGIN');
 ask($holder, q{SELECT FROM quota.debit('wait', 'tokens', 40, 'held')});
 
@@ -215,7 +153,7 @@ is(outcome($node, q{SET lock_timeout = '100ms'; SELECT remaining FROM quota.debi
 is(outcome($node, q{SET statement_timeout = '100ms'; SELECT remaining FROM quota.debit('wait', 'tokens', 1)}), '57014', 'so does statement_timeout');
 is(outcome($node, q{SET lock_timeout = '100ms'; SELECT remaining FROM quota.debit('wait', 'tokens', 40, 'held')}), '55P03', 'and the wait for a key');
 
-my $waiter = session($node);
+my $waiter = open_session($node);
 $pid = ask($waiter, 'SELECT pg_backend_pid()');
 ask($waiter, 'BEGIN');
 is(ask($waiter, q{SELECT remaining FROM quota.debit('other', 'tokens', 5)}), '95', 'a session that has charged one account');
@@ -233,7 +171,7 @@ like(gone($waiter), qr/57P01/, 'or terminated');
 $node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 is(used($node, 'other', 'tokens'), '0', 'which gives back what it had charged');
 
-my $late = session($node);
+my $late = open_session($node);
 ask($late, 'BEGIN');
 ask($late, q{SELECT FROM quota.debit('other', 'tokens', 7)});
 ask($late, q{SET LOCAL statement_timeout = '50ms'});
@@ -318,7 +256,7 @@ $standby->start;
 value($node, q{SELECT FROM quota.debit('ann', 'tokens', 5)});
 value($node, q{SELECT FROM quota.debit('ann/x', 'docs', 4)});
 $node->wait_for_catchup($standby);
-my $reader = session($standby);
+my $reader = open_session($standby);
 is(ask($reader, 'SELECT pg_is_in_recovery()'), 't', 'standby: this is one');
 is(ask($reader, q{SELECT allowed, used, remaining FROM quota.check('ann', 'tokens', 66)}), 'f|35|65', 'standby: check');
 is(ask($reader, q{SELECT feature, allowed, used FROM quota.status('ann/x')}),

@@ -5,11 +5,11 @@
 
 use strict;
 use warnings;
-use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Session;
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
 my $patience = $PostgreSQL::Test::Utils::timeout_default;
 
@@ -26,43 +26,8 @@ $node->start;
 
 sub value { my $sql = shift; return $node->safe_psql('postgres', $sql) }
 
-# A session that stays open; its statements are sent one by one.
-sub session
-{
-	my %s = (in => '', out => '', err => '');
-	$s{timer} = IPC::Run::timeout($patience);
-	$s{handle} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, $s{timer});
-	return \%s;
-}
-
-sub say_to
-{
-	my ($s, $sql) = @_;
-	$s->{timer}->start($patience);
-	$s->{in} .= "$sql;\n";
-	$s->{handle}->pump_nb;
-	return;
-}
-
-# What it answers, once everything sent to it is done: an error as "SQLSTATE: message".
-my $marks = 0;
-
-sub answer
-{
-	my $s = shift;
-	my $mark = 'mark ' . ++$marks;
-	$s->{timer}->start($patience);
-	$s->{in} .= "\\echo $mark\n\\warn $mark\n";
-	$s->{handle}->pump until $s->{out} =~ /^\Q$mark\E$/m && $s->{err} =~ /^\Q$mark\E$/m;
-	my $text = $s->{err} =~ /ERROR:\s+(\w{5}: .*)/ ? $1 : $s->{out} =~ s/^mark \d+\n//mgr;
-	$s->{out} = $s->{err} = '';
-	chomp $text;
-	return $text;
-}
-
-sub ask { my ($s, $sql) = @_; say_to($s, $sql); return answer($s) }
+# An answer, or of one with an error that alone, as "SQLSTATE: message".
+sub told { my $text = shift; return $text =~ /ERROR:\s+(\w{5}: .*)/ ? $1 : $text }
 
 # ---- what stands there ---------------------------------------------------------
 
@@ -111,7 +76,7 @@ my @waits = (
 	[ 'part', "SELECT charged FROM quota.settle($hold, 9)" ],
 	[ 'subscription', q{SELECT quota.cancel('acme/al', 'now')} ]);
 
-my ($holder, $caller, $dba) = (session(), session(), session());
+my ($holder, $caller, $dba) = (session($node), session($node), session($node));
 my $pid = ask($caller, 'SELECT pg_backend_pid()');
 ask($caller, $clock);
 ask($dba, "$clock; SET lock_timeout = '50ms'; CREATE SCHEMA kept");
@@ -127,10 +92,15 @@ sub meanwhile
 	ask($holder, $rows{$row});
 	ask($caller, 'BEGIN');
 	say_to($caller, $call);
-	until (ask($dba, "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid") eq 't') { sleep 0.01 }
-	my $did = ask($dba, $statement);
+	my $until = time + $patience;
+	until (ask($dba, "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid") eq 't')
+	{
+		die "$call does not wait for its $row" if time > $until;
+		sleep 0.01;
+	}
+	my $did = told(ask($dba, $statement));
 	ask($holder, 'ROLLBACK');
-	my $answered = answer($caller);
+	my $answered = told(answer($caller));
 	my $found = ask($caller, 'SELECT check_name, detail FROM quota.verify()');
 	ask($caller, 'ROLLBACK');
 	return ($did, $answered, $found);
@@ -146,7 +116,7 @@ foreach my $wait (@waits)
 		push @bad, "REINDEX $table: $did, $answered, $found" if $answered =~ /^\w{5}:/ || $found ne '' || $did !~ /^(55P03.*)?$/;
 
 		($did, $answered) = meanwhile($row, $call, "TRUNCATE quota.$table");
-		my $next = ask($dba, "BEGIN; SELECT remaining FROM quota.debit('beta', 'tokens', 1)");
+		my $next = told(ask($dba, "BEGIN; SELECT remaining FROM quota.debit('beta', 'tokens', 1)"));
 		ask($dba, 'ROLLBACK');
 		my $emptied = $did eq '';
 		ask($dba, "INSERT INTO quota.$table SELECT * FROM kept.$table") if $emptied;
