@@ -58,7 +58,7 @@ class PeakMemory(threading.Thread):
 
 def load(table, rows):
     """Seconds that the statement took, and the backend's peak memory in MB."""
-    psql(f"TRUNCATE {table}; VACUUM quota.bucket, quota.ledger_entry, quota.gate_charge; CHECKPOINT")
+    psql(f"TRUNCATE {table}; VACUUM quota_internal.bucket, quota_internal.ledger_entry, quota_internal.gate_charge; CHECKPOINT")
     time.sleep(1)
     memory = PeakMemory()
     memory.start()
@@ -76,7 +76,7 @@ def load(table, rows):
 
 def books():
     """Entries and their sum."""
-    entries, amount = psql("SELECT count(*), sum(amount) FROM quota.ledger_entry").split("|")
+    entries, amount = psql("SELECT count(*), sum(amount) FROM quota_internal.ledger_entry").split("|")
     return int(entries), int(amount)
 
 

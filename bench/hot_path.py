@@ -28,7 +28,7 @@ DEBIT = "quota.debit('%s', 'tokens', 1)"
 CHECK = "quota.check('%s', 'tokens')"
 ME = "quota.me('%s')"
 HOLD = "quota.settle((SELECT id FROM quota.reserve('%s', 'tokens', 1)), 1)"
-RENEW = "quota.extend((SELECT min(id) FROM quota.hold WHERE subject = '%s'), '30 days')"
+RENEW = "quota.extend((SELECT min(id) FROM quota_internal.hold WHERE subject = '%s'), '30 days')"
 REFUND = "quota.refund((SELECT id FROM quota.debit('%s', 'tokens', 1)))"
 CASES = (
     Case("grants", "1,000 grants, 3 of them with something left, beside 3", DEBIT, "grants-few", "grants-used", 1.3),
@@ -46,7 +46,7 @@ CASES = (
     Case("subscriptions", "1,000 that are over, beside none", DEBIT, "subscriptions-new", "subscriptions-old", None),
     Case("overrides", "of 100,000 subjects, one of them this, beside a plan's", DEBIT, "overrides-none", "overrides-one", None),
 )
-LOAD = "UPDATE quota.feature SET title = 'x' WHERE name = 'tokens'"
+LOAD = "UPDATE quota_internal.feature SET title = 'x' WHERE name = 'tokens'"
 
 
 class Session:

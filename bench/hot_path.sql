@@ -14,8 +14,8 @@ SELECT quota.subscribe(s, 'days', '2016-01-01 00:00+00') FROM unnest(ARRAY['wind
 -- grants
 SELECT count(quota.credit('grants-used', 'tokens', 10)) FROM generate_series(1, 997);
 SELECT id FROM quota.debit('grants-used', 'tokens', 9970);
-INSERT INTO quota.credit_grant (subject, feature_id, amount, effective_at, created_at, source)
-    SELECT 'grants-years', f.id, 10, now() - interval '1 day', now(), 'top-up' FROM quota.feature f, generate_series(1, 8897) WHERE f.name = 'tokens';
+INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, effective_at, created_at, source)
+    SELECT 'grants-years', f.id, 10, now() - interval '1 day', now(), 'top-up' FROM quota_internal.feature f, generate_series(1, 8897) WHERE f.name = 'tokens';
 SELECT id FROM quota.debit('grants-years', 'tokens', 88970);
 SELECT count(quota.credit('grants-left', 'tokens', 1000000000)) FROM generate_series(1, 1000);
 SELECT count(quota.credit(s, 'tokens', 1000000000)) FROM unnest(ARRAY['grants-few', 'grants-used', 'grants-years']) s, generate_series(1, 3);
@@ -42,7 +42,7 @@ SELECT quota.subscribe('subscriptions-old', 'big');
 
 -- overrides
 SELECT quota.override('overrides-one', 'tokens', '{"allowance": 1000000000000, "period": "month"}');
-INSERT INTO quota.subject_override
+INSERT INTO quota_internal.subject_override
     SELECT (o).* FROM (SELECT jsonb_populate_record(o, jsonb_build_object('subject', 'subject-' || i)) AS o
-                       FROM quota.subject_override o, generate_series(1, 100000) i) x;
+                       FROM quota_internal.subject_override o, generate_series(1, 100000) i) x;
 VACUUM ANALYZE;

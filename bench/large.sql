@@ -33,16 +33,16 @@ CREATE FUNCTION large.random(seed bigint, below bigint) RETURNS bigint LANGUAGE 
     RETURN (hashint8extended(seed, 17) & 4611686018427387903) % below;
 CREATE TABLE large.setting AS
     SELECT :accounts::bigint AS accounts, :entries::bigint AS entries, timestamptz '2025-06-01 00:00+00' AS since,
-           quota._now() AS now, (SELECT f.id FROM quota.feature f WHERE f.name = 'tokens') AS tokens,
-           (SELECT f.id FROM quota.feature f WHERE f.name = 'docs') AS docs,
-           (SELECT v.id FROM quota.plan_version v JOIN quota.plan p ON p.id = v.plan_id WHERE p.name = 'free') AS free,
-           (SELECT v.id FROM quota.plan_version v JOIN quota.plan p ON p.id = v.plan_id WHERE p.name = 'pro') AS pro;
+           quota_internal._now() AS now, (SELECT f.id FROM quota_internal.feature f WHERE f.name = 'tokens') AS tokens,
+           (SELECT f.id FROM quota_internal.feature f WHERE f.name = 'docs') AS docs,
+           (SELECT v.id FROM quota_internal.plan_version v JOIN quota_internal.plan p ON p.id = v.plan_id WHERE p.name = 'free') AS free,
+           (SELECT v.id FROM quota_internal.plan_version v JOIN quota_internal.plan p ON p.id = v.plan_id WHERE p.name = 'pro') AS pro;
 
 -- Who has a plan: a tenth of the customers, organisations, and those of the head.
-INSERT INTO quota.subscription (id, source_id, subject, plan_version_id, status, starts_at, anchor_at)
+INSERT INTO quota_internal.subscription (id, source_id, subject, plan_version_id, status, starts_at, anchor_at)
     SELECT s.id, s.id, s.subject, t.pro, 'active', t.since, t.since
     FROM large.setting t,
-        LATERAL (SELECT nextval('quota.subscription_id_seq') AS id, n.subject FROM (SELECT 's' || n FROM generate_series(0, t.accounts / 2 - 1, 10) n
+        LATERAL (SELECT nextval('quota_internal.subscription_id_seq') AS id, n.subject FROM (SELECT 's' || n FROM generate_series(0, t.accounts / 2 - 1, 10) n
                  UNION ALL SELECT 'o' || n FROM generate_series(0, t.accounts / 50 - 1) n
                  UNION ALL SELECT unnest(ARRAY['heavy', 'team', 'both', 'big', 'few'])) n(subject)) s;
 SELECT count(quota.override('both/m' || n, 'tokens', '{"allowance": 1000000000000, "period": "month"}')) AS overrides
@@ -51,11 +51,11 @@ SELECT count(quota.override('s' || n, 'docs', '{"allowance": 1000000000000}')) A
     FROM large.setting t, generate_series(0, t.accounts / 200 - 1) n;
 
 -- Grants: used ones of every twentieth customer, and expired ones.
-INSERT INTO quota.credit_grant (subject, feature_id, amount, effective_at, created_at, source)
+INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, effective_at, created_at, source)
     SELECT 's' || n, t.tokens, 1000000000, t.since, t.since, 'top-up'
     FROM large.setting t, generate_series(1, t.accounts / 2 - 1, 20) n;
-CREATE TABLE large.granted AS SELECT g.subject, g.id FROM quota.credit_grant g;
-INSERT INTO quota.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source, expiry_seen)
+CREATE TABLE large.granted AS SELECT g.subject, g.id FROM quota_internal.credit_grant g;
+INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source, expiry_seen)
     SELECT 's' || n, t.tokens, 1000, t.since, t.since + interval '1 month', t.since, 'welcome', true
     FROM large.setting t, generate_series(2, t.accounts / 2 - 1, 3) n;
 
@@ -91,24 +91,24 @@ CREATE FUNCTION large.operations(day int, OUT at timestamptz, OUT subject text, 
     WHERE t.today >= t.now - interval '13 days 12 hours'
 $$;
 
-SELECT count(quota._make_leaf(m)) AS leaves
+SELECT count(quota_internal._make_leaf(m)) AS leaves
     FROM large.setting t, generate_series(t.since, t.now, interval '1 month') m;
 
 -- Holds: a fifth is open, the others expired, were given back and never closed.
 CREATE FUNCTION large.hold(day int) RETURNS void LANGUAGE sql AS $$
     WITH hold AS MATERIALIZED (
-        SELECT nextval('quota.ledger_id_seq') AS id, h.*
+        SELECT nextval('quota_internal.ledger_id_seq') AS id, h.*
         FROM (SELECT 's' || n AS subject, n % 5 = 0 AS is_open,
                      t.now - CASE WHEN n % 5 = 0 THEN interval '10 minutes' ELSE interval '1 day' * (1 + n % 20) END AS at
               FROM large.setting t, generate_series(0, t.accounts / 10 - 1) n) h, large.setting t
         WHERE h.at::date = t.since::date + $1
     )
-    INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
-    SELECT CASE WHEN k.kind = 'h' THEN h.id ELSE nextval('quota.ledger_id_seq') END, k.at, h.subject, h.subject, t.tokens,
+    INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
+    SELECT CASE WHEN k.kind = 'h' THEN h.id ELSE nextval('quota_internal.ledger_id_seq') END, k.at, h.subject, h.subject, t.tokens,
            k.kind, 'a', coalesce(s.source_id, 0), date_trunc('month', h.at, 'UTC'), date_trunc('month', h.at, 'UTC') + interval '1 month',
            k.amount, h.id
     FROM large.setting t, hold h
-        LEFT JOIN quota.subscription s ON s.subject = h.subject,
+        LEFT JOIN quota_internal.subscription s ON s.subject = h.subject,
         LATERAL (VALUES ('h', h.at, 50), ('x', h.at + interval '1 hour', -50)) k(kind, at, amount)
     WHERE k.kind = 'h' OR NOT h.is_open
 $$;
@@ -116,14 +116,14 @@ $$;
 -- A transaction for each day, as the index of transactions shall have something to tell apart.
 CREATE FUNCTION large.enter(day int) RETURNS void LANGUAGE sql AS $$
     WITH op AS MATERIALIZED (
-        SELECT nextval('quota.ledger_id_seq') AS id, o.*
+        SELECT nextval('quota_internal.ledger_id_seq') AS id, o.*
         FROM (SELECT * FROM large.operations(day) ORDER BY at) o
     ), level AS (
         SELECT o.id AS debit_id, o.id, o.at, o.subject, coalesce(o.above, o.subject) AS account, o.is_docs FROM op o
         UNION ALL
-        SELECT o.id, nextval('quota.ledger_id_seq'), o.at, o.subject, o.subject, false FROM op o WHERE o.above = 'both'
+        SELECT o.id, nextval('quota_internal.ledger_id_seq'), o.at, o.subject, o.subject, false FROM op o WHERE o.above = 'both'
     ), entry AS (
-        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
+        INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
                                         amount, debit_id, grant_id, key, metadata)
         SELECT l.id, l.at, l.subject, l.account, CASE WHEN l.is_docs THEN t.docs ELSE t.tokens END, 'd',
                CASE WHEN l.is_docs THEN 'c' WHEN g.id IS NOT NULL THEN 'g' ELSE 'a' END,
@@ -134,16 +134,16 @@ CREATE FUNCTION large.enter(day int) RETURNS void LANGUAGE sql AS $$
                1 + l.debit_id % 100, l.debit_id, g.id, CASE WHEN l.debit_id % 10 = 0 THEN 'k' || l.debit_id END,
                CASE WHEN l.debit_id % 4 = 0 THEN jsonb_build_object('action', 'a' || l.debit_id % 5) END
         FROM large.setting t, level l
-            LEFT JOIN quota.subscription s ON s.subject = split_part(l.account, '/', 1)
+            LEFT JOIN quota_internal.subscription s ON s.subject = split_part(l.account, '/', 1)
             LEFT JOIN large.granted g ON NOT l.is_docs AND g.subject = l.account
         ORDER BY l.id
         RETURNING *
     ), told AS (
-        INSERT INTO quota.event (at, type, subject, feature_id, data)
+        INSERT INTO quota_internal.event (at, type, subject, feature_id, data)
         SELECT e.at, 'threshold_reached', e.account, e.feature_id, jsonb_build_object('percent', 80, 'period_end', e.period_end)
         FROM entry e WHERE e.debit_id % 5 = 0
     )
-    INSERT INTO quota.denial (day, subject, feature_id, reason, times, last_at)
+    INSERT INTO quota_internal.denial (day, subject, feature_id, reason, times, last_at)
     SELECT e.at::date, e.subject, e.feature_id, 'quota_exceeded', 1, e.at
     FROM entry e WHERE e.debit_id % 5 = 1
 $$;
@@ -162,36 +162,36 @@ END
 $$;
 
 -- The holds themselves.
-INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen)
+INSERT INTO quota_internal.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen)
     SELECT e.id, e.subject, e.feature_id, e.amount, 3600000000, e.at, e.at + interval '1 hour', e.at + interval '1 hour' <= t.now
-    FROM large.setting t, quota.ledger_entry e WHERE e.kind = 'h';
-INSERT INTO quota.hold_part (account, feature_id, hold_id, expires_at)
-    SELECT h.subject, h.feature_id, h.id, h.expires_at FROM quota.hold h WHERE NOT h.expiry_seen;
+    FROM large.setting t, quota_internal.ledger_entry e WHERE e.kind = 'h';
+INSERT INTO quota_internal.hold_part (account, feature_id, hold_id, expires_at)
+    SELECT h.subject, h.feature_id, h.id, h.expires_at FROM quota_internal.hold h WHERE NOT h.expiry_seen;
 
 -- Counters are the sums.
-INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, used, granted, allowance, reserved)
+INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, used, granted, allowance, reserved)
     SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end,
            CASE WHEN e.feature_id = t.docs THEN NULL WHEN e.source_id = 0 THEN t.free ELSE t.pro END,
            coalesce(sum(e.amount) FILTER (WHERE e.source <> 'g'), 0), sum(e.amount) FILTER (WHERE e.source = 'g'),
            CASE WHEN e.feature_id = t.tokens THEN 1000000000000 END,
            nullif(coalesce(sum(e.amount) FILTER (WHERE e.kind IN ('h', 'x')), 0), 0)
-    FROM large.setting t, quota.ledger_entry e
+    FROM large.setting t, quota_internal.ledger_entry e
     GROUP BY e.account, e.feature_id, e.source_id, e.period_start, e.period_end, t.docs, t.tokens, t.free, t.pro
     ORDER BY e.period_start;
-INSERT INTO quota.grant_use (grant_id, period_start, period_end, used)
+INSERT INTO quota_internal.grant_use (grant_id, period_start, period_end, used)
     SELECT g.id, g.effective_at, g.expires_at, sum(e.amount)
-    FROM quota.ledger_entry e JOIN quota.credit_grant g ON g.id = e.grant_id GROUP BY g.id;
-INSERT INTO quota.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)
+    FROM quota_internal.ledger_entry e JOIN quota_internal.credit_grant g ON g.id = e.grant_id GROUP BY g.id;
+INSERT INTO quota_internal.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)
     SELECT b.subject, b.feature_id, b.source_id, 1, 0, 0, b.period_start, b.period_start, b.period_end, 1
-    FROM large.setting t, quota.bucket b
+    FROM large.setting t, quota_internal.bucket b
     WHERE b.period_end > t.now AND b.feature_id = t.tokens AND b.used > coalesce(b.reserved, 0) + 50 AND b.subject LIKE 's%0';
-INSERT INTO quota.idempotency_key (subject, key, function, arguments, results, at)
+INSERT INTO quota_internal.idempotency_key (subject, key, function, arguments, results, at)
     SELECT e.subject, e.key, 'debit', jsonb_build_object('feature', f.name, 'amount', e.amount),
            jsonb_build_array(jsonb_build_object('feature', f.name, 'id', e.id, 'amount', e.amount)), e.at
-    FROM quota.ledger_entry e JOIN quota.feature f ON f.id = e.feature_id
+    FROM quota_internal.ledger_entry e JOIN quota_internal.feature f ON f.id = e.feature_id
     WHERE e.key IS NOT NULL AND e.id = e.debit_id;
 ANALYZE;
 SELECT * FROM quota.maintain();
 -- as far as somebody has exported the ledger
 CREATE TABLE large.exported AS
-    SELECT e.xid FROM quota.ledger_entry e WHERE e.at >= '2026-06-20' ORDER BY e.at LIMIT 1;
+    SELECT e.xid FROM quota_internal.ledger_entry e WHERE e.at >= '2026-06-20' ORDER BY e.at LIMIT 1;

@@ -116,7 +116,7 @@ def sql(query):
 
 def prepare():
     """Brings both sides into the same state before a case."""
-    for table in ("quota.bucket", "quota.ledger_entry", "quota.idempotency_key", "quota.hold", "quota.hold_part",
+    for table in ("quota_internal.bucket", "quota_internal.ledger_entry", "quota_internal.idempotency_key", "quota_internal.hold", "quota_internal.hold_part",
                   "document_gated", "document_by_hand", "usage_counter", "usage_ledger", "usage_key"):
         sql(f"VACUUM {table}")
     sql("CHECKPOINT")
@@ -185,8 +185,8 @@ def counted():
     """What each side has on record: ledger rows, their sum, the counters' sum."""
     return {
         "quota": [int(n) for n in sql(
-            "SELECT count(*), coalesce(sum(amount), 0), (SELECT coalesce(sum(used + overdrawn), 0) FROM quota.bucket)"
-            " FROM quota.ledger_entry")],
+            "SELECT count(*), coalesce(sum(amount), 0), (SELECT coalesce(sum(used + overdrawn), 0) FROM quota_internal.bucket)"
+            " FROM quota_internal.ledger_entry")],
         "peer": [int(n) for n in sql(
             "SELECT count(*), sum(amount), (SELECT sum(used) FROM usage_counter) FROM usage_ledger")]}
 

@@ -7,7 +7,7 @@
 -- customer's, and there is one level only.
 \set ON_ERROR_STOP on
 
--- fillfactor as quota.bucket's, so that updates are HOT
+-- fillfactor as quota_internal.bucket's, so that updates are HOT
 CREATE TABLE usage_counter (
     subject      text COLLATE "C" NOT NULL,
     feature      text COLLATE "C" NOT NULL,

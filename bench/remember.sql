@@ -42,4 +42,4 @@ CALL pg_temp.measure('insert', 'INSERT INTO %s (tenant_id, size, title) SELECT t
 CALL pg_temp.measure('update title', 'UPDATE %s SET title = title || ''x''');
 CALL pg_temp.measure('update size', 'UPDATE %s SET size = size + 1');
 CALL pg_temp.measure('delete', 'DELETE FROM %s');
-SELECT pg_size_pretty(pg_table_size('quota.gate_charge')) AS heap, pg_size_pretty(pg_indexes_size('quota.gate_charge')) AS index;
+SELECT pg_size_pretty(pg_table_size('quota_internal.gate_charge')) AS heap, pg_size_pretty(pg_indexes_size('quota_internal.gate_charge')) AS index;

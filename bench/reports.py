@@ -24,7 +24,7 @@ BEGIN_MARK, END_MARK = "<!-- bench/reports --write: begin -->", "<!-- end of rep
 Case = namedtuple("Case", "name report other_name other most")
 
 THIS_MONTH = "e.at >= '2026-06-01'"
-TOKENS = "e.feature_id = (SELECT f.id FROM quota.feature f WHERE f.name = 'tokens')"
+TOKENS = "e.feature_id = (SELECT f.id FROM quota_internal.feature f WHERE f.name = 'tokens')"
 
 
 def below(subject):
@@ -34,7 +34,7 @@ def below(subject):
 
 def a_pass(subject, account):
     """What this month's window of an account comes to, by hand."""
-    return (f"SELECT sum(e.amount) FROM quota.ledger_entry e WHERE {below(subject)} AND {TOKENS}"
+    return (f"SELECT sum(e.amount) FROM quota_internal.ledger_entry e WHERE {below(subject)} AND {TOKENS}"
             f" AND {THIS_MONTH} AND e.account = '{account}'")
 
 
@@ -50,8 +50,8 @@ def one_subject(view, subject="s10"):
     return Case(f"{view} of a subject", f"SELECT * FROM quota.{view} WHERE subject = '{subject}'", None, None, 20)
 
 
-ALL_WINDOWS = "SELECT count(*), sum(b.used) FROM quota.bucket b"
-ALL_ENTRIES = "SELECT count(*), sum(e.amount) FROM quota.ledger_entry e"
+ALL_WINDOWS = "SELECT count(*), sum(b.used) FROM quota_internal.bucket b"
+ALL_ENTRIES = "SELECT count(*), sum(e.amount) FROM quota_internal.ledger_entry e"
 CASES = (
     Case("statement, 60,000 entries", statement("heavy"), "one pass", a_pass("heavy", "heavy"), 2),
     Case("statement, 60,000 of members", statement("team"), "one pass", a_pass("team", "team"), 2),
@@ -83,20 +83,20 @@ CASES = (
     Case("holds, all", "SELECT sum(reserved) FROM quota.holds", None, None, None),
     Case("denials of a week",
          "SELECT subject, feature, reason, sum(times) FROM quota.denials WHERE day > '2026-06-14' GROUP BY 1, 2, 3",
-         "one pass", "SELECT d.subject, d.feature_id, d.reason, sum(d.times) FROM quota.denial d"
+         "one pass", "SELECT d.subject, d.feature_id, d.reason, sum(d.times) FROM quota_internal.denial d"
                      " WHERE d.day > '2026-06-14' GROUP BY 1, 2, 3", 3),
     Case("events after a cursor",
          "SELECT * FROM quota.events e WHERE e.xid < pg_snapshot_xmin(pg_current_snapshot()) AND (e.xid, e.id) >"
-         " ((SELECT x.xid FROM quota.event x WHERE x.id = 500000), 500000) ORDER BY e.xid, e.id LIMIT 100", None, None, 20),
+         " ((SELECT x.xid FROM quota_internal.event x WHERE x.id = 500000), 500000) ORDER BY e.xid, e.id LIMIT 100", None, None, 20),
     Case("events of a day", "SELECT type, count(*) FROM quota.events WHERE at >= '2026-06-20' GROUP BY 1", None, None, None),
     Case("ledger of a month, by account",
          "SELECT account, sum(amount) FROM quota.ledger WHERE at >= '2026-06-01' GROUP BY 1",
-         "one pass", f"SELECT e.account, sum(e.amount) FROM quota.ledger_entry e WHERE {THIS_MONTH} GROUP BY 1", 2),
+         "one pass", f"SELECT e.account, sum(e.amount) FROM quota_internal.ledger_entry e WHERE {THIS_MONTH} GROUP BY 1", 2),
     Case("ledger, export of a day",
          "SELECT sum(amount) FROM quota.ledger l"
          " WHERE l.xid >= (SELECT x.xid FROM large.exported x)"
          " AND l.xid < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AND l.id > (SELECT 0)",
-         "one pass", "SELECT sum(e.amount) FROM quota.ledger_entry e WHERE e.at >= '2026-06-20'", 3),
+         "one pass", "SELECT sum(e.amount) FROM quota_internal.ledger_entry e WHERE e.at >= '2026-06-20'", 3),
     Case("maintain, nothing to do", "SELECT * FROM quota.maintain()", None, None, 50),
     # an error, if it finds anything
     Case("verify", "SELECT 1 / (count(*) = 0)::int FROM quota.verify()", "one pass over all entries", ALL_ENTRIES, None),
@@ -153,7 +153,7 @@ def main():
     """Runs the cases and writes them down."""
     wanted = [case for case in CASES if not WANTED or case.name.startswith(tuple(WANTED))]
     lines = [measure(case) for case in wanted]
-    entries, windows, version = psql("SELECT count(*) FROM quota.ledger_entry; SELECT count(*) FROM quota.bucket; SHOW server_version")
+    entries, windows, version = psql("SELECT count(*) FROM quota_internal.ledger_entry; SELECT count(*) FROM quota_internal.bucket; SHOW server_version")
     if len(sys.argv) > 1:
         head = (f"* {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, PostgreSQL {version}, `{os.environ['BENCH_COMMAND']}`,"
                 f" load average when it began {os.environ['BENCH_LOAD']}\n"

@@ -33,27 +33,27 @@ Errors: 42501 not the owner; 42704 no gate of that feature; 22004.';
 -- What pg_trigger says
 -- ---------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION quota._gate_arguments(tgargs bytea) RETURNS text[]
+CREATE OR REPLACE FUNCTION quota_internal._gate_arguments(tgargs bytea) RETURNS text[]
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_gate_arguments';
-COMMENT ON FUNCTION quota._gate_arguments(bytea) IS 'internal: the arguments of a trigger';
+COMMENT ON FUNCTION quota_internal._gate_arguments(bytea) IS 'internal: the arguments of a trigger';
 
-CREATE OR REPLACE FUNCTION quota._gate_trigger(OUT target oid, OUT feature text, OUT arguments text[], OUT name name,
-                                               OUT tgtype int, OUT enabled boolean)
+CREATE OR REPLACE FUNCTION quota_internal._gate_trigger(OUT target oid, OUT feature text, OUT arguments text[], OUT name name,
+                                                        OUT tgtype int, OUT enabled boolean)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT t.tgrelid, a.arguments[1], a.arguments, t.tgname, t.tgtype, t.tgenabled IN ('O', 'A')
-    FROM pg_trigger t, LATERAL (SELECT quota._gate_arguments(t.tgargs) AS arguments) a
+    FROM pg_trigger t, LATERAL (SELECT quota_internal._gate_arguments(t.tgargs) AS arguments) a
     WHERE t.tgfoid = 'quota.gate()'::regprocedure
 $$;
-COMMENT ON FUNCTION quota._gate_trigger() IS 'internal: every trigger that is part of a gate';
+COMMENT ON FUNCTION quota_internal._gate_trigger() IS 'internal: every trigger that is part of a gate';
 
-CREATE OR REPLACE FUNCTION quota._gate_key_table(gated oid, feature text) RETURNS oid
+CREATE OR REPLACE FUNCTION quota_internal._gate_key_table(gated oid, feature text) RETURNS oid
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_gate_key_table';
-COMMENT ON FUNCTION quota._gate_key_table(oid, text) IS
+COMMENT ON FUNCTION quota_internal._gate_key_table(oid, text) IS
     'internal: the table by whose primary key rows of a gate that remembers are known';
 
 /*
@@ -61,15 +61,15 @@ COMMENT ON FUNCTION quota._gate_key_table(oid, text) IS
  * expressions count them: its own, else one that it inherits from.  Other
  * sessions' temporary tables are left out: nobody else can read them.
  */
-CREATE OR REPLACE FUNCTION quota._gate_member(feature text, OUT member oid, OUT gated oid, OUT arguments text[],
-                                              OUT remembered_by oid)
+CREATE OR REPLACE FUNCTION quota_internal._gate_member(feature text, OUT member oid, OUT gated oid, OUT arguments text[],
+                                                       OUT remembered_by oid)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH RECURSIVE gate AS (
         SELECT DISTINCT ON (t.target) t.target, t.arguments
-        FROM quota._gate_trigger() t WHERE t.feature = _gate_member.feature
+        FROM quota_internal._gate_trigger() t WHERE t.feature = _gate_member.feature
           AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.target AND pg_is_other_temp_schema(c.relnamespace))
         ORDER BY t.target, t.name
     ), tree (member, gated, arguments) AS (
@@ -80,8 +80,8 @@ AS $$
         WHERE i.inhrelid NOT IN (SELECT g.target FROM gate g)
     )
     SELECT m.member, m.gated, m.arguments,
-           CASE WHEN m.arguments[6] IS NOT NULL THEN quota._gate_key_table(m.gated, _gate_member.feature) END
+           CASE WHEN m.arguments[6] IS NOT NULL THEN quota_internal._gate_key_table(m.gated, _gate_member.feature) END
     FROM (SELECT DISTINCT ON (t.member) t.member, t.gated, t.arguments FROM tree t ORDER BY t.member, t.gated) m
 $$;
-COMMENT ON FUNCTION quota._gate_member(text) IS
+COMMENT ON FUNCTION quota_internal._gate_member(text) IS
     'internal: the tables whose rows belong to a gate of the feature, the table and arguments of that gate, and the table by whose key their rows are remembered, or NULL';

@@ -1,30 +1,30 @@
 /* What a new version of the default plan does to use. */
 
-CREATE OR REPLACE FUNCTION quota._default_version()
+CREATE OR REPLACE FUNCTION quota_internal._default_version()
     RETURNS int
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota._newest_version(p.id) FROM quota.plan p WHERE p.is_default
+    SELECT quota_internal._newest_version(p.id) FROM quota_internal.plan p WHERE p.is_default
 $$;
-COMMENT ON FUNCTION quota._default_version() IS
+COMMENT ON FUNCTION quota_internal._default_version() IS
     'internal: the id of the version that subjects without a subscription have, NULL if no plan is the default';
 
 /*
  * All accounts of the default plan have the same window of a feature: their
  * zone is UTC, and the anchor "subscription" counts as calendar.
  */
-CREATE OR REPLACE FUNCTION quota._default_windows(version_id int, at timestamptz)
+CREATE OR REPLACE FUNCTION quota_internal._default_windows(version_id int, at timestamptz)
     RETURNS TABLE (feature_id int, window_start timestamptz, window_end timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT e.feature_id, w.window_start, w.window_end
-    FROM quota.entitlement e JOIN quota.feature f ON f.id = e.feature_id AND f.kind = 'metered'
-         CROSS JOIN LATERAL quota._window(e.period, e.anchor, e.anchor_at, NULL, 'UTC', _default_windows.at) w
+    FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id AND f.kind = 'metered'
+         CROSS JOIN LATERAL quota_internal._window(e.period, e.anchor, e.anchor_at, NULL, 'UTC', _default_windows.at) w
     WHERE e.plan_version_id = _default_windows.version_id
 $$;
-COMMENT ON FUNCTION quota._default_windows(int, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._default_windows(int, timestamptz) IS
     'internal: the windows that a version has at a time for all who have it as the default plan';
 
 /*
@@ -33,19 +33,19 @@ COMMENT ON FUNCTION quota._default_windows(int, timestamptz) IS
  * subscription now is no exception: what the default plan charged before must
  * still be there when it ends.
  */
-CREATE OR REPLACE FUNCTION quota._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz)
-    RETURNS SETOF quota.bucket
+CREATE OR REPLACE FUNCTION quota_internal._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz)
+    RETURNS SETOF quota_internal.bucket
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT b.* FROM quota.bucket b
+    SELECT b.* FROM quota_internal.bucket b
     WHERE b.feature_id = _default_buckets.feature_id AND b.source_id = 0
       AND b.period_start = _default_buckets.window_start AND b.period_end = _default_buckets.window_end
       AND strpos(b.subject, '/') = 0
-      AND NOT EXISTS (SELECT FROM quota.subject_override o
+      AND NOT EXISTS (SELECT FROM quota_internal.subject_override o
                       WHERE o.subject = b.subject AND o.feature_id = b.feature_id)
 $$;
-COMMENT ON FUNCTION quota._default_buckets(int, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._default_buckets(int, timestamptz, timestamptz) IS
     'internal: the buckets of the default plan''s accounts in one window';
 
 /*
@@ -53,21 +53,21 @@ COMMENT ON FUNCTION quota._default_buckets(int, timestamptz, timestamptz) IS
  * bucket in the old window may have one in the new window that an earlier
  * change moved away from; its mark is ended, or debits would follow it.
  */
-CREATE OR REPLACE FUNCTION quota._keep_moved_window(
+CREATE OR REPLACE FUNCTION quota_internal._keep_moved_window(
         feature_id int, old_start timestamptz, old_end timestamptz, new_start timestamptz, new_end timestamptz)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._go_on(s.subject, feature_id, 0, old_start, old_end, new_start, new_end, false)
-    FROM (SELECT b.subject FROM quota._default_buckets(feature_id, old_start, old_end) b
+    PERFORM quota_internal._go_on(s.subject, feature_id, 0, old_start, old_end, new_start, new_end, false)
+    FROM (SELECT b.subject FROM quota_internal._default_buckets(feature_id, old_start, old_end) b
           UNION
-          SELECT b.subject FROM quota._default_buckets(feature_id, new_start, new_end) b WHERE b.moved_start IS NOT NULL
+          SELECT b.subject FROM quota_internal._default_buckets(feature_id, new_start, new_end) b WHERE b.moved_start IS NOT NULL
           ORDER BY subject) s;
 END
 $$;
-COMMENT ON FUNCTION quota._keep_moved_window(int, timestamptz, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._keep_moved_window(int, timestamptz, timestamptz, timestamptz, timestamptz) IS
     'internal: moves what all accounts of the default plan used of a feature from one window to another';
 
 /*
@@ -75,19 +75,19 @@ COMMENT ON FUNCTION quota._keep_moved_window(int, timestamptz, timestamptz, time
  * to keep, but a bucket of the window may still say that its use was moved, by
  * a change of an earlier version.  That use comes back.
  */
-CREATE OR REPLACE FUNCTION quota._keep_same_window(feature_id int, window_start timestamptz, window_end timestamptz)
+CREATE OR REPLACE FUNCTION quota_internal._keep_same_window(feature_id int, window_start timestamptz, window_end timestamptz)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota._go_on(b.subject, b.feature_id, 0, w.begins, w.ends, b.period_start, b.period_end, false)
-    FROM (SELECT d.* FROM quota._default_buckets(feature_id, window_start, window_end) d
+    PERFORM quota_internal._go_on(b.subject, b.feature_id, 0, w.begins, w.ends, b.period_start, b.period_end, false)
+    FROM (SELECT d.* FROM quota_internal._default_buckets(feature_id, window_start, window_end) d
           WHERE d.moved_start IS NOT NULL ORDER BY d.subject) b,
-         quota._window_now(b.subject, b.feature_id, 0, b.period_start, b.period_end, b.moved_id - 1) w;
+         quota_internal._window_now(b.subject, b.feature_id, 0, b.period_start, b.period_end, b.moved_id - 1) w;
 END
 $$;
-COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._keep_same_window(int, timestamptz, timestamptz) IS
     'internal: makes the buckets of all accounts of the default plan in a window count again';
 
 /*
@@ -96,55 +96,55 @@ COMMENT ON FUNCTION quota._keep_same_window(int, timestamptz, timestamptz) IS
  * neither can come they say nothing that counts, and the buckets of everybody are
  * left alone.
  */
-CREATE OR REPLACE FUNCTION quota._set_default_terms(old_version int, new_version int, at timestamptz)
+CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, new_version int, at timestamptz)
     RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota.bucket b SET plan_version_id = n.plan_version_id, allowance = n.allowance, prorated = NULL
-    FROM quota._default_windows(_set_default_terms.new_version, _set_default_terms.at) w
-        JOIN quota.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
-        JOIN quota.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
-        LATERAL quota._default_buckets(w.feature_id, w.window_start, w.window_end) d
+    UPDATE quota_internal.bucket b SET plan_version_id = n.plan_version_id, allowance = n.allowance, prorated = NULL
+    FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) w
+        JOIN quota_internal.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
+        JOIN quota_internal.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
+        LATERAL quota_internal._default_buckets(w.feature_id, w.window_start, w.window_end) d
     WHERE (n.rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND n.allowance IS DISTINCT FROM d.allowance
       AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
       AND b.period_start = d.period_start AND b.period_end = d.period_end
 $$;
-COMMENT ON FUNCTION quota._set_default_terms(int, int, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._set_default_terms(int, int, timestamptz) IS
     'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over or have open holds';
 
 -- Acts as change_plan keep for all who have the default plan.
-CREATE OR REPLACE FUNCTION quota._keep_default_use(old_version int, new_version int)
+CREATE OR REPLACE FUNCTION quota_internal._keep_default_use(old_version int, new_version int)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    at CONSTANT timestamptz := quota._now();
+    at CONSTANT timestamptz := quota_internal._now();
     move record;
     locked boolean := false;
 BEGIN
     FOR move IN
         SELECT n.feature_id, o.window_start AS old_start, o.window_end AS old_end, n.window_start, n.window_end
-        FROM quota._default_windows(new_version, at) n
-             LEFT JOIN quota._default_windows(old_version, at) o ON o.feature_id = n.feature_id
+        FROM quota_internal._default_windows(new_version, at) n
+             LEFT JOIN quota_internal._default_windows(old_version, at) o ON o.feature_id = n.feature_id
         WHERE (o.window_start, o.window_end) IS DISTINCT FROM (n.window_start, n.window_end)
         ORDER BY n.feature_id
     LOOP
         -- Nobody charges a feature that the default plan gives only from now on.
         IF NOT locked AND move.old_start IS NOT NULL THEN
-            PERFORM quota._lock_buckets();
+            PERFORM quota_internal._lock_buckets();
             locked := true;
         END IF;
         IF move.old_start IS NOT NULL THEN
-            PERFORM quota._keep_moved_window(move.feature_id, move.old_start, move.old_end,
-                                             move.window_start, move.window_end);
+            PERFORM quota_internal._keep_moved_window(move.feature_id, move.old_start, move.old_end,
+                                                      move.window_start, move.window_end);
         ELSE
-            PERFORM quota._keep_same_window(move.feature_id, move.window_start, move.window_end);
+            PERFORM quota_internal._keep_same_window(move.feature_id, move.window_start, move.window_end);
         END IF;
     END LOOP;
-    PERFORM quota._set_default_terms(_keep_default_use.old_version, _keep_default_use.new_version, at);
+    PERFORM quota_internal._set_default_terms(_keep_default_use.old_version, _keep_default_use.new_version, at);
 END
 $$;
-COMMENT ON FUNCTION quota._keep_default_use(int, int) IS
+COMMENT ON FUNCTION quota_internal._keep_default_use(int, int) IS
     'internal: where the default plan''s present window of a metered feature is another in the new version, that window takes over what was used in the old one; locks the buckets then (0A000 above read committed)';

@@ -12,22 +12,22 @@
  * dry_run goes through the same code and leaves out the writes and the locks,
  * so its answer is that of a real run, and it works in a read-only transaction.
  *
- * Locks, in this order: quota.plan SHARE ROW EXCLUSIVE lets one apply_catalog()
+ * Locks, in this order: quota_internal.plan SHARE ROW EXCLUSIVE lets one apply_catalog()
  * run at a time and leaves reads, debits and subscriptions alone.  Where use
- * must not change meanwhile, writers of quota.bucket wait for our commit, and
- * where a feature goes, or changes its kind, also those of quota.subscription,
- * quota.subject_override and quota.credit_grant.
+ * must not change meanwhile, writers of quota_internal.bucket wait for our commit, and
+ * where a feature goes, or changes its kind, also those of quota_internal.subscription,
+ * quota_internal.subject_override and quota_internal.credit_grant.
  *
  * Functions whose name begins with an underscore are granted to nobody.
  */
 
-CREATE OR REPLACE FUNCTION quota._catalog_check_arguments(catalog jsonb, dry_run boolean)
+CREATE OR REPLACE FUNCTION quota_internal._catalog_check_arguments(catalog jsonb, dry_run boolean)
     RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    given jsonb := quota._require_size(catalog, 4194304, 'catalog');
+    given jsonb := quota_internal._require_size(catalog, 4194304, 'catalog');
 BEGIN
     IF given IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'catalog must not be null';
@@ -35,11 +35,11 @@ BEGIN
     IF dry_run IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'dry_run must not be null';
     END IF;
-    PERFORM quota._catalog_require_type('catalog', given, '{object}');
+    PERFORM quota_internal._catalog_require_type('catalog', given, '{object}');
     RETURN given;
 END
 $$;
-COMMENT ON FUNCTION quota._catalog_check_arguments(jsonb, boolean) IS
+COMMENT ON FUNCTION quota_internal._catalog_check_arguments(jsonb, boolean) IS
     'internal: the catalog; refuses a NULL argument of apply_catalog() (22004) and a catalog that is too large or no object (22023)';
 
 CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = false)
@@ -49,7 +49,7 @@ CREATE OR REPLACE FUNCTION quota.apply_catalog(catalog jsonb, dry_run boolean = 
 AS $$
 DECLARE
     -- the size is looked at before anything is unpacked, which a statement would do
-    given CONSTANT jsonb := quota._catalog_check_arguments(catalog, dry_run);
+    given CONSTANT jsonb := quota_internal._catalog_check_arguments(catalog, dry_run);
     features jsonb := given -> 'features';
     plans jsonb := given -> 'plans';
     actions jsonb := given -> 'actions';
@@ -57,28 +57,28 @@ DECLARE
     old_default int;
 BEGIN
     IF NOT dry_run THEN
-        LOCK TABLE quota.plan IN SHARE ROW EXCLUSIVE MODE;
-        PERFORM quota._begin_posting();
+        LOCK TABLE quota_internal.plan IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM quota_internal._begin_posting();
     END IF;
-    PERFORM quota._catalog_object('', 'catalog', given);
-    kinds := quota._catalog_kinds(features);
-    old_default := quota._default_version();
+    PERFORM quota_internal._catalog_object('', 'catalog', given);
+    kinds := quota_internal._catalog_kinds(features);
+    old_default := quota_internal._default_version();
 
     IF features IS NOT NULL THEN
         RETURN QUERY SELECT 'feature', f.name, f.change
-                     FROM quota._catalog_apply_features(features, plans IS NULL, actions IS NULL, dry_run) f;
+                     FROM quota_internal._catalog_apply_features(features, plans IS NULL, actions IS NULL, dry_run) f;
     END IF;
     IF plans IS NOT NULL THEN
-        RETURN QUERY SELECT 'plan', p.name, p.change FROM quota._catalog_apply_plans(plans, kinds, dry_run) p;
+        RETURN QUERY SELECT 'plan', p.name, p.change FROM quota_internal._catalog_apply_plans(plans, kinds, dry_run) p;
     END IF;
     IF actions IS NOT NULL THEN
-        RETURN QUERY SELECT 'action', a.name, a.change FROM quota._catalog_apply_actions(actions, kinds, dry_run) a;
+        RETURN QUERY SELECT 'action', a.name, a.change FROM quota_internal._catalog_apply_actions(actions, kinds, dry_run) a;
     END IF;
 
     IF NOT dry_run THEN
-        PERFORM quota._keep_default_use(old_default, quota._default_version());
+        PERFORM quota_internal._keep_default_use(old_default, quota_internal._default_version());
         IF features IS NOT NULL THEN
-            PERFORM quota._catalog_drop_features(features);
+            PERFORM quota_internal._catalog_drop_features(features);
         END IF;
     END IF;
 END
@@ -91,7 +91,7 @@ Beside its allowance, an entitlement of a metered feature has rollover {"max"}, 
 A catalog has at most 4 MB as jsonb, 1000 features, 1000 plans and 1000 actions, an action 100 each of features that it requires, features that it charges, and dimensions.
 Errors, each naming the JSON path: 22023 wrong value, type, unknown key, a feature in use removed or given another kind, or a default plan that is lost; 22003 a number out of range; 22001 a text too long. 22004 for NULL. 0A000 where use has to move or a feature goes, in a transaction above read committed.$$;
 
-CREATE OR REPLACE FUNCTION quota._export_plan(plan quota.plan)
+CREATE OR REPLACE FUNCTION quota_internal._export_plan(plan quota_internal.plan)
     RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -103,12 +103,12 @@ AS $$
            || CASE WHEN (v.period_months, v.period_days, v.period_us) = (1, 0, 0) THEN '{}' ELSE jsonb_build_object('period', v.period) END
            || CASE WHEN v.grace IS NULL THEN '{}' ELSE jsonb_build_object('grace', v.grace) END
            || jsonb_build_object('entitlements',
-                (SELECT coalesce(jsonb_object_agg(f.name, quota._export_entitlement(f.kind, e)), '{}')
-                 FROM quota.entitlement e JOIN quota.feature f ON f.id = e.feature_id
+                (SELECT coalesce(jsonb_object_agg(f.name, quota_internal._export_entitlement(f.kind, e)), '{}')
+                 FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id
                  WHERE e.plan_version_id = v.id))
-    FROM quota.plan_version v WHERE v.id = quota._newest_version((plan).id)
+    FROM quota_internal.plan_version v WHERE v.id = quota_internal._newest_version((plan).id)
 $$;
-COMMENT ON FUNCTION quota._export_plan(quota.plan) IS
+COMMENT ON FUNCTION quota_internal._export_plan(quota_internal.plan) IS
     'internal: the JSON of a plan in its newest version, without what is default';
 
 CREATE OR REPLACE FUNCTION quota.export_catalog()
@@ -119,11 +119,11 @@ AS $$
     SELECT jsonb_build_object(
         'features', (SELECT coalesce(jsonb_object_agg(f.name, jsonb_strip_nulls(jsonb_build_object(
                                 'kind', f.kind, 'unit', f.unit, 'title', f.title))), '{}')
-                     FROM quota.feature f),
-        'plans', (SELECT coalesce(jsonb_object_agg(p.name, quota._export_plan(p)), '{}')
-                  FROM quota.plan p WHERE p.retired_at IS NULL),
-        'actions', (SELECT coalesce(jsonb_object_agg(a.name, quota._export_action(a.id)), '{}')
-                    FROM quota.action a WHERE a.retired_at IS NULL))
+                     FROM quota_internal.feature f),
+        'plans', (SELECT coalesce(jsonb_object_agg(p.name, quota_internal._export_plan(p)), '{}')
+                  FROM quota_internal.plan p WHERE p.retired_at IS NULL),
+        'actions', (SELECT coalesce(jsonb_object_agg(a.name, quota_internal._export_action(a.id)), '{}')
+                    FROM quota_internal.action a WHERE a.retired_at IS NULL))
 $$;
 COMMENT ON FUNCTION quota.export_catalog() IS
     'the catalog as the JSON that apply_catalog() takes: every feature, every action that is not retired, and every plan that is not, in its newest version, without what is default. Applied again it changes nothing';

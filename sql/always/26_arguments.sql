@@ -1,10 +1,10 @@
-/* Arguments of administration, checked; and names for what CREATE TYPE quota.subject_range has made. */
+/* Arguments of administration, checked; and names for what CREATE TYPE quota_internal.subject_range has made. */
 
-COMMENT ON FUNCTION quota.subject_range(text, text) IS 'internal: makes a range of subjects';
-COMMENT ON FUNCTION quota.subject_range(text, text, text) IS 'internal: makes a range of subjects with the bounds [), [] and so on';
-COMMENT ON FUNCTION quota.subject_multirange() IS 'internal: not used';
-COMMENT ON FUNCTION quota.subject_multirange(quota.subject_range) IS 'internal: not used';
-COMMENT ON FUNCTION quota.subject_multirange(VARIADIC quota.subject_range[]) IS 'internal: not used';
+COMMENT ON FUNCTION quota_internal.subject_range(text, text) IS 'internal: makes a range of subjects';
+COMMENT ON FUNCTION quota_internal.subject_range(text, text, text) IS 'internal: makes a range of subjects with the bounds [), [] and so on';
+COMMENT ON FUNCTION quota_internal.subject_multirange() IS 'internal: not used';
+COMMENT ON FUNCTION quota_internal.subject_multirange(quota_internal.subject_range) IS 'internal: not used';
+COMMENT ON FUNCTION quota_internal.subject_multirange(VARIADIC quota_internal.subject_range[]) IS 'internal: not used';
 
 /*
  * Small checks of arguments.
@@ -18,7 +18,7 @@ COMMENT ON FUNCTION quota.subject_multirange(VARIADIC quota.subject_range[]) IS 
  * statement until its transaction ends.)
  */
 
-CREATE OR REPLACE FUNCTION quota._require(given boolean, argument text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._require(given boolean, argument text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -29,15 +29,15 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._require(boolean, text) IS 'internal: raises 22004 naming the argument when it was not given';
+COMMENT ON FUNCTION quota_internal._require(boolean, text) IS 'internal: raises 22004 naming the argument when it was not given';
 
-CREATE OR REPLACE FUNCTION quota._require_word(word text, argument text, allowed text[]) RETURNS text
+CREATE OR REPLACE FUNCTION quota_internal._require_word(word text, argument text, allowed text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF _require_word.word IS NULL THEN
-        PERFORM quota._require(false, _require_word.argument);
+        PERFORM quota_internal._require(false, _require_word.argument);
     ELSIF octet_length(_require_word.word) > 32 OR _require_word.word <> ALL (_require_word.allowed) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('%s is not known', _require_word.argument),
@@ -46,15 +46,15 @@ BEGIN
     RETURN _require_word.word;
 END
 $$;
-COMMENT ON FUNCTION quota._require_word(text, text, text[]) IS 'internal: the argument, if it is one of the words; 22004 or 22023 if not';
+COMMENT ON FUNCTION quota_internal._require_word(text, text, text[]) IS 'internal: the argument, if it is one of the words; 22004 or 22023 if not';
 
-CREATE OR REPLACE FUNCTION quota._require_name(name text, argument text, most int) RETURNS text
+CREATE OR REPLACE FUNCTION quota_internal._require_name(name text, argument text, most int) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF _require_name.name IS NULL THEN
-        PERFORM quota._require(false, _require_name.argument);
+        PERFORM quota_internal._require(false, _require_name.argument);
     ELSIF octet_length(_require_name.name) > _require_name.most THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
             MESSAGE = format('%s does not exist', _require_name.argument),
@@ -64,10 +64,10 @@ BEGIN
     RETURN _require_name.name;
 END
 $$;
-COMMENT ON FUNCTION quota._require_name(text, text, int) IS 'internal: the argument; 22004 for NULL, QT404 for more bytes than such a name can have';
+COMMENT ON FUNCTION quota_internal._require_name(text, text, int) IS 'internal: the argument; 22004 for NULL, QT404 for more bytes than such a name can have';
 
 -- The same limit as quota_arg_metadata() in src/base/args.c.
-CREATE OR REPLACE FUNCTION quota._metadata(metadata jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION quota_internal._metadata(metadata jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,9 +89,9 @@ BEGIN
         DETAIL = 'At most 8192 bytes are allowed.';
 END
 $$;
-COMMENT ON FUNCTION quota._metadata(jsonb) IS 'internal: a subscription''s metadata, an object of at most 8 kB, {} for NULL; 22023 otherwise';
+COMMENT ON FUNCTION quota_internal._metadata(jsonb) IS 'internal: a subscription''s metadata, an object of at most 8 kB, {} for NULL; 22023 otherwise';
 
-CREATE OR REPLACE FUNCTION quota._external_id(external_id text) RETURNS text
+CREATE OR REPLACE FUNCTION quota_internal._external_id(external_id text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -108,13 +108,13 @@ BEGIN
     RETURN _external_id.external_id;
 END
 $$;
-COMMENT ON FUNCTION quota._external_id(text) IS 'internal: another system''s id, 1 to 255 bytes without control characters, or NULL; 22001, 22023';
+COMMENT ON FUNCTION quota_internal._external_id(text) IS 'internal: another system''s id, 1 to 255 bytes without control characters, or NULL; 22001, 22023';
 
 /*
  * Times beyond the year 9999 are as good as infinite to an application, and
  * drivers cannot read them.
  */
-CREATE OR REPLACE FUNCTION quota._require_time(at timestamptz, argument text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._require_time(at timestamptz, argument text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -126,9 +126,9 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._require_time(timestamptz, text) IS 'internal: raises 22008 for a time outside the years 1 to 9999';
+COMMENT ON FUNCTION quota_internal._require_time(timestamptz, text) IS 'internal: raises 22008 for a time outside the years 1 to 9999';
 
-CREATE OR REPLACE FUNCTION quota._trial_end(starts_at timestamptz, trial interval, timezone text) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION quota_internal._trial_end(starts_at timestamptz, trial interval, timezone text) RETURNS timestamptz
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -157,4 +157,4 @@ BEGIN
     RETURN ends + time_part;
 END
 $$;
-COMMENT ON FUNCTION quota._trial_end(timestamptz, interval, text) IS 'internal: when a trial ends; 22023 if it is not longer than 0 or over 10 years';
+COMMENT ON FUNCTION quota_internal._trial_end(timestamptz, interval, text) IS 'internal: when a trial ends; 22023 if it is not longer than 0 or over 10 years';

@@ -1,15 +1,15 @@
 /* Plans, features, overrides and subscriptions looked up, and events recorded. */
 
-CREATE OR REPLACE FUNCTION quota._plan_version(plan text, OUT plan_id int, OUT version_id int, OUT version int, OUT retired boolean)
+CREATE OR REPLACE FUNCTION quota_internal._plan_version(plan text, OUT plan_id int, OUT version_id int, OUT version int, OUT retired boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted text := quota._require_name(_plan_version.plan, 'plan', 1024);
+    wanted text := quota_internal._require_name(_plan_version.plan, 'plan', 1024);
 BEGIN
     SELECT p.id, v.id, v.version, p.retired_at IS NOT NULL
         INTO plan_id, version_id, version, retired
-        FROM quota.plan p JOIN quota.plan_version v ON v.plan_id = p.id
+        FROM quota_internal.plan p JOIN quota_internal.plan_version v ON v.plan_id = p.id
         WHERE p.name = wanted COLLATE "C"
         ORDER BY v.version DESC LIMIT 1
         FOR KEY SHARE OF v;
@@ -19,17 +19,17 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._plan_version(text) IS 'internal: a plan''s newest version, locked against being deleted; QT404 if there is no such plan';
+COMMENT ON FUNCTION quota_internal._plan_version(text) IS 'internal: a plan''s newest version, locked against being deleted; QT404 if there is no such plan';
 
-CREATE OR REPLACE FUNCTION quota._feature(feature text) RETURNS quota.feature
+CREATE OR REPLACE FUNCTION quota_internal._feature(feature text) RETURNS quota_internal.feature
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted    text := quota._require_name(_feature.feature, 'feature', 63);
-    found_row quota.feature;
+    wanted    text := quota_internal._require_name(_feature.feature, 'feature', 63);
+    found_row quota_internal.feature;
 BEGIN
-    SELECT f.* INTO found_row FROM quota.feature f WHERE f.name = wanted COLLATE "C";
+    SELECT f.* INTO found_row FROM quota_internal.feature f WHERE f.name = wanted COLLATE "C";
     IF found_row.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
             MESSAGE = format('feature "%s" does not exist', wanted);
@@ -37,55 +37,55 @@ BEGIN
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION quota._feature(text) IS 'internal: a feature''s row; QT404 if there is none; locks nothing, for reports';
+COMMENT ON FUNCTION quota_internal._feature(text) IS 'internal: a feature''s row; QT404 if there is none; locks nothing, for reports';
 
-CREATE OR REPLACE FUNCTION quota._lock_feature(feature text) RETURNS quota.feature
+CREATE OR REPLACE FUNCTION quota_internal._lock_feature(feature text) RETURNS quota_internal.feature
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    wanted    text := quota._require_name(_lock_feature.feature, 'feature', 63);
-    found_row quota.feature;
+    wanted    text := quota_internal._require_name(_lock_feature.feature, 'feature', 63);
+    found_row quota_internal.feature;
 BEGIN
-    SELECT f.* INTO found_row FROM quota.feature f WHERE f.id = (quota._feature(wanted)).id FOR KEY SHARE;
+    SELECT f.* INTO found_row FROM quota_internal.feature f WHERE f.id = (quota_internal._feature(wanted)).id FOR KEY SHARE;
     -- NULLs if it was deleted while we waited: then this says so
-    RETURN coalesce(found_row, quota._feature(wanted));
+    RETURN coalesce(found_row, quota_internal._feature(wanted));
 END
 $$;
-COMMENT ON FUNCTION quota._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
+COMMENT ON FUNCTION quota_internal._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
 
-CREATE OR REPLACE FUNCTION quota._override_terms(kind text, entitlement jsonb) RETURNS quota.entitlement
+CREATE OR REPLACE FUNCTION quota_internal._override_terms(kind text, entitlement jsonb) RETURNS quota_internal.entitlement
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    given jsonb := quota._require_size(_override_terms.entitlement, 65536, 'entitlement');
+    given jsonb := quota_internal._require_size(_override_terms.entitlement, 65536, 'entitlement');
 BEGIN
     IF jsonb_typeof(given) = 'null' THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'override: must be an object',
             HINT = 'SQL NULL removes an override; a driver may have sent its null as JSON.';
     END IF;
-    RETURN quota._catalog_entitlement('override', _override_terms.kind, given);
+    RETURN quota_internal._catalog_entitlement('override', _override_terms.kind, given);
 END
 $$;
-COMMENT ON FUNCTION quota._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
+COMMENT ON FUNCTION quota_internal._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
 
-CREATE OR REPLACE FUNCTION quota._override_meaning(override quota.subject_override) RETURNS quota.entitlement
+CREATE OR REPLACE FUNCTION quota_internal._override_meaning(override quota_internal.subject_override) RETURNS quota_internal.entitlement
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    terms quota.entitlement := jsonb_populate_record(NULL::quota.entitlement, to_jsonb(_override_meaning.override));
+    terms quota_internal.entitlement := jsonb_populate_record(NULL::quota_internal.entitlement, to_jsonb(_override_meaning.override));
 BEGIN
     terms.feature_id := NULL;
     terms.value := (_override_meaning.override).value;      -- a JSON null is no SQL NULL
-    RETURN quota._terms_meaning(terms);
+    RETURN quota_internal._terms_meaning(terms);
 END
 $$;
-COMMENT ON FUNCTION quota._override_meaning(quota.subject_override) IS 'internal: the terms of an override as _terms_meaning() gives those of an entitlement';
+COMMENT ON FUNCTION quota_internal._override_meaning(quota_internal.subject_override) IS 'internal: the terms of an override as _terms_meaning() gives those of an entitlement';
 
-CREATE OR REPLACE FUNCTION quota._no_retired(plan text, retired boolean) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._no_retired(plan text, retired boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -97,41 +97,41 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._no_retired(text, boolean) IS 'internal: raises 22023 for a retired plan';
+COMMENT ON FUNCTION quota_internal._no_retired(text, boolean) IS 'internal: raises 22023 for a retired plan';
 
-CREATE OR REPLACE FUNCTION quota._current_subscription(subject text) RETURNS quota.subscription
+CREATE OR REPLACE FUNCTION quota_internal._current_subscription(subject text) RETURNS quota_internal.subscription
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found_row quota.subscription;
-    at        timestamptz := quota._now();
+    found_row quota_internal.subscription;
+    at        timestamptz := quota_internal._now();
 BEGIN
     LOOP
-        PERFORM quota._carry_out(_current_subscription.subject);
-        SELECT s.* INTO found_row FROM quota.subscription s
+        PERFORM quota_internal._carry_out(_current_subscription.subject);
+        SELECT s.* INTO found_row FROM quota_internal.subscription s
             WHERE s.subject = _current_subscription.subject COLLATE "C"
               AND (s.ends_at IS NULL OR s.ends_at > greatest(at, s.starts_at))
             ORDER BY s.starts_at LIMIT 1 FOR UPDATE;
         -- The row that was waited for may have ended while another took its
         -- place; only a fresh snapshot shows that one.
         EXIT WHEN FOUND OR NOT EXISTS (
-            SELECT FROM quota.subscription s
+            SELECT FROM quota_internal.subscription s
             WHERE s.subject = _current_subscription.subject COLLATE "C"
               AND (s.ends_at IS NULL OR s.ends_at > greatest(at, s.starts_at)));
     END LOOP;
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION quota._current_subscription(text) IS
+COMMENT ON FUNCTION quota_internal._current_subscription(text) IS
     'internal: locks and returns a subject''s live subscription, else its next future one, else a row of NULLs; what was scheduled and has come into force is carried out before';
 
-CREATE OR REPLACE FUNCTION quota._require_subscription(subject text) RETURNS quota.subscription
+CREATE OR REPLACE FUNCTION quota_internal._require_subscription(subject text) RETURNS quota_internal.subscription
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found_row quota.subscription := quota._current_subscription(_require_subscription.subject);
+    found_row quota_internal.subscription := quota_internal._current_subscription(_require_subscription.subject);
 BEGIN
     IF found_row.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404',
@@ -140,7 +140,7 @@ BEGIN
     RETURN found_row;
 END
 $$;
-COMMENT ON FUNCTION quota._require_subscription(text) IS 'internal: like _current_subscription, but none is QT404';
+COMMENT ON FUNCTION quota_internal._require_subscription(text) IS 'internal: like _current_subscription, but none is QT404';
 
 /*
  * The end that a subscription has without a scheduled cancellation (and, once
@@ -148,20 +148,20 @@ COMMENT ON FUNCTION quota._require_subscription(text) IS 'internal: like _curren
  * into the next subscription, which may have been booked for the time after the
  * nearer end.
  */
-CREATE OR REPLACE FUNCTION quota._restored_end(subscription quota.subscription) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION quota_internal._restored_end(subscription quota_internal.subscription) RETURNS timestamptz
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT least(coalesce((_restored_end.subscription).trial_ends_at, (_restored_end.subscription).asked_ends_at),
-                 (SELECT min(s.starts_at) FROM quota.subscription s
+                 (SELECT min(s.starts_at) FROM quota_internal.subscription s
                   WHERE s.subject = (_restored_end.subscription).subject
                     AND s.starts_at > (_restored_end.subscription).starts_at
                     AND (s.ends_at IS NULL OR s.ends_at > s.starts_at)))
 $$;
-COMMENT ON FUNCTION quota._restored_end(quota.subscription) IS
+COMMENT ON FUNCTION quota_internal._restored_end(quota_internal.subscription) IS
     'internal: when a subscription ends once its trial or its scheduled cancellation is taken back';
 
-CREATE OR REPLACE FUNCTION quota._raise_overlap(subject text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._raise_overlap(subject text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -169,25 +169,25 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = '23P01',
         MESSAGE = format('"%s" already has a subscription in this time', _raise_overlap.subject),
         HINT = 'Change its plan with quota.change_plan(), end it with quota.cancel(), or let the new one start when it ends.',
-        SCHEMA = 'quota', TABLE = 'subscription', CONSTRAINT = 'subscription_one_at_a_time';
+        SCHEMA = 'quota_internal', TABLE = 'subscription', CONSTRAINT = 'subscription_one_at_a_time';
 END
 $$;
-COMMENT ON FUNCTION quota._raise_overlap(text) IS 'internal: 23P01 in words that do not speak of an index';
+COMMENT ON FUNCTION quota_internal._raise_overlap(text) IS 'internal: 23P01 in words that do not speak of an index';
 
-CREATE OR REPLACE FUNCTION quota._plan_words(version_id int, OUT plan text, OUT version int, OUT period text)
+CREATE OR REPLACE FUNCTION quota_internal._plan_words(version_id int, OUT plan text, OUT version int, OUT period text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT p.name, v.version, v.period FROM quota.plan_version v JOIN quota.plan p ON p.id = v.plan_id
+    SELECT p.name, v.version, v.period FROM quota_internal.plan_version v JOIN quota_internal.plan p ON p.id = v.plan_id
     WHERE v.id = _plan_words.version_id
 $$;
-COMMENT ON FUNCTION quota._plan_words(int) IS 'internal: the names of a plan version';
+COMMENT ON FUNCTION quota_internal._plan_words(int) IS 'internal: the names of a plan version';
 
-CREATE OR REPLACE FUNCTION quota._record_event(type text, subject text, feature_id int, data jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._record_event(type text, subject text, feature_id int, data jsonb) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO quota.event (at, type, subject, feature_id, data)
-    VALUES (quota._now(), _record_event.type, _record_event.subject, _record_event.feature_id, _record_event.data)
+    INSERT INTO quota_internal.event (at, type, subject, feature_id, data)
+    VALUES (quota_internal._now(), _record_event.type, _record_event.subject, _record_event.feature_id, _record_event.data)
 $$;
-COMMENT ON FUNCTION quota._record_event(text, text, int, jsonb) IS 'internal: one row of quota.events';
+COMMENT ON FUNCTION quota_internal._record_event(text, text, int, jsonb) IS 'internal: one row of quota.events';

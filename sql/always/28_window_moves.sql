@@ -16,16 +16,16 @@
  * afterwards.  In the old window, if it was charged, rollover is fixed at 0, or the
  * units would roll over once more if the account came back to it.
  */
-CREATE OR REPLACE FUNCTION quota._take_over(subject text, feature_id int, source_id bigint,
-                                            old_start timestamptz, old_end timestamptz,
-                                            new_start timestamptz, new_end timestamptz,
-                                            follow boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._take_over(subject text, feature_id int, source_id bigint,
+                                                     old_start timestamptz, old_end timestamptz,
+                                                     new_start timestamptz, new_end timestamptz,
+                                                     follow boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link       quota.bucket;
-    total      quota.bucket;
+    link       quota_internal.bucket;
+    total      quota_internal.bucket;
     link_start timestamptz := _take_over.old_start;
     link_end   timestamptz := _take_over.old_end;
     operation  bigint;
@@ -33,18 +33,18 @@ BEGIN
     IF (_take_over.old_start, _take_over.old_end) = (_take_over.new_start, _take_over.new_end) THEN
         RETURN;
     END IF;
-    INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
+    INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
         VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.old_start, _take_over.old_end)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
 
     LOOP
-        SELECT b.* INTO link FROM quota.bucket b
+        SELECT b.* INTO link FROM quota_internal.bucket b
             WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
               AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end
             FOR UPDATE;
         EXIT WHEN NOT FOUND;
-        operation := quota._move_out(operation, link, _take_over.new_start, _take_over.new_end);
-        total := quota._add_use(total, link);
+        operation := quota_internal._move_out(operation, link, _take_over.new_start, _take_over.new_end);
+        total := quota_internal._add_use(total, link);
         -- each link that was passed points at the new bucket: no endless chain
         EXIT WHEN NOT _take_over.follow OR link.moved_start IS NULL
             OR (link.moved_start, link.moved_end) = (_take_over.new_start, _take_over.new_end);
@@ -52,27 +52,27 @@ BEGIN
         link_end := link.moved_end;
     END LOOP;
 
-    INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance)
+    INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance)
         VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end,
                 total.plan_version_id, total.allowance)
         ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
-    SELECT b.* INTO link FROM quota.bucket b
+    SELECT b.* INTO link FROM quota_internal.bucket b
         WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
           AND b.source_id = _take_over.source_id
           AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
         FOR UPDATE;
-    PERFORM quota._move_in(operation, link, total);
+    PERFORM quota_internal._move_in(operation, link, total);
 END
 $$;
-COMMENT ON FUNCTION quota._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
+COMMENT ON FUNCTION quota_internal._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
     'internal: moves the use of one window to another by ledger entries of kind transfer, and leaves a mark in the old one that sends debits to the new one';
 
-CREATE OR REPLACE FUNCTION quota._add_use(a quota.bucket, b quota.bucket) RETURNS quota.bucket
+CREATE OR REPLACE FUNCTION quota_internal._add_use(a quota_internal.bucket, b quota_internal.bucket) RETURNS quota_internal.bucket
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    total quota.bucket := _add_use.a;
+    total quota_internal.bucket := _add_use.a;
 BEGIN
     IF total.subject IS NULL THEN
         RETURN _add_use.b;
@@ -88,57 +88,57 @@ BEGIN
     RETURN total;
 END
 $$;
-COMMENT ON FUNCTION quota._add_use(quota.bucket, quota.bucket) IS 'internal: a bucket with what another one counts added';
+COMMENT ON FUNCTION quota_internal._add_use(quota_internal.bucket, quota_internal.bucket) IS 'internal: a bucket with what another one counts added';
 
-CREATE OR REPLACE FUNCTION quota._move_out(operation bigint, bucket quota.bucket, new_start timestamptz, new_end timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._move_out(operation bigint, bucket quota_internal.bucket, new_start timestamptz, new_end timestamptz) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link quota.bucket := _move_out.bucket;
+    link quota_internal.bucket := _move_out.bucket;
     id   bigint := _move_out.operation;
     part record;
 BEGIN
-    UPDATE quota.bucket b
+    UPDATE quota_internal.bucket b
         SET used = 0, overdrawn = 0, granted = NULL, overage = NULL, reserved = NULL, rolled_out = NULL, prorated = NULL,
             rolled_in = CASE WHEN b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0
                                   OR b.granted IS NOT NULL OR b.overage IS NOT NULL THEN 0 END,
             earlier_start = CASE WHEN b.moved_id IS NULL THEN b.earlier_start ELSE array_append(b.earlier_start, b.moved_start) END,
             earlier_end = CASE WHEN b.moved_id IS NULL THEN b.earlier_end ELSE array_append(b.earlier_end, b.moved_end) END,
             earlier_id = CASE WHEN b.moved_id IS NULL THEN b.earlier_id ELSE array_append(b.earlier_id, b.moved_id) END,
-            moved_start = _move_out.new_start, moved_end = _move_out.new_end, moved_id = nextval('quota.ledger_id_seq')
+            moved_start = _move_out.new_start, moved_end = _move_out.new_end, moved_id = nextval('quota_internal.ledger_id_seq')
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
-    id := quota._record_transfer(id, link, 'a', - link.used);
+    id := quota_internal._record_transfer(id, link, 'a', - link.used);
     IF link.granted IS NOT NULL THEN
         FOR part IN
-            WITH g AS (SELECT t.grant_id, t.amount FROM quota._taken_from_grants(link) t)
+            WITH g AS (SELECT t.grant_id, t.amount FROM quota_internal._taken_from_grants(link) t)
             SELECT g.grant_id, g.amount FROM g
             UNION ALL
             -- entries that retention has dropped do not say from which grant
             SELECT NULL, (link.granted - coalesce(sum(g.amount), 0))::bigint FROM g
             ORDER BY grant_id
         LOOP
-            id := quota._record_transfer(id, link, 'g', - part.amount, part.grant_id);
+            id := quota_internal._record_transfer(id, link, 'g', - part.amount, part.grant_id);
         END LOOP;
     END IF;
-    id := quota._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
-    RETURN quota._record_transfer(id, link, 'o', - link.overdrawn);
+    id := quota_internal._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
+    RETURN quota_internal._record_transfer(id, link, 'o', - link.overdrawn);
 END
 $$;
-COMMENT ON FUNCTION quota._move_out(bigint, quota.bucket, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._move_out(bigint, quota_internal.bucket, timestamptz, timestamptz) IS
     'internal: empties a bucket whose row is locked, with ledger entries and a mark; returns the id of the operation';
 
 /*
  * Whoever was charged, the account itself or somebody below it, the entry's
  * subject begins with the account: so the index on the subject serves.
  */
-CREATE OR REPLACE FUNCTION quota._taken_from_grants(bucket quota.bucket) RETURNS TABLE (grant_id bigint, amount bigint)
+CREATE OR REPLACE FUNCTION quota_internal._taken_from_grants(bucket quota_internal.bucket) RETURNS TABLE (grant_id bigint, amount bigint)
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT e.grant_id, sum(e.amount)::bigint
-    FROM quota.ledger_entry e
+    FROM quota_internal.ledger_entry e
     WHERE (e.subject = (_taken_from_grants.bucket).subject
            OR (e.subject >= (_taken_from_grants.bucket).subject || '/' AND e.subject < (_taken_from_grants.bucket).subject || '0'))
       AND e.feature_id = (_taken_from_grants.bucket).feature_id
@@ -147,14 +147,14 @@ AS $$
       AND e.source = 'g' AND e.grant_id IS NOT NULL
     GROUP BY e.grant_id
 $$;
-COMMENT ON FUNCTION quota._taken_from_grants(quota.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
+COMMENT ON FUNCTION quota_internal._taken_from_grants(quota_internal.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
 
-CREATE OR REPLACE FUNCTION quota._end_mark(subject text, feature_id int, source_id bigint,
-                                           period_start timestamptz, period_end timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._end_mark(subject text, feature_id int, source_id bigint,
+                                                    period_start timestamptz, period_end timestamptz) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota.bucket b
+    UPDATE quota_internal.bucket b
         SET earlier_start = array_append(b.earlier_start, b.moved_start),
             earlier_end = array_append(b.earlier_end, b.moved_end),
             earlier_id = array_append(b.earlier_id, b.moved_id),
@@ -164,42 +164,42 @@ AS $$
           AND b.period_start = _end_mark.period_start AND b.period_end = _end_mark.period_end
           AND b.moved_id IS NOT NULL
 $$;
-COMMENT ON FUNCTION quota._end_mark(text, int, bigint, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._end_mark(text, int, bigint, timestamptz, timestamptz) IS
     'internal: the account has come back to a window that another one took over: its mark becomes one of the earlier ones';
 
-CREATE OR REPLACE FUNCTION quota._move_in(operation bigint, bucket quota.bucket, total quota.bucket) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._move_in(operation bigint, bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link quota.bucket := _move_in.bucket;
-    sums quota.bucket := quota._add_use(_move_in.bucket, _move_in.total);
+    link quota_internal.bucket := _move_in.bucket;
+    sums quota_internal.bucket := quota_internal._add_use(_move_in.bucket, _move_in.total);
     id   bigint := _move_in.operation;
     part record;
 BEGIN
-    PERFORM quota._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
-    UPDATE quota.bucket b
+    PERFORM quota_internal._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
+    UPDATE quota_internal.bucket b
         SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
             reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
-    id := quota._record_transfer(id, link, 'a', (_move_in.total).used);
+    id := quota_internal._record_transfer(id, link, 'a', (_move_in.total).used);
     FOR part IN
-        SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota.ledger_entry e
+        SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota_internal.ledger_entry e
         WHERE e.debit_id = _move_in.operation AND e.kind = 't' AND e.source = 'g'
         GROUP BY e.grant_id ORDER BY e.grant_id
     LOOP
-        id := quota._record_transfer(id, link, 'g', part.amount, part.grant_id);
+        id := quota_internal._record_transfer(id, link, 'g', part.amount, part.grant_id);
     END LOOP;
-    id := quota._record_transfer(id, link, 'v', coalesce((_move_in.total).overage, 0));
-    PERFORM quota._record_transfer(id, link, 'o', (_move_in.total).overdrawn);
+    id := quota_internal._record_transfer(id, link, 'v', coalesce((_move_in.total).overage, 0));
+    PERFORM quota_internal._record_transfer(id, link, 'o', (_move_in.total).overdrawn);
 END
 $$;
-COMMENT ON FUNCTION quota._move_in(bigint, quota.bucket, quota.bucket) IS
+COMMENT ON FUNCTION quota_internal._move_in(bigint, quota_internal.bucket, quota_internal.bucket) IS
     'internal: adds to a bucket whose row is locked what an operation has moved out of others; its mark becomes one of the earlier ones';
 
-CREATE OR REPLACE FUNCTION quota._record_transfer(operation bigint, bucket quota.bucket, source "char", amount bigint,
-                                                  grant_id bigint DEFAULT NULL) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._record_transfer(operation bigint, bucket quota_internal.bucket, source "char", amount bigint,
+                                                           grant_id bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -207,11 +207,11 @@ DECLARE
     entry bigint;
 BEGIN
     IF _record_transfer.amount <> 0 THEN
-        entry := nextval('quota.ledger_id_seq');
-        INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
-                                        amount, debit_id, grant_id)
-            VALUES (entry, quota._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
-                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota._level((_record_transfer.bucket).subject),
+        entry := nextval('quota_internal.ledger_id_seq');
+        INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
+                                                 amount, debit_id, grant_id)
+            VALUES (entry, quota_internal._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
+                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota_internal._level((_record_transfer.bucket).subject),
                     (_record_transfer.bucket).source_id,
                     (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
                     coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
@@ -219,7 +219,7 @@ BEGIN
     RETURN coalesce(_record_transfer.operation, entry);
 END
 $$;
-COMMENT ON FUNCTION quota._record_transfer(bigint, quota.bucket, "char", bigint, bigint) IS
+COMMENT ON FUNCTION quota_internal._record_transfer(bigint, quota_internal.bucket, "char", bigint, bigint) IS
     'internal: one ledger entry of a transfer; returns the id of the operation, which the first entry gives';
 
 /*
@@ -227,21 +227,21 @@ COMMENT ON FUNCTION quota._record_transfer(bigint, quota.bucket, "char", bigint,
  * change; marked says whether the bucket there bears a mark already, which then
  * is an old one.
  */
-CREATE OR REPLACE FUNCTION quota._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL,
-                                                 OUT features int[], OUT sources bigint[],
-                                                 OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[],
-                                                 OUT allowances bigint[], OUT series text[], OUT overridden boolean[])
+CREATE OR REPLACE FUNCTION quota_internal._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL,
+                                                          OUT features int[], OUT sources bigint[],
+                                                          OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[],
+                                                          OUT allowances bigint[], OUT series text[], OUT overridden boolean[])
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_agg(w.feature_id), array_agg(w.source_id), array_agg(w.period_start), array_agg(w.period_end),
            array_agg(b.moved_start IS NOT NULL), array_agg(w.allowance), array_agg(w.series), array_agg(w.overridden)
-    FROM quota._windows(_windows_before.subject, _windows_before.at) w
-        LEFT JOIN quota.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
+    FROM quota_internal._windows(_windows_before.subject, _windows_before.at) w
+        LEFT JOIN quota_internal.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
             AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
     WHERE _windows_before.only_feature IS NULL OR w.feature_id = _windows_before.only_feature
 $$;
-COMMENT ON FUNCTION quota._windows_before(text, timestamptz, int) IS
+COMMENT ON FUNCTION quota_internal._windows_before(text, timestamptz, int) IS
     'internal: what _keep_use needs to know of the time before a change, of all features or one';
 
 /*
@@ -250,10 +250,10 @@ COMMENT ON FUNCTION quota._windows_before(text, timestamptz, int) IS
  * that differs where a billing period ends.  What the new window was charged
  * itself, when the account was there before, stays.
  */
-CREATE OR REPLACE FUNCTION quota._go_on(subject text, feature_id int, source_id bigint,
-                                        old_start timestamptz, old_end timestamptz,
-                                        new_start timestamptz, new_end timestamptz,
-                                        at_end boolean, follow boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._go_on(subject text, feature_id int, source_id bigint,
+                                                 old_start timestamptz, old_end timestamptz,
+                                                 new_start timestamptz, new_end timestamptz,
+                                                 at_end boolean, follow boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -261,14 +261,14 @@ BEGIN
     IF (_go_on.old_start, _go_on.old_end) = (_go_on.new_start, _go_on.new_end) THEN
         RETURN;
     ELSIF _go_on.at_end OR (_go_on.old_end = 'infinity' AND _go_on.new_end <> 'infinity') THEN
-        PERFORM quota._end_mark(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.new_start, _go_on.new_end);
+        PERFORM quota_internal._end_mark(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.new_start, _go_on.new_end);
     ELSE
-        PERFORM quota._take_over(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.old_start, _go_on.old_end,
-                                 _go_on.new_start, _go_on.new_end, _go_on.follow);
+        PERFORM quota_internal._take_over(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.old_start, _go_on.old_end,
+                                          _go_on.new_start, _go_on.new_end, _go_on.follow);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._go_on(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean, boolean) IS
+COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean, boolean) IS
     'internal: what use does where an account gets another window: it moves there, or stays, and the new window begins at 0';
 
 /*
@@ -279,8 +279,8 @@ COMMENT ON FUNCTION quota._go_on(text, int, bigint, timestamptz, timestamptz, ti
  * its window is one that was moved away from, as when a plan without the feature
  * came in between, that use comes back.
  */
-CREATE OR REPLACE FUNCTION quota._keep_use(subject text, before record, at timestamptz, usage text,
-                                           only_feature int DEFAULT NULL, at_end boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._keep_use(subject text, before record, at timestamptz, usage text,
+                                                    only_feature int DEFAULT NULL, at_end boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -291,43 +291,43 @@ BEGIN
         SELECT a.*, b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end,
                NOT b.marked AS follow, k.moved_start, k.moved_id, b.allowance AS old_allowance,
                a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series
-        FROM quota._windows(_keep_use.subject, _keep_use.at) a
-            JOIN quota.feature f ON f.id = a.feature_id
+        FROM quota_internal._windows(_keep_use.subject, _keep_use.at) a
+            JOIN quota_internal.feature f ON f.id = a.feature_id
             LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked,
                              before.allowances, before.series, before.overridden)
                 AS b(feature_id, source_id, period_start, period_end, marked, allowance, series, overridden)
                 ON b.feature_id = a.feature_id AND b.source_id = a.source_id
-            LEFT JOIN quota.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
+            LEFT JOIN quota_internal.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
                 AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
         WHERE _keep_use.only_feature IS NULL OR a.feature_id = _keep_use.only_feature
         ORDER BY f.name
     LOOP
         IF NOT moved.is_new THEN
-            PERFORM quota._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end,
-                                 moved.period_start, moved.period_end, _keep_use.at_end, moved.follow);
+            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end,
+                                          moved.period_start, moved.period_end, _keep_use.at_end, moved.follow);
         ELSIF moved.moved_start IS NOT NULL THEN
-            PERFORM quota._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends,
-                                 moved.period_start, moved.period_end, _keep_use.at_end)
-            FROM quota._window_now(_keep_use.subject, moved.feature_id, moved.source_id,
-                                   moved.period_start, moved.period_end, moved.moved_id - 1) w;
+            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends,
+                                          moved.period_start, moved.period_end, _keep_use.at_end)
+            FROM quota_internal._window_now(_keep_use.subject, moved.feature_id, moved.source_id,
+                                            moved.period_start, moved.period_end, moved.moved_id - 1) w;
         END IF;
-        PERFORM quota._set_terms(_keep_use.subject, moved.feature_id, moved.source_id, moved.period_start, moved.period_end,
-                                 moved.plan_version_id, moved.allowance,
-                                 CASE WHEN _keep_use.usage = 'prorate' AND moved.same_series THEN moved.old_allowance END,
-                                 _keep_use.at);
+        PERFORM quota_internal._set_terms(_keep_use.subject, moved.feature_id, moved.source_id, moved.period_start, moved.period_end,
+                                          moved.plan_version_id, moved.allowance,
+                                          CASE WHEN _keep_use.usage = 'prorate' AND moved.same_series THEN moved.old_allowance END,
+                                          _keep_use.at);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._keep_use(text, record, timestamptz, text, int, boolean) IS
+COMMENT ON FUNCTION quota_internal._keep_use(text, record, timestamptz, text, int, boolean) IS
     'internal: after a change at a time (at_end: of a billing period), lets use go on in the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on';
 
 /*
  * The row is made where there is none: a share of the window has to be somewhere,
  * and a debit that is about to make it looks everything up anew when it finds it.
  */
-CREATE OR REPLACE FUNCTION quota._set_terms(subject text, feature_id int, source_id bigint,
-                                            period_start timestamptz, period_end timestamptz,
-                                            plan_version_id int, allowance bigint, old_allowance bigint, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._set_terms(subject text, feature_id int, source_id bigint,
+                                                     period_start timestamptz, period_end timestamptz,
+                                                     plan_version_id int, allowance bigint, old_allowance bigint, at timestamptz) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -335,15 +335,15 @@ DECLARE
     prorates CONSTANT boolean := _set_terms.old_allowance IS NOT NULL AND _set_terms.allowance IS NOT NULL;
 BEGIN
     IF prorates THEN
-        INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end)
+        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
             VALUES (_set_terms.subject, _set_terms.feature_id, _set_terms.source_id, _set_terms.period_start, _set_terms.period_end)
             ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
     END IF;
-    UPDATE quota.bucket b
+    UPDATE quota_internal.bucket b
         SET plan_version_id = _set_terms.plan_version_id, allowance = _set_terms.allowance,
             prorated = CASE WHEN prorates
-                            THEN nullif(quota._prorated(coalesce(b.prorated, _set_terms.old_allowance), _set_terms.allowance,
-                                                        b.period_start, b.period_end, _set_terms.at),
+                            THEN nullif(quota_internal._prorated(coalesce(b.prorated, _set_terms.old_allowance), _set_terms.allowance,
+                                                                 b.period_start, b.period_end, _set_terms.at),
                                         _set_terms.allowance) END
         WHERE b.subject = _set_terms.subject COLLATE "C" AND b.feature_id = _set_terms.feature_id
           AND b.source_id = _set_terms.source_id
@@ -352,11 +352,11 @@ BEGIN
                                                      IS DISTINCT FROM (_set_terms.plan_version_id, _set_terms.allowance));
 END
 $$;
-COMMENT ON FUNCTION quota._set_terms(text, int, bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._set_terms(text, int, bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz) IS
     'internal: notes in a window''s bucket, if there is one, the plan and allowance that it goes on under; given the old allowance, shares the limit between old and new by time';
 
 -- Exact: microseconds, and div(), which does not round.
-CREATE OR REPLACE FUNCTION quota._prorated(old bigint, new bigint, period_start timestamptz, period_end timestamptz, at timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._prorated(old bigint, new bigint, period_start timestamptz, period_end timestamptz, at timestamptz) RETURNS bigint
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -364,5 +364,5 @@ AS $$
     FROM (SELECT trunc(1000000 * extract(epoch FROM greatest(_prorated.at, _prorated.period_start) - _prorated.period_start)) AS elapsed,
                  trunc(1000000 * extract(epoch FROM _prorated.period_end - _prorated.period_start)) AS length) e
 $$;
-COMMENT ON FUNCTION quota._prorated(bigint, bigint, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._prorated(bigint, bigint, timestamptz, timestamptz, timestamptz) IS
     'internal: floor((old x elapsed + new x left) / length) of a window';

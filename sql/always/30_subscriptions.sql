@@ -2,7 +2,7 @@
  * Subscriptions and plan changes; overrides (32_overrides) keep the same order of locks.
  *
  * Who changes the plan of a subject locks its subscription row first (with
- * quota._current_subscription, which also carries out a scheduled change that
+ * quota_internal._current_subscription, which also carries out a scheduled change that
  * has come into force), then the override, then buckets, features in the order
  * of their names, the bucket that loses its use before the one that takes it
  * over.  At READ COMMITTED every statement here sees what was committed
@@ -12,7 +12,7 @@
  * in any order), so what a row refers to is kept from being deleted by hand: only
  * apply_catalog() deletes, with the tables of subscriptions and overrides locked
  * against writers.  We take our own lock on those tables first, in that order,
- * after that of quota.bucket, which apply_catalog() and forget() take before any
+ * after that of quota_internal.bucket, which apply_catalog() and forget() take before any
  * other; and look features and versions up under it; the row lock there makes an old
  * snapshot fail with 40001.
  *
@@ -26,8 +26,8 @@
  * The windows before are those without the change, also of one that is due and
  * whom every look-up therefore takes as made: it goes from the row first.
  */
-CREATE OR REPLACE FUNCTION quota._make_change(live quota.subscription, version_id int, usage text, at timestamptz, source_id bigint,
-                                              at_end boolean) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._make_change(live quota_internal.subscription, version_id int, usage text, at timestamptz, source_id bigint,
+                                                       at_end boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -37,84 +37,84 @@ DECLARE
     standings bigint[];
     before record;
 BEGIN
-    UPDATE quota.subscription s
+    UPDATE quota_internal.subscription s
         SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
         WHERE s.id = (_make_change.live).id AND s.next_at IS NOT NULL;
-    standings := quota._lock_standings(who);
+    standings := quota_internal._lock_standings(who);
     IF NOT resets THEN
-        before := quota._windows_before(who, _make_change.at);
+        before := quota_internal._windows_before(who, _make_change.at);
     END IF;
-    UPDATE quota.subscription s
+    UPDATE quota_internal.subscription s
         SET plan_version_id = _make_change.version_id,
             anchor_at = CASE WHEN resets THEN _make_change.at ELSE s.anchor_at END,
             source_id = CASE WHEN resets THEN _make_change.source_id ELSE s.source_id END
         WHERE s.id = (_make_change.live).id;
     IF NOT resets THEN
-        PERFORM quota._keep_use(who, before, _make_change.at, _make_change.usage, at_end => _make_change.at_end);
+        PERFORM quota_internal._keep_use(who, before, _make_change.at, _make_change.usage, at_end => _make_change.at_end);
     END IF;
-    PERFORM quota._tell_crossed(who, standings);
+    PERFORM quota_internal._tell_crossed(who, standings);
 END
 $$;
-COMMENT ON FUNCTION quota._make_change(quota.subscription, int, text, timestamptz, bigint, boolean) IS
+COMMENT ON FUNCTION quota_internal._make_change(quota_internal.subscription, int, text, timestamptz, bigint, boolean) IS
     'internal: gives a subscription, whose row is locked, another plan version as of a time (at_end: of a billing period); source_id is that of its buckets after a reset';
 
-CREATE OR REPLACE FUNCTION quota._record_change(live quota.subscription, version_id int, usage text, at timestamptz, resumes boolean) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._record_change(live quota_internal.subscription, version_id int, usage text, at timestamptz, resumes boolean) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota._record_event('plan_changed', (_record_change.live).subject, NULL,
+    SELECT quota_internal._record_event('plan_changed', (_record_change.live).subject, NULL,
         jsonb_build_object('subscription_id', (_record_change.live).id, 'plan', n.plan, 'version', n.version,
                            'old_plan', o.plan, 'old_version', o.version, 'usage', _record_change.usage,
                            'effective_at', _record_change.at, 'cancellation_undone', _record_change.resumes))
-    FROM quota._plan_words((_record_change.live).plan_version_id) o, quota._plan_words(_record_change.version_id) n
+    FROM quota_internal._plan_words((_record_change.live).plan_version_id) o, quota_internal._plan_words(_record_change.version_id) n
 $$;
-COMMENT ON FUNCTION quota._record_change(quota.subscription, int, text, timestamptz, boolean) IS
+COMMENT ON FUNCTION quota_internal._record_change(quota_internal.subscription, int, text, timestamptz, boolean) IS
     'internal: the event of a changed plan, given the subscription as it was before';
 
-CREATE OR REPLACE FUNCTION quota._make_scheduled_change(live quota.subscription, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._make_scheduled_change(live quota_internal.subscription, at timestamptz) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    due CONSTANT quota.subscription := _make_scheduled_change.live;
+    due CONSTANT quota_internal.subscription := _make_scheduled_change.live;
 BEGIN
-    PERFORM quota._make_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, due.next_source_id, true);
-    PERFORM quota._record_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, false);
+    PERFORM quota_internal._make_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, due.next_source_id, true);
+    PERFORM quota_internal._record_change(due, due.next_version_id, due.next_usage, _make_scheduled_change.at, false);
 END
 $$;
-COMMENT ON FUNCTION quota._make_scheduled_change(quota.subscription, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._make_scheduled_change(quota_internal.subscription, timestamptz) IS
     'internal: carries out the change that a subscription, whose row is locked, has scheduled, as of a time';
 
-CREATE OR REPLACE FUNCTION quota._record_status(live quota.subscription, was text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._record_status(live quota_internal.subscription, was text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota._record_event('status_changed', (_record_status.live).subject, NULL,
+    SELECT quota_internal._record_event('status_changed', (_record_status.live).subject, NULL,
         jsonb_build_object('subscription_id', (_record_status.live).id, 'plan', p.plan, 'version', p.version,
                            'status', (_record_status.live).status, 'old_status', _record_status.was,
                            'ends_at', (_record_status.live).ends_at))
-    FROM quota._plan_words((_record_status.live).plan_version_id) p
+    FROM quota_internal._plan_words((_record_status.live).plan_version_id) p
 $$;
-COMMENT ON FUNCTION quota._record_status(quota.subscription, text) IS
+COMMENT ON FUNCTION quota_internal._record_status(quota_internal.subscription, text) IS
     'internal: the event of a changed status, given the subscription as it is now and the status before';
 
-CREATE OR REPLACE FUNCTION quota._end_trial(due quota.subscription) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._end_trial(due quota_internal.subscription) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    live quota.subscription;
+    live quota_internal.subscription;
 BEGIN
-    UPDATE quota.subscription s
+    UPDATE quota_internal.subscription s
         SET status = CASE s.status WHEN 'trialing' THEN 'active' ELSE s.status END, trial_ends_at = NULL, asked_ends_at = NULL
         WHERE s.id = (_end_trial.due).id AND s.trial_ends_at IS NOT NULL
         RETURNING s.* INTO live;
     IF live.status <> (_end_trial.due).status THEN
-        PERFORM quota._record_status(live, (_end_trial.due).status);
+        PERFORM quota_internal._record_status(live, (_end_trial.due).status);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._end_trial(quota.subscription) IS
+COMMENT ON FUNCTION quota_internal._end_trial(quota_internal.subscription) IS
     'internal: a subscription whose change at the end of its trial is due goes on without one; a paused one stays paused';
 
 /*
@@ -127,29 +127,29 @@ COMMENT ON FUNCTION quota._end_trial(quota.subscription) IS
  * subscription that has ended meanwhile had the change too; one that ended
  * before has not.
  */
-CREATE OR REPLACE FUNCTION quota._carry_out(subject text) RETURNS int
+CREATE OR REPLACE FUNCTION quota_internal._carry_out(subject text) RETURNS int
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    due     quota.subscription;
+    due     quota_internal.subscription;
     changes int := 0;
 BEGIN
     FOR due IN
-        SELECT s.* FROM quota.subscription s
-        WHERE s.subject = _carry_out.subject COLLATE "C" AND s.next_at <= quota._now()
+        SELECT s.* FROM quota_internal.subscription s
+        WHERE s.subject = _carry_out.subject COLLATE "C" AND s.next_at <= quota_internal._now()
           AND (s.ends_at IS NULL OR s.next_at < s.ends_at)
         ORDER BY s.starts_at FOR UPDATE
     LOOP
-        PERFORM quota._end_trial(due);
-        PERFORM quota._make_scheduled_change(due, due.next_at);
+        PERFORM quota_internal._end_trial(due);
+        PERFORM quota_internal._make_scheduled_change(due, due.next_at);
         changes := changes + 1;
     END LOOP;
     RETURN changes;
 END
 $$;
-COMMENT ON FUNCTION quota._carry_out(text) IS
+COMMENT ON FUNCTION quota_internal._carry_out(text) IS
     'internal: carries out a subject''s scheduled change of plan that has come into force, with its event; returns how many; charges, administration and maintain() call it first';
 
 -- The functions of the contract
@@ -163,51 +163,51 @@ CREATE OR REPLACE FUNCTION quota.subscribe(subject text, plan text, starts_at ti
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who       text := quota._subject(subscribe.subject);
-    wanted    text := quota._require_name(subscribe.plan, 'plan', 1024);
-    zone      text := quota._timezone(subscribe.timezone);
-    begins    timestamptz := coalesce(subscribe.starts_at, quota._now());
+    who       text := quota_internal._subject(subscribe.subject);
+    wanted    text := quota_internal._require_name(subscribe.plan, 'plan', 1024);
+    zone      text := quota_internal._timezone(subscribe.timezone);
+    begins    timestamptz := coalesce(subscribe.starts_at, quota_internal._now());
     asked_end timestamptz := nullif(subscribe.ends_at, 'infinity');
     trial_end timestamptz;
-    other_id  text := quota._external_id(subscribe.external_id);
-    extra     jsonb := quota._metadata(subscribe.metadata);
+    other_id  text := quota_internal._external_id(subscribe.external_id);
+    extra     jsonb := quota_internal._metadata(subscribe.metadata);
     newest    record;
     new_id    bigint;
 BEGIN
     IF NOT isfinite(begins) THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'starts_at must be finite';
     END IF;
-    PERFORM quota._require_time(begins, 'starts_at');
+    PERFORM quota_internal._require_time(begins, 'starts_at');
     IF asked_end <= begins THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'ends_at must be after starts_at';
     END IF;
-    PERFORM quota._require_time(asked_end, 'ends_at');
+    PERFORM quota_internal._require_time(asked_end, 'ends_at');
     IF subscribe.trial IS NOT NULL THEN
-        trial_end := least(quota._trial_end(begins, subscribe.trial, zone), asked_end);
-        PERFORM quota._require_time(trial_end, 'the end of the trial');
+        trial_end := least(quota_internal._trial_end(begins, subscribe.trial, zone), asked_end);
+        PERFORM quota_internal._require_time(trial_end, 'the end of the trial');
         -- a local time that a change of the clock skips can be none at all
         IF trial_end <= begins THEN
             RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'trial must be greater than 0';
         END IF;
     END IF;
-    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
-    PERFORM quota._carry_out(who);
-    newest := quota._plan_version(wanted);
-    PERFORM quota._no_retired(wanted, newest.retired);
+    LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
+    PERFORM quota_internal._carry_out(who);
+    newest := quota_internal._plan_version(wanted);
+    PERFORM quota_internal._no_retired(wanted, newest.retired);
 
     -- ON CONFLICT, because two plain inserts at once would wait for each other
-    new_id := nextval('quota.subscription_id_seq');
-    INSERT INTO quota.subscription (id, source_id, anchor_at, subject, plan_version_id, status, starts_at, ends_at, timezone,
-                                    trial_ends_at, asked_ends_at, external_id, metadata)
+    new_id := nextval('quota_internal.subscription_id_seq');
+    INSERT INTO quota_internal.subscription (id, source_id, anchor_at, subject, plan_version_id, status, starts_at, ends_at, timezone,
+                                             trial_ends_at, asked_ends_at, external_id, metadata)
         VALUES (new_id, new_id, begins, who, newest.version_id, CASE WHEN trial_end IS NULL THEN 'active' ELSE 'trialing' END,
                 begins, coalesce(trial_end, asked_end), zone,
                 trial_end, CASE WHEN trial_end IS NOT NULL THEN asked_end END, other_id, extra)
         ON CONFLICT ON CONSTRAINT subscription_one_at_a_time DO NOTHING
         RETURNING id INTO new_id;
     IF new_id IS NULL THEN
-        PERFORM quota._raise_overlap(who);
+        PERFORM quota_internal._raise_overlap(who);
     END IF;
-    PERFORM quota._record_event('subscribed', who, NULL,
+    PERFORM quota_internal._record_event('subscribed', who, NULL,
         jsonb_build_object('subscription_id', new_id, 'plan', wanted, 'version', newest.version,
                            'starts_at', begins, 'ends_at', coalesce(trial_end, asked_end), 'trial_ends_at', trial_end));
     RETURN new_id;
@@ -222,16 +222,16 @@ CREATE OR REPLACE FUNCTION quota.cancel(subject text, effective text DEFAULT 'pe
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who      text := quota._subject(cancel.subject);
-    moment   text := quota._require_word(cancel.effective, 'effective', '{now,period_end}');
-    at       timestamptz := quota._now();
-    live     quota.subscription;
+    who      text := quota_internal._subject(cancel.subject);
+    moment   text := quota_internal._require_word(cancel.effective, 'effective', '{now,period_end}');
+    at       timestamptz := quota_internal._now();
+    live     quota_internal.subscription;
     words    record;
     ends     timestamptz;
 BEGIN
-    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
-    live := quota._require_subscription(who);
-    words := quota._plan_words(live.plan_version_id);
+    LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
+    live := quota_internal._require_subscription(who);
+    words := quota_internal._plan_words(live.plan_version_id);
 
     IF live.starts_at > at THEN
         -- It stays as a row that lasted for no time: a transaction with a later
@@ -243,10 +243,10 @@ BEGIN
         RETURN live.ends_at;
     ELSE
         ends := least(live.ends_at, coalesce(live.trial_ends_at,
-                      (quota._window(words.period, 'subscription', NULL, live.anchor_at, live.timezone, at)).window_end));
+                      (quota_internal._window(words.period, 'subscription', NULL, live.anchor_at, live.timezone, at)).window_end));
     END IF;
 
-    UPDATE quota.subscription s
+    UPDATE quota_internal.subscription s
         SET ends_at = ends,
             next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL,
             cancelled_at = coalesce(s.cancelled_at, at),
@@ -254,11 +254,11 @@ BEGIN
                                        ELSE s.asked_ends_at END
         WHERE s.id = live.id;
     IF live.starts_at > at THEN
-        PERFORM quota._record_event('subscription_removed', who, NULL,
+        PERFORM quota_internal._record_event('subscription_removed', who, NULL,
             jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version, 'starts_at', live.starts_at));
         RETURN at;
     END IF;
-    PERFORM quota._record_event('subscription_cancelled', who, NULL,
+    PERFORM quota_internal._record_event('subscription_cancelled', who, NULL,
         jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
                            'effective', moment, 'ends_at', ends));
     RETURN ends;
@@ -273,14 +273,14 @@ CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS v
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who   text := quota._subject(set_status.subject);
-    given text := quota._require_word(set_status.status, 'status', '{active,past_due,paused}');
-    live  quota.subscription;
+    who   text := quota_internal._subject(set_status.subject);
+    given text := quota_internal._require_word(set_status.status, 'status', '{active,past_due,paused}');
+    live  quota_internal.subscription;
     was   text;
     ends_trial boolean;
 BEGIN
-    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
-    live := quota._require_subscription(who);
+    LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
+    live := quota_internal._require_subscription(who);
     was := live.status;
     IF was = given THEN
         RETURN;
@@ -290,23 +290,23 @@ BEGIN
     IF ends_trial THEN
         live.trial_ends_at := NULL;
         IF live.cancelled_at IS NULL THEN
-            live.ends_at := quota._restored_end(live);
+            live.ends_at := quota_internal._restored_end(live);
             live.asked_ends_at := NULL;
         END IF;
     END IF;
 
     BEGIN
-        UPDATE quota.subscription s
+        UPDATE quota_internal.subscription s
             SET status = live.status, ends_at = live.ends_at,
-                past_due_since = CASE live.status WHEN 'past_due' THEN quota._now() END,
+                past_due_since = CASE live.status WHEN 'past_due' THEN quota_internal._now() END,
                 trial_ends_at = live.trial_ends_at, asked_ends_at = live.asked_ends_at
             WHERE s.id = live.id;
     EXCEPTION WHEN exclusion_violation THEN
-        PERFORM quota._raise_overlap(who);
+        PERFORM quota_internal._raise_overlap(who);
     END;
-    PERFORM quota._record_status(live, was);
+    PERFORM quota_internal._record_status(live, was);
     IF ends_trial AND live.next_at IS NOT NULL THEN
-        PERFORM quota._make_scheduled_change(live, quota._now());
+        PERFORM quota_internal._make_scheduled_change(live, quota_internal._now());
     END IF;
 END
 $$;
@@ -317,15 +317,15 @@ COMMENT ON FUNCTION quota.set_status(text, text) IS
  * A scheduled change and a scheduled end replace each other.  Raises 23P01 where
  * the time after the end has been given to another subscription meanwhile.
  */
-CREATE OR REPLACE FUNCTION quota._drop_schedule(live quota.subscription) RETURNS quota.subscription
+CREATE OR REPLACE FUNCTION quota_internal._drop_schedule(live quota_internal.subscription) RETURNS quota_internal.subscription
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    dropped quota.subscription;
+    dropped quota_internal.subscription;
 BEGIN
-    UPDATE quota.subscription s
-        SET ends_at = CASE WHEN s.cancelled_at IS NOT NULL OR s.trial_ends_at IS NOT NULL THEN quota._restored_end(_drop_schedule.live)
+    UPDATE quota_internal.subscription s
+        SET ends_at = CASE WHEN s.cancelled_at IS NOT NULL OR s.trial_ends_at IS NOT NULL THEN quota_internal._restored_end(_drop_schedule.live)
                            ELSE s.ends_at END,
             asked_ends_at = CASE WHEN s.cancelled_at IS NOT NULL AND s.trial_ends_at IS NULL THEN NULL ELSE s.asked_ends_at END,
             cancelled_at = NULL,
@@ -334,10 +334,10 @@ BEGIN
         RETURNING s.* INTO dropped;
     RETURN dropped;
 EXCEPTION WHEN exclusion_violation THEN
-    PERFORM quota._raise_overlap((_drop_schedule.live).subject);
+    PERFORM quota_internal._raise_overlap((_drop_schedule.live).subject);
 END
 $$;
-COMMENT ON FUNCTION quota._drop_schedule(quota.subscription) IS
+COMMENT ON FUNCTION quota_internal._drop_schedule(quota_internal.subscription) IS
     'internal: takes a scheduled cancellation or change of plan back, and returns the row';
 
 /*
@@ -345,17 +345,17 @@ COMMENT ON FUNCTION quota._drop_schedule(quota.subscription) IS
  * that is scheduled in a trial comes then, and gives the subscription the end that
  * was asked for.  _drop_schedule() takes that back.
  */
-CREATE OR REPLACE FUNCTION quota._end_after_trial(live quota.subscription) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION quota_internal._end_after_trial(live quota_internal.subscription) RETURNS timestamptz
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     trial_end CONSTANT timestamptz := (_end_after_trial.live).trial_ends_at;
-    longer    quota.subscription := _end_after_trial.live;
+    longer    quota_internal.subscription := _end_after_trial.live;
     ends      timestamptz;
 BEGIN
     longer.trial_ends_at := NULL;
-    ends := quota._restored_end(longer);
+    ends := quota_internal._restored_end(longer);
     IF ends <= trial_end THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('the subscription of "%s" ends with its trial', longer.subject),
@@ -366,28 +366,28 @@ BEGIN
     RETURN ends;
 END
 $$;
-COMMENT ON FUNCTION quota._end_after_trial(quota.subscription) IS
+COMMENT ON FUNCTION quota_internal._end_after_trial(quota_internal.subscription) IS
     'internal: when a subscription ends that goes on after its trial; 22023 if the trial is all of it';
 
 /*
  * The version is that of the call, so it is kept even if the plan gets a newer
  * one until then.
  */
-CREATE OR REPLACE FUNCTION quota._schedule_change(live quota.subscription, version_id int, usage text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._schedule_change(live quota_internal.subscription, version_id int, usage text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota.subscription s
+    UPDATE quota_internal.subscription s
         SET next_version_id = _schedule_change.version_id, next_usage = _schedule_change.usage,
-            next_source_id = CASE _schedule_change.usage WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE s.source_id END,
+            next_source_id = CASE _schedule_change.usage WHEN 'reset' THEN nextval('quota_internal.subscription_id_seq') ELSE s.source_id END,
             next_at = coalesce(s.trial_ends_at,
                                (SELECT w.window_end
-                                FROM quota._plan_words(s.plan_version_id) p,
-                                     quota._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota._now()) w)),
-            ends_at = CASE WHEN s.trial_ends_at IS NULL THEN s.ends_at ELSE quota._end_after_trial(_schedule_change.live) END
+                                FROM quota_internal._plan_words(s.plan_version_id) p,
+                                     quota_internal._window(p.period, 'subscription', NULL, s.anchor_at, s.timezone, quota_internal._now()) w)),
+            ends_at = CASE WHEN s.trial_ends_at IS NULL THEN s.ends_at ELSE quota_internal._end_after_trial(_schedule_change.live) END
         WHERE s.id = (_schedule_change.live).id
 $$;
-COMMENT ON FUNCTION quota._schedule_change(quota.subscription, int, text) IS
+COMMENT ON FUNCTION quota_internal._schedule_change(quota_internal.subscription, int, text) IS
     'internal: lets a plan version come into force when the present billing period ends, or the trial';
 
 CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective text DEFAULT 'now', usage text DEFAULT 'keep') RETURNS bigint
@@ -396,24 +396,24 @@ CREATE OR REPLACE FUNCTION quota.change_plan(subject text, plan text, effective 
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who       text := quota._subject(change_plan.subject);
-    wanted    text := quota._require_name(change_plan.plan, 'plan', 1024);
-    moment    text := quota._require_word(change_plan.effective, 'effective', '{now,period_end}');
-    mode      text := quota._require_word(change_plan.usage, 'usage', '{keep,reset,prorate}');
-    at        timestamptz := quota._now();
+    who       text := quota_internal._subject(change_plan.subject);
+    wanted    text := quota_internal._require_name(change_plan.plan, 'plan', 1024);
+    moment    text := quota_internal._require_word(change_plan.effective, 'effective', '{now,period_end}');
+    mode      text := quota_internal._require_word(change_plan.usage, 'usage', '{keep,reset,prorate}');
+    at        timestamptz := quota_internal._now();
     newest    record;
     words     record;
-    live      quota.subscription;
+    live      quota_internal.subscription;
     is_live   boolean;
     confirms  boolean;
     resumes   boolean;
     same_plan boolean;
     same      boolean;
 BEGIN
-    LOCK TABLE quota.bucket, quota.subscription IN ROW EXCLUSIVE MODE;
+    LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
     LOOP
-        live := quota._current_subscription(who);
-        newest := quota._plan_version(wanted);
+        live := quota_internal._current_subscription(who);
+        newest := quota_internal._plan_version(wanted);
         EXIT WHEN live.id IS NOT NULL;
         BEGIN
             RETURN quota.subscribe(who, wanted);
@@ -422,10 +422,10 @@ BEGIN
         END;
     END LOOP;
 
-    words := quota._plan_words(live.plan_version_id);
-    same_plan := newest.plan_id = (SELECT v.plan_id FROM quota.plan_version v WHERE v.id = live.plan_version_id);
+    words := quota_internal._plan_words(live.plan_version_id);
+    same_plan := newest.plan_id = (SELECT v.plan_id FROM quota_internal.plan_version v WHERE v.id = live.plan_version_id);
     IF NOT same_plan THEN
-        PERFORM quota._no_retired(wanted, newest.retired);
+        PERFORM quota_internal._no_retired(wanted, newest.retired);
     END IF;
     is_live := live.starts_at <= at;
     resumes := live.cancelled_at IS NOT NULL;
@@ -433,29 +433,29 @@ BEGIN
     -- a reset to the same version begins anew, keep and prorate change nothing then but the end of a trial
     same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live) AND NOT confirms;
     IF resumes OR live.next_at IS NOT NULL THEN
-        live := quota._drop_schedule(live);
+        live := quota_internal._drop_schedule(live);
     END IF;
 
     IF same OR (is_live AND moment = 'period_end') THEN
         IF NOT same THEN
-            PERFORM quota._schedule_change(live, newest.version_id, mode);
+            PERFORM quota_internal._schedule_change(live, newest.version_id, mode);
         END IF;
         IF resumes THEN
-            PERFORM quota._record_event('cancellation_undone', who, NULL,
+            PERFORM quota_internal._record_event('cancellation_undone', who, NULL,
                 jsonb_build_object('subscription_id', live.id, 'plan', words.plan, 'version', words.version,
-                                   'ends_at', (SELECT s.ends_at FROM quota.subscription s WHERE s.id = live.id)));
+                                   'ends_at', (SELECT s.ends_at FROM quota_internal.subscription s WHERE s.id = live.id)));
         END IF;
         RETURN live.id;
     END IF;
 
     IF is_live THEN
-        PERFORM quota._make_change(live, newest.version_id, mode, at,
-                                   CASE mode WHEN 'reset' THEN nextval('quota.subscription_id_seq') ELSE live.source_id END, false);
+        PERFORM quota_internal._make_change(live, newest.version_id, mode, at,
+                                            CASE mode WHEN 'reset' THEN nextval('quota_internal.subscription_id_seq') ELSE live.source_id END, false);
     ELSE
-        UPDATE quota.subscription s SET plan_version_id = newest.version_id WHERE s.id = live.id;
+        UPDATE quota_internal.subscription s SET plan_version_id = newest.version_id WHERE s.id = live.id;
     END IF;
-    PERFORM quota._record_change(live, newest.version_id, CASE WHEN is_live THEN mode END,
-                                 greatest(at, live.starts_at), resumes);
+    PERFORM quota_internal._record_change(live, newest.version_id, CASE WHEN is_live THEN mode END,
+                                          greatest(at, live.starts_at), resumes);
     RETURN live.id;
 END
 $$;

@@ -12,37 +12,37 @@ CREATE OR REPLACE FUNCTION quota.override(subject text, feature text, entitlemen
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who    text := quota._subject(override.subject);
-    at     timestamptz := quota._now();
-    what   quota.feature;
-    old    quota.subject_override;
-    terms  quota.entitlement;
+    who    text := quota_internal._subject(override.subject);
+    at     timestamptz := quota_internal._now();
+    what   quota_internal.feature;
+    old    quota_internal.subject_override;
+    terms  quota_internal.entitlement;
     standings bigint[];
     before record;
 BEGIN
-    LOCK TABLE quota.bucket, quota.subscription, quota.subject_override IN ROW EXCLUSIVE MODE;
-    what := quota._lock_feature(override.feature);
+    LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
+    what := quota_internal._lock_feature(override.feature);
     IF override.entitlement IS NOT NULL THEN
-        terms := quota._override_terms(what.kind, override.entitlement);
+        terms := quota_internal._override_terms(what.kind, override.entitlement);
     END IF;
 
     -- whoever changes the plan meanwhile waits, or is waited for, here
-    PERFORM quota._current_subscription(who);
+    PERFORM quota_internal._current_subscription(who);
     LOOP
-        SELECT o.* INTO old FROM quota.subject_override o
+        SELECT o.* INTO old FROM quota_internal.subject_override o
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id FOR UPDATE;
         IF old.subject IS NULL AND override.entitlement IS NULL THEN
             RETURN;
         END IF;
-        standings := quota._lock_standings(who);
-        before := quota._windows_before(who, at, what.id);
+        standings := quota_internal._lock_standings(who);
+        before := quota_internal._windows_before(who, at, what.id);
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;
-        INSERT INTO quota.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
-                                            anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
-                                            rate_limit, rate_per, rate_per_us, rate_burst,
-                                            notify_percent, notify_remaining, set_at)
+        INSERT INTO quota_internal.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
+                                                     anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
+                                                     rate_limit, rate_per, rate_per_us, rate_burst,
+                                                     notify_percent, notify_remaining, set_at)
             VALUES (who, what.id, terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
                     terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit, terms.caps,
                     terms.rate_limit, terms.rate_per, terms.rate_per_us, terms.rate_burst,
@@ -53,12 +53,12 @@ BEGIN
     END LOOP;
 
     IF override.entitlement IS NULL THEN
-        DELETE FROM quota.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
+        DELETE FROM quota_internal.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     ELSIF old.subject IS NOT NULL THEN
-        IF quota._override_meaning(old) IS NOT DISTINCT FROM quota._terms_meaning(terms) THEN
+        IF quota_internal._override_meaning(old) IS NOT DISTINCT FROM quota_internal._terms_meaning(terms) THEN
             RETURN;     -- also in other words
         END IF;
-        UPDATE quota.subject_override o
+        UPDATE quota_internal.subject_override o
             SET allowance = terms.allowance, period = terms.period, period_months = terms.period_months,
                 period_days = terms.period_days, period_us = terms.period_us,
                 anchor = terms.anchor, anchor_at = terms.anchor_at, value = terms.value,
@@ -71,12 +71,12 @@ BEGIN
                               THEN o.set_at ELSE at END
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
-    PERFORM quota._keep_use(who, before, at, 'keep', what.id);
-    PERFORM quota._tell_crossed(who, standings);
+    PERFORM quota_internal._keep_use(who, before, at, 'keep', what.id);
+    PERFORM quota_internal._tell_crossed(who, standings);
     IF override.entitlement IS NULL THEN
-        PERFORM quota._record_event('override_removed', who, what.id, '{}');
+        PERFORM quota_internal._record_event('override_removed', who, what.id, '{}');
     ELSE
-        PERFORM quota._record_event('override_set', who, what.id, jsonb_build_object('entitlement', override.entitlement));
+        PERFORM quota_internal._record_event('override_set', who, what.id, jsonb_build_object('entitlement', override.entitlement));
     END IF;
 END
 $$;

@@ -42,13 +42,13 @@ COMMENT ON FUNCTION quota.throttle(text, text, bigint) IS
 'May a call of this cost pass the rate of a feature of kind rate? If so, it is taken; remaining is what passes now, retry_after when this call would (NULL: it is more than ever passes at once). A rate that is used up is an answer, no error.
 Errors: QT403 not entitled, QT402 subscription not active, QT404 unknown feature, 22023 on another kind.';
 
-CREATE OR REPLACE FUNCTION quota._expire_holds(subject text, feature_id int) RETURNS int
+CREATE OR REPLACE FUNCTION quota_internal._expire_holds(subject text, feature_id int) RETURNS int
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_expire_holds';
-COMMENT ON FUNCTION quota._expire_holds(text, int) IS
+COMMENT ON FUNCTION quota_internal._expire_holds(text, int) IS
     'internal: gives back what expired holds still have in the account of exactly this prefix; how many there were';
 
-CREATE OR REPLACE FUNCTION quota._reap_holds(max int) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._reap_holds(max int) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -57,14 +57,14 @@ DECLARE
     n       bigint := 0;
 BEGIN
     FOR account IN
-        SELECT p.account, p.feature_id FROM quota.hold_part p JOIN quota.feature f ON f.id = p.feature_id
-        WHERE p.expires_at <= quota._clock_now()
+        SELECT p.account, p.feature_id FROM quota_internal.hold_part p JOIN quota_internal.feature f ON f.id = p.feature_id
+        WHERE p.expires_at <= quota_internal._clock_now()
         -- the order of charges
         GROUP BY p.account, p.feature_id, f.name ORDER BY f.name COLLATE "C", p.account COLLATE "C" LIMIT _reap_holds.max
     LOOP
-        n := n + quota._expire_holds(account.account, account.feature_id);
+        n := n + quota_internal._expire_holds(account.account, account.feature_id);
     END LOOP;
     RETURN n;
 END
 $$;
-COMMENT ON FUNCTION quota._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, one counted in each of its accounts';
+COMMENT ON FUNCTION quota_internal._reap_holds(int) IS 'internal: gives back what expired holds still have, of at most max accounts; how many there were, one counted in each of its accounts';

@@ -19,7 +19,7 @@ COMMENT ON FUNCTION quota.set_usage(text, text, bigint, text, jsonb) IS
 'Support''s correction: the use of the subject''s own account in the present period, open holds left out, becomes used. The difference is a ledger entry of kind correction; id NULL when there is none.
 Errors: QT403 no account of its own, QT404 unknown feature, 22004, 22023, QT409.';
 
-CREATE OR REPLACE FUNCTION quota._credit(subject text, feature_id int, amount bigint, effective_at timestamptz,
+CREATE OR REPLACE FUNCTION quota_internal._credit(subject text, feature_id int, amount bigint, effective_at timestamptz,
         expires_at timestamptz, every text, timezone text, priority int, source text, metadata jsonb,
         plan_allowance bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -27,45 +27,45 @@ CREATE OR REPLACE FUNCTION quota._credit(subject text, feature_id int, amount bi
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    at     timestamptz := quota._now();
+    at     timestamptz := quota_internal._now();
     period record;
     new_id bigint;
 BEGIN
-    PERFORM quota._require_time(_credit.effective_at, 'effective_at');
+    PERFORM quota_internal._require_time(_credit.effective_at, 'effective_at');
     IF isfinite(_credit.expires_at) THEN
-        PERFORM quota._require_time(_credit.expires_at, 'expires_at');
+        PERFORM quota_internal._require_time(_credit.expires_at, 'expires_at');
     END IF;
     -- in this order, as apply_catalog() may be removing the feature
-    LOCK TABLE quota.credit_grant IN ROW EXCLUSIVE MODE;
-    PERFORM FROM quota.feature f WHERE f.id = _credit.feature_id FOR KEY SHARE;
+    LOCK TABLE quota_internal.credit_grant IN ROW EXCLUSIVE MODE;
+    PERFORM FROM quota_internal.feature f WHERE f.id = _credit.feature_id FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = 'the feature has just been removed';
     END IF;
     IF _credit.amount::numeric + _credit.plan_allowance
-       + (SELECT coalesce(sum(g.amount), 0) FROM quota.credit_grant g
+       + (SELECT coalesce(sum(g.amount), 0) FROM quota_internal.credit_grant g
           WHERE g.subject = _credit.subject COLLATE "C" AND g.feature_id = _credit.feature_id
             AND g.expires_at > at AND g.revoked_at IS NULL) > 9223372036854775807 THEN
         RAISE EXCEPTION USING ERRCODE = '22003', MESSAGE = 'the sum of grants is out of range';
     END IF;
-    SELECT p.* INTO period FROM quota._period(_credit.every) p;
-    INSERT INTO quota.credit_grant (subject, feature_id, amount, priority, effective_at, expires_at,
-                                    period, period_months, period_days, period_us, timezone, created_at, source, metadata)
+    SELECT p.* INTO period FROM quota_internal._period(_credit.every) p;
+    INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, priority, effective_at, expires_at,
+                                             period, period_months, period_days, period_us, timezone, created_at, source, metadata)
         VALUES (_credit.subject, _credit.feature_id, _credit.amount, _credit.priority, _credit.effective_at, _credit.expires_at,
                 _credit.every, period.months, period.days, period.us,
                 _credit.timezone, at, _credit.source, coalesce(_credit.metadata, '{}'))
         RETURNING id INTO new_id;
-    PERFORM quota._record_event('credited', _credit.subject, _credit.feature_id,
+    PERFORM quota_internal._record_event('credited', _credit.subject, _credit.feature_id,
         jsonb_build_object('grant_id', new_id, 'amount', _credit.amount, 'effective_at', _credit.effective_at,
                            'expires_at', nullif(_credit.expires_at, 'infinity'), 'every', _credit.every,
                            'priority', _credit.priority, 'source', _credit.source));
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION quota._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
+COMMENT ON FUNCTION quota_internal._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
     'internal: the row and the event of a grant';
 
 -- As the C function quota_bucket_follow(): from mark to mark, each younger than the last.
-CREATE OR REPLACE FUNCTION quota._window_now(account text, feature_id int, source_id bigint,
+CREATE OR REPLACE FUNCTION quota_internal._window_now(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, entry_id bigint, OUT begins timestamptz, OUT ends timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -75,7 +75,7 @@ AS $$
         UNION ALL
         SELECT m.begins, m.ends, m.id
         FROM way w
-            JOIN quota.bucket b ON b.subject = _window_now.account COLLATE "C" AND b.feature_id = _window_now.feature_id
+            JOIN quota_internal.bucket b ON b.subject = _window_now.account COLLATE "C" AND b.feature_id = _window_now.feature_id
                 AND b.source_id = _window_now.source_id AND b.period_start = w.begins AND b.period_end = w.ends,
             LATERAL (SELECT n.begins, n.ends, n.id
                      FROM (SELECT b.moved_start, b.moved_end, b.moved_id
@@ -84,13 +84,13 @@ AS $$
                      WHERE n.id > w.id ORDER BY n.id LIMIT 1) m)
     SELECT w.begins, w.ends FROM way w ORDER BY w.id DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION quota._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
+COMMENT ON FUNCTION quota_internal._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
     'internal: the window that now has the use which a ledger entry took from a window: moves that came after it are followed';
 
 /*
  * For the view quota.periods, too: a view calls functions with its reader's rights.
  */
-CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_id bigint,
+CREATE OR REPLACE FUNCTION quota_internal._held_use(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, expired_by timestamptz = 'infinity',
         OUT source "char", OUT grant_id bigint, OUT amount bigint)
     RETURNS SETOF record
@@ -98,20 +98,20 @@ CREATE OR REPLACE FUNCTION quota._held_use(account text, feature_id int, source_
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT e.source, e.grant_id, sum(e.amount)::bigint
-    FROM quota.hold_part p JOIN quota.ledger_entry e ON e.debit_id = p.hold_id
+    FROM quota_internal.hold_part p JOIN quota_internal.ledger_entry e ON e.debit_id = p.hold_id
     WHERE p.account = _held_use.account COLLATE "C" AND p.feature_id = _held_use.feature_id
       AND p.expires_at <= _held_use.expired_by
       AND e.account = _held_use.account COLLATE "C" AND e.feature_id = _held_use.feature_id
       AND e.source_id = _held_use.source_id AND e.kind <> 'm'
-      AND EXISTS (SELECT FROM quota._window_now(e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.id) w
+      AND EXISTS (SELECT FROM quota_internal._window_now(e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.id) w
                   WHERE w.begins = _held_use.period_start AND w.ends = _held_use.period_end)
     GROUP BY e.source, e.grant_id
     HAVING sum(e.amount) > 0
 $$;
-COMMENT ON FUNCTION quota._held_use(text, int, bigint, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._held_use(text, int, bigint, timestamptz, timestamptz, timestamptz) IS
     'internal: how much of a window''s use holds have, all that are open or those that have expired by a time, by where it was taken from; use that moved counts in the window where it is now';
 
-CREATE OR REPLACE FUNCTION quota._grants_taken(account text, feature_id int, source_id bigint,
+CREATE OR REPLACE FUNCTION quota_internal._grants_taken(account text, feature_id int, source_id bigint,
         period_start timestamptz, period_end timestamptz, OUT grant_id bigint, OUT at timestamptz, OUT amount bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
@@ -119,12 +119,12 @@ CREATE OR REPLACE FUNCTION quota._grants_taken(account text, feature_id int, sou
 AS $$
     WITH held AS (
         SELECT h.grant_id, h.amount
-        FROM quota._held_use(_grants_taken.account, _grants_taken.feature_id, _grants_taken.source_id,
-                             _grants_taken.period_start, _grants_taken.period_end) h
+        FROM quota_internal._held_use(_grants_taken.account, _grants_taken.feature_id, _grants_taken.source_id,
+                                      _grants_taken.period_start, _grants_taken.period_end) h
         WHERE h.source = 'g'),
     taken AS (
         SELECT e.grant_id, min(e.at) AS since, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
-        FROM quota.ledger_entry e LEFT JOIN held h ON h.grant_id = e.grant_id
+        FROM quota_internal.ledger_entry e LEFT JOIN held h ON h.grant_id = e.grant_id
         WHERE (e.subject = _grants_taken.account COLLATE "C"
                OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
           AND e.feature_id = _grants_taken.feature_id AND e.account = _grants_taken.account
@@ -136,7 +136,7 @@ AS $$
         SELECT u.grant_id, u.period_start, g.priority, u.period_end, g.created_at, t.amount, u.used,
                coalesce(sum(u.used) OVER (PARTITION BY u.grant_id ORDER BY u.period_start DESC
                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS later
-        FROM taken t JOIN quota.credit_grant g ON g.id = t.grant_id JOIN quota.grant_use u ON u.grant_id = t.grant_id
+        FROM taken t JOIN quota_internal.credit_grant g ON g.id = t.grant_id JOIN quota_internal.grant_use u ON u.grant_id = t.grant_id
         WHERE u.used > 0 AND u.period_start < _grants_taken.period_end
           AND u.period_end > least(_grants_taken.period_start, t.since))
     SELECT p.grant_id, p.period_start, least(p.amount - p.later, p.used)::bigint
@@ -144,7 +144,7 @@ AS $$
     WHERE p.amount > p.later
     ORDER BY p.priority DESC, p.period_end DESC, p.created_at DESC, p.grant_id DESC
 $$;
-COMMENT ON FUNCTION quota._grants_taken(text, int, bigint, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._grants_taken(text, int, bigint, timestamptz, timestamptz) IS
     'internal: which grants, in which of their periods, a window has taken from, and how much, open holds left out; the last in their order first';
 
 CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
@@ -153,17 +153,17 @@ CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    at     timestamptz := quota._now();
-    given  quota.credit_grant;
+    at     timestamptz := quota_internal._now();
+    given  quota_internal.credit_grant;
     period record;
     taken  bigint;
     rest   bigint;
     standings bigint[];
 BEGIN
-    PERFORM quota._require(revoke.grant_id IS NOT NULL, 'grant_id');
+    PERFORM quota_internal._require(revoke.grant_id IS NOT NULL, 'grant_id');
     -- before the grant: forget() deletes it with all buckets locked
-    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
-    SELECT g.* INTO given FROM quota.credit_grant g WHERE g.id = revoke.grant_id;
+    LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
+    SELECT g.* INTO given FROM quota_internal.credit_grant g WHERE g.id = revoke.grant_id;
     IF given.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = format('grant "%s" does not exist', revoke.grant_id);
     END IF;
@@ -172,28 +172,28 @@ BEGIN
     END IF;
     -- One that is still to come can have been taken from all the same, by transactions with a later time: its
     -- present period is the first one then.
-    PERFORM quota._expire_holds(given.subject, given.feature_id);
-    standings := quota._lock_standings(given.subject);
+    PERFORM quota_internal._expire_holds(given.subject, given.feature_id);
+    standings := quota_internal._lock_standings(given.subject);
     SELECT w.window_start, least(w.window_end, given.expires_at) AS window_end INTO period
-        FROM quota._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
+        FROM quota_internal._window(given.period, 'timestamp', given.effective_at, NULL, given.timezone, at) w;
     IF given.period IS NULL THEN
         period.window_start := given.effective_at;
         period.window_end := given.expires_at;
     END IF;
     -- whoever is taking from it has this row locked, or sees it revoked
-    INSERT INTO quota.grant_use (grant_id, period_start, period_end)
+    INSERT INTO quota_internal.grant_use (grant_id, period_start, period_end)
         VALUES (given.id, period.window_start, period.window_end)
         ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;
-    SELECT u.used INTO taken FROM quota.grant_use u
+    SELECT u.used INTO taken FROM quota_internal.grant_use u
         WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
     -- in this order, as a charge marks a grant that it has used up
-    UPDATE quota.credit_grant g SET revoked_at = at WHERE g.id = given.id AND g.revoked_at IS NULL;
+    UPDATE quota_internal.credit_grant g SET revoked_at = at WHERE g.id = given.id AND g.revoked_at IS NULL;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    PERFORM quota._tell_crossed(given.subject, standings);
+    PERFORM quota_internal._tell_crossed(given.subject, standings);
     rest := given.amount - taken;
-    PERFORM quota._record_event('grant_revoked', given.subject, given.feature_id,
+    PERFORM quota_internal._record_event('grant_revoked', given.subject, given.feature_id,
         jsonb_build_object('grant_id', given.id, 'amount', given.amount, 'left', rest));
     RETURN rest;
 END

@@ -9,14 +9,14 @@
  * month, and only then in all that is kept.  EXECUTE plans for the very times, and
  * so looks at no other month.
  */
-CREATE OR REPLACE FUNCTION quota._newest_entries(subject text, feature_id int, since timestamptz, until timestamptz, max_rows int,
+CREATE OR REPLACE FUNCTION quota_internal._newest_entries(subject text, feature_id int, since timestamptz, until timestamptz, max_rows int,
         OUT first_at timestamptz, OUT first_period timestamptz)
     RETURNS record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    past timestamptz := least(_newest_entries.until, quota._now());
+    past timestamptz := least(_newest_entries.until, quota_internal._now());
     tried timestamptz;
     found bigint;
 BEGIN
@@ -25,9 +25,9 @@ BEGIN
         EXECUTE $query$
             SELECT count(*), min(n.at), min(n.period_start)
             FROM (SELECT e.at, e.period_start
-                  FROM quota.ledger_entry e
+                  FROM quota_internal.ledger_entry e
                   WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
-                    AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
+                    AND e.at >= $3 AND e.at < $4 AND quota_internal._is_reported(e.account, e.levels, quota_internal._level($1))
                   ORDER BY e.at DESC, e.id DESC
                   LIMIT $5) n
             $query$ INTO found, first_at, first_period
@@ -36,7 +36,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._newest_entries(text, int, timestamptz, timestamptz, int) IS
+COMMENT ON FUNCTION quota_internal._newest_entries(text, int, timestamptz, timestamptz, int) IS
     'internal: of the newest ledger entries of a subject and below in [since, until), each operation once: when the first of them was made, and when the earliest of their windows began';
 
 /*
@@ -46,7 +46,7 @@ COMMENT ON FUNCTION quota._newest_entries(text, int, timestamptz, timestamptz, i
  * what it charges once the window has begun is booked there.  A day is taken for
  * the longest transaction.
  */
-CREATE OR REPLACE FUNCTION quota._statement(whose text, whose_feature int, since timestamptz, until timestamptz, max_rows int,
+CREATE OR REPLACE FUNCTION quota_internal._statement(whose text, whose_feature int, since timestamptz, until timestamptz, max_rows int,
         OUT id bigint, OUT at timestamptz, OUT subject text, OUT kind text, OUT amount bigint,
         OUT source text, OUT running bigint, OUT metadata jsonb)
     RETURNS SETOF record
@@ -56,32 +56,32 @@ AS $$
 DECLARE
     newest record;
 BEGIN
-    SELECT * INTO newest FROM quota._newest_entries(whose, whose_feature, since, until, max_rows);
+    SELECT * INTO newest FROM quota_internal._newest_entries(whose, whose_feature, since, until, max_rows);
     RETURN QUERY EXECUTE $query$
         WITH shown AS MATERIALIZED (
             SELECT e.*
-            FROM quota.ledger_entry e
+            FROM quota_internal.ledger_entry e
             WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
-              AND e.at >= $3 AND e.at < $4 AND quota._is_reported(e.account, e.levels, quota._level($1))
+              AND e.at >= $3 AND e.at < $4 AND quota_internal._is_reported(e.account, e.levels, quota_internal._level($1))
             ORDER BY e.at DESC, e.id DESC
             LIMIT $5
         ), before AS MATERIALIZED (
             -- what is newer than the oldest that is shown is shown
             SELECT e.account, e.source_id, e.period_start, e.period_end, sum(e.amount) AS amount
-            FROM quota.ledger_entry e
+            FROM quota_internal.ledger_entry e
             WHERE (e.subject = $1 OR (e.subject > $1 || '/' AND e.subject < $1 || '0')) AND e.feature_id = $2
               AND e.at >= $6 AND e.at <= $3 AND (e.at < $3 OR e.id < (SELECT min(s.id) FROM shown s WHERE s.at = $3))
-              AND quota._is_reported(e.account, e.levels, quota._level($1))
+              AND quota_internal._is_reported(e.account, e.levels, quota_internal._level($1))
             GROUP BY 1, 2, 3, 4
         ), dropped AS MATERIALIZED (
             SELECT account, source_id, period_start, period_end, sum(o.amount) AS amount
             FROM (SELECT DISTINCT s.account, s.source_id, s.period_start, s.period_end FROM shown s) w
-                JOIN quota.opening o USING (account, source_id, period_start, period_end)
+                JOIN quota_internal.opening o USING (account, source_id, period_start, period_end)
             -- of an account above, nobody knows whose share it was
             WHERE o.feature_id = $2 AND length(w.account) >= length($1)
             GROUP BY 1, 2, 3, 4
         )
-        SELECT s.id, s.at, s.subject, quota._entry_kind(s.kind), s.amount, quota._entry_source(s.source),
+        SELECT s.id, s.at, s.subject, quota_internal._entry_kind(s.kind), s.amount, quota_internal._entry_source(s.source),
                -- siblings can have used more together than a bigint holds
                least(greatest(coalesce(b.amount, 0) + coalesce(d.amount, 0)
                               + sum(s.amount) OVER (PARTITION BY account, source_id, period_start, period_end ORDER BY s.at, s.id),
@@ -94,7 +94,7 @@ BEGIN
         USING whose, whose_feature, newest.first_at, until, max_rows, newest.first_period - interval '1 day';
 END
 $$;
-COMMENT ON FUNCTION quota._statement(text, int, timestamptz, timestamptz, int) IS
+COMMENT ON FUNCTION quota_internal._statement(text, int, timestamptz, timestamptz, int) IS
     'internal: statement(), its arguments checked';
 
 CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
@@ -106,8 +106,8 @@ CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT s.*
-    FROM quota._statement(quota._subject($1), (quota._feature($2)).id, coalesce($3, '-infinity'), coalesce($4, 'infinity'),
-                          quota._positive($5, 'max_rows')) s
+    FROM quota_internal._statement(quota_internal._subject($1), (quota_internal._feature($2)).id, coalesce($3, '-infinity'), coalesce($4, 'infinity'),
+                                   quota_internal._positive($5, 'max_rows')) s
 $$;
 COMMENT ON FUNCTION quota.statement(text, text, timestamptz, timestamptz, int) IS
 'What was charged for the subject or anything below it in [since, until), newest last, at most the newest max_rows entries.

@@ -8,25 +8,25 @@
  * they say: those that the last snapshot there did not see are still to come, and
  * so is everything that was written here.
  */
-CREATE OR REPLACE FUNCTION quota._not_rolled_up() RETURNS text
+CREATE OR REPLACE FUNCTION quota_internal._not_rolled_up() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce((
         SELECT CASE WHEN p.system_identifier = (pg_control_system()).system_identifier THEN c.unseen
                     ELSE format('(%s OR e.epoch > %s)', c.unseen, p.epoch) END
-        FROM quota.posting p,
+        FROM quota_internal.posting p,
              format('(e.epoch = %s AND e.xid >= %L::xid8 AND NOT pg_visible_in_snapshot(e.xid, %L::pg_snapshot))',
                     p.epoch, pg_snapshot_xmin(p.snapshot), p.snapshot) c(unseen)), 'true')
 $$;
-COMMENT ON FUNCTION quota._not_rolled_up() IS
+COMMENT ON FUNCTION quota_internal._not_rolled_up() IS
     'internal: the condition, as SQL, that a ledger entry e has not been added to usage_hour';
 
 /*
  * Transfers are no use, and neither is what was missing when it came back: the
  * refund or settlement itself counts whole.
  */
-CREATE OR REPLACE FUNCTION quota._usage_of(condition text, cut text = NULL,
+CREATE OR REPLACE FUNCTION quota_internal._usage_of(condition text, cut text = NULL,
         OUT subject text, OUT feature_id int, OUT hour timestamptz, OUT used numeric, OUT debits bigint)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -39,7 +39,7 @@ DECLARE
 BEGIN
     IF _usage_of.cut IS NOT NULL THEN
         whose := 'e.account';
-        levels := format('quota._levels_above(e.levels, %s)', quota._level(_usage_of.cut));
+        levels := format('quota_internal._levels_above(e.levels, %s)', quota_internal._level(_usage_of.cut));
         wanted := format('NOT (e.account = %1$L OR (e.account > %1$L || ''/'' AND e.account < %1$L || ''0''))', _usage_of.cut);
     END IF;
     RETURN QUERY EXECUTE format($query$
@@ -47,9 +47,9 @@ BEGIN
                count(*) FILTER (WHERE j.is_debit)
         FROM (
             SELECT %s AS subject, e.feature_id, date_trunc('hour', e.at, 'UTC') AS hour, e.amount,
-                   quota._is_reported(e.account, %s) AS counts,
+                   quota_internal._is_reported(e.account, %s) AS counts,
                    e.id = e.debit_id AND e.kind IN ('d', 'h') AS is_debit
-            FROM quota.ledger_entry e
+            FROM quota_internal.ledger_entry e
             WHERE e.kind NOT IN ('t', 'm') AND %s AND %s
         ) j
         WHERE j.counts OR j.is_debit
@@ -57,7 +57,7 @@ BEGIN
         $query$, whose, levels, _usage_of.condition, wanted);
 END
 $$;
-COMMENT ON FUNCTION quota._usage_of(text, text) IS
+COMMENT ON FUNCTION quota_internal._usage_of(text, text) IS
     'internal: use and debits by exact subject, feature and hour, of the ledger entries e that meet a condition; with cut, as it is once that subject has been erased';
 
 CREATE OR REPLACE FUNCTION quota.usage(subject text, feature text, since timestamptz, until timestamptz = NULL,
@@ -68,19 +68,19 @@ CREATE OR REPLACE FUNCTION quota.usage(subject text, feature text, since timesta
     SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    whose text := quota._subject(usage.subject);
-    whose_feature int := (quota._feature(usage.feature)).id;
-    wanted text := quota._require_word(usage.step, 'step', '{hour,day,week,month}');
+    whose text := quota_internal._subject(usage.subject);
+    whose_feature int := (quota_internal._feature(usage.feature)).id;
+    wanted text := quota_internal._require_word(usage.step, 'step', '{hour,day,week,month}');
     past timestamptz := usage.until;
-    dropped timestamptz := (SELECT p.dropped_before FROM quota.posting p);
+    dropped timestamptz := (SELECT p.dropped_before FROM quota_internal.posting p);
     -- whole hours come from the rollup: [first_hour, last_hour)
     first_hour timestamptz;
     last_hour timestamptz;
     entries text;
 BEGIN
-    PERFORM quota._require(usage.since IS NOT NULL, 'since');
+    PERFORM quota_internal._require(usage.since IS NOT NULL, 'since');
     -- now() included, for what this very transaction has charged
-    past := coalesce(past, quota._now() + interval '1 microsecond');
+    past := coalesce(past, quota_internal._now() + interval '1 microsecond');
     first_hour := date_trunc('hour', usage.since);
     IF first_hour < usage.since AND (dropped IS NULL OR usage.since >= dropped) THEN
         first_hour := first_hour + interval '1 hour';
@@ -97,16 +97,16 @@ BEGIN
                sum(u.debits)::bigint
         FROM (
             SELECT h.hour, h.used, h.debits
-            FROM quota.usage_hour h
+            FROM quota_internal.usage_hour h
             WHERE (h.subject = whose OR (h.subject > whose || '/' AND h.subject < whose || '0'))
               AND h.feature_id = whose_feature AND h.hour >= first_hour AND h.hour < last_hour
             UNION ALL
             SELECT t.hour, t.used, t.debits
-            FROM quota._usage_of(format('%s AND e.at >= %L AND e.at < %L AND %s',
-                                        entries, first_hour, last_hour, quota._not_rolled_up())) t
+            FROM quota_internal._usage_of(format('%s AND e.at >= %L AND e.at < %L AND %s',
+                                                 entries, first_hour, last_hour, quota_internal._not_rolled_up())) t
             UNION ALL
             SELECT t.hour, t.used, t.debits
-            FROM quota._usage_of(format('%s AND NOT (e.at >= %L AND e.at < %L)', entries, first_hour, last_hour)) t
+            FROM quota_internal._usage_of(format('%s AND NOT (e.at >= %L AND e.at < %L)', entries, first_hour, last_hour)) t
         ) u
         GROUP BY 1
         ORDER BY 1;

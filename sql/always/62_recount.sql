@@ -1,21 +1,21 @@
 /*
  * Counts against the rows of gates.
  */
-CREATE OR REPLACE FUNCTION quota._gate_rows(gated oid, arguments text[], member oid, warn boolean,
-                                            OUT subject text, OUT amount bigint, OUT rows bigint)
+CREATE OR REPLACE FUNCTION quota_internal._gate_rows(gated oid, arguments text[], member oid, warn boolean,
+                                                     OUT subject text, OUT amount bigint, OUT rows bigint)
     RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1000 COST 10000
     AS 'MODULE_PATHNAME', 'quota_sql_gate_rows';
-COMMENT ON FUNCTION quota._gate_rows(oid, text[], oid, boolean) IS
+COMMENT ON FUNCTION quota_internal._gate_rows(oid, text[], oid, boolean) IS
     'internal: what the rows of one table alone are worth to each subject, by a gate''s expressions, which run as the owner of the gated table; as the statement sees them. Rows that are nobody''s have subject NULL, or with warn are a WARNING';
 
-CREATE OR REPLACE FUNCTION quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_gate_adjust';
-COMMENT ON FUNCTION quota._gate_adjust(text, text, bigint, jsonb) IS
+COMMENT ON FUNCTION quota_internal._gate_adjust(text, text, bigint, jsonb) IS
     'internal: charges a difference, never refused and without a denial, or gives it back as far as it is there; returns what it booked, negative if given back';
 
-CREATE OR REPLACE FUNCTION quota._require_read_committed(what text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._require_read_committed(what text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -28,14 +28,14 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._require_read_committed(text) IS
+COMMENT ON FUNCTION quota_internal._require_read_committed(text) IS
     'internal: 0A000 in a transaction that keeps its first snapshot';
 
 /*
  * A capacity is counted at every prefix; what a subject has of its own is what
  * those right below it have not.  Open holds are left out: no row is there yet.
  */
-CREATE OR REPLACE FUNCTION quota._capacity_own(feature quota.feature, OUT subject text, OUT own bigint)
+CREATE OR REPLACE FUNCTION quota_internal._capacity_own(feature quota_internal.feature, OUT subject text, OUT own bigint)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -43,7 +43,7 @@ AS $$
     WITH counted AS (
         -- an expired hold that nobody has given back yet is in both
         SELECT b.subject, b.used - coalesce(b.reserved, 0) AS used
-        FROM quota.bucket b WHERE b.feature_id = (_capacity_own.feature).id
+        FROM quota_internal.bucket b WHERE b.feature_id = (_capacity_own.feature).id
     ), below AS (
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1
@@ -52,10 +52,10 @@ AS $$
     SELECT coalesce(c.subject, b.subject), (coalesce(c.used, 0) - coalesce(b.used, 0))::bigint
     FROM counted c FULL JOIN below b ON b.subject = c.subject COLLATE "C"
 $$;
-COMMENT ON FUNCTION quota._capacity_own(quota.feature) IS
+COMMENT ON FUNCTION quota_internal._capacity_own(quota_internal.feature) IS
     'internal: how much of a capacity each subject has of its own, without those below it and without open holds';
 
-CREATE OR REPLACE FUNCTION quota._gate_difference(feature text, dry_run boolean, OUT subject text, OUT recorded bigint, OUT actual bigint)
+CREATE OR REPLACE FUNCTION quota_internal._gate_difference(feature text, dry_run boolean, OUT subject text, OUT recorded bigint, OUT actual bigint)
     RETURNS SETOF record
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -63,49 +63,49 @@ AS $$
     WITH actual AS (
         SELECT x.subject, sum(x.amount)::bigint AS amount
         FROM (SELECT r.subject, r.amount
-              FROM quota._gate_member(_gate_difference.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, true) r
+              FROM quota_internal._gate_member(_gate_difference.feature) m, quota_internal._gate_rows(m.gated, m.arguments, m.member, true) r
               WHERE _gate_difference.dry_run OR m.remembered_by IS NULL
               UNION ALL
               SELECT c.subject, c.amount
-              FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id
+              FROM quota_internal.gate_charge c JOIN quota_internal.feature f ON f.id = c.feature_id
               WHERE f.name = _gate_difference.feature AND NOT _gate_difference.dry_run) x
         GROUP BY 1
     ), recorded AS (
         SELECT o.subject, o.own AS amount
-        FROM quota.feature f, quota._capacity_own(f) o WHERE f.name = _gate_difference.feature
+        FROM quota_internal.feature f, quota_internal._capacity_own(f) o WHERE f.name = _gate_difference.feature
     )
     SELECT subject, coalesce(r.amount, 0), coalesce(a.amount, 0)
     FROM actual a FULL JOIN recorded r USING (subject)
     WHERE coalesce(r.amount, 0) <> coalesce(a.amount, 0)
 $$;
-COMMENT ON FUNCTION quota._gate_difference(text, boolean) IS
+COMMENT ON FUNCTION quota_internal._gate_difference(text, boolean) IS
     'internal: the subjects of whose capacity the count is not what the rows of the gates are worth; unless dry_run, what is remembered is believed, for it has just been made anew';
 
 /*
  * All that was ever charged for exactly these subjects, whatever accounts it was
  * charged to.  Open holds are left out: no row is there yet.
  */
-CREATE OR REPLACE FUNCTION quota._used_ever(feature_id int, subjects text[], OUT subject text, OUT used numeric)
+CREATE OR REPLACE FUNCTION quota_internal._used_ever(feature_id int, subjects text[], OUT subject text, OUT used numeric)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT u.subject, sum(u.used)
-    FROM (SELECT h.subject, h.used FROM quota.usage_hour h
+    FROM (SELECT h.subject, h.used FROM quota_internal.usage_hour h
           WHERE h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
           UNION ALL
           SELECT e.subject, e.used
-          FROM quota._usage_of(format('e.feature_id = %s AND e.subject = ANY (%L::text[]) AND %s', _used_ever.feature_id,
-                                      _used_ever.subjects, quota._not_rolled_up())) e
+          FROM quota_internal._usage_of(format('e.feature_id = %s AND e.subject = ANY (%L::text[]) AND %s', _used_ever.feature_id,
+                                      _used_ever.subjects, quota_internal._not_rolled_up())) e
           UNION ALL
           SELECT e.subject, -e.amount
-          FROM quota.hold h JOIN quota.hold_part p ON p.hold_id = h.id AND p.feature_id = h.feature_id
-              JOIN quota.ledger_entry e ON e.debit_id = h.id AND e.account = p.account
+          FROM quota_internal.hold h JOIN quota_internal.hold_part p ON p.hold_id = h.id AND p.feature_id = h.feature_id
+              JOIN quota_internal.ledger_entry e ON e.debit_id = h.id AND e.account = p.account
           WHERE h.feature_id = _used_ever.feature_id AND h.subject = ANY (_used_ever.subjects)
-            AND e.kind <> 'm' AND quota._is_reported(e.account, e.levels)) u
+            AND e.kind <> 'm' AND quota_internal._is_reported(e.account, e.levels)) u
     GROUP BY 1
 $$;
-COMMENT ON FUNCTION quota._used_ever(int, text[]) IS
+COMMENT ON FUNCTION quota_internal._used_ever(int, text[]) IS
     'internal: what was ever charged for exactly these subjects, less what was given back and what open holds have';
 
 /*
@@ -115,24 +115,24 @@ COMMENT ON FUNCTION quota._used_ever(int, text[]) IS
  * gates' rows are worth.  Metered rows have grown over time, so what was charged
  * at any time covers them, or a gate that is declared anew would charge them anew.
  */
-CREATE OR REPLACE FUNCTION quota._gate_owed(members oid[], feature text, subjects text[], amounts bigint[],
-                                            OUT subject text, OUT owed bigint)
+CREATE OR REPLACE FUNCTION quota_internal._gate_owed(members oid[], feature text, subjects text[], amounts bigint[],
+                                                     OUT subject text, OUT owed bigint)
     RETURNS SETOF record
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH known AS (
-        SELECT f.id, f.kind FROM quota.feature f WHERE f.name = _gate_owed.feature
+        SELECT f.id, f.kind FROM quota_internal.feature f WHERE f.name = _gate_owed.feature
     ), elsewhere AS (
         SELECT r.subject, sum(r.amount) AS amount
-        FROM quota._gate_member(_gate_owed.feature) m, quota._gate_rows(m.gated, m.arguments, m.member, false) r
+        FROM quota_internal._gate_member(_gate_owed.feature) m, quota_internal._gate_rows(m.gated, m.arguments, m.member, false) r
         WHERE m.member <> ALL (_gate_owed.members) AND (SELECT f.kind FROM known f) = 'capacity'
         GROUP BY 1
     ), recorded AS (
         SELECT o.subject, o.own::numeric AS amount
-        FROM quota.feature f, quota._capacity_own(f) o WHERE f.name = _gate_owed.feature AND f.kind = 'capacity'
+        FROM quota_internal.feature f, quota_internal._capacity_own(f) o WHERE f.name = _gate_owed.feature AND f.kind = 'capacity'
         UNION ALL
-        SELECT u.subject, u.used FROM known f, quota._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
+        SELECT u.subject, u.used FROM known f, quota_internal._used_ever(f.id, _gate_owed.subjects) u WHERE f.kind <> 'capacity'
     ), owed AS (
         SELECT h.subject, h.amount + coalesce(e.amount, 0) - coalesce(r.amount, 0) AS amount
         FROM unnest(_gate_owed.subjects, _gate_owed.amounts) h(subject, amount)
@@ -143,10 +143,10 @@ AS $$
     FROM owed o, known f
     WHERE o.amount > 0 OR (o.amount < 0 AND f.kind = 'capacity')
 $$;
-COMMENT ON FUNCTION quota._gate_owed(oid[], text, text[], bigint[]) IS
+COMMENT ON FUNCTION quota_internal._gate_owed(oid[], text, text[], bigint[]) IS
     'internal: what is to be charged to subjects, or if negative given back, whose rows in these tables are worth these amounts';
 
-CREATE OR REPLACE FUNCTION quota._gate_count_present(members oid[], feature text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._gate_count_present(members oid[], feature text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -161,25 +161,25 @@ DECLARE
     given numeric;
     report text;
 BEGIN
-    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
-    DELETE FROM quota.gate_charge c USING quota.feature f
+    LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
+    DELETE FROM quota_internal.gate_charge c USING quota_internal.feature f
     WHERE c.target = ANY (members) AND f.name = _gate_count_present.feature AND c.feature_id = f.id;
     WITH member AS (
-        SELECT * FROM quota._gate_member(_gate_count_present.feature) m WHERE m.member = ANY (members)
+        SELECT * FROM quota_internal._gate_member(_gate_count_present.feature) m WHERE m.member = ANY (members)
     ), charge AS MATERIALIZED (
         SELECT m.remembered_by AS target, r.key, r.subject, r.amount
-        FROM member m, quota._gate_charges(m.gated, m.arguments, m.member, _gate_count_present.feature) r
+        FROM member m, quota_internal._gate_charges(m.gated, m.arguments, m.member, _gate_count_present.feature) r
         WHERE m.remembered_by IS NOT NULL
     ), remembered AS (
         -- what is there already was a row's of a partition that has been dropped
-        INSERT INTO quota.gate_charge AS c (target, feature_id, key, subject, amount)
+        INSERT INTO quota_internal.gate_charge AS c (target, feature_id, key, subject, amount)
         SELECT r.target, f.id, r.key, r.subject, r.amount
-        FROM charge r JOIN quota.feature f ON f.name = _gate_count_present.feature WHERE r.subject IS NOT NULL
+        FROM charge r JOIN quota_internal.feature f ON f.name = _gate_count_present.feature WHERE r.subject IS NOT NULL
         ON CONFLICT ON CONSTRAINT gate_charge_pkey DO UPDATE SET subject = excluded.subject, amount = excluded.amount
     ), here AS (
         SELECT s.subject, sum(s.amount)::bigint AS amount, sum(s.rows) AS rows
         FROM (SELECT r.subject, r.amount, r.rows
-              FROM member m, quota._gate_rows(m.gated, m.arguments, m.member, false) r WHERE m.remembered_by IS NULL
+              FROM member m, quota_internal._gate_rows(m.gated, m.arguments, m.member, false) r WHERE m.remembered_by IS NULL
               UNION ALL
               SELECT c.subject, sum(c.amount), count(*) FROM charge c GROUP BY 1) s
         GROUP BY 1
@@ -191,17 +191,17 @@ BEGIN
     FROM here h;
     IF subjects IS NOT NULL THEN
         -- a gate by hand may name one that is not there
-        PERFORM quota._feature(_gate_count_present.feature);
-        PERFORM quota._require_read_committed('counting the rows of a table');
+        PERFORM quota_internal._feature(_gate_count_present.feature);
+        PERFORM quota_internal._require_read_committed('counting the rows of a table');
         SELECT sum(b.booked) FILTER (WHERE b.booked > 0), -sum(b.booked) FILTER (WHERE b.booked < 0),
                array_agg(b.subject) FILTER (WHERE b.booked = 0 AND b.owed > 0)
         INTO charged, given, uncharged
-        FROM (SELECT o.subject, o.owed, quota._gate_adjust(o.subject, _gate_count_present.feature, o.owed,
+        FROM (SELECT o.subject, o.owed, quota_internal._gate_adjust(o.subject, _gate_count_present.feature, o.owed,
                                         jsonb_build_object('counted', left(tables, 1000))) AS booked
-              FROM (SELECT * FROM quota._gate_owed(members, _gate_count_present.feature, subjects, amounts) x
+              FROM (SELECT * FROM quota_internal._gate_owed(members, _gate_count_present.feature, subjects, amounts) x
                     ORDER BY x.subject COLLATE "C" OFFSET 0) o) b;
-        PERFORM quota._gate_uncharged(_gate_count_present.feature, uncharged,
-                                      ARRAY(SELECT m.remembered_by FROM quota._gate_member(_gate_count_present.feature) m
+        PERFORM quota_internal._gate_uncharged(_gate_count_present.feature, uncharged,
+                                               ARRAY(SELECT m.remembered_by FROM quota_internal._gate_member(_gate_count_present.feature) m
                                             WHERE m.member = ANY (members)));
     END IF;
     report := format('Counted: rows %s, subjects %s, amount %s; charged %s, given back %s.', coalesce(counted, 0),
@@ -220,7 +220,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota._gate_count_present(oid[], text) IS
+COMMENT ON FUNCTION quota_internal._gate_count_present(oid[], text) IS
     'internal: counts the rows of tables that have got a gate, never refusing, and tells what it has counted; 0A000 above read committed, where there are rows';
 
 CREATE OR REPLACE FUNCTION quota.recount(feature text, dry_run boolean = true,
@@ -230,14 +230,14 @@ CREATE OR REPLACE FUNCTION quota.recount(feature text, dry_run boolean = true,
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    known quota.feature;
+    known quota_internal.feature;
     member regclass;
     remembers boolean;
 BEGIN
-    PERFORM quota._require(recount.feature IS NOT NULL, 'feature');
-    PERFORM quota._require(recount.dry_run IS NOT NULL, 'dry_run');
-    known := quota._feature(recount.feature);
-    SELECT bool_or(m.remembered_by IS NOT NULL) INTO remembers FROM quota._gate_member(known.name) m;
+    PERFORM quota_internal._require(recount.feature IS NOT NULL, 'feature');
+    PERFORM quota_internal._require(recount.dry_run IS NOT NULL, 'dry_run');
+    known := quota_internal._feature(recount.feature);
+    SELECT bool_or(m.remembered_by IS NOT NULL) INTO remembers FROM quota_internal._gate_member(known.name) m;
     IF known.kind <> 'capacity' AND NOT (known.kind = 'metered' AND coalesce(remembers, false)) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('feature "%s" is of kind %s: its use cannot be counted from rows', known.name, known.kind),
@@ -255,26 +255,26 @@ BEGIN
         IF current_setting('transaction_read_only')::boolean THEN
             RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'cannot repair a count in a read-only transaction';
         END IF;
-        PERFORM quota._require_read_committed('repairing a count');
-        FOR member IN SELECT m.member FROM quota._gate_member(known.name) m ORDER BY m.member LOOP
+        PERFORM quota_internal._require_read_committed('repairing a count');
+        FOR member IN SELECT m.member FROM quota_internal._gate_member(known.name) m ORDER BY m.member LOOP
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', member);
         END LOOP;
-        LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
+        LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
         IF known.kind = 'capacity' AND remembers THEN
-            PERFORM FROM quota._gate_remember_anew(known.name);
+            PERFORM FROM quota_internal._gate_remember_anew(known.name);
         END IF;
     END IF;
     FOR recount.subject, recount.recorded, recount.actual IN
-        SELECT d.* FROM (SELECT * FROM quota._gate_difference(known.name, recount.dry_run) WHERE known.kind = 'capacity'
+        SELECT d.* FROM (SELECT * FROM quota_internal._gate_difference(known.name, recount.dry_run) WHERE known.kind = 'capacity'
                          UNION ALL
-                         SELECT * FROM quota._gate_memory_difference(known.name, recount.dry_run) WHERE known.kind = 'metered') d
+                         SELECT * FROM quota_internal._gate_memory_difference(known.name, recount.dry_run) WHERE known.kind = 'metered') d
         ORDER BY d.subject COLLATE "C"
     LOOP
         IF NOT recount.dry_run
-           AND quota._gate_adjust(recount.subject, known.name, recount.actual - recount.recorded, '{"recount": true}') = 0
+           AND quota_internal._gate_adjust(recount.subject, known.name, recount.actual - recount.recorded, '{"recount": true}') = 0
            AND recount.actual > recount.recorded THEN
-            PERFORM quota._gate_uncharged(known.name, ARRAY[recount.subject],
-                                          ARRAY(SELECT m.remembered_by FROM quota._gate_member(known.name) m));
+            PERFORM quota_internal._gate_uncharged(known.name, ARRAY[recount.subject],
+                                                   ARRAY(SELECT m.remembered_by FROM quota_internal._gate_member(known.name) m));
         END IF;
         RETURN NEXT;
     END LOOP;

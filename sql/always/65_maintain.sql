@@ -5,7 +5,7 @@
 
 -- The ledger's leaves
 
-CREATE OR REPLACE FUNCTION quota._leaves(OUT leaf regclass, OUT since timestamptz, OUT until timestamptz)
+CREATE OR REPLACE FUNCTION quota_internal._leaves(OUT leaf regclass, OUT since timestamptz, OUT until timestamptz)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -16,16 +16,16 @@ AS $$
         JOIN pg_class c ON c.oid = i.inhrelid
         LEFT JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
                                        $re$FROM \('?([^')]*)'?\) TO \('?([^')]*)'?\)$re$) b(bounds) ON true
-    WHERE i.inhparent = 'quota.ledger_entry'::regclass
+    WHERE i.inhparent = 'quota_internal.ledger_entry'::regclass
 $$;
-COMMENT ON FUNCTION quota._leaves() IS
+COMMENT ON FUNCTION quota_internal._leaves() IS
     'internal: the leaves of the ledger and the times that they hold; NULL for the default leaf';
 
 /*
  * A leaf belongs to the owner, like the parent, and is no member of the extension:
  * pg_dump takes it along as any table.
  */
-CREATE OR REPLACE FUNCTION quota._make_leaf(month timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._make_leaf(month timestamptz) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -35,34 +35,34 @@ DECLARE
     name text := 'ledger_entry_' || to_char(_make_leaf.month, 'YYYY_MM');
     grantee text;
 BEGIN
-    EXECUTE format('CREATE TABLE quota.%I (LIKE quota.ledger_entry INCLUDING DEFAULTS INCLUDING STORAGE)', name);
-    EXECUTE format('COMMENT ON TABLE quota.%I IS %L', name,
+    EXECUTE format('CREATE TABLE quota_internal.%I (LIKE quota_internal.ledger_entry INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    EXECUTE format('COMMENT ON TABLE quota_internal.%I IS %L', name,
                    'ledger entries of ' || to_char(_make_leaf.month, 'YYYY-MM') || ' (UTC), made by quota.maintain()');
     -- ALTER DEFAULT PRIVILEGES may have given rights to somebody
     FOR grantee IN
         SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
         FROM pg_class c, aclexplode(c.relacl) a
-        WHERE c.oid = format('quota.%I', name)::regclass AND a.grantee <> c.relowner
+        WHERE c.oid = format('quota_internal.%I', name)::regclass AND a.grantee <> c.relowner
     LOOP
-        EXECUTE format('REVOKE ALL ON quota.%I FROM %s CASCADE', name, grantee);
+        EXECUTE format('REVOKE ALL ON quota_internal.%I FROM %s CASCADE', name, grantee);
     END LOOP;
-    EXECUTE format('CREATE INDEX %I ON quota.%I (debit_id)', name || '_debit', name);
-    EXECUTE format('CREATE INDEX %I ON quota.%I (subject, feature_id, at)', name || '_subject', name);
-    EXECUTE format('CREATE INDEX %I ON quota.%I USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on)',
+    EXECUTE format('CREATE INDEX %I ON quota_internal.%I (debit_id)', name || '_debit', name);
+    EXECUTE format('CREATE INDEX %I ON quota_internal.%I (subject, feature_id, at)', name || '_subject', name);
+    EXECUTE format('CREATE INDEX %I ON quota_internal.%I USING brin (id, xid quota_internal.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on)',
                    name || '_brin', name);
-    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota.%I '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION quota._append_only()', name);
-    EXECUTE format('ALTER TABLE quota.ledger_entry ATTACH PARTITION quota.%I FOR VALUES FROM (%L) TO (%L)', name,
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota_internal.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION quota_internal._append_only()', name);
+    EXECUTE format('ALTER TABLE quota_internal.ledger_entry ATTACH PARTITION quota_internal.%I FOR VALUES FROM (%L) TO (%L)', name,
                    _make_leaf.month, _make_leaf.month + interval '1 month');
 END
 $$;
-COMMENT ON FUNCTION quota._make_leaf(timestamptz) IS 'internal: makes the ledger''s leaf of the month that begins then';
+COMMENT ON FUNCTION quota_internal._make_leaf(timestamptz) IS 'internal: makes the ledger''s leaf of the month that begins then';
 
 /*
  * Waits for debits in the default leaf, but not long: less than deadlock_timeout,
  * so that nobody else's transaction has to die for it.
  */
-CREATE OR REPLACE FUNCTION quota._make_leaves() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._make_leaves() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -73,12 +73,12 @@ DECLARE
     made bigint := 0;
 BEGIN
     FOR month IN
-        SELECT date_trunc('month', quota._now()) + n * interval '1 month' FROM generate_series(0, 2) n
+        SELECT date_trunc('month', quota_internal._now()) + n * interval '1 month' FROM generate_series(0, 2) n
     LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM quota._leaves() l WHERE l.since < month + interval '1 month' AND l.until > month)
-            OR EXISTS (SELECT FROM quota.ledger_entry_default e WHERE e.at >= month AND e.at < month + interval '1 month');
+        CONTINUE WHEN EXISTS (SELECT FROM quota_internal._leaves() l WHERE l.since < month + interval '1 month' AND l.until > month)
+            OR EXISTS (SELECT FROM quota_internal.ledger_entry_default e WHERE e.at >= month AND e.at < month + interval '1 month');
         BEGIN
-            PERFORM quota._make_leaf(month);
+            PERFORM quota_internal._make_leaf(month);
             made := made + 1;
         EXCEPTION
             -- a row of that month came in between, or the lock did not come
@@ -88,7 +88,7 @@ BEGIN
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION quota._make_leaves() IS
+COMMENT ON FUNCTION quota_internal._make_leaves() IS
     'internal: makes leaves for this month and the next two, unless rows of it lie in the default leaf already';
 
 -- Rollup
@@ -97,7 +97,7 @@ COMMENT ON FUNCTION quota._make_leaves() IS
  * Our own transaction goes on after this, so it counts as running, with all that
  * it has written: a snapshot leaves its own transaction out.
  */
-CREATE OR REPLACE FUNCTION quota._snapshot_without_us(seen pg_snapshot) RETURNS pg_snapshot
+CREATE OR REPLACE FUNCTION quota_internal._snapshot_without_us(seen pg_snapshot) RETURNS pg_snapshot
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -106,7 +106,7 @@ AS $$
                             string_agg(x.xid::text, ',' ORDER BY x.xid::text::numeric))::pg_snapshot END
     FROM (SELECT pg_snapshot_xip(_snapshot_without_us.seen) UNION SELECT pg_current_xact_id()) x(xid)
 $$;
-COMMENT ON FUNCTION quota._snapshot_without_us(pg_snapshot) IS
+COMMENT ON FUNCTION quota_internal._snapshot_without_us(pg_snapshot) IS
     'internal: the snapshot, our own transaction taken for one that is still running';
 
 /*
@@ -115,34 +115,34 @@ COMMENT ON FUNCTION quota._snapshot_without_us(pg_snapshot) IS
  * old snapshot, and a new epoch begins: the one that store/ledger.c writes
  * already.
  */
-CREATE OR REPLACE FUNCTION quota._roll_up() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._roll_up() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     identifier bigint := (SELECT c.system_identifier FROM pg_control_system() c);
-    this_epoch int := (SELECT p.epoch + (p.system_identifier <> identifier)::int FROM quota.posting p);
+    this_epoch int := (SELECT p.epoch + (p.system_identifier <> identifier)::int FROM quota_internal.posting p);
     changed bigint;
 BEGIN
     WITH rolled AS (
-        INSERT INTO quota.usage_hour AS h (subject, feature_id, hour, used, debits)
+        INSERT INTO quota_internal.usage_hour AS h (subject, feature_id, hour, used, debits)
         SELECT u.subject, u.feature_id, u.hour, u.used, u.debits
-        FROM quota._usage_of(format('%s AND NOT (e.epoch = %s AND e.xid = %L::xid8)',
-                                    quota._not_rolled_up(), this_epoch, pg_current_xact_id())) u
+        FROM quota_internal._usage_of(format('%s AND NOT (e.epoch = %s AND e.xid = %L::xid8)',
+                                             quota_internal._not_rolled_up(), this_epoch, pg_current_xact_id())) u
         ORDER BY 1, 2, 3
         ON CONFLICT ON CONSTRAINT usage_hour_pkey
             DO UPDATE SET used = h.used + excluded.used, debits = h.debits + excluded.debits
         RETURNING 1
     ), posted AS (
-        UPDATE quota.posting p
-            SET epoch = this_epoch, system_identifier = identifier, snapshot = quota._snapshot_without_us(pg_current_snapshot())
+        UPDATE quota_internal.posting p
+            SET epoch = this_epoch, system_identifier = identifier, snapshot = quota_internal._snapshot_without_us(pg_current_snapshot())
     )
     SELECT count(*) INTO changed FROM rolled;
     RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION quota._roll_up() IS
-    'internal: adds to usage_hour what is visible and has not been added; returns how many of its rows that touched. The row of quota.posting must be locked';
+COMMENT ON FUNCTION quota_internal._roll_up() IS
+    'internal: adds to usage_hour what is visible and has not been added; returns how many of its rows that touched. The row of quota_internal.posting must be locked';
 
 -- Retention
 
@@ -151,7 +151,7 @@ COMMENT ON FUNCTION quota._roll_up() IS
  * stays as long as something in it is not rolled up, or belongs to a hold that
  * still counts: its settlement looks there what it took.
  */
-CREATE OR REPLACE FUNCTION quota._drop_leaf(leaf regclass, until timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._drop_leaf(leaf regclass, until timestamptz) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '500ms'
@@ -162,142 +162,142 @@ DECLARE
 BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', leaf);
     EXECUTE format('SELECT EXISTS (SELECT FROM %1$s e WHERE e.kind <> ''t'' AND %2$s) OR EXISTS ('
-                   'SELECT FROM %1$s e JOIN quota.hold_part p ON p.hold_id = e.debit_id)',
-                   leaf, quota._not_rolled_up()) INTO needed;
+                   'SELECT FROM %1$s e JOIN quota_internal.hold_part p ON p.hold_id = e.debit_id)',
+                   leaf, quota_internal._not_rolled_up()) INTO needed;
     IF needed THEN
         RETURN 0;
     END IF;
-    EXECUTE format('INSERT INTO quota.opening AS o (account, feature_id, source, source_id, period_start, period_end, grant_id, amount) '
+    EXECUTE format('INSERT INTO quota_internal.opening AS o (account, feature_id, source, source_id, period_start, period_end, grant_id, amount) '
                    'SELECT e.account, e.feature_id, e.source, e.source_id, e.period_start, e.period_end, coalesce(e.grant_id, 0), sum(e.amount) '
                    'FROM %s e GROUP BY 1, 2, 3, 4, 5, 6, 7 '
                    'ON CONFLICT ON CONSTRAINT opening_pkey DO UPDATE SET amount = o.amount + excluded.amount', leaf);
     EXECUTE format('SELECT count(*) FROM %s', leaf) INTO entries;
     EXECUTE format('DROP TABLE %s', leaf);
-    UPDATE quota.posting p SET dropped_before = greatest(p.dropped_before, _drop_leaf.until);
+    UPDATE quota_internal.posting p SET dropped_before = greatest(p.dropped_before, _drop_leaf.until);
     RETURN entries;
 EXCEPTION
     WHEN lock_not_available THEN
         RETURN 0;
 END
 $$;
-COMMENT ON FUNCTION quota._drop_leaf(regclass, timestamptz) IS
-    'internal: adds a month''s sums to quota.opening and drops it, if nothing needs it any more; returns how many entries that were';
+COMMENT ON FUNCTION quota_internal._drop_leaf(regclass, timestamptz) IS
+    'internal: adds a month''s sums to quota_internal.opening and drops it, if nothing needs it any more; returns how many entries that were';
 
 -- When what retention keeps begins.
-CREATE OR REPLACE FUNCTION quota._kept_since() RETURNS timestamptz
+CREATE OR REPLACE FUNCTION quota_internal._kept_since() RETURNS timestamptz
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT (quota._now() AT TIME ZONE 'UTC' - make_interval(months => p.months, days => p.days) - p.us * interval '1 microsecond')
+    SELECT (quota_internal._now() AT TIME ZONE 'UTC' - make_interval(months => p.months, days => p.days) - p.us * interval '1 microsecond')
            AT TIME ZONE 'UTC'
-    FROM quota._period(current_setting('quota.retention')) p
+    FROM quota_internal._period(current_setting('quota.retention')) p
 $$;
-COMMENT ON FUNCTION quota._kept_since() IS 'internal: now less quota.retention';
+COMMENT ON FUNCTION quota_internal._kept_since() IS 'internal: now less quota.retention';
 
 /*
  * A transaction that keeps its first snapshot would not see what was committed
  * before the month was locked.
  */
-CREATE OR REPLACE FUNCTION quota._drop_leaves() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._drop_leaves() RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(sum(quota._drop_leaf(l.leaf, l.until)), 0)::bigint
-    FROM (SELECT * FROM quota._leaves() ORDER BY until) l
-    WHERE l.until <= quota._kept_since() AND current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+    SELECT coalesce(sum(quota_internal._drop_leaf(l.leaf, l.until)), 0)::bigint
+    FROM (SELECT * FROM quota_internal._leaves() ORDER BY until) l
+    WHERE l.until <= quota_internal._kept_since() AND current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
 $$;
-COMMENT ON FUNCTION quota._drop_leaves() IS 'internal: drops the months that lie wholly before what retention keeps';
+COMMENT ON FUNCTION quota_internal._drop_leaves() IS 'internal: drops the months that lie wholly before what retention keeps';
 
-CREATE OR REPLACE FUNCTION quota._drop_keys() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._drop_keys() RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH gone AS (
-        DELETE FROM quota.idempotency_key k
-        USING quota.posting p
+        DELETE FROM quota_internal.idempotency_key k
+        USING quota_internal.posting p
         WHERE k.at < p.dropped_before
-          AND NOT EXISTS (SELECT FROM quota.ledger_entry e
+          AND NOT EXISTS (SELECT FROM quota_internal.ledger_entry e
                           WHERE e.subject = k.subject AND e.at = k.at AND e.key = k.key)
         RETURNING 1
     )
     SELECT count(*) FROM gone
 $$;
-COMMENT ON FUNCTION quota._drop_keys() IS 'internal: drops idempotency keys whose entries are gone';
+COMMENT ON FUNCTION quota_internal._drop_keys() IS 'internal: drops idempotency keys whose entries are gone';
 
 /*
  * The newest window of an account stays: what rolls over begins there.  So does a
  * window that a kept entry names, as the sums of the two must agree.
  */
-CREATE OR REPLACE FUNCTION quota._drop_windows() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._drop_windows() RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH edge AS (
-        SELECT p.dropped_before AS at FROM quota.posting p
+        SELECT p.dropped_before AS at FROM quota_internal.posting p
     ), named AS MATERIALIZED (
         SELECT DISTINCT e.account, e.feature_id, e.source_id, e.period_start, e.period_end
-        FROM quota.ledger_entry e
+        FROM quota_internal.ledger_entry e
         WHERE e.period_end <= (SELECT edge.at FROM edge)
     ), old AS (
         SELECT b.ctid
-        FROM quota.bucket b
+        FROM quota_internal.bucket b
         WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL
-          AND EXISTS (SELECT FROM quota.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id
+          AND EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id
                       AND n.source_id = b.source_id AND n.period_start >= b.period_end)
           AND NOT EXISTS (SELECT FROM named n WHERE n.account = b.subject AND n.feature_id = b.feature_id
                           AND n.source_id = b.source_id AND n.period_start = b.period_start AND n.period_end = b.period_end)
         FOR UPDATE SKIP LOCKED
     ), gone AS (
-        DELETE FROM quota.bucket b USING old WHERE b.ctid = old.ctid
+        DELETE FROM quota_internal.bucket b USING old WHERE b.ctid = old.ctid
         RETURNING b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
     ), sums AS (
-        DELETE FROM quota.opening o USING gone g
+        DELETE FROM quota_internal.opening o USING gone g
         WHERE o.account = g.subject AND o.feature_id = g.feature_id AND o.source_id = g.source_id
           AND o.period_start = g.period_start AND o.period_end = g.period_end AND o.source <> 'g'
     )
     SELECT count(*) FROM gone
 $$;
-COMMENT ON FUNCTION quota._drop_windows() IS 'internal: drops buckets of windows that ended before the oldest month';
+COMMENT ON FUNCTION quota_internal._drop_windows() IS 'internal: drops buckets of windows that ended before the oldest month';
 
-CREATE OR REPLACE FUNCTION quota._tidy(OUT task text, OUT rows bigint) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION quota_internal._tidy(OUT task text, OUT rows bigint) RETURNS SETOF record
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    kept_since timestamptz := quota._kept_since();
+    kept_since timestamptz := quota_internal._kept_since();
 BEGIN
-    DELETE FROM quota.denial d WHERE d.day < (kept_since AT TIME ZONE 'UTC')::date;
+    DELETE FROM quota_internal.denial d WHERE d.day < (kept_since AT TIME ZONE 'UTC')::date;
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'old denials';
     RETURN NEXT;
 
-    DELETE FROM quota.hold h
+    DELETE FROM quota_internal.hold h
     WHERE h.expiry_seen AND h.expires_at < kept_since
-      AND NOT EXISTS (SELECT FROM quota.hold_part p WHERE p.hold_id = h.id);
+      AND NOT EXISTS (SELECT FROM quota_internal.hold_part p WHERE p.hold_id = h.id);
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'expired holds';
     RETURN NEXT;
 
-    DELETE FROM quota.cap_use c WHERE c.closes_at < kept_since;
+    DELETE FROM quota_internal.cap_use c WHERE c.closes_at < kept_since;
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'closed cap windows';
     RETURN NEXT;
 
-    DELETE FROM quota.event e WHERE e.at < kept_since;
+    DELETE FROM quota_internal.event e WHERE e.at < kept_since;
     GET DIAGNOSTICS rows = ROW_COUNT;
     task := 'old events';
     RETURN NEXT;
 
     task := 'rows of dropped gates';
-    rows := quota._gate_forget();
+    rows := quota_internal._gate_forget();
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION quota._tidy() IS 'internal: deletes what is older than quota.retention and no entry of the ledger';
+COMMENT ON FUNCTION quota_internal._tidy() IS 'internal: deletes what is older than quota.retention and no entry of the ledger';
 
 -- What has come to pass
 
-CREATE OR REPLACE FUNCTION quota._tell_all_expired() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._tell_all_expired() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -306,39 +306,39 @@ DECLARE
     told bigint := 0;
 BEGIN
     FOR account IN
-        SELECT DISTINCT g.subject, g.feature_id FROM quota.credit_grant g
-        WHERE NOT g.expiry_seen AND g.expires_at <= quota._now()
+        SELECT DISTINCT g.subject, g.feature_id FROM quota_internal.credit_grant g
+        WHERE NOT g.expiry_seen AND g.expires_at <= quota_internal._now()
         ORDER BY g.subject, g.feature_id
     LOOP
-        told := told + quota._tell_expired(account.subject, account.feature_id);
+        told := told + quota_internal._tell_expired(account.subject, account.feature_id);
     END LOOP;
     RETURN told;
 END
 $$;
-COMMENT ON FUNCTION quota._tell_all_expired() IS 'internal: writes the events of grants that have expired, once, and of thresholds that this has crossed';
+COMMENT ON FUNCTION quota_internal._tell_all_expired() IS 'internal: writes the events of grants that have expired, once, and of thresholds that this has crossed';
 
-CREATE OR REPLACE FUNCTION quota._see_expired_holds() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._see_expired_holds() RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH expired AS (
-        SELECT h.id FROM quota.hold h
-        WHERE NOT h.expiry_seen AND h.expires_at <= quota._clock_now()
+        SELECT h.id FROM quota_internal.hold h
+        WHERE NOT h.expiry_seen AND h.expires_at <= quota_internal._clock_now()
         FOR NO KEY UPDATE SKIP LOCKED      -- whoever settles it comes first
     ), seen AS (
-        UPDATE quota.hold h SET expiry_seen = true FROM expired e WHERE h.id = e.id
+        UPDATE quota_internal.hold h SET expiry_seen = true FROM expired e WHERE h.id = e.id
         RETURNING h.*
     ), told AS (
-        SELECT quota._record_event('hold_expired', s.subject, s.feature_id, jsonb_build_object(
+        SELECT quota_internal._record_event('hold_expired', s.subject, s.feature_id, jsonb_build_object(
                    'hold_id', s.id, 'reserved', s.reserved, 'created_at', s.created_at, 'expires_at', s.expires_at))
         FROM (SELECT * FROM seen ORDER BY id) s
     )
     SELECT count(*) FROM told
 $$;
-COMMENT ON FUNCTION quota._see_expired_holds() IS 'internal: writes the event of holds that have expired, once';
+COMMENT ON FUNCTION quota_internal._see_expired_holds() IS 'internal: writes the event of holds that have expired, once';
 
 -- One that cannot be carried out must not be in the way of all others.
-CREATE OR REPLACE FUNCTION quota._carry_out_due() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._carry_out_due() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -346,14 +346,14 @@ DECLARE
     due text;
     done bigint := 0;
 BEGIN
-    IF to_regprocedure('quota._carry_out(text)') IS NULL THEN
+    IF to_regprocedure('quota_internal._carry_out(text)') IS NULL THEN
         RETURN 0;
     END IF;
     FOR due IN
-        SELECT DISTINCT s.subject FROM quota.subscription s WHERE s.next_at <= quota._now() ORDER BY 1
+        SELECT DISTINCT s.subject FROM quota_internal.subscription s WHERE s.next_at <= quota_internal._now() ORDER BY 1
     LOOP
         BEGIN
-            EXECUTE 'SELECT quota._carry_out($1)' USING due;
+            EXECUTE 'SELECT quota_internal._carry_out($1)' USING due;
             done := done + 1;
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'the scheduled change of plan of "%" could not be carried out: %', due, SQLERRM;
@@ -362,40 +362,40 @@ BEGIN
     RETURN done;
 END
 $$;
-COMMENT ON FUNCTION quota._carry_out_due() IS 'internal: carries out the changes of plan that are due';
+COMMENT ON FUNCTION quota_internal._carry_out_due() IS 'internal: carries out the changes of plan that are due';
 
-CREATE OR REPLACE FUNCTION quota._reap_expired() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._reap_expired() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     reaped bigint := 0;
 BEGIN
-    IF to_regprocedure('quota._reap_holds(int)') IS NOT NULL THEN
-        EXECUTE 'SELECT quota._reap_holds(10000)' INTO reaped;
+    IF to_regprocedure('quota_internal._reap_holds(int)') IS NOT NULL THEN
+        EXECUTE 'SELECT quota_internal._reap_holds(10000)' INTO reaped;
     END IF;
     RETURN reaped;
 END
 $$;
-COMMENT ON FUNCTION quota._reap_expired() IS 'internal: gives back what expired holds had reserved';
+COMMENT ON FUNCTION quota_internal._reap_expired() IS 'internal: gives back what expired holds had reserved';
 
-CREATE OR REPLACE FUNCTION quota._notify() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._notify() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    newest bigint := (SELECT max(e.id) FROM quota.event e);
-    told bigint := (SELECT p.event_id FROM quota.posting p);
+    newest bigint := (SELECT max(e.id) FROM quota_internal.event e);
+    told bigint := (SELECT p.event_id FROM quota_internal.posting p);
 BEGIN
     IF newest IS NULL OR newest <= told THEN
         RETURN 0;
     END IF;
-    UPDATE quota.posting SET event_id = newest;
+    UPDATE quota_internal.posting SET event_id = newest;
     PERFORM pg_notify('quota', newest::text);
-    RETURN (SELECT count(*) FROM quota.event e WHERE e.id > told);
+    RETURN (SELECT count(*) FROM quota_internal.event e WHERE e.id > told);
 END
 $$;
-COMMENT ON FUNCTION quota._notify() IS 'internal: NOTIFY quota with the newest event''s id, if there is one that was not told of';
+COMMENT ON FUNCTION quota_internal._notify() IS 'internal: NOTIFY quota with the newest event''s id, if there is one that was not told of';
 
 /*
  * The locks that others wait for, those of leaves, come last.
@@ -410,32 +410,32 @@ DECLARE
     tidied timestamptz;
     dropped bigint;
 BEGIN
-    PERFORM quota._now();      -- the library defines quota.retention
-    PERFORM quota._begin_posting();
+    PERFORM quota_internal._now();      -- the library defines quota.retention
+    PERFORM quota_internal._begin_posting();
     -- one at a time
-    SELECT p.tidied_at INTO tidied FROM quota.posting p FOR NO KEY UPDATE;
+    SELECT p.tidied_at INTO tidied FROM quota_internal.posting p FOR NO KEY UPDATE;
     -- before the rows that apply_catalog() and forget() may want
-    LOCK TABLE quota.bucket IN ROW EXCLUSIVE MODE;
+    LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
 
-    task := 'plan changes carried out';  rows := quota._carry_out_due();      RETURN NEXT;
-    task := 'holds expired';             rows := quota._see_expired_holds();  RETURN NEXT;
-    task := 'holds given back';          rows := quota._reap_expired();       RETURN NEXT;
+    task := 'plan changes carried out';  rows := quota_internal._carry_out_due();      RETURN NEXT;
+    task := 'holds expired';             rows := quota_internal._see_expired_holds();  RETURN NEXT;
+    task := 'holds given back';          rows := quota_internal._reap_expired();       RETURN NEXT;
     -- after what locks accounts: a charge locks a grant's row with its account locked
-    task := 'grants expired';            rows := quota._tell_all_expired();   RETURN NEXT;
-    task := 'usage rolled up';           rows := quota._roll_up();            RETURN NEXT;
+    task := 'grants expired';            rows := quota_internal._tell_all_expired();   RETURN NEXT;
+    task := 'usage rolled up';           rows := quota_internal._roll_up();            RETURN NEXT;
     -- once a day
-    IF tidied IS NULL OR date_trunc('day', tidied) <> date_trunc('day', quota._now()) THEN
-        UPDATE quota.posting SET tidied_at = quota._now();
-        RETURN QUERY SELECT t.task, t.rows FROM quota._tidy() t;
+    IF tidied IS NULL OR date_trunc('day', tidied) <> date_trunc('day', quota_internal._now()) THEN
+        UPDATE quota_internal.posting SET tidied_at = quota_internal._now();
+        RETURN QUERY SELECT t.task, t.rows FROM quota_internal._tidy() t;
     END IF;
-    task := 'ledger entries dropped';    rows := quota._drop_leaves();        RETURN NEXT;
+    task := 'ledger entries dropped';    rows := quota_internal._drop_leaves();        RETURN NEXT;
     IF rows > 0 THEN
-        task := 'keys dropped';          rows := quota._drop_keys();          RETURN NEXT;
-        task := 'windows dropped';       rows := quota._drop_windows();       RETURN NEXT;
+        task := 'keys dropped';          rows := quota_internal._drop_keys();          RETURN NEXT;
+        task := 'windows dropped';       rows := quota_internal._drop_windows();       RETURN NEXT;
     END IF;
-    task := 'ledger months made';        rows := quota._make_leaves();        RETURN NEXT;
-    PERFORM quota._close_row_types();
-    task := 'events notified';           rows := quota._notify();             RETURN NEXT;
+    task := 'ledger months made';        rows := quota_internal._make_leaves();        RETURN NEXT;
+    PERFORM quota_internal._close_row_types();
+    task := 'events notified';           rows := quota_internal._notify();             RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION quota.maintain() IS

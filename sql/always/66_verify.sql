@@ -10,14 +10,14 @@
  * Not seen: what went wrong where idle windows without a bucket lie between, or
  * periods of several lengths meet.
  */
-CREATE OR REPLACE FUNCTION quota._verify_rollover(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+CREATE OR REPLACE FUNCTION quota_internal._verify_rollover(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH moved_into AS (
         SELECT b.subject, b.feature_id, b.source_id, m.period_start, m.period_end
-        FROM quota.bucket b,
+        FROM quota_internal.bucket b,
             LATERAL (SELECT b.moved_start, b.moved_end
                      UNION ALL SELECT * FROM unnest(b.earlier_start, b.earlier_end)) m(period_start, period_end)
         WHERE b.moved_id IS NOT NULL OR b.earlier_id IS NOT NULL
@@ -30,7 +30,7 @@ AS $$
                AND NOT EXISTS (SELECT FROM moved_into m
                                WHERE m.subject = b.subject AND m.feature_id = b.feature_id AND m.source_id = b.source_id
                                  AND m.period_start = b.period_start AND m.period_end = b.period_end) AS is_plain
-        FROM quota.bucket b
+        FROM quota_internal.bucket b
         WINDOW earlier AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start, b.period_end
                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
                later AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start DESC, b.period_end DESC
@@ -45,9 +45,9 @@ AS $$
     WHERE a.is_plain AND b.is_plain AND a.rolled_out <> coalesce(b.rolled_in, 0)
       AND a.rolled_in IS NOT NULL AND (b.rolled_in IS NOT NULL OR NOT b.has_later)
       -- older ones may have been dropped, one without the other
-      AND b.period_end > coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
+      AND b.period_end > coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
 $$;
-COMMENT ON FUNCTION quota._verify_rollover() IS 'internal: what rolled over out of a window has come into the next one, where this can be told';
+COMMENT ON FUNCTION quota_internal._verify_rollover() IS 'internal: what rolled over out of a window has come into the next one, where this can be told';
 
 CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, OUT feature text, OUT detail text)
     RETURNS SETOF record
@@ -59,23 +59,23 @@ CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, O
 AS $$
     SELECT v.check_name, v.subject, coalesce(f.name, v.feature_id::text) AS feature, v.detail
     FROM (
-        SELECT * FROM quota._verify_buckets()
-        UNION ALL SELECT * FROM quota._verify_grants()
-        UNION ALL SELECT * FROM quota._verify_holds()
-        UNION ALL SELECT * FROM quota._verify_rollover()
-        UNION ALL SELECT * FROM quota._verify_caps()
-        UNION ALL SELECT * FROM quota._verify_debits()
-        UNION ALL SELECT * FROM quota._verify_marks()
-        UNION ALL SELECT * FROM quota._verify_keys()
-        UNION ALL SELECT * FROM quota._verify_usage()
-        UNION ALL SELECT * FROM quota._verify_references()
-        UNION ALL SELECT * FROM quota._verify_unique()
-        UNION ALL SELECT * FROM quota._verify_ledger()
-        UNION ALL SELECT * FROM quota._verify_fence()
-        UNION ALL SELECT * FROM quota._verify_gates()
-        UNION ALL SELECT * FROM quota._verify_gate_charges()
+        SELECT * FROM quota_internal._verify_buckets()
+        UNION ALL SELECT * FROM quota_internal._verify_grants()
+        UNION ALL SELECT * FROM quota_internal._verify_holds()
+        UNION ALL SELECT * FROM quota_internal._verify_rollover()
+        UNION ALL SELECT * FROM quota_internal._verify_caps()
+        UNION ALL SELECT * FROM quota_internal._verify_debits()
+        UNION ALL SELECT * FROM quota_internal._verify_marks()
+        UNION ALL SELECT * FROM quota_internal._verify_keys()
+        UNION ALL SELECT * FROM quota_internal._verify_usage()
+        UNION ALL SELECT * FROM quota_internal._verify_references()
+        UNION ALL SELECT * FROM quota_internal._verify_unique()
+        UNION ALL SELECT * FROM quota_internal._verify_ledger()
+        UNION ALL SELECT * FROM quota_internal._verify_fence()
+        UNION ALL SELECT * FROM quota_internal._verify_gates()
+        UNION ALL SELECT * FROM quota_internal._verify_gate_charges()
     ) v
-        LEFT JOIN quota.feature f ON f.id = v.feature_id
+        LEFT JOIN quota_internal.feature f ON f.id = v.feature_id
     ORDER BY v.check_name COLLATE "C", v.subject COLLATE "C" NULLS FIRST, v.feature_id NULLS FIRST, v.detail COLLATE "C"
 $$;
 COMMENT ON FUNCTION quota.verify() IS

@@ -3,30 +3,30 @@
  * them see the snapshot of the one statement in verify().  Each answers with the
  * feature's id, and with words for a person.
  */
-CREATE OR REPLACE FUNCTION quota._verify_buckets(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+CREATE OR REPLACE FUNCTION quota_internal._verify_buckets(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH booked AS (
         SELECT s.account, s.feature_id, s.source_id, s.period_start, s.period_end,
-               CASE WHEN s.source IN ('a', 'c', 'C') THEN 'used' ELSE quota._entry_source(s.source) END AS counter,
+               CASE WHEN s.source IN ('a', 'c', 'C') THEN 'used' ELSE quota_internal._entry_source(s.source) END AS counter,
                sum(s.amount) AS amount
         FROM (
             SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source, sum(e.amount) AS amount
-            FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5, 6
+            FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5, 6
             UNION ALL
             SELECT o.account, o.feature_id, o.source_id, o.period_start, o.period_end, o.source, o.amount
-            FROM quota.opening o
+            FROM quota_internal.opening o
             -- that of a grant outlives the window, for the grant's own sum
             WHERE o.source <> 'g' OR EXISTS (
-                SELECT FROM quota.bucket b WHERE b.subject = o.account AND b.feature_id = o.feature_id
+                SELECT FROM quota_internal.bucket b WHERE b.subject = o.account AND b.feature_id = o.feature_id
                 AND b.source_id = o.source_id AND b.period_start = o.period_start AND b.period_end = o.period_end)
         ) s
         GROUP BY 1, 2, 3, 4, 5, 6
     ), counted AS (
         SELECT b.subject AS account, b.feature_id, b.source_id, b.period_start, b.period_end, c.counter, c.amount
-        FROM quota.bucket b,
+        FROM quota_internal.bucket b,
             LATERAL (VALUES ('used', b.used), ('grant', b.granted), ('overage', b.overage), ('overdrawn', b.overdrawn)) c(counter, amount)
         WHERE c.amount <> 0
     )
@@ -36,9 +36,9 @@ AS $$
     FROM counted c FULL JOIN booked l USING (account, feature_id, source_id, period_start, period_end, counter)
     WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
 $$;
-COMMENT ON FUNCTION quota._verify_buckets() IS 'internal: every bucket is the sum of its ledger entries';
+COMMENT ON FUNCTION quota_internal._verify_buckets() IS 'internal: every bucket is the sum of its ledger entries';
 
-CREATE OR REPLACE FUNCTION quota._verify_grants(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+CREATE OR REPLACE FUNCTION quota_internal._verify_grants(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -46,43 +46,43 @@ AS $$
     WITH booked AS (
         SELECT s.grant_id, sum(s.amount) AS amount,
                min(s.account) AS first_account, max(s.account) AS last_account, min(s.feature_id) AS feature_id
-        FROM (SELECT e.grant_id, e.account, e.feature_id, e.amount FROM quota.ledger_entry e WHERE e.source = 'g'
+        FROM (SELECT e.grant_id, e.account, e.feature_id, e.amount FROM quota_internal.ledger_entry e WHERE e.source = 'g'
               UNION ALL
-              SELECT o.grant_id, o.account, o.feature_id, o.amount FROM quota.opening o WHERE o.source = 'g') s
+              SELECT o.grant_id, o.account, o.feature_id, o.amount FROM quota_internal.opening o WHERE o.source = 'g') s
         GROUP BY 1
     ), counted AS (
-        SELECT u.grant_id, sum(u.used) AS amount FROM quota.grant_use u GROUP BY 1
+        SELECT u.grant_id, sum(u.used) AS amount FROM quota_internal.grant_use u GROUP BY 1
     )
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s: its periods say %s taken, its ledger entries add up to %s',
                   grant_id, coalesce(c.amount, 0), coalesce(l.amount, 0))
-    FROM counted c FULL JOIN booked l USING (grant_id) LEFT JOIN quota.credit_grant g ON g.id = grant_id
+    FROM counted c FULL JOIN booked l USING (grant_id) LEFT JOIN quota_internal.credit_grant g ON g.id = grant_id
     WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s: more was taken in the period from %s than it gives, %s of %s', g.id, u.period_start, u.used, g.amount)
-    FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id
+    FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id
     WHERE u.used > g.amount
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s is%s marked as used up, and %s of %s are taken', g.id, CASE WHEN g.used_up THEN '' ELSE ' not' END,
                   coalesce(c.amount, 0), g.amount)
-    FROM quota.credit_grant g LEFT JOIN counted c ON c.grant_id = g.id
+    FROM quota_internal.credit_grant g LEFT JOIN counted c ON c.grant_id = g.id
     WHERE CASE WHEN g.used_up THEN g.period IS NOT NULL OR coalesce(c.amount, 0) < g.amount
                ELSE g.period IS NULL AND c.amount = g.amount END
     UNION ALL
     SELECT 'grant', NULL, NULL, format('use of grant %s, which does not exist', u.grant_id)
-    FROM quota.grant_use u
-    WHERE NOT EXISTS (SELECT FROM quota.credit_grant g WHERE g.id = u.grant_id)
+    FROM quota_internal.grant_use u
+    WHERE NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = u.grant_id)
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s of "%s" was taken from for "%s"', g.id, g.subject, CASE g.subject WHEN b.first_account THEN b.last_account ELSE b.first_account END)
-    FROM booked b JOIN quota.credit_grant g ON g.id = b.grant_id
+    FROM booked b JOIN quota_internal.credit_grant g ON g.id = b.grant_id
     WHERE (b.first_account, b.last_account, b.feature_id) IS DISTINCT FROM (g.subject, g.subject, g.feature_id)
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('use of grant %s in a period from %s to %s, which it does not have', g.id, u.period_start, u.period_end)
-    FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id
+    FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id
     WHERE u.period_start < g.effective_at OR u.period_end > g.expires_at
        OR (g.period IS NULL AND (u.period_start, u.period_end) <> (g.effective_at, g.expires_at))
     UNION ALL
@@ -90,31 +90,31 @@ AS $$
            CASE WHEN g.id IS NULL THEN format('grant %s of %s, credited at %s, is not there', c.grant_id, c.amount, e.at)
                 ELSE format('grant %s gives %s from %s to %s, credited were %s from %s to %s', g.id, g.amount, g.effective_at, g.expires_at,
                             c.amount, c.effective_at, c.expires_at) END
-    FROM quota.event e
-        JOIN quota.feature f ON f.id = e.feature_id,
+    FROM quota_internal.event e
+        JOIN quota_internal.feature f ON f.id = e.feature_id,
         LATERAL (SELECT (e.data ->> 'grant_id')::bigint AS grant_id, (e.data ->> 'amount')::bigint AS amount, e.data ->> 'every' AS every,
                         (e.data ->> 'effective_at')::timestamptz AS effective_at,
                         coalesce((e.data ->> 'expires_at')::timestamptz, 'infinity') AS expires_at) c
-        LEFT JOIN quota.credit_grant g ON g.id = c.grant_id
+        LEFT JOIN quota_internal.credit_grant g ON g.id = c.grant_id
     WHERE e.type = 'credited'
       AND CASE WHEN g.id IS NOT NULL
                THEN (g.subject, g.feature_id, g.amount, g.effective_at, g.expires_at, g.period)
                     IS DISTINCT FROM (e.subject, e.feature_id, c.amount, c.effective_at, c.expires_at, c.every)
                -- those that are over go when the feature becomes another kind
-               ELSE c.expires_at > quota._now()
-                    AND NOT EXISTS (SELECT FROM quota.event r WHERE r.type = 'grant_revoked' AND (r.data ->> 'grant_id')::bigint = c.grant_id) END
+               ELSE c.expires_at > quota_internal._now()
+                    AND NOT EXISTS (SELECT FROM quota_internal.event r WHERE r.type = 'grant_revoked' AND (r.data ->> 'grant_id')::bigint = c.grant_id) END
     UNION ALL
     SELECT 'grant', e.subject, e.feature_id, format('grant %s was revoked at %s, but is valid', g.id, e.at)
-    FROM quota.event e JOIN quota.credit_grant g ON g.id = (e.data ->> 'grant_id')::bigint
+    FROM quota_internal.event e JOIN quota_internal.credit_grant g ON g.id = (e.data ->> 'grant_id')::bigint
     WHERE e.type = 'grant_revoked' AND g.revoked_at IS NULL
 $$;
-COMMENT ON FUNCTION quota._verify_grants() IS 'internal: what was taken of a grant is the sum of its ledger entries, and no more than it gives';
+COMMENT ON FUNCTION quota_internal._verify_grants() IS 'internal: what was taken of a grant is the sum of its ledger entries, and no more than it gives';
 
 /*
  * Every account on the path is charged the same, and never gets back more.  One
  * pass over the ledger, for all that can be said of an operation.
  */
-CREATE OR REPLACE FUNCTION quota._verify_debits(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+CREATE OR REPLACE FUNCTION quota_internal._verify_debits(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -135,7 +135,7 @@ AS $$
                        OR (e.source = 'g') < (e.grant_id IS NOT NULL) OR (e.source = 'g') > (e.grant_id IS NOT NULL OR e.kind = 't')
                        OR e.period_start >= e.period_end OR e.levels NOT BETWEEN 1 AND 255
                        OR NOT (e.subject = e.account OR starts_with(e.subject, e.account || '/'))) AS malformed
-        FROM quota.ledger_entry e
+        FROM quota_internal.ledger_entry e
         GROUP BY 1, 2
     ), operation AS (
         SELECT l.debit_id, max(l.account) AS account, max(l.feature_id) AS feature_id,
@@ -143,7 +143,7 @@ AS $$
                sum(l.moved) AS moved, sum(l.firsts) AS firsts, bool_or(l.begins) AS begins, bool_or(l.goes_on) AS goes_on, min(l.id) AS id,
                (min(l.feature_id), min(l.levels)) <> (max(l.last_feature), max(l.last_levels))
                -- forget() cuts it to different levels
-               OR NOT quota._is_below(max(l.last_subject), min(l.subject)) AS mixed
+               OR NOT quota_internal._is_below(max(l.last_subject), min(l.subject)) AS mixed
         FROM level l
         GROUP BY l.debit_id
     )
@@ -173,28 +173,28 @@ AS $$
     FROM operation o
     WHERE o.goes_on AND NOT o.begins
       -- what began in a month that has been dropped
-      AND o.debit_id > coalesce((SELECT min(e.id) FROM quota.ledger_entry e, quota.posting p
+      AND o.debit_id > coalesce((SELECT min(e.id) FROM quota_internal.ledger_entry e, quota_internal.posting p
                                  WHERE e.at >= p.dropped_before + interval '1 day'), 0)
 $$;
-COMMENT ON FUNCTION quota._verify_debits() IS 'internal: a debit took the same from each account on its path, gave back no more, and its id and what comes back of it are its own';
+COMMENT ON FUNCTION quota_internal._verify_debits() IS 'internal: a debit took the same from each account on its path, gave back no more, and its id and what comes back of it are its own';
 
 /*
  * What was there when a window was marked has gone, by transfers.  Charges may have
  * come since, when the account came back to the window.
  */
-CREATE OR REPLACE FUNCTION quota._verify_marks(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+CREATE OR REPLACE FUNCTION quota_internal._verify_marks(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH marked AS (
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.moved_start, b.moved_end, b.moved_id
-        FROM quota.bucket b WHERE b.moved_id IS NOT NULL
+        FROM quota_internal.bucket b WHERE b.moved_id IS NOT NULL
     ), booked AS (
         SELECT m.subject AS account, m.feature_id, m.source_id, m.period_start, m.period_end,
                coalesce(sum(e.amount) FILTER (WHERE e.id < m.moved_id OR (e.kind = 't' AND e.amount < 0)), 0) AS left_here
         FROM marked m
-            LEFT JOIN quota.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
+            LEFT JOIN quota_internal.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
                 AND e.period_start = m.period_start AND e.period_end = m.period_end
         GROUP BY 1, 2, 3, 4, 5
     )
@@ -202,9 +202,9 @@ AS $$
            format('the window from %s to %s says that its use went to that from %s to %s, which is not there', m.period_start, m.period_end,
                   m.moved_start, m.moved_end)
     FROM marked m
-    WHERE NOT EXISTS (SELECT FROM quota.bucket b WHERE b.subject = m.subject AND b.feature_id = m.feature_id
+    WHERE NOT EXISTS (SELECT FROM quota_internal.bucket b WHERE b.subject = m.subject AND b.feature_id = m.feature_id
                       AND b.source_id = m.source_id AND b.period_start = m.moved_start AND b.period_end = m.moved_end)
-      AND m.moved_end > coalesce((SELECT p.dropped_before FROM quota.posting p), '-infinity')
+      AND m.moved_end > coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
     UNION ALL
     SELECT 'mark', m.subject, m.feature_id,
            format('the window from %s to %s says that its use went to that from %s to %s, but %s did not', m.period_start, m.period_end,
@@ -213,15 +213,15 @@ AS $$
                                    = (m.subject, m.feature_id, m.source_id, m.period_start, m.period_end)
     WHERE k.left_here <> 0
       -- sums of dropped months do not say what came before the mark
-      AND NOT EXISTS (SELECT FROM quota.opening o WHERE o.account = m.subject AND o.feature_id = m.feature_id AND o.source_id = m.source_id
+      AND NOT EXISTS (SELECT FROM quota_internal.opening o WHERE o.account = m.subject AND o.feature_id = m.feature_id AND o.source_id = m.source_id
                       AND o.period_start = m.period_start AND o.period_end = m.period_end)
     UNION ALL
     SELECT 'mark', b.subject, b.feature_id, format('the marks of the window from %s to %s are in no order', b.period_start, b.period_end)
-    FROM quota.bucket b
-    WHERE b.moved_id > (SELECT s.last_value FROM quota.ledger_id_seq s)
+    FROM quota_internal.bucket b
+    WHERE b.moved_id > (SELECT s.last_value FROM quota_internal.ledger_id_seq s)
        OR (b.earlier_id IS NOT NULL
            AND (cardinality(b.earlier_id) <> cardinality(b.earlier_start) OR cardinality(b.earlier_id) <> cardinality(b.earlier_end)
                 OR b.earlier_id <> ARRAY(SELECT u.id FROM unnest(b.earlier_id) u(id) ORDER BY 1)
                 OR b.earlier_id[cardinality(b.earlier_id)] >= b.moved_id))
 $$;
-COMMENT ON FUNCTION quota._verify_marks() IS 'internal: what a windows mark says is where its use went';
+COMMENT ON FUNCTION quota_internal._verify_marks() IS 'internal: what a windows mark says is where its use went';

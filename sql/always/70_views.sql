@@ -1,14 +1,14 @@
 /*
  * What administrators read.  Tables are read with the owner's rights, functions
- * are called with the reader's: those used here are in quota._access_object()
+ * are called with the reader's: those used here are in quota_internal._access_object()
  * beside the view (80_access.sql).
  */
 CREATE OR REPLACE VIEW quota.ledger AS
 SELECT e.id, e.xid, e.at, e.subject, e.account, f.name AS feature,
-       quota._entry_kind(e.kind) AS kind, quota._entry_source(e.source) AS source,
+       quota_internal._entry_kind(e.kind) AS kind, quota_internal._entry_source(e.source) AS source,
        e.amount, e.debit_id, e.key, e.metadata,
        nullif(e.source_id, 0) AS subscription_id, e.period_start, e.period_end
-FROM quota.ledger_entry e LEFT JOIN quota.feature f ON f.id = e.feature_id;
+FROM quota_internal.ledger_entry e LEFT JOIN quota_internal.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.ledger IS 'the append-only ledger: one row for every bucket that an operation charged or gave back to';
 COMMENT ON COLUMN quota.ledger.id IS 'of the entry; a call returns the id of its first one';
@@ -42,17 +42,17 @@ SELECT s.id, s.subject, p.name AS plan, v.version,
        next_plan.name AS next_plan, s.timezone, s.external_id, s.metadata,
        CASE WHEN c.is_due THEN NULL ELSE s.trial_ends_at END AS trial_ends_at,
        s.cancelled_at, CASE WHEN next_plan.name IS NOT NULL THEN s.next_at END AS next_plan_at
-FROM (SELECT quota._now() AS at) n
-    CROSS JOIN quota.subscription s
+FROM (SELECT quota_internal._now() AS at) n
+    CROSS JOIN quota_internal.subscription s
     CROSS JOIN LATERAL (SELECT s.next_at <= n.at AND (s.ends_at IS NULL OR s.next_at < s.ends_at) AS is_due) c
-    JOIN quota.plan_version v ON v.id = CASE WHEN c.is_due THEN s.next_version_id ELSE s.plan_version_id END
-    JOIN quota.plan p ON p.id = v.plan_id
-    LEFT JOIN quota.plan_version next_version ON next_version.id = s.next_version_id AND s.next_at > n.at
+    JOIN quota_internal.plan_version v ON v.id = CASE WHEN c.is_due THEN s.next_version_id ELSE s.plan_version_id END
+    JOIN quota_internal.plan p ON p.id = v.plan_id
+    LEFT JOIN quota_internal.plan_version next_version ON next_version.id = s.next_version_id AND s.next_at > n.at
         AND (s.ends_at IS NULL OR s.ends_at > greatest(n.at, s.next_at))
-    LEFT JOIN quota.plan next_plan ON next_plan.id = next_version.plan_id
-    LEFT JOIN LATERAL quota._window(v.period, 'subscription', NULL,
-                                    CASE WHEN c.is_due AND s.next_usage = 'reset' THEN s.next_at ELSE s.anchor_at END,
-                                    s.timezone, n.at) w
+    LEFT JOIN quota_internal.plan next_plan ON next_plan.id = next_version.plan_id
+    LEFT JOIN LATERAL quota_internal._window(v.period, 'subscription', NULL,
+                                             CASE WHEN c.is_due AND s.next_usage = 'reset' THEN s.next_at ELSE s.anchor_at END,
+                                             s.timezone, n.at) w
         ON s.starts_at <= n.at AND (s.ends_at IS NULL OR s.ends_at > n.at)
 WHERE s.ends_at IS NULL OR s.ends_at > s.starts_at;
 
@@ -76,7 +76,7 @@ COMMENT ON COLUMN quota.subscriptions.next_plan_at IS 'when next_plan comes into
 
 CREATE OR REPLACE VIEW quota.denials AS
 SELECT d.day, d.subject, f.name AS feature, d.reason, sum(d.times)::bigint AS times, max(d.last_at) AS last_at
-FROM quota.denial d LEFT JOIN quota.feature f ON f.id = d.feature_id
+FROM quota_internal.denial d LEFT JOIN quota_internal.feature f ON f.id = d.feature_id
 GROUP BY d.day, d.subject, f.name, d.reason;
 
 COMMENT ON VIEW quota.denials IS 'who hit the wall: refusals that try_debit() and observe recorded, and those that an error handler noted; an error rolls its own record back, so what debit() raised is here only if note_denial() was told of it';
@@ -89,7 +89,7 @@ COMMENT ON COLUMN quota.denials.last_at IS 'the last time';
 
 CREATE OR REPLACE VIEW quota.events AS
 SELECT e.id, e.xid, e.at, e.type, e.subject, f.name AS feature, e.data
-FROM quota.event e LEFT JOIN quota.feature f ON f.id = e.feature_id;
+FROM quota_internal.event e LEFT JOIN quota_internal.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.events IS
 'what happened to plans, written in the same transaction as the change.  To miss nothing, read those with xid < pg_snapshot_xmin(pg_current_snapshot()) in the order of (xid, id) and remember the last (xid, id).

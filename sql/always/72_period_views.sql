@@ -15,19 +15,19 @@ SELECT b.subject, f.name AS feature, p.name AS plan, b.period_start, b.period_en
        greatest(coalesce(b.reserved, 0) - coalesce(x.amount, 0), 0) AS reserved,
        nullif(b.source_id, 0) AS source_id
 FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) c
-    CROSS JOIN quota.bucket b
-    JOIN quota.feature f ON f.id = b.feature_id AND f.kind = 'metered'
-    LEFT JOIN quota.plan_version v ON v.id = b.plan_version_id
-    LEFT JOIN quota.plan p ON p.id = v.plan_id
+    CROSS JOIN quota_internal.bucket b
+    JOIN quota_internal.feature f ON f.id = b.feature_id AND f.kind = 'metered'
+    LEFT JOIN quota_internal.plan_version v ON v.id = b.plan_version_id
+    LEFT JOIN quota_internal.plan p ON p.id = v.plan_id
     CROSS JOIN LATERAL (
         -- CASE, as joining would add up for every window, also for the many without a hold
         SELECT CASE WHEN b.reserved IS NOT NULL
-                         AND EXISTS (SELECT FROM quota.hold_part t
+                         AND EXISTS (SELECT FROM quota_internal.hold_part t
                                      WHERE t.account = b.subject AND t.feature_id = b.feature_id AND t.expires_at <= c.at)
                THEN (SELECT ARRAY[sum(h.amount),
                                   sum(h.amount) FILTER (WHERE h.source = 'a'), sum(h.amount) FILTER (WHERE h.source = 'g'),
                                   sum(h.amount) FILTER (WHERE h.source = 'v'), sum(h.amount) FILTER (WHERE h.source = 'o')]::bigint[]
-                     FROM quota._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h)
+                     FROM quota_internal._held_use(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, c.at) h)
                END AS held
         OFFSET 0
     ) e
@@ -63,8 +63,8 @@ COMMENT ON COLUMN quota.periods.source_id IS 'tells apart the periods of one acc
 CREATE OR REPLACE VIEW quota.holds AS
 SELECT h.id, h.subject, f.name AS feature, h.reserved, h.created_at, h.expires_at, h.metadata
 FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) c
-    CROSS JOIN quota.hold h
-    LEFT JOIN quota.feature f ON f.id = h.feature_id
+    CROSS JOIN quota_internal.hold h
+    LEFT JOIN quota_internal.feature f ON f.id = h.feature_id
 WHERE NOT h.expiry_seen AND h.expires_at > c.at;
 
 COMMENT ON VIEW quota.holds IS 'the holds that are open: neither settled nor released nor expired';

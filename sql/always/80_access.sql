@@ -8,7 +8,7 @@
  */
 
 -- The one list.  A name that does not exist (yet) grants nothing.
-CREATE OR REPLACE FUNCTION quota._access_object(OUT kind text, OUT name text, OUT levels text[]) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION quota_internal._access_object(OUT kind text, OUT name text, OUT levels text[]) RETURNS SETOF record
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,16 +76,17 @@ AS $$
         ('view',     'periods',         '{admin}'),
         ('view',     'holds',           '{admin}'),
         ('view',     'gates',           '{admin}'),
+        ('view',     'gate_charge',     '{admin}'),
         ('view',     'denials',         '{admin}')
     ) AS v(kind, name, levels)
 $$;
-COMMENT ON FUNCTION quota._access_object() IS 'internal: the levels that each function and view belongs to';
+COMMENT ON FUNCTION quota_internal._access_object() IS 'internal: the levels that each function and view belongs to';
 
 /*
  * %I would print the role named public like PUBLIC, the pseudo-role; there can
  * be no such role, so what is in pg_roles is safe to print.
  */
-CREATE OR REPLACE FUNCTION quota._require_grantee(grantee text) RETURNS text
+CREATE OR REPLACE FUNCTION quota_internal._require_grantee(grantee text) RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +94,7 @@ DECLARE
     role_oid oid;
 BEGIN
     IF _require_grantee.grantee IS NULL THEN
-        PERFORM quota._require(false, 'grantee');
+        PERFORM quota_internal._require(false, 'grantee');
     ELSIF octet_length(_require_grantee.grantee) >= 64 THEN
         RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = 'role does not exist',
             DETAIL = 'Its name is longer than the 63 bytes that the name of a role can have.';
@@ -107,9 +108,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '42704',
             MESSAGE = format('role "%s" does not exist', _require_grantee.grantee);
     END IF;
-    IF role_oid IN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'quota'
+    IF role_oid IN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname IN ('quota', 'quota_internal')
                     UNION ALL
-                    SELECT p.proowner FROM pg_proc p WHERE p.pronamespace = 'quota'::regnamespace) THEN
+                    SELECT p.proowner FROM pg_proc p WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[])) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('role "%s" owns the extension', _require_grantee.grantee),
             DETAIL = 'It has every right already, and cannot do without.';
@@ -117,9 +118,9 @@ BEGIN
     RETURN _require_grantee.grantee;
 END
 $$;
-COMMENT ON FUNCTION quota._require_grantee(text) IS 'internal: the argument; 42704 unless it is a role, 22023 for PUBLIC and for our owner';
+COMMENT ON FUNCTION quota_internal._require_grantee(text) IS 'internal: the argument; 42704 unless it is a role, 22023 for PUBLIC and for our owner';
 
-CREATE OR REPLACE FUNCTION quota._strip_access(grantee text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._strip_access(grantee text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -127,21 +128,21 @@ DECLARE
     ours_type regtype;
 BEGIN
     -- One at a time: two at once would update the same catalog rows and fail.
-    LOCK TABLE quota.event IN SHARE UPDATE EXCLUSIVE MODE;
-    EXECUTE format('REVOKE ALL ON SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
-    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
-    EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA quota FROM %I CASCADE', _strip_access.grantee);
+    LOCK TABLE quota_internal.event IN SHARE UPDATE EXCLUSIVE MODE;
+    EXECUTE format('REVOKE ALL ON SCHEMA quota, quota_internal FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA quota, quota_internal FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA quota, quota_internal FROM %I CASCADE', _strip_access.grantee);
+    EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA quota, quota_internal FROM %I CASCADE', _strip_access.grantee);
     FOR ours_type IN
         SELECT t.oid FROM pg_type t, aclexplode(t.typacl) a
-        WHERE t.typnamespace = 'quota'::regnamespace AND a.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = _strip_access.grantee)
+        WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND a.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = _strip_access.grantee)
           AND (t.typtype <> 'm' OR current_setting('server_version_num')::int < 170000)
     LOOP
         EXECUTE format('REVOKE ALL ON TYPE %s FROM %I CASCADE', ours_type, _strip_access.grantee);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._strip_access(text) IS 'internal: takes every right in schema quota from a role';
+COMMENT ON FUNCTION quota_internal._strip_access(text) IS 'internal: takes every right in schema quota from a role';
 
 /*
  * Whoever has USAGE of the schema could have columns of our tables' and views' rows,
@@ -149,7 +150,7 @@ COMMENT ON FUNCTION quota._strip_access(text) IS 'internal: takes every right in
  * 90_privileges: pg_dump knows no initial privileges of these types, and would warn,
  * nor does it keep this REVOKE, so maintain() does it, too.
  */
-CREATE OR REPLACE FUNCTION quota._close_row_types() RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._close_row_types() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -158,14 +159,14 @@ DECLARE
 BEGIN
     FOR row_type IN
         SELECT t.oid FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
-        WHERE t.typnamespace = 'quota'::regnamespace AND t.typrelid <> 0 AND a.grantee = 0
+        WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND t.typrelid <> 0 AND a.grantee = 0
     LOOP
-        LOCK TABLE quota.event IN SHARE UPDATE EXCLUSIVE MODE;      -- as grants do
+        LOCK TABLE quota_internal.event IN SHARE UPDATE EXCLUSIVE MODE;      -- as grants do
         EXECUTE format('REVOKE ALL ON TYPE %s FROM PUBLIC', row_type);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota._close_row_types() IS 'internal: takes the USAGE of the row types of our tables and views from PUBLIC';
+COMMENT ON FUNCTION quota_internal._close_row_types() IS 'internal: takes the USAGE of the row types of our tables and views from PUBLIC';
 
 CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS void
     LANGUAGE quota_plpgsql SECURITY DEFINER
@@ -173,21 +174,21 @@ CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS 
 AS $$
 DECLARE
     -- by expressions: see the small checks of arguments in 26_arguments
-    wanted text := quota._require_word(grant_access.level, 'level', '{app,reader,admin}');
-    role   text := quota._require_grantee(grant_access.grantee);
+    wanted text := quota_internal._require_word(grant_access.level, 'level', '{app,reader,admin}');
+    role   text := quota_internal._require_grantee(grant_access.grantee);
     object record;
 BEGIN
-    PERFORM quota._strip_access(role);
-    PERFORM quota._close_row_types();
+    PERFORM quota_internal._strip_access(role);
+    PERFORM quota_internal._close_row_types();
     EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', role);
     FOR object IN
         SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS what
-        FROM quota._access_object() o
-            JOIN pg_proc p ON p.pronamespace = 'quota'::regnamespace AND p.proname = o.name
+        FROM quota_internal._access_object() o
+            JOIN pg_proc p ON p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND p.proname = o.name
         WHERE o.kind = 'function' AND wanted = ANY (o.levels)
         UNION ALL
         SELECT 'SELECT ON ' || c.oid::regclass
-        FROM quota._access_object() o
+        FROM quota_internal._access_object() o
             JOIN pg_class c ON c.relnamespace = 'quota'::regnamespace AND c.relname = o.name AND c.relkind = 'v'
         WHERE o.kind = 'view' AND wanted = ANY (o.levels)
         ORDER BY 1
@@ -204,9 +205,9 @@ CREATE OR REPLACE FUNCTION quota.revoke_access(grantee text) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    role text := quota._require_grantee(revoke_access.grantee);
+    role text := quota_internal._require_grantee(revoke_access.grantee);
 BEGIN
-    PERFORM quota._strip_access(role);
+    PERFORM quota_internal._strip_access(role);
 END
 $$;
 COMMENT ON FUNCTION quota.revoke_access(text) IS

@@ -19,19 +19,19 @@ BEGIN
     FOR ours IN
         SELECT o.* FROM (
             SELECT 'pg_namespace'::regclass AS class, n.oid, format('SCHEMA %I', n.nspname) AS what, n.nspowner AS owner
-                FROM pg_namespace n WHERE n.nspname = 'quota'
+                FROM pg_namespace n WHERE n.nspname IN ('quota', 'quota_internal')
             UNION ALL
             SELECT 'pg_proc'::regclass, p.oid, 'ROUTINE ' || p.oid::regprocedure, p.proowner
-                FROM pg_proc p WHERE p.pronamespace = 'quota'::regnamespace
+                FROM pg_proc p WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[])
             UNION ALL
             SELECT 'pg_class'::regclass, c.oid,
                    CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner
-                FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+                FROM pg_class c WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'p', 'v', 'S')
                     -- the ledger's months are no members of the extension; maintain() has seen to them
                     AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
             UNION ALL
             SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner
-                FROM pg_type t WHERE t.typnamespace = 'quota'::regnamespace
+                FROM pg_type t WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[])
                     -- of tables and views, too: a column of their rows would be in an update's way
                     AND (t.typtype = 'r' OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
         ) o
@@ -58,7 +58,7 @@ BEGIN
     FOR ours IN
         SELECT t.oid::regtype AS what, a.grantee::regrole AS role
         FROM pg_type t, aclexplode(t.typacl) a
-        WHERE t.typnamespace = 'quota'::regnamespace AND t.typtype = 'm' AND a.grantee NOT IN (0, t.typowner)
+        WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND t.typtype = 'm' AND a.grantee NOT IN (0, t.typowner)
           AND current_setting('server_version_num')::int < 170000
     LOOP
         EXECUTE format('REVOKE ALL ON TYPE %s FROM %s CASCADE', ours.what, ours.role);

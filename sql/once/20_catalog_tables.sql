@@ -4,7 +4,7 @@
  * them again after a relcache invalidation of any of them.  The attribute order
  * of these tables is known to src/store/schema.h.
  */
-CREATE TYPE quota.cap AS (
+CREATE TYPE quota_internal.cap AS (
     ceiling       int8,
     period        text,
     period_months int4,
@@ -12,24 +12,24 @@ CREATE TYPE quota.cap AS (
     period_us     int8,
     first_use     bool
 );
-COMMENT ON TYPE quota.cap IS 'a further limit of an entitlement: at most ceiling units in each window of the period';
-COMMENT ON COLUMN quota.cap.period IS 'as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
-COMMENT ON COLUMN quota.cap.first_use IS 'the window opens with the first charge after the last one closed; else windows follow the entitlement''s anchor';
+COMMENT ON TYPE quota_internal.cap IS 'a further limit of an entitlement: at most ceiling units in each window of the period';
+COMMENT ON COLUMN quota_internal.cap.period IS 'as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota_internal.cap.first_use IS 'the window opens with the first charge after the last one closed; else windows follow the entitlement''s anchor';
 
-CREATE SEQUENCE quota.feature_id_seq AS int4;
-CREATE TABLE quota.feature (
-    id      int4 PRIMARY KEY DEFAULT nextval('quota.feature_id_seq'),
+CREATE SEQUENCE quota_internal.feature_id_seq AS int4;
+CREATE TABLE quota_internal.feature (
+    id      int4 PRIMARY KEY DEFAULT nextval('quota_internal.feature_id_seq'),
     name    text COLLATE "C" NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_.:-]{0,62}$'),
     kind    text NOT NULL CHECK (kind IN ('metered', 'capacity', 'rate', 'boolean', 'static')),
     unit    text,
     title   text
 );
-ALTER SEQUENCE quota.feature_id_seq OWNED BY quota.feature.id;
-COMMENT ON TABLE quota.feature IS 'what is limited: one row per feature of the catalog';
+ALTER SEQUENCE quota_internal.feature_id_seq OWNED BY quota_internal.feature.id;
+COMMENT ON TABLE quota_internal.feature IS 'what is limited: one row per feature of the catalog';
 
-CREATE SEQUENCE quota.plan_id_seq AS int4;
-CREATE TABLE quota.plan (
-    id           int4 PRIMARY KEY DEFAULT nextval('quota.plan_id_seq'),
+CREATE SEQUENCE quota_internal.plan_id_seq AS int4;
+CREATE TABLE quota_internal.plan (
+    id           int4 PRIMARY KEY DEFAULT nextval('quota_internal.plan_id_seq'),
     name         text COLLATE "C" NOT NULL UNIQUE,
     title        text,
     metadata     jsonb NOT NULL DEFAULT '{}',
@@ -38,15 +38,15 @@ CREATE TABLE quota.plan (
     retired_at   timestamptz,
     CHECK (NOT (is_default AND retired_at IS NOT NULL))
 );
-ALTER SEQUENCE quota.plan_id_seq OWNED BY quota.plan.id;
-CREATE UNIQUE INDEX plan_one_default ON quota.plan (is_default) WHERE is_default;
-COMMENT ON TABLE quota.plan IS 'a named plan; what it gives is in its versions';
-COMMENT ON COLUMN quota.plan.is_default IS 'the plan of subjects without subscription, always in its newest version';
-COMMENT ON COLUMN quota.plan.retired_at IS 'absent from the catalog since: subscribers keep it, nobody new gets it';
+ALTER SEQUENCE quota_internal.plan_id_seq OWNED BY quota_internal.plan.id;
+CREATE UNIQUE INDEX plan_one_default ON quota_internal.plan (is_default) WHERE is_default;
+COMMENT ON TABLE quota_internal.plan IS 'a named plan; what it gives is in its versions';
+COMMENT ON COLUMN quota_internal.plan.is_default IS 'the plan of subjects without subscription, always in its newest version';
+COMMENT ON COLUMN quota_internal.plan.retired_at IS 'absent from the catalog since: subscribers keep it, nobody new gets it';
 
-CREATE SEQUENCE quota.plan_version_id_seq AS int4;
-CREATE TABLE quota.plan_version (
-    id            int4 PRIMARY KEY DEFAULT nextval('quota.plan_version_id_seq'),
+CREATE SEQUENCE quota_internal.plan_version_id_seq AS int4;
+CREATE TABLE quota_internal.plan_version (
+    id            int4 PRIMARY KEY DEFAULT nextval('quota_internal.plan_version_id_seq'),
     plan_id       int4 NOT NULL,
     version       int4 NOT NULL CHECK (version > 0),
     period        text NOT NULL DEFAULT 'month',
@@ -60,17 +60,17 @@ CREATE TABLE quota.plan_version (
     grace_us      int8 NOT NULL DEFAULT 0,
     UNIQUE (plan_id, version)
 );
-ALTER SEQUENCE quota.plan_version_id_seq OWNED BY quota.plan_version.id;
-COMMENT ON TABLE quota.plan_version IS 'one version of a plan; never changed once written, subscribers keep theirs until moved';
-COMMENT ON COLUMN quota.plan_version.period IS 'the billing period as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
-COMMENT ON COLUMN quota.plan_version.grace IS 'how long past_due still lets work go on, as the catalog wrote it; NULL = not at all; grace_months, grace_days, grace_us are its parsed form';
+ALTER SEQUENCE quota_internal.plan_version_id_seq OWNED BY quota_internal.plan_version.id;
+COMMENT ON TABLE quota_internal.plan_version IS 'one version of a plan; never changed once written, subscribers keep theirs until moved';
+COMMENT ON COLUMN quota_internal.plan_version.period IS 'the billing period as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota_internal.plan_version.grace IS 'how long past_due still lets work go on, as the catalog wrote it; NULL = not at all; grace_months, grace_days, grace_us are its parsed form';
 
 /*
  * The columns from allowance on are the terms of an entitlement; subject_override
  * has the same ones at the same attribute numbers, so that one C function
  * (quota_terms_from_tuple in src/store/catalog.c) reads both.
  */
-CREATE TABLE quota.entitlement (
+CREATE TABLE quota_internal.entitlement (
     plan_version_id int4 NOT NULL,
     feature_id      int4 NOT NULL,
     allowance       int8 CHECK (allowance >= 0),
@@ -84,7 +84,7 @@ CREATE TABLE quota.entitlement (
     rollover_max    int8 CHECK (rollover_max >= 0),
     overage         bool NOT NULL DEFAULT false,
     overage_limit   int8 CHECK (overage_limit >= 0),
-    caps            quota.cap[] NOT NULL DEFAULT '{}',
+    caps            quota_internal.cap[] NOT NULL DEFAULT '{}',
     rate_limit      int8 CHECK (rate_limit > 0),
     rate_per        text,
     rate_per_us     int8 CHECK (rate_per_us > 0),
@@ -97,18 +97,18 @@ CREATE TABLE quota.entitlement (
     CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
            AND (rate_limit IS NULL) = (rate_burst IS NULL))
 );
-COMMENT ON TABLE quota.entitlement IS 'what one plan version gives of one feature';
-COMMENT ON COLUMN quota.entitlement.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
-COMMENT ON COLUMN quota.entitlement.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
-COMMENT ON COLUMN quota.entitlement.rollover_max IS 'most units that roll over into the next period; NULL = none do';
-COMMENT ON COLUMN quota.entitlement.overage IS 'may use go on beyond allowance and grants, to be invoiced? up to overage_limit units per period, NULL = without limit';
-COMMENT ON COLUMN quota.entitlement.caps IS 'further limits in windows of their own';
-COMMENT ON COLUMN quota.entitlement.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
-COMMENT ON COLUMN quota.entitlement.notify_percent IS 'percentages of the allowance whose crossing writes an event';
-COMMENT ON COLUMN quota.entitlement.notify_remaining IS 'what is left when an event is written';
-COMMENT ON COLUMN quota.entitlement.value IS 'static: any JSON value; boolean: true or false';
+COMMENT ON TABLE quota_internal.entitlement IS 'what one plan version gives of one feature';
+COMMENT ON COLUMN quota_internal.entitlement.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
+COMMENT ON COLUMN quota_internal.entitlement.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota_internal.entitlement.rollover_max IS 'most units that roll over into the next period; NULL = none do';
+COMMENT ON COLUMN quota_internal.entitlement.overage IS 'may use go on beyond allowance and grants, to be invoiced? up to overage_limit units per period, NULL = without limit';
+COMMENT ON COLUMN quota_internal.entitlement.caps IS 'further limits in windows of their own';
+COMMENT ON COLUMN quota_internal.entitlement.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
+COMMENT ON COLUMN quota_internal.entitlement.notify_percent IS 'percentages of the allowance whose crossing writes an event';
+COMMENT ON COLUMN quota_internal.entitlement.notify_remaining IS 'what is left when an event is written';
+COMMENT ON COLUMN quota_internal.entitlement.value IS 'static: any JSON value; boolean: true or false';
 
-CREATE TABLE quota.subject_override (
+CREATE TABLE quota_internal.subject_override (
     subject          text COLLATE "C" NOT NULL,
     feature_id       int4 NOT NULL,
     allowance        int8 CHECK (allowance >= 0),
@@ -122,7 +122,7 @@ CREATE TABLE quota.subject_override (
     rollover_max     int8 CHECK (rollover_max >= 0),
     overage          bool NOT NULL DEFAULT false,
     overage_limit    int8 CHECK (overage_limit >= 0),
-    caps             quota.cap[] NOT NULL DEFAULT '{}',
+    caps             quota_internal.cap[] NOT NULL DEFAULT '{}',
     rate_limit       int8 CHECK (rate_limit > 0),
     rate_per         text,
     rate_per_us      int8 CHECK (rate_per_us > 0),
@@ -136,40 +136,40 @@ CREATE TABLE quota.subject_override (
     CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
            AND (rate_limit IS NULL) = (rate_burst IS NULL))
 );
-COMMENT ON TABLE quota.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
-CREATE SEQUENCE quota.action_id_seq AS int4;
-CREATE TABLE quota.action (
-    id         int4 PRIMARY KEY DEFAULT nextval('quota.action_id_seq'),
+COMMENT ON TABLE quota_internal.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
+CREATE SEQUENCE quota_internal.action_id_seq AS int4;
+CREATE TABLE quota_internal.action (
+    id         int4 PRIMARY KEY DEFAULT nextval('quota_internal.action_id_seq'),
     name       text COLLATE "C" NOT NULL UNIQUE CHECK (octet_length(name) BETWEEN 1 AND 128),
     retired_at timestamptz
 );
-ALTER SEQUENCE quota.action_id_seq OWNED BY quota.action.id;
-COMMENT ON TABLE quota.action IS 'the price book: what an application does and charges for';
-COMMENT ON COLUMN quota.action.retired_at IS 'absent from the catalog since: it can no longer be charged';
+ALTER SEQUENCE quota_internal.action_id_seq OWNED BY quota_internal.action.id;
+COMMENT ON TABLE quota_internal.action IS 'the price book: what an application does and charges for';
+COMMENT ON COLUMN quota_internal.action.retired_at IS 'absent from the catalog since: it can no longer be charged';
 
-CREATE TABLE quota.action_require (
+CREATE TABLE quota_internal.action_require (
     action_id  int4 NOT NULL,
     feature_id int4 NOT NULL,
     PRIMARY KEY (action_id, feature_id)
 );
-COMMENT ON TABLE quota.action_require IS 'features that must be given for an action';
+COMMENT ON TABLE quota_internal.action_require IS 'features that must be given for an action';
 
-CREATE TABLE quota.action_charge (
+CREATE TABLE quota_internal.action_charge (
     action_id  int4 NOT NULL,
     feature_id int4 NOT NULL,
     base       numeric NOT NULL DEFAULT 0 CHECK (base >= 0 AND base < 'Infinity'),
     PRIMARY KEY (action_id, feature_id)
 );
-COMMENT ON TABLE quota.action_charge IS 'what an action charges of a feature: ceil(base + sum of per_unit x units), once a call';
+COMMENT ON TABLE quota_internal.action_charge IS 'what an action charges of a feature: ceil(base + sum of per_unit x units), once a call';
 
-CREATE TABLE quota.action_price (
+CREATE TABLE quota_internal.action_price (
     action_id  int4 NOT NULL,
     feature_id int4 NOT NULL,
     dimension  text COLLATE "C" NOT NULL,
     per_unit   numeric NOT NULL CHECK (per_unit >= 0 AND per_unit < 'Infinity'),
     PRIMARY KEY (action_id, feature_id, dimension)
 );
-COMMENT ON TABLE quota.action_price IS 'prices per unit of a charge, one for each dimension';
-COMMENT ON COLUMN quota.action_price.dimension IS 'a key of charge_units(); empty: the units of charge()';
+COMMENT ON TABLE quota_internal.action_price IS 'prices per unit of a charge, one for each dimension';
+COMMENT ON COLUMN quota_internal.action_price.dimension IS 'a key of charge_units(); empty: the units of charge()';
 
-COMMENT ON COLUMN quota.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';
+COMMENT ON COLUMN quota_internal.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';

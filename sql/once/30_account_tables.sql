@@ -3,12 +3,12 @@
  * the subscriptions of one subject from overlapping, at any isolation level and
  * without btree_gist.
  */
-CREATE TYPE quota.subject_range AS RANGE (subtype = text, collation = "C");
-COMMENT ON TYPE quota.subject_range IS 'internal: lets an exclusion constraint compare subjects for equality';
+CREATE TYPE quota_internal.subject_range AS RANGE (subtype = text, collation = "C");
+COMMENT ON TYPE quota_internal.subject_range IS 'internal: lets an exclusion constraint compare subjects for equality';
 
-CREATE SEQUENCE quota.subscription_id_seq;
-CREATE TABLE quota.subscription (
-    id                  int8 PRIMARY KEY DEFAULT nextval('quota.subscription_id_seq'),
+CREATE SEQUENCE quota_internal.subscription_id_seq;
+CREATE TABLE quota_internal.subscription (
+    id                  int8 PRIMARY KEY DEFAULT nextval('quota_internal.subscription_id_seq'),
     subject             text COLLATE "C" NOT NULL,
     plan_version_id     int4 NOT NULL,
     status              text NOT NULL CHECK (status IN ('trialing', 'active', 'past_due', 'paused')),
@@ -32,22 +32,22 @@ CREATE TABLE quota.subscription (
            AND (next_version_id IS NULL) = (next_source_id IS NULL)),
     CHECK (ends_at >= starts_at),
     CONSTRAINT subscription_one_at_a_time
-        EXCLUDE USING gist (quota.subject_range(subject, subject, '[]') WITH &&,
+        EXCLUDE USING gist (quota_internal.subject_range(subject, subject, '[]') WITH &&,
                             tstzrange(starts_at, ends_at) WITH &&)
 );
-ALTER SEQUENCE quota.subscription_id_seq OWNED BY quota.subscription.id;
-CREATE INDEX subscription_subject ON quota.subscription (subject, starts_at);
+ALTER SEQUENCE quota_internal.subscription_id_seq OWNED BY quota_internal.subscription.id;
+CREATE INDEX subscription_subject ON quota_internal.subscription (subject, starts_at);
 -- For the look-up of every call: 12 thousand instructions by it, 18 by the B-tree.
-CREATE INDEX subscription_subject_hash ON quota.subscription USING hash (subject);
+CREATE INDEX subscription_subject_hash ON quota_internal.subscription USING hash (subject);
 -- Every minute maintain() asks which changes are due.
-CREATE INDEX subscription_next ON quota.subscription (next_at) WHERE next_at IS NOT NULL;
-COMMENT ON TABLE quota.subscription IS 'a subject''s plan over [starts_at, ends_at); ended rows are history';
-COMMENT ON COLUMN quota.subscription.ends_at IS 'NULL = open; a trial and a scheduled cancellation end it here too';
-COMMENT ON COLUMN quota.subscription.asked_ends_at IS 'the end that was asked for, while a trial or a scheduled cancellation puts a nearer one into ends_at';
-COMMENT ON COLUMN quota.subscription.anchor_at IS 'from where billing periods and windows with the anchor "subscription" count: starts_at, or the last change of plan with usage "reset"';
-COMMENT ON COLUMN quota.subscription.source_id IS 'of its buckets; a change of plan with usage "reset" draws another, so that use begins at 0';
-COMMENT ON COLUMN quota.subscription.past_due_since IS 'since when it is past_due; the plan''s grace counts from here';
-COMMENT ON COLUMN quota.subscription.next_version_id IS 'the plan version that a scheduled change brings at next_at, with next_usage; its buckets then have next_source_id';
+CREATE INDEX subscription_next ON quota_internal.subscription (next_at) WHERE next_at IS NOT NULL;
+COMMENT ON TABLE quota_internal.subscription IS 'a subject''s plan over [starts_at, ends_at); ended rows are history';
+COMMENT ON COLUMN quota_internal.subscription.ends_at IS 'NULL = open; a trial and a scheduled cancellation end it here too';
+COMMENT ON COLUMN quota_internal.subscription.asked_ends_at IS 'the end that was asked for, while a trial or a scheduled cancellation puts a nearer one into ends_at';
+COMMENT ON COLUMN quota_internal.subscription.anchor_at IS 'from where billing periods and windows with the anchor "subscription" count: starts_at, or the last change of plan with usage "reset"';
+COMMENT ON COLUMN quota_internal.subscription.source_id IS 'of its buckets; a change of plan with usage "reset" draws another, so that use begins at 0';
+COMMENT ON COLUMN quota_internal.subscription.past_due_since IS 'since when it is past_due; the plan''s grace counts from here';
+COMMENT ON COLUMN quota_internal.subscription.next_version_id IS 'the plan version that a scheduled change brings at next_at, with next_usage; its buckets then have next_source_id';
 
 /*
  * Where use is counted.  A metered account has one row for each window that was
@@ -57,7 +57,7 @@ COMMENT ON COLUMN quota.subscription.next_version_id IS 'the plan version that a
  * so most updates shall be HOT: no index but the key, and free room on each page.
  * Counts that are mostly 0 are stored as NULL then: rows stay short.
  */
-CREATE TABLE quota.bucket (
+CREATE TABLE quota_internal.bucket (
     subject          text COLLATE "C" NOT NULL,
     feature_id       int4 NOT NULL,
     plan_version_id  int4,
@@ -83,30 +83,30 @@ CREATE TABLE quota.bucket (
     CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
 ) WITH (fillfactor = 70);
 -- What to invoice is asked by the end of the period.  Rows come as time goes by, so this is small, and an update stays HOT.
-CREATE INDEX bucket_period_end ON quota.bucket USING brin (period_end) WITH (pages_per_range = 16, autosummarize = on);
-COMMENT ON TABLE quota.bucket IS 'the use of one account in one window; sums of ledger_entry, kept in the same transaction';
-COMMENT ON COLUMN quota.bucket.plan_version_id IS 'the plan that the account depended on at the last charge; NULL = none, or capacity';
-COMMENT ON COLUMN quota.bucket.source_id IS 'source_id of the subscription that the account depends on, 0 = none (default plan) or capacity';
-COMMENT ON COLUMN quota.bucket.used IS 'units taken from the allowance, what rolled over included (capacity: held)';
-COMMENT ON COLUMN quota.bucket.overdrawn IS 'units taken beyond all room; count as used, end with the period';
-COMMENT ON COLUMN quota.bucket.allowance IS 'the allowance at the last charge, without what rolled over; NULL = unlimited, or capacity';
-COMMENT ON COLUMN quota.bucket.granted IS 'units that this window took from grants; NULL = 0';
-COMMENT ON COLUMN quota.bucket.overage IS 'units taken as overage, to be invoiced; NULL = 0';
-COMMENT ON COLUMN quota.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0';
-COMMENT ON COLUMN quota.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge or when some roll out of it; NULL = not fixed';
-COMMENT ON COLUMN quota.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
-COMMENT ON COLUMN quota.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
-COMMENT ON COLUMN quota.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
-COMMENT ON COLUMN quota.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
-COMMENT ON COLUMN quota.bucket.earlier_id IS 'with earlier_start and earlier_end: marks from before the account came back to this window, oldest first; refunds of what left it then follow them';
-COMMENT ON COLUMN quota.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
+CREATE INDEX bucket_period_end ON quota_internal.bucket USING brin (period_end) WITH (pages_per_range = 16, autosummarize = on);
+COMMENT ON TABLE quota_internal.bucket IS 'the use of one account in one window; sums of ledger_entry, kept in the same transaction';
+COMMENT ON COLUMN quota_internal.bucket.plan_version_id IS 'the plan that the account depended on at the last charge; NULL = none, or capacity';
+COMMENT ON COLUMN quota_internal.bucket.source_id IS 'source_id of the subscription that the account depends on, 0 = none (default plan) or capacity';
+COMMENT ON COLUMN quota_internal.bucket.used IS 'units taken from the allowance, what rolled over included (capacity: held)';
+COMMENT ON COLUMN quota_internal.bucket.overdrawn IS 'units taken beyond all room; count as used, end with the period';
+COMMENT ON COLUMN quota_internal.bucket.allowance IS 'the allowance at the last charge, without what rolled over; NULL = unlimited, or capacity';
+COMMENT ON COLUMN quota_internal.bucket.granted IS 'units that this window took from grants; NULL = 0';
+COMMENT ON COLUMN quota_internal.bucket.overage IS 'units taken as overage, to be invoiced; NULL = 0';
+COMMENT ON COLUMN quota_internal.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0';
+COMMENT ON COLUMN quota_internal.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge or when some roll out of it; NULL = not fixed';
+COMMENT ON COLUMN quota_internal.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
+COMMENT ON COLUMN quota_internal.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
+COMMENT ON COLUMN quota_internal.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
+COMMENT ON COLUMN quota_internal.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
+COMMENT ON COLUMN quota_internal.bucket.earlier_id IS 'with earlier_start and earlier_end: marks from before the account came back to this window, oldest first; refunds of what left it then follow them';
+COMMENT ON COLUMN quota_internal.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
 
 /*
  * What caps have counted: everything that an account was charged in a cap's
  * window, wherever it was taken from.  A fixed cap has a row for each window, one
  * that opens with the first use a single row that moves along.
  */
-CREATE TABLE quota.cap_use (
+CREATE TABLE quota_internal.cap_use (
     subject       text COLLATE "C" NOT NULL,
     feature_id    int4 NOT NULL,
     source_id     int8 NOT NULL,
@@ -120,17 +120,17 @@ CREATE TABLE quota.cap_use (
     PRIMARY KEY (subject, feature_id, source_id, period_months, period_days, period_us, window_start)
 ) WITH (fillfactor = 70);
 -- For what comes back to the windows that a charge lies in: those that are over are passed by.
-CREATE INDEX cap_use_closing ON quota.cap_use (subject, feature_id, source_id, closes_at);
-COMMENT ON TABLE quota.cap_use IS 'what one cap of one account has counted in one window';
-COMMENT ON COLUMN quota.cap_use.window_start IS 'fixed: when the window began; first_use: -infinity, as the row is used for one window after the other';
-COMMENT ON COLUMN quota.cap_use.opened_at IS 'with closes_at: the window that "used" counts in, [opened_at, closes_at)';
+CREATE INDEX cap_use_closing ON quota_internal.cap_use (subject, feature_id, source_id, closes_at);
+COMMENT ON TABLE quota_internal.cap_use IS 'what one cap of one account has counted in one window';
+COMMENT ON COLUMN quota_internal.cap_use.window_start IS 'fixed: when the window began; first_use: -infinity, as the row is used for one window after the other';
+COMMENT ON COLUMN quota_internal.cap_use.opened_at IS 'with closes_at: the window that "used" counts in, [opened_at, closes_at)';
 
 /*
  * Credits on top of a plan.
  */
-CREATE SEQUENCE quota.credit_grant_id_seq;
-CREATE TABLE quota.credit_grant (
-    id            int8 PRIMARY KEY DEFAULT nextval('quota.credit_grant_id_seq'),
+CREATE SEQUENCE quota_internal.credit_grant_id_seq;
+CREATE TABLE quota_internal.credit_grant (
+    id            int8 PRIMARY KEY DEFAULT nextval('quota_internal.credit_grant_id_seq'),
     subject       text COLLATE "C" NOT NULL,
     feature_id    int4 NOT NULL,
     amount        int8 NOT NULL CHECK (amount > 0),
@@ -150,33 +150,33 @@ CREATE TABLE quota.credit_grant (
     used_up       bool NOT NULL DEFAULT false,
     CHECK (expires_at > effective_at)
 );
-ALTER SEQUENCE quota.credit_grant_id_seq OWNED BY quota.credit_grant.id;
-CREATE INDEX credit_grant_subject ON quota.credit_grant (subject, feature_id, expires_at);
+ALTER SEQUENCE quota_internal.credit_grant_id_seq OWNED BY quota_internal.credit_grant.id;
+CREATE INDEX credit_grant_subject ON quota_internal.credit_grant (subject, feature_id, expires_at);
 -- for who looks what has expired since
-CREATE INDEX credit_grant_unseen ON quota.credit_grant (subject, feature_id, expires_at) WHERE NOT expiry_seen;
+CREATE INDEX credit_grant_unseen ON quota_internal.credit_grant (subject, feature_id, expires_at) WHERE NOT expiry_seen;
 -- Every minute maintain() asks which have expired.
-CREATE INDEX credit_grant_expiry ON quota.credit_grant (expires_at) WHERE NOT expiry_seen;
+CREATE INDEX credit_grant_expiry ON quota_internal.credit_grant (expires_at) WHERE NOT expiry_seen;
 -- For every charge: who tops up daily has a thousand grants behind them and one to take from.
-CREATE INDEX credit_grant_open ON quota.credit_grant (subject, feature_id, expires_at) WHERE NOT used_up AND revoked_at IS NULL;
-COMMENT ON TABLE quota.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
-COMMENT ON COLUMN quota.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
-COMMENT ON COLUMN quota.credit_grant.timezone IS 'in which the periods'' months and days are counted';
-COMMENT ON COLUMN quota.credit_grant.expiry_seen IS 'the event of its expiry has been written';
-COMMENT ON COLUMN quota.credit_grant.used_up IS 'nothing is left of it, so charges need not look at it; written with its row of grant_use; of one with periods, never';
+CREATE INDEX credit_grant_open ON quota_internal.credit_grant (subject, feature_id, expires_at) WHERE NOT used_up AND revoked_at IS NULL;
+COMMENT ON TABLE quota_internal.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
+COMMENT ON COLUMN quota_internal.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
+COMMENT ON COLUMN quota_internal.credit_grant.timezone IS 'in which the periods'' months and days are counted';
+COMMENT ON COLUMN quota_internal.credit_grant.expiry_seen IS 'the event of its expiry has been written';
+COMMENT ON COLUMN quota_internal.credit_grant.used_up IS 'nothing is left of it, so charges need not look at it; written with its row of grant_use; of one with periods, never';
 
-CREATE TABLE quota.grant_use (
+CREATE TABLE quota_internal.grant_use (
     grant_id     int8 NOT NULL,
     period_start timestamptz NOT NULL,
     period_end   timestamptz NOT NULL,
     used         int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
     PRIMARY KEY (grant_id, period_start)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE quota.grant_use IS 'what was taken from a grant in one of its periods (of one without periods: in its validity)';
+COMMENT ON TABLE quota_internal.grant_use IS 'what was taken from a grant in one of its periods (of one without periods: in its validity)';
 
 /*
  * The level of a leaky bucket (GCRA): tat is its theoretical arrival time.
  */
-CREATE TABLE quota.rate_use (
+CREATE TABLE quota_internal.rate_use (
     subject    text COLLATE "C" NOT NULL,
     feature_id int4 NOT NULL,
     tat        timestamptz NOT NULL,
@@ -185,16 +185,16 @@ CREATE TABLE quota.rate_use (
     per_us     int8 NOT NULL DEFAULT 0 CHECK (per_us >= 0),
     PRIMARY KEY (subject, feature_id)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE quota.rate_use IS 'how far ahead of time an account''s rate has been used (GCRA''s theoretical arrival time)';
-COMMENT ON COLUMN quota.rate_use.fraction IS 'added to tat: fraction / divisor of a microsecond, so that no rounding adds up';
-COMMENT ON COLUMN quota.rate_use.per_us IS 'with divisor, the rate that it was last used at: divisor units per this time; 0 = not used yet';
+COMMENT ON TABLE quota_internal.rate_use IS 'how far ahead of time an account''s rate has been used (GCRA''s theoretical arrival time)';
+COMMENT ON COLUMN quota_internal.rate_use.fraction IS 'added to tat: fraction / divisor of a microsecond, so that no rounding adds up';
+COMMENT ON COLUMN quota_internal.rate_use.per_us IS 'with divisor, the rate that it was last used at: divisor units per this time; 0 = not used yet';
 
 /*
  * Room that is reserved.  What a hold took from which bucket is in the ledger,
  * under the hold's id; hold_part finds the holds of an account that have expired.
  * Closing a hold deletes it: the table stays as small as what is being worked on.
  */
-CREATE TABLE quota.hold (
+CREATE TABLE quota_internal.hold (
     id          int8 PRIMARY KEY,
     subject     text COLLATE "C" NOT NULL,
     feature_id  int4 NOT NULL,
@@ -205,16 +205,16 @@ CREATE TABLE quota.hold (
     expiry_seen bool NOT NULL DEFAULT false,
     metadata    jsonb NOT NULL DEFAULT '{}'
 );
-CREATE INDEX hold_open ON quota.hold (subject, feature_id) WHERE NOT expiry_seen;
-COMMENT ON TABLE quota.hold IS 'a hold that is neither settled nor released; its id is that of its debit in the ledger';
-COMMENT ON COLUMN quota.hold.ttl_us IS 'microseconds that extend() renews it for';
-COMMENT ON COLUMN quota.hold.expiry_seen IS 'it has expired and its event is written; a settle may still come';
+CREATE INDEX hold_open ON quota_internal.hold (subject, feature_id) WHERE NOT expiry_seen;
+COMMENT ON TABLE quota_internal.hold IS 'a hold that is neither settled nor released; its id is that of its debit in the ledger';
+COMMENT ON COLUMN quota_internal.hold.ttl_us IS 'microseconds that extend() renews it for';
+COMMENT ON COLUMN quota_internal.hold.expiry_seen IS 'it has expired and its event is written; a settle may still come';
 
-CREATE TABLE quota.hold_part (
+CREATE TABLE quota_internal.hold_part (
     account    text COLLATE "C" NOT NULL,
     feature_id int4 NOT NULL,
     hold_id    int8 NOT NULL,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (account, feature_id, expires_at, hold_id)
 );
-COMMENT ON TABLE quota.hold_part IS 'the accounts that a hold counts in; a row goes when what was reserved there is settled, released, or given back after its expiry';
+COMMENT ON TABLE quota_internal.hold_part IS 'the accounts that a hold counts in; a row goes when what was reserved there is settled, released, or given back after its expiry';

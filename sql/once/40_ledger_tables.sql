@@ -4,20 +4,20 @@
  * leaves: the dump of an extension's partitioned table would not restore
  * otherwise.  The default leaf is the only one that is an extension member.
  */
-CREATE SEQUENCE quota.ledger_id_seq;
+CREATE SEQUENCE quota_internal.ledger_id_seq;
 
 -- PostgreSQL has none for xid8; its minmax functions work for whatever is ordered.
-CREATE OPERATOR FAMILY quota.xid8_minmax_ops USING brin;
-CREATE OPERATOR CLASS quota.xid8_minmax_ops FOR TYPE xid8 USING brin FAMILY quota.xid8_minmax_ops AS
+CREATE OPERATOR FAMILY quota_internal.xid8_minmax_ops USING brin;
+CREATE OPERATOR CLASS quota_internal.xid8_minmax_ops FOR TYPE xid8 USING brin FAMILY quota_internal.xid8_minmax_ops AS
     OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
     FUNCTION 1 brin_minmax_opcinfo(internal),
     FUNCTION 2 brin_minmax_add_value(internal, internal, internal, internal),
     FUNCTION 3 brin_minmax_consistent(internal, internal, internal),
     FUNCTION 4 brin_minmax_union(internal, internal, internal);
-COMMENT ON OPERATOR FAMILY quota.xid8_minmax_ops USING brin IS 'ranges of transaction numbers';
-COMMENT ON OPERATOR CLASS quota.xid8_minmax_ops USING brin IS 'ranges of transaction numbers, for BRIN indexes of the ledger';
+COMMENT ON OPERATOR FAMILY quota_internal.xid8_minmax_ops USING brin IS 'ranges of transaction numbers';
+COMMENT ON OPERATOR CLASS quota_internal.xid8_minmax_ops USING brin IS 'ranges of transaction numbers, for BRIN indexes of the ledger';
 
-CREATE TABLE quota.ledger_entry (
+CREATE TABLE quota_internal.ledger_entry (
     id           int8 NOT NULL,
     at           timestamptz NOT NULL,
     xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -37,21 +37,21 @@ CREATE TABLE quota.ledger_entry (
     key          text COLLATE "C",
     metadata     jsonb
 ) PARTITION BY RANGE (at);
-COMMENT ON TABLE quota.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
-COMMENT ON COLUMN quota.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
-COMMENT ON COLUMN quota.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
-COMMENT ON COLUMN quota.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, m what came back but was missing in its bucket (read as a correction), t transfer to another window, h reserved by a hold, s settle, l release, x expiry of a hold';
-COMMENT ON COLUMN quota.ledger_entry.levels IS 'bit n: the operation that debit_id names charged the prefix of n + 1 segments when it began; reports take the entries of one of these accounts, whatever came to the path or left it later';
-COMMENT ON COLUMN quota.ledger_entry.source IS 'a allowance, g grant (grant_id says which), v overage, o overdrawn, c capacity, C capacity that a settle took beyond the room; with account, feature_id, source_id, period_start, period_end the bucket';
-COMMENT ON COLUMN quota.ledger_entry.amount IS '> 0 taken, < 0 given back';
-COMMENT ON COLUMN quota.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
-COMMENT ON COLUMN quota.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
-COMMENT ON COLUMN quota.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin anew';
+COMMENT ON TABLE quota_internal.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
+COMMENT ON COLUMN quota_internal.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
+COMMENT ON COLUMN quota_internal.ledger_entry.subject IS 'for whom the operation was called; account is the prefix of it that this entry charges';
+COMMENT ON COLUMN quota_internal.ledger_entry.kind IS 'd debit, r refund, b give_back, c correction, m what came back but was missing in its bucket (read as a correction), t transfer to another window, h reserved by a hold, s settle, l release, x expiry of a hold';
+COMMENT ON COLUMN quota_internal.ledger_entry.levels IS 'bit n: the operation that debit_id names charged the prefix of n + 1 segments when it began; reports take the entries of one of these accounts, whatever came to the path or left it later';
+COMMENT ON COLUMN quota_internal.ledger_entry.source IS 'a allowance, g grant (grant_id says which), v overage, o overdrawn, c capacity, C capacity that a settle took beyond the room; with account, feature_id, source_id, period_start, period_end the bucket';
+COMMENT ON COLUMN quota_internal.ledger_entry.amount IS '> 0 taken, < 0 given back';
+COMMENT ON COLUMN quota_internal.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
+COMMENT ON COLUMN quota_internal.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
+COMMENT ON COLUMN quota_internal.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin anew';
 
-CREATE TABLE quota.ledger_entry_default PARTITION OF quota.ledger_entry DEFAULT;
-COMMENT ON TABLE quota.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';
-CREATE INDEX ledger_entry_default_debit ON quota.ledger_entry_default (debit_id);
-CREATE INDEX ledger_entry_default_subject ON quota.ledger_entry_default (subject, feature_id, at);
+CREATE TABLE quota_internal.ledger_entry_default PARTITION OF quota_internal.ledger_entry DEFAULT;
+COMMENT ON TABLE quota_internal.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';
+CREATE INDEX ledger_entry_default_debit ON quota_internal.ledger_entry_default (debit_id);
+CREATE INDEX ledger_entry_default_subject ON quota_internal.ledger_entry_default (subject, feature_id, at);
 /*
  * Costs next to nothing per insert.  id tells a refund of an id that is no debit
  * from an unknown id; xid finds what has not been rolled up; at, whether a month
@@ -59,13 +59,13 @@ CREATE INDEX ledger_entry_default_subject ON quota.ledger_entry_default (subject
  * that VACUUM has summarized is being filled, every insert adds to its summary, for
  * 120 bytes of WAL and a lock that all inserts want; so ranges are small.
  */
-CREATE INDEX ledger_entry_default_brin ON quota.ledger_entry_default
-    USING brin (id, xid quota.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX ledger_entry_default_brin ON quota_internal.ledger_entry_default
+    USING brin (id, xid quota_internal.xid8_minmax_ops, at, period_end) WITH (pages_per_range = 16, autosummarize = on);
 
 /*
  * Uniqueness cannot span time partitions, hence a table of its own.
  */
-CREATE TABLE quota.idempotency_key (
+CREATE TABLE quota_internal.idempotency_key (
     subject   text COLLATE "C" NOT NULL,
     key       text COLLATE "C" NOT NULL,
     function  text NOT NULL,
@@ -74,14 +74,14 @@ CREATE TABLE quota.idempotency_key (
     at        timestamptz NOT NULL,
     PRIMARY KEY (subject, key)
 );
-COMMENT ON TABLE quota.idempotency_key IS 'what a call with a key was asked and answered, so that a retry charges nothing';
-COMMENT ON COLUMN quota.idempotency_key.results IS 'array of {"feature", "id", "amount"}, one for each result row';
+COMMENT ON TABLE quota_internal.idempotency_key IS 'what a call with a key was asked and answered, so that a retry charges nothing';
+COMMENT ON COLUMN quota_internal.idempotency_key.results IS 'array of {"feature", "id", "amount"}, one for each result row';
 
 /*
  * No key: recording a refusal never waits for another session, so two that meet
  * write a row each; the view quota.denials adds up.
  */
-CREATE TABLE quota.denial (
+CREATE TABLE quota_internal.denial (
     day        date NOT NULL,
     subject    text COLLATE "C" NOT NULL,
     feature_id int4 NOT NULL,
@@ -89,13 +89,13 @@ CREATE TABLE quota.denial (
     times      int8 NOT NULL,
     last_at    timestamptz NOT NULL
 );
-CREATE INDEX denial_day ON quota.denial (day, subject);
-CREATE INDEX denial_subject ON quota.denial (subject);
-COMMENT ON TABLE quota.denial IS 'refusals that committed: those of try_debit, of observe and of note_denial; read the view quota.denials';
+CREATE INDEX denial_day ON quota_internal.denial (day, subject);
+CREATE INDEX denial_subject ON quota_internal.denial (subject);
+COMMENT ON TABLE quota_internal.denial IS 'refusals that committed: those of try_debit, of observe and of note_denial; read the view quota.denials';
 
-CREATE SEQUENCE quota.event_id_seq;
-CREATE TABLE quota.event (
-    id         int8 PRIMARY KEY DEFAULT nextval('quota.event_id_seq'),
+CREATE SEQUENCE quota_internal.event_id_seq;
+CREATE TABLE quota_internal.event (
+    id         int8 PRIMARY KEY DEFAULT nextval('quota_internal.event_id_seq'),
     xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
     at         timestamptz NOT NULL,
     type       text NOT NULL,
@@ -103,9 +103,9 @@ CREATE TABLE quota.event (
     feature_id int4,
     data       jsonb NOT NULL DEFAULT '{}'
 );
-ALTER SEQUENCE quota.event_id_seq OWNED BY quota.event.id;
+ALTER SEQUENCE quota_internal.event_id_seq OWNED BY quota_internal.event.id;
 -- as readers read
-CREATE INDEX event_order ON quota.event (xid, id);
-CREATE INDEX event_subject ON quota.event (subject, id);
-CREATE INDEX event_at ON quota.event USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
-COMMENT ON TABLE quota.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';
+CREATE INDEX event_order ON quota_internal.event (xid, id);
+CREATE INDEX event_subject ON quota_internal.event (subject, id);
+CREATE INDEX event_at ON quota_internal.event USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
+COMMENT ON TABLE quota_internal.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';

@@ -7,9 +7,9 @@ DECLARE
     ours regclass;
 BEGIN
     FOR ours IN SELECT c.oid FROM pg_class c
-                WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'S') ORDER BY c.relname
+                WHERE c.relnamespace = 'quota_internal'::regnamespace AND c.relkind IN ('r', 'S') ORDER BY c.relname
     LOOP
-        PERFORM pg_extension_config_dump(ours, CASE ours WHEN 'quota.gate_charge'::regclass THEN
+        PERFORM pg_extension_config_dump(ours, CASE ours WHEN 'quota_internal.gate_charge'::regclass THEN
             -- the names of tables that are no more, or of one session only, would not be found
             'WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = target AND c.relpersistence <> ''t'')' ELSE '' END);
     END LOOP;

@@ -186,7 +186,7 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 	return quota_row_datum(fcinfo, &shape, &row);
 }
 
-/* quota._expire_holds(subject text, feature_id int4) -> int4 */
+/* quota_internal._expire_holds(subject text, feature_id int4) -> int4 */
 Datum
 quota_sql_expire_holds(PG_FUNCTION_ARGS)
 {
@@ -205,7 +205,7 @@ quota_sql_expire_holds(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(n);
 }
 
-/* quota._standings(subject text) -> bigint[] */
+/* quota_internal._standings(subject text) -> bigint[] */
 Datum
 quota_sql_standings(PG_FUNCTION_ARGS)
 {
@@ -215,7 +215,7 @@ quota_sql_standings(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(quota_standings(&subject));
 }
 
-/* quota._tell_crossed(subject text, standings bigint[]) -> void */
+/* quota_internal._tell_crossed(subject text, standings bigint[]) -> void */
 Datum
 quota_sql_tell_crossed(PG_FUNCTION_ARGS)
 {
@@ -227,7 +227,7 @@ quota_sql_tell_crossed(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* quota._tell_expired(subject text, feature_id int4) -> bigint */
+/* quota_internal._tell_expired(subject text, feature_id int4) -> bigint */
 Datum
 quota_sql_tell_expired(PG_FUNCTION_ARGS)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * state.c
- *		quota.check(), has(), setting(), status(), and quota._windows().
+ *		quota.check(), has(), setting(), status(), and quota_internal._windows().
  *
  * They read what the statement's snapshot sees and lock nothing, so they work
  * in read-only transactions, in parallel workers and on a standby.
@@ -200,7 +200,7 @@ series_of(const QuotaTerms *terms)
 }
 
 /*
- * quota._windows(subject, at): the window that "at" (NULL: now) lies in of every
+ * quota_internal._windows(subject, at): the window that "at" (NULL: now) lies in of every
  * metered account of exactly this prefix, and on what terms it has it.
  * Administration compares them before and after a change of plan to see whose
  * use must move.  Fresh snapshot: it decides, it does not report.

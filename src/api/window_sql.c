@@ -3,7 +3,7 @@
  * window_sql.c
  *		Periods, zones and windows for our own SQL functions.
  *
- * Internal: quota._period, quota._rate_per, quota._timezone and quota._window
+ * Internal: quota_internal._period, quota_internal._rate_per, quota_internal._timezone and quota_internal._window
  * are granted to nobody.  Administration in SQL (sql/always) asks the same C code as a debit
  * does, so that both always agree on where a window begins.
  *
@@ -75,7 +75,7 @@ make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
 }
 
-/* quota._period(period text) -> (months int, days int, us bigint) */
+/* quota_internal._period(period text) -> (months int, days int, us bigint) */
 Datum
 quota_sql_period(PG_FUNCTION_ARGS)
 {
@@ -90,7 +90,7 @@ quota_sql_period(PG_FUNCTION_ARGS)
 	return make_row(fcinfo, values, nulls);
 }
 
-/* quota._rate_per(per text) -> bigint */
+/* quota_internal._rate_per(per text) -> bigint */
 Datum
 quota_sql_rate_per(PG_FUNCTION_ARGS)
 {
@@ -98,7 +98,7 @@ quota_sql_rate_per(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(quota_rate_per_parse(get_period_text(fcinfo, 0)));
 }
 
-/* quota._timezone(name text) -> text */
+/* quota_internal._timezone(name text) -> text */
 Datum
 quota_sql_timezone(PG_FUNCTION_ARGS)
 {
@@ -138,7 +138,7 @@ get_anchor(FunctionCallInfo fcinfo, const QuotaPeriod *period, pg_tz *zone, bool
 }
 
 /*
- * quota._window(period text, anchor text, anchor_at timestamptz,
+ * quota_internal._window(period text, anchor text, anchor_at timestamptz,
  *				 starts_at timestamptz, timezone text, at timestamptz)
  *	  -> (window_start timestamptz, window_end timestamptz)
  *

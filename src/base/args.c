@@ -162,7 +162,7 @@ quota_arg_bool(FunctionCallInfo fcinfo, int arg, const char *name)
 }
 
 /*
- * quota._require_size(value jsonb, max_bytes int, argument text) -> value: for
+ * quota_internal._require_size(value jsonb, max_bytes int, argument text) -> value: for
  * administration written in SQL, where no built-in function tells the size of
  * a jsonb without unpacking it.
  */

@@ -117,7 +117,7 @@ call_without_context(FunctionCallInfo fcinfo, PGFunction handler)
 	return this.result;
 }
 
-/* quota._plpgsql_handler(): of language quota_plpgsql */
+/* quota_internal._plpgsql_handler(): of language quota_plpgsql */
 Datum
 quota_plpgsql_handler(PG_FUNCTION_ARGS)
 {
@@ -128,7 +128,7 @@ quota_plpgsql_handler(PG_FUNCTION_ARGS)
 	return call_without_context(fcinfo, handler);
 }
 
-/* quota._sql_handler(): of language quota_sql */
+/* quota_internal._sql_handler(): of language quota_sql */
 Datum
 quota_sql_handler(PG_FUNCTION_ARGS)
 {

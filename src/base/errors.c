@@ -177,7 +177,7 @@ quota_raise_damaged(const char *table, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the table quota.%s is damaged", table),
+			 errmsg("the table quota_internal.%s is damaged", table),
 			 errdetail("%s", detail),
 			 errhint("Somebody has changed rows of the extension by hand. quota.verify() says more.")));
 }

@@ -182,14 +182,14 @@ quota_clock_now(void)
 	return clock_time ? *clock_time : GetCurrentTimestamp();
 }
 
-/* quota._now() -> timestamptz: for administration written in SQL */
+/* quota_internal._now() -> timestamptz: for administration written in SQL */
 Datum
 quota_sql_now(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(quota_now());
 }
 
-/* quota._clock_now() -> timestamptz */
+/* quota_internal._clock_now() -> timestamptz */
 Datum
 quota_sql_clock_now(PG_FUNCTION_ARGS)
 {

@@ -96,7 +96,7 @@ quota_subject_prefix(const QuotaSubject *subject, int level)
 	return pnstrdup(subject->text, subject->prefix_len[level]);
 }
 
-/* quota._subject(text) -> text: for administration written in SQL */
+/* quota_internal._subject(text) -> text: for administration written in SQL */
 Datum
 quota_sql_subject(PG_FUNCTION_ARGS)
 {
@@ -133,7 +133,7 @@ quota_level_reported(int levels, int level)
 	return -1;
 }
 
-/* quota._level(prefix text) -> int */
+/* quota_internal._level(prefix text) -> int */
 Datum
 quota_sql_level(PG_FUNCTION_ARGS)
 {
@@ -142,7 +142,7 @@ quota_sql_level(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(quota_level_of(VARDATA_ANY(prefix), (int) VARSIZE_ANY_EXHDR(prefix)));
 }
 
-/* quota._is_reported(account text, levels int2, level int) -> boolean */
+/* quota_internal._is_reported(account text, levels int2, level int) -> boolean */
 Datum
 quota_sql_is_reported(PG_FUNCTION_ARGS)
 {

@@ -28,7 +28,7 @@ static void
 carry_out_due(const QuotaPath *path)
 {
 	static QuotaStatement carry_out = {
-		.text = "SELECT quota._carry_out($1)",
+		.text = "SELECT quota_internal._carry_out($1)",
 		.nparams = 1,
 		.types = {TEXTOID}
 	};

@@ -67,7 +67,7 @@ insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeat
 			 int64 plan_allowance)
 {
 	static QuotaStatement insert = {
-		.text = "SELECT quota._credit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		.text = "SELECT quota_internal._credit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 		.nparams = 11,
 		.types = {
 			TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID,
@@ -143,7 +143,7 @@ static int
 grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 {
 	static QuotaStatement select = {
-		.text = "SELECT t.grant_id, t.at, t.amount FROM quota._grants_taken($1, $2, $3, $4, $5) t",
+		.text = "SELECT t.grant_id, t.at, t.amount FROM quota_internal._grants_taken($1, $2, $3, $4, $5) t",
 		.nparams = 5,
 		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
@@ -178,7 +178,7 @@ static void
 leave_out_held(const QuotaBucketKey *window, QuotaCounts *counts)
 {
 	static QuotaStatement select = {
-		.text = "SELECT h.source, h.amount FROM quota._held_use($1, $2, $3, $4, $5) h",
+		.text = "SELECT h.source, h.amount FROM quota_internal._held_use($1, $2, $3, $4, $5) h",
 		.nparams = 5,
 		.types = {TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};

@@ -56,7 +56,7 @@ require_one_debit(const QuotaDebit *debit)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("id " INT64_FORMAT " stands for several debits", debit->id),
-				 errhint("quota.verify() tells more: the sequence quota.ledger_id_seq was set back.")));
+				 errhint("quota.verify() tells more: the sequence quota_internal.ledger_id_seq was set back.")));
 }
 
 bool

@@ -95,7 +95,7 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 	   const Standing *standing)
 {
 	static QuotaStatement insert = {
-		.text = "SELECT quota._record_threshold($1, $2, $3, $4, $5, $6, $7, $8)",
+		.text = "SELECT quota_internal._record_threshold($1, $2, $3, $4, $5, $6, $7, $8)",
 		.nparams = 8,
 		.types = {TEXTOID, INT4OID, TEXTOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
@@ -141,7 +141,7 @@ static bool
 has_unseen_expiry(const Datum *values)
 {
 	static QuotaStatement select = {
-		.text = "SELECT FROM quota.credit_grant g"
+		.text = "SELECT FROM quota_internal.credit_grant g"
 		" WHERE g.subject OPERATOR(pg_catalog.=) $1 AND g.feature_id OPERATOR(pg_catalog.=) $2"
 		" AND g.expires_at OPERATOR(pg_catalog.<=) $3 AND NOT g.expiry_seen LIMIT 1",
 		.nparams = 3,
@@ -164,7 +164,7 @@ see_expired_grants(const QuotaPath *path, int level, int32 feature_id, Timestamp
 				   int64 *lost)
 {
 	static QuotaStatement see = {
-		.text = "SELECT e.seen, e.lost FROM quota._see_expired_grants($1, $2, $3) e",
+		.text = "SELECT e.seen, e.lost FROM quota_internal._see_expired_grants($1, $2, $3) e",
 		.nparams = 3,
 		.types = {TEXTOID, INT4OID, TIMESTAMPTZOID}
 	};
@@ -346,7 +346,7 @@ quota_notify_changed(const QuotaSubject *subject, ArrayType *standings)
 	if (ARR_HASNULL(standings) || n % STANDING_COLUMNS != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("standings are not what quota._standings() returned")));
+				 errmsg("standings are not what quota_internal._standings() returned")));
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	for (int i = 0; i < path.catalog->nfeatures; i++)

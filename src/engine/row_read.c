@@ -52,7 +52,7 @@ prorated(int64 old, int64 new, const QuotaDue *due)
 	return (int64) (((int128) old * elapsed + (int128) new * (length - elapsed)) / length);
 }
 
-/* What quota._set_terms() will do to the state of the window that a due change is about. */
+/* What quota_internal._set_terms() will do to the state of the window that a due change is about. */
 static void
 show_due(const QuotaBucketRef *ref, QuotaBucketState *state)
 {

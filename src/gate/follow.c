@@ -152,7 +152,7 @@ static void
 know_by(List *members, const char *feature, Oid was, Oid becomes)
 {
 	static QuotaStatement rename = {
-		.text = "SELECT quota._gate_known_by($1, $2, $3, $4)",
+		.text = "SELECT quota_internal._gate_known_by($1, $2, $3, $4)",
 		.nparams = 4,
 		.types = {OIDARRAYOID, TEXTOID, OIDOID, OIDOID}
 	};
@@ -276,7 +276,7 @@ follow(const RangeVar *name)
 	}
 }
 
-/* quota._gates_follow(): event_trigger, at ddl_command_end */
+/* quota_internal._gates_follow(): event_trigger, at ddl_command_end */
 Datum
 quota_sql_gates_follow(PG_FUNCTION_ARGS)
 {
@@ -288,7 +288,7 @@ quota_sql_gates_follow(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("quota._gates_follow() can only be called as an event trigger")));
+				 errmsg("quota_internal._gates_follow() can only be called as an event trigger")));
 	command = ((EventTriggerData *) fcinfo->context)->parsetree;
 	/* the commands within one fire no event triggers of their own */
 	if (IsA(command, CreateSchemaStmt))

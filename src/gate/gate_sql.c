@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(quota_sql_gate_charges);
 PG_FUNCTION_INFO_V1(quota_sql_gate_key_table);
 PG_FUNCTION_INFO_V1(quota_sql_gate_adjust);
 
-/* quota._gate_arguments(tgargs bytea) -> text[] */
+/* quota_internal._gate_arguments(tgargs bytea) -> text[] */
 Datum
 quota_sql_gate_arguments(PG_FUNCTION_ARGS)
 {
@@ -64,7 +64,7 @@ declare(ArrayType *arguments, QuotaGate *gate)
 }
 
 /*
- * quota._gate_try(gated oid, arguments text[]) -> void: the errors that the next
+ * quota_internal._gate_try(gated oid, arguments text[]) -> void: the errors that the next
  * row would meet in the gate's declaration
  */
 Datum
@@ -79,7 +79,7 @@ quota_sql_gate_try(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* quota._gate_drifts(gated oid, arguments text[]) -> text: why a gate can drift, or NULL */
+/* quota_internal._gate_drifts(gated oid, arguments text[]) -> text: why a gate can drift, or NULL */
 Datum
 quota_sql_gate_drifts(PG_FUNCTION_ARGS)
 {
@@ -109,7 +109,7 @@ put_rows(ReturnSetInfo *result, const char *subject, int64 amount, int64 nrows)
 }
 
 /*
- * quota._gate_rows(gated oid, arguments text[], member oid, warn boolean)
+ * quota_internal._gate_rows(gated oid, arguments text[], member oid, warn boolean)
  *		-> setof (subject text, amount bigint, rows bigint)
  *
  * What the rows of one table that the statement sees are worth by a gate's
@@ -161,7 +161,7 @@ put_charge(const QuotaRowValue *row, void *state)
 }
 
 /*
- * quota._gate_charges(gated oid, arguments text[], member oid, feature text)
+ * quota_internal._gate_charges(gated oid, arguments text[], member oid, feature text)
  *		-> setof (key text, subject text, amount bigint)
  */
 Datum
@@ -186,14 +186,14 @@ quota_sql_gate_charges(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* quota._gate_key_table(gated oid, feature text) -> oid */
+/* quota_internal._gate_key_table(gated oid, feature text) -> oid */
 Datum
 quota_sql_gate_key_table(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_OID(quota_key_table(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
-/* quota._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> bigint */
+/* quota_internal._gate_adjust(subject text, feature text, difference bigint, metadata jsonb) -> bigint */
 Datum
 quota_sql_gate_adjust(PG_FUNCTION_ARGS)
 {

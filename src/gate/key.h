@@ -14,7 +14,7 @@
 
 typedef struct QuotaKey
 {
-	Oid			table;			/* whose primary key it is: quota.gate_charge.target */
+	Oid			table;			/* whose primary key it is: quota_internal.gate_charge.target */
 	bool		by_chance;		/* it inherits the old way, and nothing keeps keys unique over it */
 	bool		plain;			/* no code but PostgreSQL's own makes text of it, no setting matters */
 	int			ncolumns;

@@ -4,7 +4,7 @@
  *		What rows of a gate that remembers add to a tally.
  *
  * An old row is nothing but its key here.  What it gives back is what
- * quota.gate_charge says that it was charged, to the subject that was; its
+ * quota_internal.gate_charge says that it was charged, to the subject that was; its
  * expressions are not computed, so it does not matter what they would say now.
  *
  * A row that comes with a key that is remembered takes the place of one that

@@ -12,7 +12,7 @@
 
 typedef struct QuotaMemory QuotaMemory;
 
-/* in the current memory context, with quota.gate_charge open and locked */
+/* in the current memory context, with quota_internal.gate_charge open and locked */
 extern QuotaMemory *quota_memory_begin(QuotaVisit *visit, QuotaGate *gate,
 									   const QuotaFeature *feature);
 

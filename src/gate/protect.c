@@ -77,7 +77,7 @@ quota_require_protectable(Relation rel)
 		why = "It is not a table.";
 	else if (IsSystemRelation(rel) || RelationGetRelid(rel) < FirstNormalObjectId)
 		why = "It belongs to the system catalog.";
-	else if (RelationGetNamespace(rel) == get_namespace_oid("quota", false))
+	else if (RelationGetNamespace(rel) == get_namespace_oid("quota_internal", false))
 		why = "It belongs to quota itself.";
 	if (why)
 		ereport(ERROR,
@@ -181,7 +181,7 @@ void
 quota_count_present(List *tables, const char *feature)
 {
 	static QuotaStatement count = {
-		.text = "SELECT quota._gate_count_present($1, $2)",
+		.text = "SELECT quota_internal._gate_count_present($1, $2)",
 		.nparams = 2,
 		.types = {OIDARRAYOID, TEXTOID}
 	};
@@ -294,7 +294,7 @@ static int
 drop_gate(Relation rel, const char *feature)
 {
 	static QuotaStatement forget = {
-		.text = "DELETE FROM quota.gate_charge c USING quota.feature f "
+		.text = "DELETE FROM quota_internal.gate_charge c USING quota_internal.feature f "
 		"WHERE c.target OPERATOR(pg_catalog.=) $1 AND f.name OPERATOR(pg_catalog.=) $2 "
 		"AND c.feature_id OPERATOR(pg_catalog.=) f.id",
 		.nparams = 2,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * bucket.c
- *		Rows of quota.bucket: find, create, lock, update.
+ *		Rows of quota_internal.bucket: find, create, lock, update.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * bucket.h
- *		Rows of quota.bucket: the use of one account in one window.
+ *		Rows of quota_internal.bucket: the use of one account in one window.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cap.c
- *		Rows of quota.cap_use: what a cap of one account has counted.
+ *		Rows of quota_internal.cap_use: what a cap of one account has counted.
  *
  *-------------------------------------------------------------------------
  */

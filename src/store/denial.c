@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * denial.c
- *		Rows of quota.denial: how often somebody was refused on a day.
+ *		Rows of quota_internal.denial: how often somebody was refused on a day.
  *
  * A refusal is added to a row that no other transaction is adding to, else it
  * gets one of its own: so nobody waits, and there are no more rows than there

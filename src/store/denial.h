@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * denial.h
- *		Rows of quota.denial: how often somebody was refused on a day.
+ *		Rows of quota_internal.denial: how often somebody was refused on a day.
  *
  *-------------------------------------------------------------------------
  */

@@ -26,18 +26,18 @@ PG_FUNCTION_INFO_V1(quota_sql_erase);
 	column " OPERATOR(pg_catalog.>) ($1 OPERATOR(pg_catalog.||) '/') AND " \
 	column " OPERATOR(pg_catalog.<) ($1 OPERATOR(pg_catalog.||) '0')))"
 
-/* quota._erase(subject) -> the number of entries that are gone */
+/* quota_internal._erase(subject) -> the number of entries that are gone */
 Datum
 quota_sql_erase(PG_FUNCTION_ARGS)
 {
 	static QuotaStatement erase = {
-		.text = "DELETE FROM quota.ledger_entry WHERE " BELOW("subject") " AND " BELOW("account"),
+		.text = "DELETE FROM quota_internal.ledger_entry WHERE " BELOW("subject") " AND " BELOW("account"),
 		.nparams = 1,
 		.types = {TEXTOID}
 	};
 	static QuotaStatement cut = {
-		.text = "UPDATE quota.ledger_entry SET subject = account, key = NULL, metadata = NULL, "
-		"levels = quota._levels_above(levels, quota._level($1)) WHERE "
+		.text = "UPDATE quota_internal.ledger_entry SET subject = account, key = NULL, metadata = NULL, "
+		"levels = quota_internal._levels_above(levels, quota_internal._level($1)) WHERE "
 		BELOW("subject"),
 		.nparams = 1,
 		.types = {TEXTOID}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * gate_charge.c
- *		Rows of quota.gate_charge: what rows of gates that remember were charged.
+ *		Rows of quota_internal.gate_charge: what rows of gates that remember were charged.
  *
  * A statement may have a million of them, so what is needed for one is kept open for
  * all: the index, the scan, a slot.  One descent of the index costs less than a
@@ -10,7 +10,7 @@
  * Two sessions meet here only if they have met at the application's row before: its
  * lock, or its primary key, decides which of them goes on.  Whoever writes without
  * such a row (recount, protect, forget) has a lock on the application's table, or
- * on quota.bucket, that keeps gates out.
+ * on quota_internal.bucket, that keeps gates out.
  *
  *-------------------------------------------------------------------------
  */
@@ -139,7 +139,7 @@ static void
 require_ok(TM_Result result)
 {
 	if (result != TM_Ok)
-		elog(ERROR, "quota: unexpected result %d of writing a row of quota.gate_charge", (int) result);
+		elog(ERROR, "quota: unexpected result %d of writing a row of quota_internal.gate_charge", (int) result);
 }
 
 void

@@ -22,7 +22,7 @@ typedef struct QuotaGateCharge
 } QuotaGateCharge;
 
 /*
- * Lives in the current memory context.  Locks quota.bucket first, as all do who lock
+ * Lives in the current memory context.  Locks quota_internal.bucket first, as all do who lock
  * rows of ours, then the table, whose rows so stay where they are found.
  */
 extern QuotaGateCharges *quota_gate_charges_open(Oid target, int32 feature_id);

@@ -28,7 +28,7 @@ typedef struct QuotaGrant
 	bool		revoked;
 } QuotaGrant;
 
-/* A version of a row of quota.grant_use. */
+/* A version of a row of quota_internal.grant_use. */
 typedef struct QuotaGrantUse
 {
 	HeapTuple	tuple;			/* NULL: there is none */

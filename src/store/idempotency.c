@@ -135,7 +135,7 @@ raise_damaged(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("a row of quota.idempotency_key is damaged"),
+			 errmsg("a row of quota_internal.idempotency_key is damaged"),
 			 errdetail("\"%s\" is missing or of another type.", name)));
 }
 
@@ -213,7 +213,7 @@ static bool
 look_up(const QuotaCall *call, QuotaResults *results, MemoryContext context)
 {
 	static QuotaStatement select = {
-		.text = "SELECT function, arguments, results FROM quota.idempotency_key"
+		.text = "SELECT function, arguments, results FROM quota_internal.idempotency_key"
 		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
 		.nparams = 2,
 		.types = {TEXTOID, TEXTOID}
@@ -240,7 +240,7 @@ bool
 quota_key_claim(const QuotaCall *call, TimestampTz at, QuotaResults *results)
 {
 	static QuotaStatement insert = {
-		.text = "INSERT INTO quota.idempotency_key (subject, key, function, arguments, results, at)"
+		.text = "INSERT INTO quota_internal.idempotency_key (subject, key, function, arguments, results, at)"
 		" VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
 		.nparams = 6,
 		.types = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID}
@@ -273,7 +273,7 @@ void
 quota_key_set_results(const QuotaCall *call, const QuotaResults *results)
 {
 	static QuotaStatement update = {
-		.text = "UPDATE quota.idempotency_key SET results = $3"
+		.text = "UPDATE quota_internal.idempotency_key SET results = $3"
 		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
 		.nparams = 3,
 		.types = {TEXTOID, TEXTOID, JSONBOID}
@@ -293,7 +293,7 @@ void
 quota_key_disclaim(const QuotaCall *call)
 {
 	static QuotaStatement delete = {
-		.text = "DELETE FROM quota.idempotency_key"
+		.text = "DELETE FROM quota_internal.idempotency_key"
 		" WHERE subject OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
 		.nparams = 2,
 		.types = {TEXTOID, TEXTOID}

@@ -66,7 +66,7 @@ read_leaves(void)
 		desc->boundinfo->default_index < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation quota.ledger_entry has no default partition"),
+				 errmsg("relation quota_internal.ledger_entry has no default partition"),
 				 errhint("The extension quota is damaged.")));
 	read = (Leaf *) MemoryContextAllocZero(TopMemoryContext, sizeof(Leaf) * desc->nparts);
 	read[n++].relid = desc->oids[desc->boundinfo->default_index];
@@ -119,7 +119,7 @@ require_shape(Relation rel)
 	if (RelationGetDescr(rel)->natts != Natts_ledger)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation quota.%s does not exist as it should", RelationGetRelationName(rel)),
+				 errmsg("relation quota_internal.%s does not exist as it should", RelationGetRelationName(rel)),
 				 errhint("The extension quota is damaged, or its library is of another version.")));
 }
 

@@ -231,7 +231,7 @@ bool
 quota_ledger_has_entry(int64 id)
 {
 	static QuotaStatement select = {
-		.text = "SELECT FROM quota.ledger_entry WHERE id OPERATOR(pg_catalog.=) $1 LIMIT 1",
+		.text = "SELECT FROM quota_internal.ledger_entry WHERE id OPERATOR(pg_catalog.=) $1 LIMIT 1",
 		.nparams = 1,
 		.types = {INT8OID}
 	};

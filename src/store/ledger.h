@@ -13,7 +13,7 @@
 
 #include "store/bucket.h"
 
-/* quota.ledger_entry.kind */
+/* quota_internal.ledger_entry.kind */
 #define QUOTA_ENTRY_DEBIT		'd'
 #define QUOTA_ENTRY_REFUND		'r'
 #define QUOTA_ENTRY_GIVE_BACK	'b'
@@ -25,7 +25,7 @@
 #define QUOTA_ENTRY_RELEASE		'l'
 #define QUOTA_ENTRY_EXPIRY		'x'
 
-/* quota.ledger_entry.source */
+/* quota_internal.ledger_entry.source */
 #define QUOTA_SOURCE_ALLOWANCE	'a'
 #define QUOTA_SOURCE_GRANT		'g'
 #define QUOTA_SOURCE_OVERAGE	'v'

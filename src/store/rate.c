@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rate.c
- *		Rows of quota.rate_use: how far an account's rate has been used.
+ *		Rows of quota_internal.rate_use: how far an account's rate has been used.
  *
  *-------------------------------------------------------------------------
  */

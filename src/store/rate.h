@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rate.h
- *		Rows of quota.rate_use: how far an account's rate has been used.
+ *		Rows of quota_internal.rate_use: how far an account's rate has been used.
  *
  *-------------------------------------------------------------------------
  */

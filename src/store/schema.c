@@ -176,12 +176,12 @@ quota_relid(QuotaRelation which)
 	if (!OidIsValid(relation_oids[which]))
 	{
 		Oid			relid = get_relname_relid(relations[which].name,
-											  get_namespace_oid("quota", false));
+											  get_namespace_oid("quota_internal", false));
 
 		if (!OidIsValid(relid) || !looks_right(which, relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation quota.%s does not exist as it should", relations[which].name),
+					 errmsg("relation quota_internal.%s does not exist as it should", relations[which].name),
 					 errhint("The extension quota is damaged, or its library is of another version.")));
 		relation_oids[which] = relid;
 	}
@@ -245,7 +245,7 @@ quota_invalidate(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("quota._invalidate() can only be called as a trigger")));
+				 errmsg("quota_internal._invalidate() can only be called as a trigger")));
 	CacheInvalidateRelcache(trigdata->tg_relation);
 	return PointerGetDatum(NULL);
 }
@@ -271,7 +271,7 @@ quota_append_only(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("quota._append_only() can only be called as a trigger")));
+				 errmsg("quota_internal._append_only() can only be called as a trigger")));
 	if (erasing && !TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		return PointerGetDatum(NULL);
 	ereport(ERROR,

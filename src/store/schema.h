@@ -123,7 +123,7 @@ typedef enum QuotaRelation
 #define Anum_terms_notify_remaining		20
 #define Natts_terms						21	/* of the one that has more */
 
-/* quota.cap */
+/* quota_internal.cap */
 #define Anum_cap_ceiling				1
 #define Anum_cap_period_months			3
 #define Anum_cap_period_days			4

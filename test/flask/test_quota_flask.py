@@ -362,7 +362,7 @@ def test_refusals_are_noted_once_they_are_answered(small_app, denials):
 
 def test_noting_never_fails_a_response_and_waits_for_nothing_long(small_app, owner, denials, caplog):
     with owner.begin() as connection:
-        connection.execute(text("LOCK TABLE quota.denial IN ACCESS EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE quota_internal.denial IN ACCESS EXCLUSIVE MODE"))
         began = time.monotonic()
         with small_app.post("/take/9") as answer:
             assert answer.status_code == 402 and time.monotonic() - began < 1

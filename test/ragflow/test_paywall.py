@@ -35,7 +35,7 @@ def test_the_application_has_no_right_on_it(database):
     for statement in (
         "SELECT * FROM quota.debit('x', 'documents')",
         "SELECT * FROM quota.check('x', 'documents')",
-        "UPDATE quota.gate_charge SET subject = 'y'",
+        "UPDATE quota_internal.gate_charge SET subject = 'y'",
         "SELECT paywall.start_run()",
     ):
         with connection, connection.cursor() as cursor:

@@ -81,7 +81,7 @@ SELECT pg_temp.charge('z', 'zero', 1), pg_temp.charge('z', 'nothing', 1), pg_tem
 -- it charges nothing and burns no key
 SELECT pg_temp.charge('z', 'zero', 1, 'z1'), pg_temp.charge('z', 'nothing', 1, 'z1'), pg_temp.charge('z', 'gate', 1, 'z1'), pg_temp.charge('z', 'embed', 0, 'z1'), pg_temp.charge('z', 'embed', 1, 'z1');
 SELECT pg_temp.charge_units('z', 'chat', '{"input": 0}', 'z2');
-SELECT subject, key, function, arguments FROM quota.idempotency_key;
+SELECT subject, key, function, arguments FROM quota_internal.idempotency_key;
 SELECT * FROM pg_temp.use WHERE subject = 'z';
 -- where a row is 0 and another is not, the key keeps both
 SELECT pg_temp.charge('z', 'parse', 0, 'z3'), pg_temp.charge('z', 'parse', 0, 'z3');
@@ -152,7 +152,7 @@ FROM quota.charge_units('k', 'openai/GPT-4o', '{"input": 0.50, "cached": 2.0}', 
      JOIN first f USING (feature) ORDER BY c.n;
 SELECT c.feature, c.id IS NOT DISTINCT FROM f.id AS same, c.charged, c.remaining
 FROM quota.charge('k', 'parse', 1.00, 'k2') WITH ORDINALITY c (feature, id, charged, remaining, resets_at, n) JOIN second f USING (feature) ORDER BY c.n;
-SELECT function, arguments, jsonb_agg(r - 'id') FROM quota.idempotency_key, jsonb_array_elements(results) r WHERE subject = 'k' GROUP BY 1, 2 ORDER BY 1;
+SELECT function, arguments, jsonb_agg(r - 'id') FROM quota_internal.idempotency_key, jsonb_array_elements(results) r WHERE subject = 'k' GROUP BY 1, 2 ORDER BY 1;
 -- what differs is named
 SELECT pg_temp.charge_units('k', 'openai/GPT-4o', '{"cached": 2, "input": 0.6}', 'k1', '{"job": 7}'), pg_temp.charge_units('k', 'chat', '{"cached": 2, "input": 0.5}', 'k1', '{"job": 7}'),
        pg_temp.charge_units('k', 'openai/GPT-4o', '{"cached": 2, "input": 0.5}', 'k1', '{"job": 8}'), pg_temp.charge_units('k', 'openai/GPT-4o', '{"cached": 2, "input": 0.5}', 'k1'),
@@ -185,6 +185,6 @@ RESET quota.enforcement;
 --
 WITH ledger AS (SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end,
                        coalesce(sum(e.amount) FILTER (WHERE e.source <> 'o'), 0) AS used, coalesce(sum(e.amount) FILTER (WHERE e.source = 'o'), 0) AS overdrawn
-                FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5)
+                FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5)
 SELECT count(*) AS buckets, count(*) FILTER (WHERE (b.used, b.overdrawn) IS DISTINCT FROM (l.used, l.overdrawn) AND NOT (l.account IS NULL AND b.used = 0 AND b.overdrawn = 0)) AS wrong
-FROM quota.bucket b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);
+FROM quota_internal.bucket b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);

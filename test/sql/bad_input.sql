@@ -55,7 +55,7 @@ SELECT state FROM pg_temp.refusal('lim', 'calls', 9223372036854775807);
 SELECT quota.subscribe('cap', 'big');
 SELECT remaining FROM quota.debit('cap/a', 'docs', 9223372036854775807);
 SELECT pg_temp.code($$SELECT quota.debit('cap/b', 'docs', 1)$$);
-SELECT subject, used FROM quota.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
+SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
 SELECT remaining FROM quota.give_back('cap/a', 'docs', 9223372036854775807);
 -- observe sums up as carefully
 SET quota.enforcement = observe;
@@ -93,12 +93,12 @@ SELECT subject, (quota.try_debit(subject, 'tokens', 100)).allowed FROM unnest(AR
 --
 -- Names are data: nothing in them is run or formatted
 --
-SELECT subject, d.remaining FROM unnest(ARRAY['''; DROP TABLE quota.bucket; --', '%s%n%d', '%I', '$1', E'\\', 'a"b', '{"a": 1}', '<b>&amp;</b>', 'x/%s/"y"', '日本語/🙂', ' ']) subject,
+SELECT subject, d.remaining FROM unnest(ARRAY['''; DROP TABLE quota_internal.bucket; --', '%s%n%d', '%I', '$1', E'\\', 'a"b', '{"a": 1}', '<b>&amp;</b>', 'x/%s/"y"', '日本語/🙂', ' ']) subject,
      LATERAL quota.debit(subject, 'docs', 10, subject, jsonb_build_object(subject, subject)) d;
 SELECT state, detail ->> 'subject' AS subject, detail ->> 'blocked_by' AS blocked_by
-FROM unnest(ARRAY['''; DROP TABLE quota.bucket; --', '%s%n%d', '%I', '$1', E'\\', 'a"b', '{"a": 1}', 'x/%s/"y"', '日本語/🙂']) subject, LATERAL pg_temp.refusal(subject, 'docs', 1);
+FROM unnest(ARRAY['''; DROP TABLE quota_internal.bucket; --', '%s%n%d', '%I', '$1', E'\\', 'a"b', '{"a": 1}', 'x/%s/"y"', '日本語/🙂']) subject, LATERAL pg_temp.refusal(subject, 'docs', 1);
 SELECT subject, quota.me(subject) ->> 'subject' = subject AS me, (SELECT count(*) FROM quota.statement(subject, 'docs')) AS entries
-FROM unnest(ARRAY['''; DROP TABLE quota.bucket; --', '%s%n%d', 'a"b', E'\\', 'x/%s/"y"']) subject;
+FROM unnest(ARRAY['''; DROP TABLE quota_internal.bucket; --', '%s%n%d', 'a"b', E'\\', 'x/%s/"y"']) subject;
 SELECT pg_temp.try($$SELECT quota.debit('%s "q" \', 'tokens', 101)$$);
 
 --
@@ -138,7 +138,7 @@ SELECT c, pg_temp.code('SELECT quota.' || c) FROM unnest(ARRAY['refund(0)', 'ref
 
 -- Nothing of all that is anywhere.
 SELECT subject, feature, kind, amount, key FROM quota.ledger WHERE subject = 'ann' ORDER BY id;
-SELECT count(*) AS keys FROM quota.idempotency_key WHERE subject = 'ann';
+SELECT count(*) AS keys FROM quota_internal.idempotency_key WHERE subject = 'ann';
 SELECT subject, feature, reason, times FROM quota.denials ORDER BY 1, 2, 3;
 DROP TABLE regress_bad;
 SELECT * FROM quota.verify();

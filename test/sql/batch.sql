@@ -119,7 +119,7 @@ SELECT m.feature, m.id IS NOT DISTINCT FROM f.id AS same, m.remaining, m.resets_
 FROM quota.debit_many('k', '{"mindmap": 1.0, "docs": 1, "tokens": 1e1}', 'k1', '{"a": 1.0}') WITH ORDINALITY m (feature, id, remaining, resets_at, n)
      JOIN first f USING (feature) ORDER BY m.n;
 SELECT * FROM pg_temp.use WHERE subject = 'k';
-SELECT function, arguments, jsonb_agg(r - 'id') FROM quota.idempotency_key, jsonb_array_elements(results) r WHERE subject = 'k' GROUP BY 1, 2;
+SELECT function, arguments, jsonb_agg(r - 'id') FROM quota_internal.idempotency_key, jsonb_array_elements(results) r WHERE subject = 'k' GROUP BY 1, 2;
 -- other arguments are named
 SELECT pg_temp.many('k', '{"tokens": 11, "docs": 1, "mindmap": 1}', 'k1', '{"a": 1}'), pg_temp.many('k', '{"tokens": 10}', 'k1', '{"a": 1}'),
        pg_temp.many('k', '{"tokens": 10, "docs": 1, "mindmap": 1}', 'k1'), pg_temp.many('k', '{"tokens": 10, "docs": 1, "mindmap": 1}', 'k1', '{}');
@@ -156,7 +156,7 @@ SELECT feature, id IS NOT NULL AS charged FROM quota.debit_many('o', '{"tokens":
 SELECT pg_temp.many('o', '{"nobody": 1, "off": 1}', 'o2');
 SELECT pg_temp.many('o', '{"tokens": 1, "nope": 1}'), pg_temp.many('o', '{"tokens": 1, "max_mb": 1}'), pg_temp.many('o', '{"tokens": 0}'), pg_temp.many('o', '{"tokens": 1}', 'o1');
 SELECT feature, source, amount FROM quota.ledger WHERE subject = 'o' ORDER BY feature, source;
-SELECT key FROM quota.idempotency_key WHERE subject = 'o';
+SELECT key FROM quota_internal.idempotency_key WHERE subject = 'o';
 SELECT sum(times) FROM quota.denials WHERE subject = 'o';
 RESET quota.enforcement;
 
@@ -165,6 +165,6 @@ RESET quota.enforcement;
 --
 WITH ledger AS (SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end,
                        coalesce(sum(e.amount) FILTER (WHERE e.source <> 'o'), 0) AS used, coalesce(sum(e.amount) FILTER (WHERE e.source = 'o'), 0) AS overdrawn
-                FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5)
+                FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5)
 SELECT count(*) AS buckets, count(*) FILTER (WHERE (b.used, b.overdrawn) IS DISTINCT FROM (l.used, l.overdrawn) AND NOT (l.account IS NULL AND b.used = 0 AND b.overdrawn = 0)) AS wrong
-FROM quota.bucket b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);
+FROM quota_internal.bucket b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);

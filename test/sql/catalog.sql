@@ -15,12 +15,12 @@ CREATE VIEW pg_temp.versions AS
 SELECT p.name, v.version AS v, v.period AS billing, p.is_default AS def, p.retired_at IS NOT NULL AS retired,
        (SELECT string_agg(concat_ws(' ', f.name, coalesce(e.value::text, coalesce(e.allowance::text, 'unlimited')),
                                     'per ' || e.period, nullif(e.anchor, 'calendar'), e.anchor_at), ', ' ORDER BY f.name)
-        FROM quota.entitlement e JOIN quota.feature f ON f.id = e.feature_id WHERE e.plan_version_id = v.id) AS gives
-FROM quota.plan p LEFT JOIN quota.plan_version v ON v.plan_id = p.id
+        FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id WHERE e.plan_version_id = v.id) AS gives
+FROM quota_internal.plan p LEFT JOIN quota_internal.plan_version v ON v.plan_id = p.id
 ORDER BY p.name, v.version;
 CREATE VIEW pg_temp.buckets AS
 SELECT b.subject, f.name AS feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
-FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
+FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
 ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
 
 --
@@ -44,7 +44,7 @@ CREATE TEMP TABLE start AS SELECT '{
               "Größe 2/«x»; drop table": {}}}'::jsonb AS catalog;
 SELECT * FROM quota.apply_catalog((SELECT catalog FROM start), dry_run => true);
 -- a dry run changes nothing, not even a sequence
-SELECT quota.export_catalog(), (SELECT is_called FROM quota.feature_id_seq), (SELECT is_called FROM quota.plan_id_seq);
+SELECT quota.export_catalog(), (SELECT is_called FROM quota_internal.feature_id_seq), (SELECT is_called FROM quota_internal.plan_id_seq);
 SELECT * FROM quota.apply_catalog((SELECT catalog FROM start));
 SELECT * FROM quota.apply_catalog((SELECT catalog FROM start));
 SELECT * FROM pg_temp.versions;
@@ -122,7 +122,7 @@ SELECT * FROM quota.apply_catalog('{"actions": {}}');
 --
 SELECT pg_temp.remove('{plans,pro}');
 SELECT name, def, retired, max(v) FROM pg_temp.versions GROUP BY 1, 2, 3 ORDER BY 1;
-SELECT retired_at FROM quota.plan WHERE name = 'pro';
+SELECT retired_at FROM quota_internal.plan WHERE name = 'pro';
 SELECT plan, version, (quota.check('acme', 'docs')).allowance FROM quota.subscriptions WHERE subject = 'acme';
 SELECT quota.subscribe('other', 'pro');
 SELECT quota.export_catalog() -> 'plans' ? 'pro';
@@ -148,7 +148,7 @@ SELECT (quota.check('nobody', 'docs')).allowance;
 SELECT pg_temp.apply(jsonb_set(catalog #- '{plans,free,default}', '{plans,Größe 2/«x»; drop table,default}', 'true')) FROM kept;
 SELECT pg_temp.apply(jsonb_set(catalog #- '{plans,free,default}', '{plans,pro,default}', 'true')) FROM kept;
 SELECT pg_temp.apply(catalog) FROM kept;
-SELECT name FROM quota.plan WHERE is_default;
+SELECT name FROM quota_internal.plan WHERE is_default;
 
 --
 -- features that go, or change their kind
@@ -165,9 +165,9 @@ SELECT v, gives FROM pg_temp.versions WHERE name = 'free';
 SELECT pg_temp.apply(jsonb_set(jsonb_set(quota.export_catalog(), '{features,extra}', '{"kind": "boolean"}'),
                                '{plans,extra}', '{"entitlements": {"extra": {"value": true}}}'));
 SELECT pg_temp.apply(quota.export_catalog() #- '{plans,extra}');
-SELECT count(*) FROM quota.plan WHERE name = 'extra';
+SELECT count(*) FROM quota_internal.plan WHERE name = 'extra';
 SELECT pg_temp.remove('{features,extra}');
-SELECT count(*) FROM quota.plan WHERE name = 'extra';
+SELECT count(*) FROM quota_internal.plan WHERE name = 'extra';
 -- another kind for one that no plan gives any more
 SELECT pg_temp.apply(jsonb_set(jsonb_set(quota.export_catalog(), '{features,extra}', '{"kind": "metered"}'),
                                '{plans,extra}', '{"entitlements": {"extra": {"allowance": 5}}}'));
@@ -180,7 +180,7 @@ SELECT pg_temp.set('{plans,free,entitlements,extra}', '{"allowance": 5}');
 SELECT id > 0 FROM quota.debit('gone', 'extra', 5);
 SELECT id > 0 FROM quota.give_back('gone', 'extra', 5);
 SELECT pg_temp.apply(quota.export_catalog() #- '{plans,free,entitlements,extra}' #- '{plans,extra}' #- '{features,extra}');
-SELECT count(*) FROM quota.bucket WHERE subject = 'gone';
+SELECT count(*) FROM quota_internal.bucket WHERE subject = 'gone';
 
 --
 -- a new version of the default plan: use goes on in the new window
@@ -251,11 +251,11 @@ SELECT used, remaining, resets_at FROM quota.check('solo', 'tokens');
 --
 CREATE VIEW pg_temp.prices AS
 SELECT a.name, a.retired_at,
-       (SELECT string_agg(f.name, ', ' ORDER BY f.name) FROM quota.action_require r JOIN quota.feature f ON f.id = r.feature_id WHERE r.action_id = a.id) AS requires,
-       (SELECT string_agg(f.name || ' ' || c.base, ', ' ORDER BY f.name) FROM quota.action_charge c JOIN quota.feature f ON f.id = c.feature_id WHERE c.action_id = a.id) AS charges,
+       (SELECT string_agg(f.name, ', ' ORDER BY f.name) FROM quota_internal.action_require r JOIN quota_internal.feature f ON f.id = r.feature_id WHERE r.action_id = a.id) AS requires,
+       (SELECT string_agg(f.name || ' ' || c.base, ', ' ORDER BY f.name) FROM quota_internal.action_charge c JOIN quota_internal.feature f ON f.id = c.feature_id WHERE c.action_id = a.id) AS charges,
        (SELECT string_agg(concat_ws(' ', f.name, nullif(p.dimension, ''), p.per_unit), ', ' ORDER BY f.name, p.dimension)
-        FROM quota.action_price p JOIN quota.feature f ON f.id = p.feature_id WHERE p.action_id = a.id) AS prices
-FROM quota.action a ORDER BY a.name;
+        FROM quota_internal.action_price p JOIN quota_internal.feature f ON f.id = p.feature_id WHERE p.action_id = a.id) AS prices
+FROM quota_internal.action a ORDER BY a.name;
 CREATE TEMP TABLE book AS SELECT '{
     "mindmap.generate": {"requires": ["mindmap"], "charges": {"tokens": {"base": 500}}},
     "chat": {"charges": {"tokens": {"per_unit": {"output": 4.0, "input": 1}}}},
@@ -263,7 +263,7 @@ CREATE TEMP TABLE book AS SELECT '{
     "embed": {"charges": {"tokens": {"per_unit": 0.10}, "docs": {"base": 1.50, "per_unit": 0}, "calls": {"base": 0}}},
     "free": {}}'::jsonb AS actions;
 SELECT * FROM quota.apply_catalog((SELECT jsonb_build_object('actions', actions) FROM book), true);
-SELECT quota.export_catalog() -> 'actions', (SELECT is_called FROM quota.action_id_seq);
+SELECT quota.export_catalog() -> 'actions', (SELECT is_called FROM quota_internal.action_id_seq);
 SELECT pg_temp.apply(jsonb_build_object('actions', actions)) FROM book;
 SELECT pg_temp.apply(jsonb_build_object('actions', actions)) FROM book;
 SELECT * FROM pg_temp.prices;
@@ -308,6 +308,6 @@ SELECT pg_temp.apply(jsonb_build_object('actions', '{"scan": {"charges": {"pages
 SELECT pg_temp.apply(quota.export_catalog() #- '{actions}');
 
 -- all of it adds up
-SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM quota.bucket b
-WHERE b.used + b.overdrawn <> (SELECT coalesce(sum(e.amount), 0) FROM quota.ledger_entry e
+SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM quota_internal.bucket b
+WHERE b.used + b.overdrawn <> (SELECT coalesce(sum(e.amount), 0) FROM quota_internal.ledger_entry e
                                WHERE (e.account, e.feature_id, e.source_id, e.period_start, e.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end));

@@ -40,12 +40,12 @@ CREATE TEMP TABLE base AS SELECT '{
 SELECT count(*) FROM base, quota.apply_catalog(catalog);
 CREATE TEMP TABLE before AS
 SELECT quota.export_catalog() AS catalog,
-       (SELECT array_agg(f ORDER BY f.id)::text FROM quota.feature f) AS features,
-       (SELECT array_agg(p ORDER BY p.id)::text FROM quota.plan p) AS plans,
-       (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) AS versions,
-       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) AS entitlements,
-       (SELECT array_agg(a ORDER BY a.id)::text FROM quota.action a) AS actions,
-       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota.action_price p) AS prices;
+       (SELECT array_agg(f ORDER BY f.id)::text FROM quota_internal.feature f) AS features,
+       (SELECT array_agg(p ORDER BY p.id)::text FROM quota_internal.plan p) AS plans,
+       (SELECT array_agg(v ORDER BY v.id)::text FROM quota_internal.plan_version v) AS versions,
+       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota_internal.entitlement e) AS entitlements,
+       (SELECT array_agg(a ORDER BY a.id)::text FROM quota_internal.action a) AS actions,
+       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota_internal.action_price p) AS prices;
 
 -- One value of the good catalog replaced or added.
 CREATE FUNCTION pg_temp.at(path text[], value jsonb) RETURNS text LANGUAGE sql AS $$
@@ -201,12 +201,12 @@ SELECT pg_temp.at('{features,max_mb,kind}', '"boolean"');
 
 \echo nothing was applied
 SELECT quota.export_catalog() = b.catalog,
-       (SELECT array_agg(f ORDER BY f.id)::text FROM quota.feature f) = b.features,
-       (SELECT array_agg(p ORDER BY p.id)::text FROM quota.plan p) = b.plans,
-       (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) = b.versions,
-       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota.entitlement e) = b.entitlements,
-       (SELECT array_agg(a ORDER BY a.id)::text FROM quota.action a) = b.actions,
-       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota.action_price p) = b.prices
+       (SELECT array_agg(f ORDER BY f.id)::text FROM quota_internal.feature f) = b.features,
+       (SELECT array_agg(p ORDER BY p.id)::text FROM quota_internal.plan p) = b.plans,
+       (SELECT array_agg(v ORDER BY v.id)::text FROM quota_internal.plan_version v) = b.versions,
+       (SELECT array_agg(e ORDER BY e.plan_version_id, e.feature_id)::text FROM quota_internal.entitlement e) = b.entitlements,
+       (SELECT array_agg(a ORDER BY a.id)::text FROM quota_internal.action a) = b.actions,
+       (SELECT array_agg(p ORDER BY p.action_id)::text FROM quota_internal.action_price p) = b.prices
 FROM before b;
 
 \echo features in use by subscriptions, overrides, buckets

@@ -15,12 +15,12 @@ CREATE VIEW pg_temp.terms AS
 SELECT p.name AS plan, v.version AS v, f.name AS feature, e.rollover_max AS rollover, e.overage, e.overage_limit AS "limit",
        e.caps::text AS caps, e.rate_limit AS rate, e.rate_per AS per, e.rate_per_us AS us, e.rate_burst AS burst,
        e.notify_percent AS percent, e.notify_remaining AS remaining
-FROM quota.entitlement e JOIN quota.feature f ON f.id = e.feature_id
-     JOIN quota.plan_version v ON v.id = e.plan_version_id JOIN quota.plan p ON p.id = v.plan_id
+FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id
+     JOIN quota_internal.plan_version v ON v.id = e.plan_version_id JOIN quota_internal.plan p ON p.id = v.plan_id
 ORDER BY p.name, v.version, f.name;
 CREATE VIEW pg_temp.graces AS
 SELECT p.name, v.version AS v, v.grace, v.grace_months AS months, v.grace_days AS days, v.grace_us AS us
-FROM quota.plan_version v JOIN quota.plan p ON p.id = v.plan_id ORDER BY p.name, v.version;
+FROM quota_internal.plan_version v JOIN quota_internal.plan p ON p.id = v.plan_id ORDER BY p.name, v.version;
 -- SQLSTATE, message, detail and hint
 CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -144,7 +144,7 @@ SET DateStyle = 'ISO, YMD';
 CREATE VIEW pg_temp.overrides AS
 SELECT o.subject, f.name AS feature, o.allowance, o.period, o.rollover_max AS rollover, o.overage, o.overage_limit AS "limit", o.caps::text AS caps,
        o.rate_limit AS rate, o.rate_per AS per, o.rate_per_us AS us, o.rate_burst AS burst, o.notify_percent AS percent, o.notify_remaining AS remaining, o.set_at
-FROM quota.subject_override o JOIN quota.feature f ON f.id = o.feature_id ORDER BY o.subject, f.name;
+FROM quota_internal.subject_override o JOIN quota_internal.feature f ON f.id = o.feature_id ORDER BY o.subject, f.name;
 SELECT quota.override('vip', 'tokens', catalog #> '{plans,pro,entitlements,tokens}') FROM start;
 SELECT quota.override('vip', 'api', '{"rate": {"limit": 3, "per": "10 seconds"}}');
 SELECT quota.override('vip', 'docs', '{"allowance": 3, "notify": [100]}');
@@ -168,7 +168,7 @@ SELECT count(*) FROM pg_temp.overrides;
 -- what is refused: the same words in a plan, by a dry run and a real one, and in an override
 --
 CREATE TEMP TABLE before AS
-SELECT quota.export_catalog() AS catalog, (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) AS versions;
+SELECT quota.export_catalog() AS catalog, (SELECT array_agg(v ORDER BY v.id)::text FROM quota_internal.plan_version v) AS versions;
 CREATE FUNCTION pg_temp.refused(feature text, entitlement jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     catalog jsonb := jsonb_set(b.catalog, ARRAY['plans', 'pro', 'entitlements', feature], entitlement) FROM start b;
@@ -226,9 +226,9 @@ SELECT p, pg_temp.refused('api', jsonb_build_object('rate', jsonb_build_object('
 FROM unnest(ARRAY['"0"', '"0 seconds"', '"999 ms"', '"0.5 seconds"', '"-1 second"', '"1 hour ago"', '"1 day -1 hour"', '"month"', '"quarter"', '"year"', '"1 month"',
                   '"1 year 1 day"', '"Hour"', '"minute"', '"second"', '""', '" "', '"x"', '"infinity"', '"20000000 days"', 'null', '60', '{"hours": 1}', 'true']::jsonb[]) p;
 SELECT pg_temp.refused('api', jsonb_build_object('rate', jsonb_build_object('limit', 60, 'per', repeat('1', 256))));
-SELECT p, quota._rate_per(p) FROM unnest('{1 second,1.5 seconds,999999.999999 seconds,hour,day,week,1 day,7 days,00:01,PT90S,1 day 02:03:04,0.5 month,3652425 days}'::text[]) p;
-SELECT quota._rate_per(NULL);
-SELECT pg_temp.try($$SELECT quota._rate_per(repeat(' ', 100000000))$$);
+SELECT p, quota_internal._rate_per(p) FROM unnest('{1 second,1.5 seconds,999999.999999 seconds,hour,day,week,1 day,7 days,00:01,PT90S,1 day 02:03:04,0.5 month,3652425 days}'::text[]) p;
+SELECT quota_internal._rate_per(NULL);
+SELECT pg_temp.try($$SELECT quota_internal._rate_per(repeat(' ', 100000000))$$);
 
 \echo which kind has which key, and which need each other
 SELECT feature, entitlement, pg_temp.refused(feature, entitlement) FROM (VALUES
@@ -257,8 +257,8 @@ SELECT g, pg_temp.try(format('SELECT quota.apply_catalog(%L)', jsonb_set(catalog
 SELECT pg_temp.try(format('SELECT quota.apply_catalog(%L)', jsonb_set(catalog, '{plans,"my plan"}', '{"entitlements": {"tokens": {"allowance": 1, "caps": [{"limit": -1, "per": "hour"}]}}}'))) FROM start;
 
 \echo nothing was applied
-SELECT quota.export_catalog() = b.catalog, (SELECT array_agg(v ORDER BY v.id)::text FROM quota.plan_version v) = b.versions,
-       (SELECT count(*) FROM quota.subject_override WHERE subject = 'bad'), (SELECT count(*) FROM quota.event WHERE subject = 'bad') FROM before b;
+SELECT quota.export_catalog() = b.catalog, (SELECT array_agg(v ORDER BY v.id)::text FROM quota_internal.plan_version v) = b.versions,
+       (SELECT count(*) FROM quota_internal.subject_override WHERE subject = 'bad'), (SELECT count(*) FROM quota_internal.event WHERE subject = 'bad') FROM before b;
 
 \echo sizes are looked at before anything is unpacked
 CREATE TEMP TABLE huge (value jsonb);
@@ -285,69 +285,69 @@ BEGIN
     RETURN removed || CASE WHEN (removed = 'accepted') <> (changed = 'accepted') THEN ' DIFFERENT: ' || changed ELSE '' END;
 END
 $$;
-SELECT id AS spare FROM quota.feature WHERE name = 'spare' \gset
+SELECT id AS spare FROM quota_internal.feature WHERE name = 'spare' \gset
 SELECT pg_temp.spare();
 -- a bucket that is not 0
-INSERT INTO quota.bucket (subject, feature_id, source_id, period_start, period_end) VALUES ('a', :spare, 0, '2026-01-01', '2026-02-01');
+INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end) VALUES ('a', :spare, 0, '2026-01-01', '2026-02-01');
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET rolled_in = 5, allowance = 10, prorated = 7 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET rolled_in = 5, allowance = 10, prorated = 7 WHERE feature_id = :spare;
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET granted = 1 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET granted = 1 WHERE feature_id = :spare;
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET granted = NULL, overage = 1 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET granted = NULL, overage = 1 WHERE feature_id = :spare;
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET overage = NULL, overdrawn = 1 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET overage = NULL, overdrawn = 1 WHERE feature_id = :spare;
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET overdrawn = 0, used = 1 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET overdrawn = 0, used = 1 WHERE feature_id = :spare;
 SELECT pg_temp.spare();
-UPDATE quota.bucket SET used = 0 WHERE feature_id = :spare;
+UPDATE quota_internal.bucket SET used = 0 WHERE feature_id = :spare;
 -- a grant, until it is over and nothing taken from it is booked
-INSERT INTO quota.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source)
+INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source)
 VALUES ('a', :spare, 5, '2026-01-10', '2026-01-20', '2026-01-10', 'top-up') RETURNING id AS grant_id \gset
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-05 12:00+00';
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-20 00:00+00';
 SELECT pg_temp.spare();
-INSERT INTO quota.grant_use (grant_id, period_start, period_end, used) VALUES (:grant_id, '2026-01-10', '2026-01-20', 1);
+INSERT INTO quota_internal.grant_use (grant_id, period_start, period_end, used) VALUES (:grant_id, '2026-01-10', '2026-01-20', 1);
 SELECT pg_temp.spare();
-UPDATE quota.grant_use SET used = 0;
+UPDATE quota_internal.grant_use SET used = 0;
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-16 12:00+00';
-UPDATE quota.credit_grant SET revoked_at = '2026-01-16';
+UPDATE quota_internal.credit_grant SET revoked_at = '2026-01-16';
 SELECT pg_temp.spare();
 -- a hold while it is open
-INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at)
+INSERT INTO quota_internal.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at)
 VALUES (1, 'a', :spare, 5, 1, '2026-01-16 12:00+00', '2026-01-16 12:05+00');
-INSERT INTO quota.hold_part (account, feature_id, hold_id, expires_at) VALUES ('a', :spare, 1, '2026-01-16 12:05+00');
+INSERT INTO quota_internal.hold_part (account, feature_id, hold_id, expires_at) VALUES ('a', :spare, 1, '2026-01-16 12:05+00');
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-16 12:05+00';
 SELECT pg_temp.spare();
 SET quota.clock = '2026-01-16 12:00+00';
-UPDATE quota.hold SET expires_at = '2026-01-16 12:00+00';
+UPDATE quota_internal.hold SET expires_at = '2026-01-16 12:00+00';
 SELECT pg_temp.spare();
 -- what caps and rates have counted is no use
-INSERT INTO quota.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)
+INSERT INTO quota_internal.cap_use (subject, feature_id, source_id, period_months, period_days, period_us, window_start, opened_at, closes_at, used)
 VALUES ('a', :spare, 0, 0, 1, 0, '2026-01-16', '2026-01-16', '2026-01-17', 5);
-INSERT INTO quota.rate_use (subject, feature_id, tat) VALUES ('a', :spare, '2026-01-16 12:01+00');
+INSERT INTO quota_internal.rate_use (subject, feature_id, tat) VALUES ('a', :spare, '2026-01-16 12:01+00');
 SELECT pg_temp.spare();
 -- a version that a subscription will have
 SELECT pg_temp.set('{plans,payg,entitlements,spare}', '{"allowance": 1, "caps": [{"limit": 1, "per": "hour"}]}');
 SELECT quota.subscribe('later', 'pro') > 0;
-UPDATE quota.subscription s SET next_version_id = quota._newest_version(p.id), next_at = '2026-02-16', next_usage = 'keep', next_source_id = s.source_id
-FROM quota.plan p WHERE s.subject = 'later' AND p.name = 'payg';
+UPDATE quota_internal.subscription s SET next_version_id = quota_internal._newest_version(p.id), next_at = '2026-02-16', next_usage = 'keep', next_source_id = s.source_id
+FROM quota_internal.plan p WHERE s.subject = 'later' AND p.name = 'payg';
 SELECT pg_temp.remove('{plans,payg,entitlements,spare}');
 SELECT pg_temp.spare();
-UPDATE quota.subscription SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL WHERE subject = 'later';
+UPDATE quota_internal.subscription SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL WHERE subject = 'later';
 SELECT pg_temp.spare();
 -- it goes with all that was about it
 SELECT pg_temp.remove('{features,spare}');
-SELECT (SELECT count(*) FROM quota.bucket WHERE feature_id = :spare), (SELECT count(*) FROM quota.credit_grant), (SELECT count(*) FROM quota.grant_use),
-       (SELECT count(*) FROM quota.hold), (SELECT count(*) FROM quota.hold_part), (SELECT count(*) FROM quota.cap_use), (SELECT count(*) FROM quota.rate_use),
-       (SELECT count(*) FROM quota.entitlement WHERE feature_id = :spare);
+SELECT (SELECT count(*) FROM quota_internal.bucket WHERE feature_id = :spare), (SELECT count(*) FROM quota_internal.credit_grant), (SELECT count(*) FROM quota_internal.grant_use),
+       (SELECT count(*) FROM quota_internal.hold), (SELECT count(*) FROM quota_internal.hold_part), (SELECT count(*) FROM quota_internal.cap_use), (SELECT count(*) FROM quota_internal.rate_use),
+       (SELECT count(*) FROM quota_internal.entitlement WHERE feature_id = :spare);
 -- and so does a change of kind
-SELECT id AS gone FROM quota.feature WHERE name = 'gone' \gset
-INSERT INTO quota.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source)
+SELECT id AS gone FROM quota_internal.feature WHERE name = 'gone' \gset
+INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, effective_at, expires_at, created_at, source)
 VALUES ('a', :gone, 5, '2026-01-01', '2026-01-02', '2026-01-01', 'top-up');
 SELECT pg_temp.set('{features,gone,kind}', '"rate"');
-SELECT (SELECT count(*) FROM quota.credit_grant), (SELECT id = :gone FROM quota.feature WHERE name = 'gone');
+SELECT (SELECT count(*) FROM quota_internal.credit_grant), (SELECT id = :gone FROM quota_internal.feature WHERE name = 'gone');

@@ -29,10 +29,10 @@ SELECT s.subject, s.plan, s.version AS v, s.status, s.ends_at, s.current_period_
 FROM quota.subscriptions s;
 CREATE VIEW pg_temp.use AS
 SELECT b.subject, f.name AS feature, s.id IS NOT NULL AS present, b.period_start, b.period_end,
-       CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN (quota._plan_words(b.plan_version_id)).plan END AS plan,
+       CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN (quota_internal._plan_words(b.plan_version_id)).plan END AS plan,
        CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN b.allowance END AS allowance, b.prorated, b.used, b.granted AS g, b.overage AS v, b.overdrawn AS o, b.reserved AS r, b.rolled_in AS r_in, b.rolled_out AS r_out,
        b.moved_start AS moved_to
-FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id LEFT JOIN quota.subscription s ON s.source_id = b.source_id
+FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id LEFT JOIN quota_internal.subscription s ON s.source_id = b.source_id
 ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
 CREATE VIEW pg_temp.happened AS
 SELECT e.id, e.subject, e.at, e.type, e.data - 'subscription_id' AS data FROM quota.events e WHERE e.type <> 'subscribed' ORDER BY e.id;
@@ -131,37 +131,37 @@ SELECT quota.subscribe('m1', 'basic') > 0;
 SELECT (quota.debit('m1/ann', 'tokens', 30)).remaining;
 SELECT (quota.debit('m1', 'tokens', 5)).remaining;
 -- what charges leave behind: two grants, one charged from below; overage, overdrawing, a hold, rollover
-INSERT INTO quota.credit_grant (id, subject, feature_id, amount, effective_at, created_at, source)
-    SELECT n, 'm1', f.id, 100, quota._now(), quota._now(), 'test' FROM quota.feature f, generate_series(1, 3) n WHERE f.name = 'tokens';
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id, grant_id)
-    SELECT nextval('quota.ledger_id_seq'), quota._now(), x.subject, 'm1', b.feature_id, x.kind, x.source, b.source_id, b.period_start, b.period_end, x.amount, 1, x.grant_id
-    FROM quota.bucket b, (VALUES ('m1', 'd'::"char", 'g'::"char", 11, 1), ('m1/ann', 'd', 'g', 7, 2), ('m1/ann', 'r', 'g', -3, 2),
+INSERT INTO quota_internal.credit_grant (id, subject, feature_id, amount, effective_at, created_at, source)
+    SELECT n, 'm1', f.id, 100, quota_internal._now(), quota_internal._now(), 'test' FROM quota_internal.feature f, generate_series(1, 3) n WHERE f.name = 'tokens';
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id, grant_id)
+    SELECT nextval('quota_internal.ledger_id_seq'), quota_internal._now(), x.subject, 'm1', b.feature_id, x.kind, x.source, b.source_id, b.period_start, b.period_end, x.amount, 1, x.grant_id
+    FROM quota_internal.bucket b, (VALUES ('m1', 'd'::"char", 'g'::"char", 11, 1), ('m1/ann', 'd', 'g', 7, 2), ('m1/ann', 'r', 'g', -3, 2),
                                  ('m1/ann', 'd', 'g', 6, 3), ('m1/ann', 'r', 'g', -6, 3), ('m1', 'h', 'v', 20, NULL), ('m1', 's', 'o', 9, NULL)) x(subject, kind, source, amount, grant_id)
     WHERE b.subject = 'm1';
-UPDATE quota.bucket SET granted = 15, overage = 20, overdrawn = 9, reserved = 12, rolled_in = 40, rolled_out = 2, prorated = 77 WHERE subject = 'm1';
+UPDATE quota_internal.bucket SET granted = 15, overage = 20, overdrawn = 9, reserved = 12, rolled_in = 40, rolled_out = 2, prorated = 77 WHERE subject = 'm1';
 SELECT quota.change_plan('m1', 'weekly', usage => 'prorate') > 0;
 SELECT period_start, period_end, plan, allowance, prorated, used, g, v, o, r, r_in, r_out, moved_to FROM pg_temp.use WHERE subject = 'm1';
 SELECT kind, source, amount, e.grant_id, e.period_start, e.debit_id = min(e.id) OVER (PARTITION BY e.kind, e.at, e.account) AS one_operation
-FROM quota.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' ORDER BY e.id;
+FROM quota_internal.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' ORDER BY e.id;
 -- there and back: the week is empty, nothing rolls over twice
 SELECT quota.change_plan('m1', 'basic') > 0;
 SELECT period_start, period_end, plan, allowance, used, g, v, o, r, r_in, r_out, moved_to FROM pg_temp.use WHERE subject = 'm1';
 -- a plan without the feature in between: it comes back from where it went
 SELECT quota.change_plan('m1', 'weekly') > 0, quota.change_plan('m1', 'bare') > 0, quota.change_plan('m1', 'pro') > 0;
 SELECT period_start, period_end, plan, allowance, used, g, v, o, r, r_in, r_out, moved_to FROM pg_temp.use WHERE subject = 'm1';
-SELECT sum(amount) FROM quota.ledger_entry WHERE kind = 't' AND account = 'm1';
+SELECT sum(amount) FROM quota_internal.ledger_entry WHERE kind = 't' AND account = 'm1';
 -- entries that retention dropped: what they do not explain moves without saying from which grant
-UPDATE quota.bucket SET granted = 18 WHERE subject = 'm1' AND granted IS NOT NULL;
+UPDATE quota_internal.bucket SET granted = 18 WHERE subject = 'm1' AND granted IS NOT NULL;
 SELECT quota.change_plan('m1', 'weekly') > 0;
-SELECT source, grant_id, amount FROM quota.ledger_entry WHERE kind = 't' AND account = 'm1' AND source = 'g' ORDER BY id DESC LIMIT 6;
-UPDATE quota.bucket SET granted = 15 WHERE subject = 'm1' AND granted IS NOT NULL;
-INSERT INTO quota.ledger_entry SELECT nextval('quota.ledger_id_seq'), e.at, e.xid, e.subject, e.account, e.feature_id, 'c', e.source, e.epoch, e.levels, e.source_id, e.period_start, e.period_end, -e.amount, e.debit_id
-    FROM quota.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' AND e.source = 'g' AND e.grant_id IS NULL;
+SELECT source, grant_id, amount FROM quota_internal.ledger_entry WHERE kind = 't' AND account = 'm1' AND source = 'g' ORDER BY id DESC LIMIT 6;
+UPDATE quota_internal.bucket SET granted = 15 WHERE subject = 'm1' AND granted IS NOT NULL;
+INSERT INTO quota_internal.ledger_entry SELECT nextval('quota_internal.ledger_id_seq'), e.at, e.xid, e.subject, e.account, e.feature_id, 'c', e.source, e.epoch, e.levels, e.source_id, e.period_start, e.period_end, -e.amount, e.debit_id
+    FROM quota_internal.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' AND e.source = 'g' AND e.grant_id IS NULL;
 -- what no bigint holds is an error, and nothing has moved
 SELECT quota.subscribe('m2', 'basic') > 0, (quota.debit('m2', 'tokens', 30)).remaining, quota.change_plan('m2', 'weekly') > 0;
-UPDATE quota.bucket SET used = 9223372036854775807 WHERE subject = 'm2' AND moved_start IS NOT NULL;
+UPDATE quota_internal.bucket SET used = 9223372036854775807 WHERE subject = 'm2' AND moved_start IS NOT NULL;
 SELECT pg_temp.code($$SELECT quota.change_plan('m2', 'basic')$$);
-UPDATE quota.bucket SET used = 0 WHERE subject = 'm2' AND moved_start IS NOT NULL;
+UPDATE quota_internal.bucket SET used = 0 WHERE subject = 'm2' AND moved_start IS NOT NULL;
 
 --
 -- When the billing period ends
@@ -182,7 +182,7 @@ SELECT quota.cancel('s7', 'now');
 SELECT pg_temp.code($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,odd,entitlements,extra}' #- '{features,extra}')$$);
 -- up to its last moment
 SET quota.clock = '2026-02-20 11:59:59.999999+00';
-SELECT quota.me('s1') #>> '{plan,name}' AS me, quota._carry_out('s1') AS carried_out;
+SELECT quota.me('s1') #>> '{plan,name}' AS me, quota_internal._carry_out('s1') AS carried_out;
 SELECT (quota.debit('s1', 'tokens', 25)).remaining;
 -- from then on, for whoever looks, although nobody has carried it out
 SET quota.clock = '2026-02-27 00:00+00';
@@ -190,7 +190,7 @@ SELECT plan, v, status, ends_at, since, until, next_plan, next_plan_at FROM pg_t
 SELECT (quota.me('s1') -> 'plan') - 'metadata'::text AS plan;
 SELECT count(*) FROM pg_temp.happened WHERE subject = 's1';
 -- a window that differs begins at 0: February keeps what it was charged
-SELECT quota._carry_out('s1'), quota._carry_out('s1');
+SELECT quota_internal._carry_out('s1'), quota_internal._carry_out('s1');
 SELECT plan, v, status, since, until, next_plan FROM pg_temp.subs WHERE subject = 's1';
 SELECT feature, period_start, period_end, plan, allowance, used, moved_to FROM pg_temp.use WHERE subject = 's1' AND period_end > '2026-02-01';
 SELECT allowance, used, remaining, resets_at FROM quota.check('s1', 'tokens');
@@ -214,7 +214,7 @@ SELECT quota.subscribe('s2', 'basic') > 0, quota.change_plan('s2', 'pro', 'perio
 SET quota.clock = '2026-02-11 00:00+00';
 SELECT (quota.debit('s2', 'tokens', 60)).remaining;
 SET quota.clock = '2026-02-20 00:00+00';
-SELECT quota._carry_out('s2');
+SELECT quota_internal._carry_out('s2');
 SELECT period_start, plan, allowance, prorated, div(100 * 11 + 1000 * 17, 28) AS expected, used FROM pg_temp.use WHERE subject = 's2';
 -- reset at its time: periods count from there, whenever it is carried out
 SET quota.clock = '2026-01-31 10:00+00';
@@ -222,7 +222,7 @@ SELECT quota.subscribe('s3', 'weekly') > 0, (quota.debit('s3', 'tokens', 9)).rem
 SET quota.clock = '2026-02-18 00:00+00';
 SELECT plan, since, until, next_plan FROM pg_temp.subs WHERE subject = 's3';
 SELECT allowance, used, resets_at FROM quota.check('s3', 'tokens');
-SELECT quota._carry_out('s3');
+SELECT quota_internal._carry_out('s3');
 SELECT plan, since, until, next_plan FROM pg_temp.subs WHERE subject = 's3';
 SELECT allowance, used, resets_at FROM quota.check('s3', 'tokens');
 -- one that has ended meanwhile had it too; one that ended before has not
@@ -233,7 +233,7 @@ SELECT quota.subscribe('s4', 'pro', ends_at => '2026-03-01') > 0, quota.change_p
 SELECT subject, plan, next_plan, next_plan_at FROM pg_temp.subs WHERE subject IN ('s4', 's5', 's6') ORDER BY subject;
 SET quota.clock = '2026-04-01 00:00+00';
 SELECT subject, plan, status, next_plan, next_plan_at FROM pg_temp.subs WHERE subject IN ('s4', 's5', 's6') ORDER BY subject;
-SELECT s, quota._carry_out(s) FROM unnest('{s4,s5,s6}'::text[]) s;
+SELECT s, quota_internal._carry_out(s) FROM unnest('{s4,s5,s6}'::text[]) s;
 SELECT subject, plan, status, next_plan, next_plan_at FROM pg_temp.subs WHERE subject IN ('s4', 's5', 's6') ORDER BY subject;
 SELECT subject, at, type, data ->> 'effective_at' AS effective_at FROM pg_temp.happened WHERE subject IN ('s4', 's5', 's6');
 
@@ -289,7 +289,7 @@ SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{plans,life2
 SELECT pg_temp.code($$SELECT quota.change_plan('x1', 'life2', 'period_end')$$);
 SET quota.clock = '2026-03-20 12:00+00';
 SELECT plan, next_plan FROM pg_temp.subs WHERE subject = 'x3';
-SELECT quota._carry_out('x3'), quota._carry_out('nobody');
+SELECT quota_internal._carry_out('x3'), quota_internal._carry_out('nobody');
 SELECT plan, next_plan FROM pg_temp.subs WHERE subject = 'x3';
 -- where the time after the end was given away, the end stays
 SET quota.clock = '2026-01-20 12:00+00';
@@ -299,17 +299,17 @@ SELECT plan, status, ends_at, next_plan FROM pg_temp.subs WHERE subject = 'x5' O
 --
 -- past_due: since when, and the plan's grace
 --
-UPDATE quota.plan_version v SET grace = '7 days', grace_days = 7 FROM quota.plan p WHERE p.id = v.plan_id AND p.name = 'pro';
+UPDATE quota_internal.plan_version v SET grace = '7 days', grace_days = 7 FROM quota_internal.plan p WHERE p.id = v.plan_id AND p.name = 'pro';
 SELECT quota.subscribe('g1', 'pro') > 0, quota.set_status('g1', 'past_due');
 SET quota.clock = '2026-01-25 12:00+00';
 SELECT quota.set_status('g1', 'past_due');
-SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
+SELECT past_due_since FROM quota_internal.subscription WHERE subject = 'g1';
 SET quota.clock = '2026-01-27 11:59:59.999999+00';
 SELECT quota.has('g1', 'mindmap');
 SET quota.clock = '2026-01-27 12:00+00';
 SELECT quota.has('g1', 'mindmap'), pg_temp.code($$SELECT quota.debit('g1', 'tokens')$$);
 SELECT quota.set_status('g1', 'paused');
-SELECT past_due_since FROM quota.subscription WHERE subject = 'g1';
+SELECT past_due_since FROM quota_internal.subscription WHERE subject = 'g1';
 SELECT quota.set_status('g1', 'past_due');
 SELECT quota.has('g1', 'mindmap');
 -- a plan without grace ends it
@@ -326,7 +326,7 @@ SET DateStyle = 'SQL, DMY';
 SELECT quota.subscribe('z1', 'basic', '2026-01-31 00:00+01', timezone => 'Europe/Berlin') > 0, quota.subscribe('z2', 'basic', '2025-12-31 00:00+01', timezone => 'Europe/Berlin') > 0;
 SELECT quota.change_plan('z2', 'pro', 'period_end', 'prorate') > 0;
 SET quota.clock = '2026-03-02 00:00+00';
-SELECT quota._carry_out('z2');
+SELECT quota_internal._carry_out('z2');
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SELECT at, data FROM pg_temp.happened WHERE subject = 'z2';
@@ -341,15 +341,15 @@ SELECT plan, status FROM pg_temp.subs WHERE subject = 'z1';
 --
 SELECT coalesce(b.subject, l.account) AS account, b.part, b.units, l.units AS ledger
 FROM (SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, p.part, p.units
-      FROM quota.bucket b, LATERAL (VALUES ('a', b.used), ('g', b.granted), ('v', b.overage), ('o', b.overdrawn)) p(part, units)
-      WHERE p.units > 0 AND EXISTS (SELECT FROM quota.feature f WHERE f.id = b.feature_id AND f.kind = 'metered')) b
+      FROM quota_internal.bucket b, LATERAL (VALUES ('a', b.used), ('g', b.granted), ('v', b.overage), ('o', b.overdrawn)) p(part, units)
+      WHERE p.units > 0 AND EXISTS (SELECT FROM quota_internal.feature f WHERE f.id = b.feature_id AND f.kind = 'metered')) b
     FULL JOIN (SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source::text AS part, sum(e.amount) AS units
-               FROM quota.ledger_entry e WHERE e.source <> 'c' GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(e.amount) <> 0) l
+               FROM quota_internal.ledger_entry e WHERE e.source <> 'c' GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(e.amount) <> 0) l
     ON (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.part) = (l.account, l.feature_id, l.source_id, l.period_start, l.period_end, l.part)
 WHERE b.units IS DISTINCT FROM l.units;
-SELECT count(*) > 0 AS transfers, sum(amount) FROM quota.ledger_entry WHERE kind = 't';
-SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM quota.bucket;
-SELECT count(*) FROM quota.bucket WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);
+SELECT count(*) > 0 AS transfers, sum(amount) FROM quota_internal.ledger_entry WHERE kind = 't';
+SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM quota_internal.bucket;
+SELECT count(*) FROM quota_internal.bucket WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);
 
 --
 -- Texts that are stored compressed are refused by their size, and nothing unpacks them

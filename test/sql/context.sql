@@ -97,7 +97,7 @@ SELECT used FROM quota.check('sam', 'docs');
 SELECT min(remaining) FROM generate_series(1, 99) n, LATERAL quota.debit('often', 'tokens', 1 + 0 * n);
 SELECT quota.subscribe('often', 'big');
 SELECT count(*) FROM generate_series(1, 1000) n, LATERAL quota.debit('often', 'tokens', 1 + 0 * n);
-SELECT subject, used FROM quota.bucket WHERE subject = 'often' ORDER BY used;
+SELECT subject, used FROM quota_internal.bucket WHERE subject = 'often' ORDER BY used;
 
 -- 20,000 subtransactions, every second one rolled back: right, and memory is bounded.
 BEGIN;
@@ -116,7 +116,7 @@ BEGIN
 END $$;
 SELECT sum(total_bytes) < 150000000 AS memory_is_bounded FROM pg_backend_memory_contexts;
 COMMIT;
-SELECT count(*) AS subjects, min(used), max(used), sum(used) FROM quota.bucket WHERE subject LIKE 'many%';
+SELECT count(*) AS subjects, min(used), max(used), sum(used) FROM quota_internal.bucket WHERE subject LIKE 'many%';
 
 -- In somebody's trigger, by whoever inserts.
 CREATE TABLE regress_upload (who text, pages int);
@@ -185,10 +185,10 @@ CREATE FUNCTION regress_hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$
 CREATE FUNCTION regress_hostile.length(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped: length'; END $$;
 CREATE FUNCTION regress_hostile.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped: nextval'; END $$;
 CREATE FUNCTION regress_hostile.octet_length(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped: octet_length'; END $$;
-CREATE TABLE regress_hostile.bucket (LIKE quota.bucket);
-CREATE TABLE regress_hostile.feature (LIKE quota.feature);
-CREATE TABLE regress_hostile.idempotency_key (LIKE quota.idempotency_key);
-CREATE TABLE regress_hostile.ledger_entry (LIKE quota.ledger_entry);
+CREATE TABLE regress_hostile.bucket (LIKE quota_internal.bucket);
+CREATE TABLE regress_hostile.feature (LIKE quota_internal.feature);
+CREATE TABLE regress_hostile.idempotency_key (LIKE quota_internal.idempotency_key);
+CREATE TABLE regress_hostile.ledger_entry (LIKE quota_internal.ledger_entry);
 CREATE DOMAIN regress_hostile.text AS pg_catalog.text CHECK (false);
 CREATE DOMAIN regress_hostile.int8 AS pg_catalog.int8 CHECK (false);
 -- a session of its own, so that no plan was made before
@@ -242,7 +242,7 @@ SET client_min_messages = warning;
 -- Without a test clock the time is the transaction's start.
 RESET quota.clock;
 BEGIN;
-SELECT quota._now() = now() AS start_of_transaction FROM pg_sleep(0.01);
+SELECT quota_internal._now() = now() AS start_of_transaction FROM pg_sleep(0.01);
 SELECT remaining FROM quota.debit('now', 'tokens', 1);
 SELECT bool_and(at = now()) AS entries_have_it FROM quota.ledger WHERE subject = 'now';
 COMMIT;

@@ -48,7 +48,7 @@ CREATE FUNCTION pg_temp.other() RETURNS int LANGUAGE quota_plpgsql AS 'BEGIN RET
 RESET ROLE;
 -- nor does what C leaves to SQL tell, as where a key's row has to wait
 CREATE FUNCTION pay.late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = 'canceling statement due to lock timeout'; END $$;
-CREATE TRIGGER late BEFORE INSERT ON quota.idempotency_key FOR EACH ROW EXECUTE FUNCTION pay.late();
+CREATE TRIGGER late BEFORE INSERT ON quota_internal.idempotency_key FOR EACH ROW EXECUTE FUNCTION pay.late();
 SET ROLE pay_app;
 SELECT id FROM quota.debit('ann', 'tokens', 1, 'key');
 RESET ROLE;

@@ -9,28 +9,28 @@ SELECT count(*) FROM quota.apply_catalog('{
 SELECT remaining FROM quota.debit('ann', 'tokens', 1, 'key');
 
 -- more columns than the library knows, in a table that it writes and in one that it reads
-BEGIN; ALTER TABLE quota.bucket ADD COLUMN n1 int, ADD COLUMN n2 jsonb, ADD COLUMN n3 text;
+BEGIN; ALTER TABLE quota_internal.bucket ADD COLUMN n1 int, ADD COLUMN n2 jsonb, ADD COLUMN n3 text;
 SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
-BEGIN; ALTER TABLE quota.ledger_entry ADD COLUMN n1 int, ADD COLUMN n2 jsonb, ADD COLUMN n3 text;
+BEGIN; ALTER TABLE quota_internal.ledger_entry ADD COLUMN n1 int, ADD COLUMN n2 jsonb, ADD COLUMN n3 text;
 SELECT * FROM quota.debit('ann', 'tokens', metadata => '{"a": 1}'); ROLLBACK;
-BEGIN; ALTER TABLE quota.plan ADD COLUMN n1 int; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
+BEGIN; ALTER TABLE quota_internal.plan ADD COLUMN n1 int; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
 -- other types, missing columns: no limit may be read as "unlimited"
 BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
-ALTER TABLE quota.bucket ALTER COLUMN used TYPE numeric; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
+ALTER TABLE quota_internal.bucket ALTER COLUMN used TYPE numeric; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
 BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
-ALTER TABLE quota.bucket DROP COLUMN overdrawn CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
-BEGIN; ALTER TABLE quota.entitlement DROP COLUMN allowance CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
+ALTER TABLE quota_internal.bucket DROP COLUMN overdrawn CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
+BEGIN; ALTER TABLE quota_internal.entitlement DROP COLUMN allowance CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
 -- another kind of relation under the name
-BEGIN; ALTER TABLE quota.bucket RENAME TO other; CREATE VIEW quota.bucket AS SELECT * FROM quota.other;
+BEGIN; ALTER TABLE quota_internal.bucket RENAME TO other; CREATE VIEW quota_internal.bucket AS SELECT * FROM quota_internal.other;
 SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
 -- a result type with a column more
 BEGIN; ALTER TYPE quota.check_result ADD ATTRIBUTE n1 int; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
 BEGIN; ALTER TYPE quota.debit_result ALTER ATTRIBUTE remaining TYPE text; SELECT quota.debit('ann', 'tokens'); ROLLBACK;
 -- a key's row with nonsense in it
-BEGIN; UPDATE quota.idempotency_key SET results = '[{"feature": 1, "id": "x", "amount": null}]';
+BEGIN; UPDATE quota_internal.idempotency_key SET results = '[{"feature": 1, "id": "x", "amount": null}]';
 SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;
-BEGIN; UPDATE quota.idempotency_key SET results = '{}'; SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;
-BEGIN; UPDATE quota.idempotency_key SET arguments = '[]'; SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;
+BEGIN; UPDATE quota_internal.idempotency_key SET results = '{}'; SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;
+BEGIN; UPDATE quota_internal.idempotency_key SET arguments = '[]'; SELECT * FROM quota.debit('ann', 'tokens', 1, 'key'); ROLLBACK;
 -- and with everything back in its place it goes on
 SELECT remaining FROM quota.debit('ann', 'tokens');
 
@@ -48,6 +48,6 @@ END $$;
 SET quota.clock = '2026-01-01 00:00 Nope/Zone';
 SET quota.clock = '2026-02-30 00:00+00';
 SET TimeZone = 'Asia/Tokyo'; SET quota.clock = '2026-01-31 20:00';
-SELECT quota._now(), current_setting('quota.clock');
+SELECT quota_internal._now(), current_setting('quota.clock');
 SELECT set_config('quota.clock', current_setting('quota.clock'), false) FROM set_config('TimeZone', 'UTC', false);
-SELECT quota._now();
+SELECT quota_internal._now();

@@ -108,5 +108,5 @@ SELECT id, at, subject, account, feature, kind, source, amount, debit_id = id AS
 FROM quota.ledger ORDER BY ledger.id;
 -- refusals that did not raise are on record (those that raised rolled theirs back)
 SELECT * FROM quota.denials ORDER BY subject, feature;
-SELECT count(*) AS keys FROM quota.idempotency_key;
+SELECT count(*) AS keys FROM quota_internal.idempotency_key;
 SELECT * FROM quota.verify();

@@ -26,7 +26,7 @@ SELECT pg_temp.apply('{"pro": {}}', true);
 SELECT pg_temp.apply('{}');
 SELECT pg_temp.apply('{"free": {"entitlements": {"tokens": {"allowance": 7, "period": "month"}}}, "pro": {}}');
 SELECT pg_temp.apply('{"free": {"default": null}, "pro": {}}');
-SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota.plan ORDER BY name;
+SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota_internal.plan ORDER BY name;
 SELECT remaining FROM quota.debit('ann', 'tokens', 60);
 -- another error comes first, where both are made
 SELECT pg_temp.apply('{"pro": {"grace": "-1 day"}}');
@@ -44,7 +44,7 @@ SELECT pg_temp.apply('{"free": null, "pro": {}, "nobody": null}');
 SELECT pg_temp.apply('{"free": null, "pro": {}}');
 SELECT reason FROM quota.check('ann', 'tokens');
 SELECT pg_temp.apply('{"pro": {}, "": null}');
-SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota.plan ORDER BY name;
+SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota_internal.plan ORDER BY name;
 -- it comes back, and another one is marked in its place: left out, null, or there; use goes on in the other's window
 SELECT pg_temp.apply('{"free": {"default": true, "entitlements": {"tokens": {"allowance": 100, "period": "month"}}}, "pro": {}}');
 SELECT used, remaining, resets_at FROM quota.check('ann', 'tokens');
@@ -55,7 +55,7 @@ SELECT used, remaining, resets_at FROM quota.check('ann', 'tokens');
 SELECT pg_temp.apply('{"life": {"entitlements": {"tokens": {"allowance": 500}}}, "pro": {"default": true, "entitlements": {"tokens": {"allowance": 90, "period": "month"}}}}');
 SELECT used, remaining, resets_at FROM quota.check('ann', 'tokens');
 SELECT pg_temp.apply('{"life": {"default": true}, "pro": {"default": true}}');
-SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota.plan ORDER BY name;
+SELECT name, is_default, retired_at IS NOT NULL AS retired FROM quota_internal.plan ORDER BY name;
 -- what is exported can be applied
 SELECT count(*) FROM quota.apply_catalog(quota.export_catalog()) WHERE change <> 'unchanged';
 SELECT * FROM quota.verify();

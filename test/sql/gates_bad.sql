@@ -74,7 +74,7 @@ CREATE SEQUENCE s;
 CREATE INDEX i ON doc (id);
 CREATE TYPE composite AS (tenant text);
 SELECT t AS target, pg_temp.try(format('SELECT quota.protect(%L, ''docs'', ''r.tenant'')', t))
-FROM unnest(ARRAY['v', 'mv', 's', 'i', 'composite', 'pg_class', 'pg_catalog.pg_authid', 'information_schema.sql_features', 'quota.bucket', 'quota.ledger', 'quota.subscription']) t;
+FROM unnest(ARRAY['v', 'mv', 's', 'i', 'composite', 'pg_class', 'pg_catalog.pg_authid', 'information_schema.sql_features', 'quota_internal.bucket', 'quota.ledger', 'quota_internal.subscription']) t;
 SELECT quota.protect('doc', 'docs', 'r.tenant', 'r.n');
 SELECT pg_temp.try($$SELECT quota.protect('doc', 'docs', 'r.tenant')$$);
 SELECT pg_temp.code($$SELECT quota.unprotect('doc', 'tokens')$$);

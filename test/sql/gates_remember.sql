@@ -16,7 +16,7 @@ SELECT count(*) FROM quota.apply_catalog('{
 -- What is remembered, in one line.
 CREATE VIEW pg_temp.remembered AS
 SELECT coalesce(string_agg(format('%s %s %s: %s %s', c.target, f.name, c.key, c.subject, c.amount), ', ' ORDER BY c.target::text COLLATE "C", f.name COLLATE "C", c.key), 'nothing') AS remembered
-FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id JOIN pg_class t ON t.oid = c.target;
+FROM quota_internal.gate_charge c JOIN quota_internal.feature f ON f.id = c.feature_id JOIN pg_class t ON t.oid = c.target;
 \set remembered 'SELECT remembered FROM pg_temp.remembered;'
 
 -- The parent changes hands: the rows were charged to the old owner, and give back there.
@@ -38,9 +38,9 @@ UPDATE doc SET n = 3 WHERE id IN (6, 9);
 :used
 :remembered
 -- nothing that changes, nothing that is written
-SELECT xmin AS row_xmin FROM quota.gate_charge WHERE key = '9' \gset
+SELECT xmin AS row_xmin FROM quota_internal.gate_charge WHERE key = '9' \gset
 UPDATE doc SET project = 2 WHERE id = 9;
-SELECT xmin = :row_xmin AS untouched FROM quota.gate_charge WHERE key = '9';
+SELECT xmin = :row_xmin AS untouched FROM quota_internal.gate_charge WHERE key = '9';
 -- room is there again: what b has now
 SELECT pg_temp.run($$INSERT INTO doc SELECT i, 1 FROM generate_series(20, 23) i$$);
 INSERT INTO doc SELECT i, 1 FROM generate_series(20, 22) i;
@@ -246,7 +246,7 @@ DROP TABLE renamed;
 CREATE TABLE long (id text PRIMARY KEY, org text);
 SELECT quota.protect('long', 'docs', 'r.org', remember => true);
 INSERT INTO long VALUES (repeat('x', 1000), 'a'), (repeat('x', 1001), 'a'), (repeat('x', 100000), 'a');
-SELECT length(key), count(*) FROM quota.gate_charge WHERE target = 'long'::regclass GROUP BY 1 ORDER BY 1;
+SELECT length(key), count(*) FROM quota_internal.gate_charge WHERE target = 'long'::regclass GROUP BY 1 ORDER BY 1;
 DELETE FROM long WHERE length(id) > 1000;
 :used
 DELETE FROM long;
@@ -258,9 +258,9 @@ DROP TABLE long;
 CREATE TABLE seen (id int PRIMARY KEY, org text);
 SELECT quota.protect('seen', 'docs', 'r.org', remember => true);
 INSERT INTO seen VALUES (1, 'v'), (2, 'v'), (3, 'w');
-UPDATE quota.gate_charge SET amount = 2 WHERE key = '1';
+UPDATE quota_internal.gate_charge SET amount = 2 WHERE key = '1';
 SELECT check_name, subject, feature, detail FROM quota.verify();
-UPDATE quota.gate_charge SET amount = 1 WHERE key = '1';
+UPDATE quota_internal.gate_charge SET amount = 1 WHERE key = '1';
 SELECT remaining FROM quota.give_back('v', 'docs');
 SELECT remaining FROM quota.set_usage('w', 'docs', 0);
 SELECT * FROM quota.verify();

@@ -15,7 +15,7 @@ SELECT count(*) FROM quota.apply_catalog('{
     "plans": {"free": {"default": true, "entitlements": {"docs": {"allowance": 20}, "words": {"allowance": 100, "period": "month"}}}}}');
 CREATE VIEW pg_temp.remembered AS
 SELECT coalesce(string_agg(format('%s %s: %s %s', c.target, c.key, c.subject, c.amount), ', ' ORDER BY c.target::text COLLATE "C", c.key), 'nothing') AS remembered
-FROM quota.gate_charge c JOIN pg_class t ON t.oid = c.target;
+FROM quota_internal.gate_charge c JOIN pg_class t ON t.oid = c.target;
 \set remembered 'SELECT remembered FROM pg_temp.remembered;'
 CREATE TABLE org (id int PRIMARY KEY, name text);
 INSERT INTO org VALUES (1, 'a'), (2, 'b');
@@ -161,7 +161,7 @@ DROP TABLE base CASCADE;
 CREATE TEMP TABLE short (id int PRIMARY KEY, org text);
 SELECT quota.protect('short', 'docs', 'r.org', remember => true);
 INSERT INTO short VALUES (1, 'a');
-SELECT count(*) FROM quota.gate_charge;
+SELECT count(*) FROM quota_internal.gate_charge;
 SELECT rows FROM quota.maintain() WHERE task = 'rows of dropped gates';
 :remembered
 DROP TRIGGER quota_docs_insert ON short;

@@ -40,7 +40,7 @@ SET ROLE gates_admin;
 SELECT pg_temp.code($$SELECT quota.protect('gates.not_theirs', 'docs', 'r.tenant')$$);
 SELECT pg_temp.code($$SELECT quota.unprotect('gates.not_theirs', 'docs')$$);
 SELECT pg_temp.run($$CREATE TRIGGER t AFTER INSERT ON gates.doc FOR EACH ROW EXECUTE FUNCTION quota.gate('docs', 'r.tenant')$$);
-SELECT p AS internal, has_function_privilege(p.oid, 'EXECUTE') FROM (SELECT oid::regprocedure AS p, oid FROM pg_proc WHERE pronamespace = 'quota'::regnamespace AND proname ~ '^_?gate') p ORDER BY 1;
+SELECT p AS internal, has_function_privilege(p.oid, 'EXECUTE') FROM (SELECT oid::regprocedure AS p, oid FROM pg_proc WHERE pronamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND proname ~ '^_?gate') p ORDER BY 1;
 -- both together do
 SELECT quota.protect('gates.doc', 'docs', '(SELECT k.tenant FROM kb k WHERE k.id = r.kb)');
 SELECT target, feature, enabled FROM quota.gates;

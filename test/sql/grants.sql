@@ -15,9 +15,9 @@ SELECT count(*) FROM quota.apply_catalog('{
               "all": {"entitlements": {"tokens": {"allowance": null}, "docs": {"allowance": null}}},
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.entries AS
-SELECT l.account, l.kind, l.source, e.grant_id, l.amount FROM quota.ledger l JOIN quota.ledger_entry e USING (id) ORDER BY id;
+SELECT l.account, l.kind, l.source, e.grant_id, l.amount FROM quota.ledger l JOIN quota_internal.ledger_entry e USING (id) ORDER BY id;
 CREATE VIEW pg_temp.uses AS
-SELECT g.subject, u.grant_id, period_start, period_end, used FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id ORDER BY 2, 3;
+SELECT g.subject, u.grant_id, period_start, period_end, used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id ORDER BY 2, 3;
 
 --
 -- The order: allowance, then grants by priority, expiry (never last), creation, id
@@ -49,7 +49,7 @@ SELECT kind, source, grant_id, amount FROM pg_temp.entries WHERE account = 'ord'
 -- refunds done, the order begins anew where there is room
 SELECT remaining FROM quota.debit('ord', 'tokens', 5);
 SELECT source, grant_id, amount FROM pg_temp.entries WHERE account = 'ord' ORDER BY 1, 2 LIMIT 1;
-SELECT used, granted FROM quota.bucket WHERE subject = 'ord';
+SELECT used, granted FROM quota_internal.bucket WHERE subject = 'ord';
 -- expired with no job: February's are over, the new month's allowance is there
 SET quota.clock = '2026-02-01 00:00:00+00';
 SELECT allowance, used, remaining, resets_at FROM quota.check('ord', 'tokens');
@@ -89,7 +89,7 @@ SET quota.clock = '2026-01-10 00:00:00+00';
 SELECT quota.subscribe('rec', 'pro', starts_at => '2026-01-10 00:00+00', timezone => 'Europe/Berlin') IS NOT NULL AS subscribed;
 SELECT remaining FROM quota.set_usage('rec', 'tokens', 1000);
 SELECT id AS g, remaining FROM quota.credit('rec', 'tokens', 30, '2026-05-10 00:00+02', '2026-01-31 00:00+01', 'month', source => 'add-on') \gset
-SELECT :remaining AS remaining, timezone, period FROM quota.credit_grant WHERE id = :g;
+SELECT :remaining AS remaining, timezone, period FROM quota_internal.credit_grant WHERE id = :g;
 SELECT e ->> 'effective_at' AS from, e ->> 'expires_at' AS to, e ->> 'used' AS used FROM jsonb_array_elements(quota.me('rec') -> 'grants') e;
 SET quota.clock = '2026-01-31 00:00+01';
 SELECT remaining FROM quota.debit('rec', 'tokens', 10);
@@ -235,7 +235,7 @@ SELECT quota.override('low', 'tokens', '{"allowance": 100, "period": "month", "a
 SELECT allowance, used, remaining FROM quota.check('low', 'tokens');
 SELECT remaining FROM quota.debit('low', 'tokens', 50);
 SELECT pg_temp.code('SELECT quota.debit(''low'', ''tokens'', 1)');
-SELECT used, granted FROM quota.bucket WHERE subject = 'low';
+SELECT used, granted FROM quota_internal.bucket WHERE subject = 'low';
 -- when the holds above have expired, as they did before the clock went back
 SET quota.clock = '2026-01-25 00:00:00+00';
 SELECT * FROM quota.verify();
@@ -259,7 +259,7 @@ SELECT remaining FROM quota.debit('max', 'tokens', 9223372036854775807);
 SELECT pg_temp.code('SELECT quota.debit(''max'', ''tokens'', 1)');
 SELECT remaining FROM quota.credit('max', 'rooms', 9223372036854775807);
 SELECT pg_temp.code('SELECT quota.credit(''max'', ''rooms'', 1)');
-SELECT count(*) FROM quota.credit_grant WHERE subject IN ('bad', 'a');
+SELECT count(*) FROM quota_internal.credit_grant WHERE subject IN ('bad', 'a');
 
 --
 -- Keys
@@ -272,7 +272,7 @@ SELECT pg_temp.code('SELECT quota.credit(''key'', ''tokens'', 10, every => ''mon
 SELECT pg_temp.code('SELECT quota.credit(''key'', ''tokens'', 10, priority => 1, key => ''k1'')');
 SELECT pg_temp.code('SELECT quota.debit(''key'', ''tokens'', 10, ''k1'')');
 SELECT id <> :g AS other FROM quota.credit('key2', 'tokens', 10, key => 'k1');
-SELECT count(*) FROM quota.credit_grant WHERE subject = 'key';
+SELECT count(*) FROM quota_internal.credit_grant WHERE subject = 'key';
 SELECT type, subject, feature, data - 'grant_id' AS data FROM quota.events WHERE subject = 'key';
 -- rolled back to a savepoint: nothing is left, and the key is free
 BEGIN; SAVEPOINT s;

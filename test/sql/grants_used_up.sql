@@ -10,8 +10,8 @@ SELECT count(*) FROM quota.apply_catalog('{
     "plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 10, "period": "month"}, "seats": {"allowance": 1}}}}}');
 SET quota.clock = '2026-01-15 12:00+00';
 CREATE VIEW pg_temp.marks AS
-    SELECT g.subject, g.id, g.amount, coalesce((SELECT sum(u.used) FROM quota.grant_use u WHERE u.grant_id = g.id), 0) AS used, g.used_up
-    FROM quota.credit_grant g;
+    SELECT g.subject, g.id, g.amount, coalesce((SELECT sum(u.used) FROM quota_internal.grant_use u WHERE u.grant_id = g.id), 0) AS used, g.used_up
+    FROM quota_internal.credit_grant g;
 
 -- a charge that takes the last units marks the grant, and numbers stay as they were
 SELECT id FROM quota.credit('ann', 'tokens', 5, priority => 1);
@@ -112,5 +112,5 @@ SELECT used, used_up FROM pg_temp.marks WHERE subject = 'hal';
 
 SET quota.clock = '2026-03-01 00:00+00';
 SELECT * FROM quota.verify();
-UPDATE quota.credit_grant SET used_up = NOT used_up WHERE subject IN ('cat', 'ann') AND amount = 5;
+UPDATE quota_internal.credit_grant SET used_up = NOT used_up WHERE subject IN ('cat', 'ann') AND amount = 5;
 SELECT subject, detail FROM quota.verify();

@@ -77,7 +77,7 @@ SELECT * FROM pg_temp.answer WHERE answer LIKE 'XX%' ORDER BY function::text, ar
 SELECT count(DISTINCT function) > 40 AS many, count(*) FILTER (WHERE answer = 'ok') > 100 AS some_answer FROM pg_temp.answer;
 -- types whose values nobody thought of here
 SELECT DISTINCT t.type::regtype FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang, unnest(p.proargtypes) t(type)
-WHERE p.pronamespace = 'quota'::regnamespace AND l.lanname = 'c' AND t.type NOT IN (SELECT type FROM value);
+WHERE p.pronamespace = 'quota_internal'::regnamespace AND l.lanname = 'c' AND t.type NOT IN (SELECT type FROM value);
 SELECT * FROM quota.verify();
 
 DROP EXTENSION quota CASCADE;

@@ -31,23 +31,23 @@ SELECT quota.change_plan('acme', 'big');
 SELECT quota.change_plan('acme', 'weekly');
 SELECT subject, plan, version, period_start, period_end, allowance, used FROM quota.periods WHERE subject = 'acme' ORDER BY period_start;
 -- What rolled over, grants, overage; an expired hold is not invoiced, even if nobody has given it back; by hand.
-INSERT INTO quota.bucket (subject, feature_id, plan_version_id, source_id, period_start, period_end, used, granted, overage, overdrawn, allowance, reserved, rolled_in, rolled_out, prorated)
+INSERT INTO quota_internal.bucket (subject, feature_id, plan_version_id, source_id, period_start, period_end, used, granted, overage, overdrawn, allowance, reserved, rolled_in, rolled_out, prorated)
     SELECT 'cat', f.id, v.plan_version_id, v.source_id, v.s::timestamptz, v.e::timestamptz, v.used, v.granted, v.overage, v.overdrawn, v.allowance, v.reserved, v.rolled_in, v.rolled_out, v.prorated
-    FROM quota.feature f, (VALUES
+    FROM quota_internal.feature f, (VALUES
         (1, 0, '2026-01-01', '2026-02-01', 0, NULL::int, NULL::int, 0, 100, NULL::int, NULL::int, 40, NULL::int),
         (1, 0, '2026-02-01', '2026-03-01', 140, 30, 25, 3, 100, 60, 40, NULL, NULL),
         (NULL, 5, '-infinity', 'infinity', 0, 8, NULL, 0, 0, NULL, NULL, NULL, NULL),
         (1, 6, '2026-02-01', '2026-03-01', 1, NULL, NULL, 0, 100, NULL, NULL, NULL, 70)) v(plan_version_id, source_id, s, e, used, granted, overage, overdrawn, allowance, reserved, rolled_in, rolled_out, prorated)
     WHERE f.name = 'tokens';
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id)
     SELECT v.id, '2026-02-04', 'cat/x', 'cat', f.id, 'h', v.source::"char", 0, '2026-02-01', '2026-03-01', v.amount, v.hold
-    FROM quota.feature f, (VALUES (9001, 'a', 15, 9001), (9002, 'v', 20, 9001), (9003, 'a', 25, 9003)) v(id, source, amount, hold) WHERE f.name = 'tokens';
-INSERT INTO quota.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata)
+    FROM quota_internal.feature f, (VALUES (9001, 'a', 15, 9001), (9002, 'v', 20, 9001), (9003, 'a', 25, 9003)) v(id, source, amount, hold) WHERE f.name = 'tokens';
+INSERT INTO quota_internal.hold (id, subject, feature_id, reserved, ttl_us, created_at, expires_at, expiry_seen, metadata)
     SELECT v.id, 'cat/x', f.id, v.reserved, 1, '2026-02-04', v.expires_at::timestamptz, v.seen, '{"job": 7}'
-    FROM quota.feature f, (VALUES (9001, 35, '2026-02-05 00:10', false), (9003, 25, '2026-02-05 01:00', false),
+    FROM quota_internal.feature f, (VALUES (9001, 35, '2026-02-05 00:10', false), (9003, 25, '2026-02-05 01:00', false),
                                   (8000, 1, '2026-02-03', true)) v(id, reserved, expires_at, seen)
     WHERE f.name = 'tokens';
-INSERT INTO quota.hold_part SELECT 'cat', h.feature_id, h.id, h.expires_at FROM quota.hold h WHERE NOT h.expiry_seen;
+INSERT INTO quota_internal.hold_part SELECT 'cat', h.feature_id, h.id, h.expires_at FROM quota_internal.hold h WHERE NOT h.expiry_seen;
 SELECT plan, period_start, allowance, used, overage, overdrawn, granted, rolled_in, rolled_out, reserved FROM quota.periods WHERE subject = 'cat' ORDER BY period_start, used;
 SELECT * FROM quota.holds ORDER BY id;
 SET quota.clock = '2026-02-05 00:10:00+00';

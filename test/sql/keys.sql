@@ -130,6 +130,6 @@ SELECT count(DISTINCT id) AS debits FROM generate_series(1, 3) n, LATERAL quota.
 
 -- What is kept: function, arguments, results; the ledger knows the key of each entry.
 SELECT subject, key, function, arguments - 'id' AS arguments, results #- '{0,id}' AS results
-FROM quota.idempotency_key WHERE subject NOT IN ('han', 'dan') ORDER BY subject, key;
+FROM quota_internal.idempotency_key WHERE subject NOT IN ('han', 'dan') ORDER BY subject, key;
 SELECT subject, account, kind, amount, key FROM quota.ledger WHERE subject LIKE 'gus%' OR subject = 'fay' ORDER BY id;
 SELECT * FROM quota.verify();

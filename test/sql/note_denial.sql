@@ -42,7 +42,7 @@ SELECT * FROM quota.denials ORDER BY subject, feature;
 -- a count, not a row for each: so nobody fills the table by being refused
 SELECT count(*) FROM generate_series(1, 50) i, LATERAL (SELECT quota.note_denial((SELECT detail FROM pg_temp.refusal('ann', 'docs', 3 + i)))) n;
 SELECT allowed FROM quota.try_debit('ann', 'docs', 3);
-SELECT subject, count(*) AS rows, sum(times) AS times FROM quota.denial JOIN quota.feature f ON f.id = feature_id WHERE f.name = 'docs' GROUP BY subject;
+SELECT subject, count(*) AS rows, sum(times) AS times FROM quota_internal.denial JOIN quota_internal.feature f ON f.id = feature_id WHERE f.name = 'docs' GROUP BY subject;
 -- by day, in UTC, and the last time is the latest
 SET quota.clock = '2026-03-10 09:00:00+00';
 SELECT * FROM pg_temp.noted('ann', 'docs', 3);

@@ -13,7 +13,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "more": {"entitlements": {"tokens": {"allowance": 200, "period": "month"}}},
               "open": {"entitlements": {"tokens": {"allowance": 100, "period": "month", "overage": true}}}}}');
 CREATE VIEW pg_temp.counts AS
-SELECT subject, used, granted, overage, overdrawn FROM quota.bucket ORDER BY subject, period_start;
+SELECT subject, used, granted, overage, overdrawn FROM quota_internal.bucket ORDER BY subject, period_start;
 
 -- With a limit: after the allowance and the grants
 SELECT quota.subscribe('a', 'pro') IS NOT NULL AS s;
@@ -71,7 +71,7 @@ SELECT remaining FROM quota.credit('o', 'tokens', 30);
 SELECT remaining FROM quota.credit('o', 'tokens', 25, priority => 500);
 SELECT allowance, used, remaining FROM quota.check('o', 'tokens');
 SELECT remaining FROM quota.debit('o', 'tokens', 10);
-SELECT e.grant_id, amount FROM quota.ledger_entry e WHERE subject = 'o' AND source = 'g' ORDER BY id;
+SELECT e.grant_id, amount FROM quota_internal.ledger_entry e WHERE subject = 'o' AND source = 'g' ORDER BY id;
 SELECT * FROM pg_temp.counts WHERE subject = 'o';
 -- an upgrade covers it too, and then the grants are free again
 SELECT quota.change_plan('o', 'more') IS NOT NULL AS changed;

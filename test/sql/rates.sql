@@ -45,7 +45,7 @@ SELECT * FROM quota.try_debit('a', 'api', 5, up_to => true);
 SET quota.clock = '2026-01-10 00:01:00+00';
 SELECT * FROM quota.debit('a', 'api', 1, 'k');
 SELECT * FROM quota.debit('a', 'api', 2, 'k');
-SELECT (SELECT count(*) FROM quota.ledger), (SELECT count(*) FROM quota.bucket), (SELECT count(*) FROM quota.denials);
+SELECT (SELECT count(*) FROM quota.ledger), (SELECT count(*) FROM quota_internal.bucket), (SELECT count(*) FROM quota.denials);
 -- a refused one takes nothing; a rollback gives it back
 SET quota.clock = '2026-01-10 00:02:00+00';
 BEGIN; SELECT remaining FROM quota.debit('a', 'api', 3); ROLLBACK;
@@ -66,12 +66,12 @@ SET quota.clock = '2026-01-10 00:00:00+00';
 SELECT quota.subscribe('s', 'seven') IS NOT NULL AS s;
 SELECT * FROM quota.throttle('s', 'api', 7);
 SELECT * FROM quota.throttle('s', 'api');
-SELECT tat, fraction, divisor FROM quota.rate_use WHERE subject = 's';
+SELECT tat, fraction, divisor FROM quota_internal.rate_use WHERE subject = 's';
 SET quota.clock = '2026-01-10 00:00:00.142857+00';
 SELECT * FROM quota.throttle('s', 'api');
 SET quota.clock = '2026-01-10 00:00:00.142858+00';
 SELECT * FROM quota.throttle('s', 'api');
-SELECT tat, fraction, divisor FROM quota.rate_use WHERE subject = 's';
+SELECT tat, fraction, divisor FROM quota_internal.rate_use WHERE subject = 's';
 SELECT resets_at FROM quota.check('s', 'api');
 -- asked once a second for as many as there are: in a thousand seconds exactly 7 + 7000
 DO $$
@@ -83,7 +83,7 @@ BEGIN
     END LOOP;
     RAISE WARNING '% passed', passed;
 END $$;
-SELECT tat, fraction, divisor FROM quota.rate_use WHERE subject = 's';
+SELECT tat, fraction, divisor FROM quota_internal.rate_use WHERE subject = 's';
 
 -- Another limit: what was used counts at the new one; a longer backlog than the new burst is forgotten
 SELECT quota.subscribe('x', 'slow') IS NOT NULL AS s;
@@ -120,7 +120,7 @@ SELECT quota.subscribe('l', 'seven') IS NOT NULL AS s, quota.override('l/x', 'ap
 SELECT * FROM quota.throttle('l/x', 'api', 2);
 SELECT * FROM quota.throttle('l', 'api', 5);
 SELECT remaining, retry_after, blocked_by, allowance, resets_at FROM quota.check('l/x', 'api');
-SELECT subject, tat FROM quota.rate_use WHERE subject LIKE 'l%' ORDER BY 1;
+SELECT subject, tat FROM quota_internal.rate_use WHERE subject LIKE 'l%' ORDER BY 1;
 SET quota.clock = '2026-01-10 00:01:00+00';
 SELECT retry_after, blocked_by, reason FROM quota.check('l/x', 'api', 3);
 

@@ -11,9 +11,9 @@ SELECT count(*) FROM quota.apply_catalog('{
     "plans": {"free": {"default": true, "entitlements": {"docs": {"allowance": 5}, "tokens": {"allowance": 100, "period": "month", "overage": {"limit": 10}}}},
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.counts AS
-SELECT subject, used, granted, overage, overdrawn, reserved FROM quota.bucket ORDER BY subject, period_start;
+SELECT subject, used, granted, overage, overdrawn, reserved FROM quota_internal.bucket ORDER BY subject, period_start;
 CREATE VIEW pg_temp.entries AS
-SELECT l.account, l.kind, l.source, e.grant_id, l.amount FROM quota.ledger l JOIN quota.ledger_entry e USING (id) ORDER BY id;
+SELECT l.account, l.kind, l.source, e.grant_id, l.amount FROM quota.ledger l JOIN quota_internal.ledger_entry e USING (id) ORDER BY id;
 
 -- Up: as settle takes; what has no room is overdrawn
 SELECT id IS NOT NULL AS booked, remaining FROM quota.set_usage('a', 'tokens', 90);
@@ -29,10 +29,10 @@ SELECT remaining FROM quota.set_usage('a', 'tokens', 140);
 SELECT * FROM pg_temp.counts WHERE subject = 'a';
 SELECT remaining FROM quota.set_usage('a', 'tokens', 110);
 SELECT remaining FROM quota.set_usage('a', 'tokens', 104);
-SELECT grant_id, used FROM quota.grant_use ORDER BY 1;
+SELECT grant_id, used FROM quota_internal.grant_use ORDER BY 1;
 SELECT remaining FROM quota.set_usage('a', 'tokens', 0);
 SELECT * FROM pg_temp.counts WHERE subject = 'a';
-SELECT grant_id, used FROM quota.grant_use ORDER BY 1;
+SELECT grant_id, used FROM quota_internal.grant_use ORDER BY 1;
 SELECT * FROM quota.verify();
 
 -- What comes back later stops at 0 in its bucket
@@ -75,20 +75,20 @@ SELECT remaining FROM quota.debit('r', 'tokens', 7);
 SET quota.clock = '2026-01-12 05:00:00+00';
 SELECT remaining FROM quota.debit('r', 'tokens', 3);
 SELECT remaining FROM quota.set_usage('r', 'tokens', 112);
-SELECT u.period_start, u.used FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r' ORDER BY 1;
+SELECT u.period_start, u.used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r' ORDER BY 1;
 SELECT remaining FROM quota.debit('r', 'tokens', 2);
 SELECT remaining FROM quota.set_usage('r', 'tokens', 104);
-SELECT u.period_start, u.used FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r' ORDER BY 1;
+SELECT u.period_start, u.used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r' ORDER BY 1;
 SELECT remaining FROM quota.set_usage('r', 'tokens', 0);
 SELECT * FROM pg_temp.counts WHERE subject = 'r';
-SELECT sum(used) FROM quota.grant_use u JOIN quota.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r';
+SELECT sum(used) FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'r';
 SELECT * FROM quota.verify();
 
 -- Only the account of its own
 SELECT quota.override('p/x', 'tokens', '{"allowance": 30, "period": "day"}');
 SELECT remaining FROM quota.debit('p/x', 'tokens', 10);
 SELECT remaining FROM quota.set_usage('p/x', 'tokens', 4);
-SELECT subject, used FROM quota.bucket WHERE subject LIKE 'p%' ORDER BY 1;
+SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'p%' ORDER BY 1;
 SELECT remaining FROM quota.set_usage('p', 'tokens', 99);
 SELECT remaining FROM quota.check('p/x', 'tokens');
 SELECT pg_temp.try('SELECT quota.set_usage(''p/y'', ''tokens'', 1)');
@@ -109,9 +109,9 @@ SELECT remaining FROM quota.debit('c/x', 'docs', 3);
 SELECT remaining FROM quota.set_usage('c', 'docs', 8);
 SELECT remaining FROM quota.set_usage('c', 'docs', 2);
 SELECT pg_temp.code('SELECT quota.set_usage(''c/x'', ''docs'', 2)');
-SELECT subject, used, overdrawn FROM quota.bucket WHERE subject LIKE 'c%' ORDER BY 1;
+SELECT subject, used, overdrawn FROM quota_internal.bucket WHERE subject LIKE 'c%' ORDER BY 1;
 SELECT remaining FROM quota.give_back('c/x', 'docs', 3);
-SELECT subject, used, overdrawn FROM quota.bucket WHERE subject LIKE 'c%' ORDER BY 1;
+SELECT subject, used, overdrawn FROM quota_internal.bucket WHERE subject LIKE 'c%' ORDER BY 1;
 SELECT * FROM quota.verify();
 
 -- Keys and arguments

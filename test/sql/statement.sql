@@ -97,8 +97,8 @@ SELECT at, amount, running FROM quota.statement('late/b', 'tokens', max_rows => 
 CREATE FUNCTION pg_temp.by_hand(whose text, of text, since timestamptz, until timestamptz, max_rows int) RETURNS TABLE (id bigint, running numeric) LANGUAGE sql AS $$
     SELECT h.id, h.running FROM (
         SELECT e.id, e.at, sum(e.amount) OVER (PARTITION BY e.account, e.source_id, e.period_start, e.period_end ORDER BY e.at, e.id) AS running
-        FROM quota.ledger_entry e JOIN quota.feature f ON f.id = e.feature_id
-        WHERE (e.subject = whose OR e.subject LIKE whose || '/%') AND f.name = of AND quota._is_reported(e.account, e.levels, quota._level(whose))) h
+        FROM quota_internal.ledger_entry e JOIN quota_internal.feature f ON f.id = e.feature_id
+        WHERE (e.subject = whose OR e.subject LIKE whose || '/%') AND f.name = of AND quota_internal._is_reported(e.account, e.levels, quota_internal._level(whose))) h
     WHERE h.at >= coalesce(since, '-infinity') AND h.at < coalesce(until, 'infinity')
     ORDER BY h.at DESC, h.id DESC LIMIT max_rows
 $$;

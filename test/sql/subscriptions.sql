@@ -276,13 +276,13 @@ FROM (VALUES ($$NULL, 'tokens', NULL$$), ($$'o2', NULL, NULL$$), ($$'o2', 'nope'
              ($$'o2', 'tokens', '{"allowance": 1, "anchor": "tomorrow"}'$$), ($$'o2', 'tokens', '{"allowance": 1, "colour": 1}'$$),
              ($$'o2', 'tokens', '{"allowance": null, "overage": true}'$$), ($$'o2', 'docs', '{"allowance": 1, "period": "month"}'$$),
              ($$'o2', 'mindmap', '{"value": 1}'$$), ($$'o2', 'mindmap', '{"allowance": 1}'$$), ($$'o2', 'api', '{"rate": {"limit": 0, "per": "1 minute"}}'$$)) AS s(args);
-SELECT count(*) FROM quota.subject_override WHERE subject = 'o2';
+SELECT count(*) FROM quota_internal.subject_override WHERE subject = 'o2';
 
 --
 -- Events: one for each change, none for what changes nothing
 --
 SELECT type, subject, feature, data - 'subscription_id' AS data FROM quota.events WHERE subject IN ('acme', 'c2', 'c5', 't1', 'o1', 'p1') ORDER BY subject, id;
-SELECT count(*) FROM quota.events WHERE at <> quota._now() AND subject IN ('acme', 'c2', 'c5');
+SELECT count(*) FROM quota.events WHERE at <> quota_internal._now() AND subject IN ('acme', 'c2', 'c5');
 -- a change that is rolled back has none
 BEGIN;
 SELECT quota.subscribe('e1', 'pro') > 0;
@@ -317,9 +317,9 @@ COMMIT;
 -- After all this the ledger adds up to the buckets
 --
 SELECT coalesce(b.subject, l.account) AS account, l.total, b.used + b.overdrawn AS bucket
-FROM quota.bucket b FULL JOIN (
+FROM quota_internal.bucket b FULL JOIN (
     SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, sum(e.amount) AS total
-    FROM quota.ledger_entry e GROUP BY 1, 2, 3, 4, 5) l
+    FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5) l
     ON (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end)
        = (l.account, l.feature_id, l.source_id, l.period_start, l.period_end)
 WHERE coalesce(l.total, 0) IS DISTINCT FROM coalesce(b.used + b.overdrawn, 0);

@@ -18,7 +18,7 @@ DECLARE
     before text[]; after text[];
 BEGIN
     EXECUTE format('SELECT array_agg(u::text) FROM %s u', question) INTO before;
-    PERFORM quota._roll_up();
+    PERFORM quota_internal._roll_up();
     EXECUTE format('SELECT array_agg(u::text) FROM %s u', question) INTO after;
     IF before IS DISTINCT FROM after THEN RETURN NEXT format('differs: %s, %s', before, after); END IF;
     RETURN QUERY SELECT unnest(before);
@@ -83,38 +83,38 @@ SELECT pg_temp.same($$quota.usage('cap/a', 'docs', '2026-02-01')$$);
 
 -- A hold counts when it is made, what it takes or gives back afterwards where that
 -- happens, even if one level gives back before the other; by hand.
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
 SELECT v.id, v.at::timestamptz, 'hold/a', v.account, f.id, v.kind::"char", 'a', 3, 0, '2026-02-01', '2026-03-01', v.amount, 1000000
-FROM quota.feature f, (VALUES
+FROM quota_internal.feature f, (VALUES
     (1000000, '2026-02-03 00:10', 'hold', 'h', 100), (1000001, '2026-02-03 00:10', 'hold/a', 'h', 100),
     (1000002, '2026-02-03 01:10', 'hold', 'h', 20), (1000003, '2026-02-03 01:10', 'hold/a', 'h', 20)) v(id, at, account, kind, amount)
 WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
 SELECT 1000004, '2026-02-03 02:00', 'hold/a', 'hold', f.id, 'x', 'a', 3, 0, '2026-02-01', '2026-03-01', -120, 1000000
-FROM quota.feature f WHERE f.name = 'tokens';
+FROM quota_internal.feature f WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
 SELECT 1000005, '2026-02-03 03:00', 'hold/a', 'hold/a', f.id, 'x', 'a', 3, 0, '2026-02-01', '2026-03-01', -120, 1000000
-FROM quota.feature f WHERE f.name = 'tokens';
+FROM quota_internal.feature f WHERE f.name = 'tokens';
 -- a correction counts, what was missing when it came back does not
-INSERT INTO quota.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
+INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end, amount, debit_id)
 SELECT v.id, '2026-02-03 04:00', 'hold/a', 'hold/a', f.id, v.kind::"char", 'a', 3, 0, '2026-02-01', '2026-03-01', v.amount, v.debit_id
-FROM quota.feature f, (VALUES (1000006, 'c', 7, 1000006), (1000007, 'm', 11, 1000000)) v(id, kind, amount, debit_id) WHERE f.name = 'tokens';
+FROM quota_internal.feature f, (VALUES (1000006, 'c', 7, 1000006), (1000007, 'm', 11, 1000000)) v(id, kind, amount, debit_id) WHERE f.name = 'tokens';
 SELECT pg_temp.same($$quota.usage('hold', 'tokens', '2026-02-03', 'infinity', 'hour')$$);
 
 -- The rollup once more adds nothing, and what the rolling transaction writes before and after it is not lost.
-SELECT quota._roll_up();
+SELECT quota_internal._roll_up();
 BEGIN;
 SELECT remaining FROM quota.debit('own', 'tokens', 1);
-SELECT quota._roll_up();
+SELECT quota_internal._roll_up();
 SELECT remaining FROM quota.debit('own', 'tokens', 10);
 SELECT used, debits FROM quota.usage('own', 'tokens', '2026-02-01');
 COMMIT;
 SELECT used, debits FROM quota.usage('own', 'tokens', '2026-02-01');
-SELECT quota._roll_up();
+SELECT quota_internal._roll_up();
 SELECT used, debits FROM quota.usage('own', 'tokens', '2026-02-01');
-SELECT quota._roll_up();
+SELECT quota_internal._roll_up();
 
 -- In another cluster transaction numbers mean something else. What the last posting
 -- there did not see is still to come, whatever its number; here a new epoch begins.
@@ -122,22 +122,22 @@ SELECT remaining FROM quota.debit('far', 'tokens', 1);
 SELECT remaining FROM quota.debit('far', 'tokens', 2);
 SET session_replication_role = replica;
 -- as if the other cluster's numbers were far ahead, and the second of the two debits rolled up
-UPDATE quota.ledger_entry e SET xid = (CASE e.amount WHEN 1 THEN '4000000000000' ELSE '3999999999999' END)::xid8 WHERE e.subject = 'far';
-UPDATE quota.posting SET system_identifier = 1, snapshot = '4000000000000:4000000000000:';
+UPDATE quota_internal.ledger_entry e SET xid = (CASE e.amount WHEN 1 THEN '4000000000000' ELSE '3999999999999' END)::xid8 WHERE e.subject = 'far';
+UPDATE quota_internal.posting SET system_identifier = 1, snapshot = '4000000000000:4000000000000:';
 RESET session_replication_role;
-INSERT INTO quota.usage_hour SELECT 'far', f.id, '2026-02-02', 2, 1 FROM quota.feature f WHERE f.name = 'tokens';
+INSERT INTO quota_internal.usage_hour SELECT 'far', f.id, '2026-02-02', 2, 1 FROM quota_internal.feature f WHERE f.name = 'tokens';
 -- a session that knew the epoch learns it anew
-UPDATE quota.posting SET tidied_at = NULL;
+UPDATE quota_internal.posting SET tidied_at = NULL;
 SELECT used, debits FROM quota.usage('far', 'tokens', '2026-02-01');
 SELECT remaining FROM quota.debit('far', 'tokens', 4);
-SELECT e.epoch, e.amount FROM quota.ledger_entry e WHERE e.subject = 'far' ORDER BY e.id;
+SELECT e.epoch, e.amount FROM quota_internal.ledger_entry e WHERE e.subject = 'far' ORDER BY e.id;
 SELECT used, debits FROM quota.usage('far', 'tokens', '2026-02-01');
-SELECT quota._roll_up() > 0;
-SELECT p.epoch, p.system_identifier = (pg_control_system()).system_identifier AS here, pg_snapshot_xmax(p.snapshot)::text::numeric < 4000000000000 AS ours FROM quota.posting p;
+SELECT quota_internal._roll_up() > 0;
+SELECT p.epoch, p.system_identifier = (pg_control_system()).system_identifier AS here, pg_snapshot_xmax(p.snapshot)::text::numeric < 4000000000000 AS ours FROM quota_internal.posting p;
 SELECT used, debits FROM quota.usage('far', 'tokens', '2026-02-01');
 SELECT remaining FROM quota.debit('far', 'tokens', 8);
 SELECT pg_temp.same($$quota.usage('far', 'tokens', '2026-02-01')$$);
-SELECT max(e.epoch) FROM quota.ledger_entry e;
+SELECT max(e.epoch) FROM quota_internal.ledger_entry e;
 SELECT check_name, subject, detail FROM quota.verify() WHERE check_name = 'usage';
 
 -- Bad arguments.

@@ -19,7 +19,7 @@ BEGIN
             INTO used, statement FROM unnest('{acme,acme/u1,acme/u1/x}'::text[]) WITH ORDINALITY s(name, at);
         IF n = 1 THEN
             before := ARRAY[used, statement];
-            PERFORM quota._roll_up();
+            PERFORM quota_internal._roll_up();
         END IF;
     END LOOP;
     IF before <> ARRAY[used, statement] THEN

@@ -17,7 +17,7 @@ SELECT count(*) FROM quota.apply_catalog('{
 CREATE VIEW pg_temp.windows AS
 SELECT subject, period_start::date AS "from", period_end::date AS "to", used, rolled_in, rolled_out, moved_id IS NOT NULL AS moved,
        earlier_id IS NOT NULL AS moved_before
-FROM quota.bucket ORDER BY subject, period_start, period_end;
+FROM quota_internal.bucket ORDER BY subject, period_start, period_end;
 
 -- A year's use goes to February; in March the year takes March's: what left it stays where it went
 SELECT quota.subscribe('a', 'year') IS NOT NULL AS s;

@@ -11,10 +11,10 @@ CREATE FUNCTION pg_temp.walk(period text, starts_at timestamptz, zone text, firs
 RETURNS TABLE (local_start timestamp, utc_start timestamptz, lasts interval) LANGUAGE sql AS $$
     WITH RECURSIVE w AS (
         SELECT 1 AS i, x.window_start, x.window_end
-          FROM quota._window($1, 'subscription', NULL, $2, $3, $4) x
+          FROM quota_internal._window($1, 'subscription', NULL, $2, $3, $4) x
         UNION ALL
         SELECT w.i + 1, x.window_start, x.window_end
-          FROM w, quota._window($1, 'subscription', NULL, $2, $3, w.window_end) x
+          FROM w, quota_internal._window($1, 'subscription', NULL, $2, $3, w.window_end) x
          WHERE w.i < $5)
     SELECT window_start AT TIME ZONE $3, window_start, window_end - window_start FROM w ORDER BY i;
 $$;
@@ -27,14 +27,14 @@ SELECT t AS period, p.* FROM unnest(ARRAY[
     '1 minute', '5 hours', '24 hours', '1 day', '30 days', '1 month', '1 mon', '12 months', '1 year',
     '2 weeks', '1 mon 1 day 02:00', '1.5 hours', '90 seconds', '60', '1-2', '1 2:00', '+1 day',
     'PT5H', 'P1M', 'P1Y2M3DT4H5M6S', 'P0001-02-03T04:05:06', '@ 3 days', '  7 DAYS  ',
-    '0.5 months', '10000 years']) WITH ORDINALITY u(t, i), quota._period(t) p ORDER BY i;
-SELECT * FROM quota._period(NULL);
+    '0.5 months', '10000 years']) WITH ORDINALITY u(t, i), quota_internal._period(t) p ORDER BY i;
+SELECT * FROM quota_internal._period(NULL);
 
 -- "=" says they are equal; as periods they are not.
 SELECT interval '1 month' = interval '30 days' AS equal_intervals,
-       quota._period('1 month') = quota._period('30 days') AS equal_periods;
+       quota_internal._period('1 month') = quota_internal._period('30 days') AS equal_periods;
 
-SELECT t AS period, pg_temp.code(format('SELECT quota._period(%L)', t)) AS answer FROM unnest(ARRAY[
+SELECT t AS period, pg_temp.code(format('SELECT quota_internal._period(%L)', t)) AS answer FROM unnest(ARRAY[
     '0', '0 seconds', '0 days', '59 seconds', '00:00:59.999999', 'PT59S', '0.00001 month',
     '-1 day', '1 mon -1 day', '1 day -1 hour', '-1 day 3 days', '1 hour ago', '-1 hour ago', 'P-1M', '- 1 day',
     '', ' ', 'x', 'Month', ' month', 'months', 'weekly', 'fortnight', '1 fortnight', '1 quarter', '1 day 1 day',
@@ -45,28 +45,28 @@ SELECT t AS period, pg_temp.code(format('SELECT quota._period(%L)', t)) AS answe
     ]) WITH ORDINALITY u(t, i) ORDER BY i;
 -- With a way out.
 \set SHOW_CONTEXT never
-SELECT quota._period('fortnight');
-SELECT quota._timezone('Mars/Olympus');
-SELECT pg_temp.code('SELECT quota._period(repeat(''1 day '', 100))') AS long,
-       pg_temp.code('SELECT quota._period(repeat('' '', 10000000))') AS huge;
+SELECT quota_internal._period('fortnight');
+SELECT quota_internal._timezone('Mars/Olympus');
+SELECT pg_temp.code('SELECT quota_internal._period(repeat(''1 day '', 100))') AS long,
+       pg_temp.code('SELECT quota_internal._period(repeat('' '', 10000000))') AS huge;
 
 --
 -- Zones
 --
-SELECT t AS zone, pg_temp.code(format('SELECT quota._timezone(%L)', t)) AS answer FROM unnest(ARRAY[
+SELECT t AS zone, pg_temp.code(format('SELECT quota_internal._timezone(%L)', t)) AS answer FROM unnest(ARRAY[
     'UTC', 'utc', 'europe/berlin', 'Asia/Kathmandu', 'Etc/GMT+5', 'EST5EDT', 'GMT0',
     '', ' ', 'Mars/Olympus', 'Europe', 'Europe/', '/Europe/Berlin', '../etc/passwd', 'Europe/../Europe/Berlin',
     'CEST', 'UTC+2', 'utc+2', '+02:00', '<+03>-3', 'Europe/Berlin1', 'right/Europe/Berlin',
     '%s', 'x''; drop', NULL]) WITH ORDINALITY u(t, i) ORDER BY i;
-SELECT pg_temp.code('SELECT quota._timezone(repeat(''x'', 256))') AS long,
-       pg_temp.code('SELECT quota._timezone(repeat(''x'', 10000000))') AS huge;
+SELECT pg_temp.code('SELECT quota_internal._timezone(repeat(''x'', 256))') AS long,
+       pg_temp.code('SELECT quota_internal._timezone(repeat(''x'', 10000000))') AS huge;
 -- Every zone of PostgreSQL, and nothing else.
-SELECT count(*) FILTER (WHERE quota._timezone(name) <> name) AS renamed FROM pg_timezone_names;
+SELECT count(*) FILTER (WHERE quota_internal._timezone(name) <> name) AS renamed FROM pg_timezone_names;
 
 --
 -- Arguments
 --
-SELECT q AS arguments, pg_temp.code(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
+SELECT q AS arguments, pg_temp.code(format('SELECT quota_internal._window(%s)', q)) AS answer FROM unnest(ARRAY[
     $$'month', 'calendar', NULL, NULL, 'UTC', '2026-11-24'$$,
     $$'month', 'subscription', NULL, '2026-01-31', 'UTC', '2026-11-24'$$,
     $$'month', 'subscription', NULL, NULL, 'UTC', '2026-11-24'$$,
@@ -89,7 +89,7 @@ SELECT q AS arguments, pg_temp.code(format('SELECT quota._window(%s)', q)) AS an
     ]) WITH ORDINALITY u(q, i) ORDER BY i;
 
 -- The edges of PostgreSQL's time.
-SELECT q AS arguments, pg_temp.code(format('SELECT quota._window(%s)', q)) AS answer FROM unnest(ARRAY[
+SELECT q AS arguments, pg_temp.code(format('SELECT quota_internal._window(%s)', q)) AS answer FROM unnest(ARRAY[
     $$'month', 'calendar', NULL, NULL, 'UTC', '294276-11-30 23:59:59.999999'$$,
     $$'month', 'calendar', NULL, NULL, 'UTC', '294276-12-31 23:59:59.999999'$$,
     $$'month', 'calendar', NULL, NULL, 'Asia/Tokyo', '294276-12-31 14:00'$$,
@@ -123,9 +123,9 @@ SELECT * FROM pg_temp.walk('1 mon 1 day', '2026-01-31', 'UTC', '2026-01-31', 4);
 SELECT * FROM pg_temp.walk('month', '2026-01-30 23:00+00', 'Europe/Berlin', '2026-01-30 23:00+00', 4);
 
 -- A time before the anchor counts as the anchor; the calendar has no beginning.
-SELECT * FROM quota._window('month', 'subscription', NULL, '2026-05-31', 'UTC', '2026-02-10');
-SELECT * FROM quota._window('month', 'timestamp', '2026-05-31', NULL, 'UTC', '2026-02-10');
-SELECT * FROM quota._window('month', 'calendar', NULL, NULL, 'UTC', '1969-02-10');
+SELECT * FROM quota_internal._window('month', 'subscription', NULL, '2026-05-31', 'UTC', '2026-02-10');
+SELECT * FROM quota_internal._window('month', 'timestamp', '2026-05-31', NULL, 'UTC', '2026-02-10');
+SELECT * FROM quota_internal._window('month', 'calendar', NULL, NULL, 'UTC', '1969-02-10');
 
 --
 -- The calendar
@@ -135,12 +135,12 @@ SELECT period, zone, window_start AT TIME ZONE zone AS local_start, window_end A
   FROM unnest(ARRAY['hour', 'day', 'week', 'month', 'quarter', 'year', '2 weeks', '2 months', '18 months',
                     '5 hours', '10 days', '1 mon 1 day']) WITH ORDINALITY p(period, i),
        unnest(ARRAY['UTC', 'Europe/Berlin', 'Asia/Kathmandu']) z(zone),
-       quota._window(period, 'calendar', NULL, NULL, zone, '2026-11-24 11:30:00+00')
+       quota_internal._window(period, 'calendar', NULL, NULL, zone, '2026-11-24 11:30:00+00')
  ORDER BY i, zone COLLATE "C";
 -- Sunday evening in New York is Monday in UTC.
 SELECT zone, window_start AT TIME ZONE zone AS local_start
   FROM unnest(ARRAY['America/New_York', 'UTC']) zone,
-       quota._window('week', 'calendar', NULL, NULL, zone, '2026-11-23 03:00+00');
+       quota_internal._window('week', 'calendar', NULL, NULL, zone, '2026-11-23 03:00+00');
 
 --
 -- Daylight saving
@@ -195,7 +195,7 @@ CREATE TEMP TABLE moment AS
 
 CREATE TEMP TABLE answer AS
     SELECT zone, period, anchor, anchor_at, at, window_start, window_end
-      FROM zone, period, anchor, moment, quota._window(period, anchor, anchor_at, anchor_at, zone, at);
+      FROM zone, period, anchor, moment, quota_internal._window(period, anchor, anchor_at, anchor_at, zone, at);
 SELECT count(*) FROM answer;
 -- The window contains the time, or begins at the anchor that stands for it; none is empty.
 SELECT zone, period, anchor, anchor_at, at, window_start, window_end FROM answer
@@ -206,10 +206,10 @@ SELECT zone, period, anchor, anchor_at, at, window_start, window_end FROM answer
 -- the first and the last instant of the window give the same window.
 SELECT a.zone, a.period, a.anchor, a.anchor_at, a.at, a.window_start, a.window_end
   FROM answer a,
-       quota._window(period, anchor, anchor_at, anchor_at, zone, a.window_start) first,
-       quota._window(period, anchor, anchor_at, anchor_at, zone, a.window_end - interval '1 microsecond') last,
-       quota._window(period, anchor, anchor_at, anchor_at, zone, a.window_start - interval '1 microsecond') before,
-       quota._window(period, anchor, anchor_at, anchor_at, zone, a.window_end) after
+       quota_internal._window(period, anchor, anchor_at, anchor_at, zone, a.window_start) first,
+       quota_internal._window(period, anchor, anchor_at, anchor_at, zone, a.window_end - interval '1 microsecond') last,
+       quota_internal._window(period, anchor, anchor_at, anchor_at, zone, a.window_start - interval '1 microsecond') before,
+       quota_internal._window(period, anchor, anchor_at, anchor_at, zone, a.window_end) after
  WHERE NOT ((a.window_start, a.window_end) = (first.window_start, first.window_end)
             AND (a.window_start, a.window_end) = (last.window_start, last.window_end)
             AND after.window_start = a.window_end
@@ -233,7 +233,7 @@ CREATE TEMP TABLE oracle AS
 SELECT count(*) FROM oracle;
 SELECT o.zone, o.period, o.anchor, o.n, o.boundary, o.next, w.window_start, w.window_end
   FROM (SELECT *, lead(boundary) OVER (PARTITION BY zone, period, anchor, anchor_at ORDER BY n) AS next FROM oracle) o,
-       quota._window(period, anchor, anchor_at, anchor_at, zone, boundary) w
+       quota_internal._window(period, anchor, anchor_at, anchor_at, zone, boundary) w
  WHERE w.window_start <> o.boundary OR (w.window_end <> o.next AND o.next <> o.boundary)
  ORDER BY 1, 2, 3, 4 LIMIT 10;
 -- Empty windows were among them.
@@ -253,8 +253,8 @@ BEGIN
                           ORDER BY zone COLLATE "C", period COLLATE "C", anchor COLLATE "C", extract(epoch FROM anchor_at), at))
       INTO of_windows
       FROM zone, period, anchor, (SELECT at FROM moment ORDER BY at LIMIT 4 OFFSET 20) m,
-           quota._window(period, anchor, anchor_at, anchor_at, zone, at) w;
-    SELECT string_agg(pg_temp.code(format('SELECT quota._period(%L)', t)), ',' ORDER BY t COLLATE "C")
+           quota_internal._window(period, anchor, anchor_at, anchor_at, zone, at) w;
+    SELECT string_agg(pg_temp.code(format('SELECT quota_internal._period(%L)', t)), ',' ORDER BY t COLLATE "C")
       INTO of_periods
       FROM (SELECT concat_ws(' ', a, b, c) AS t
               FROM unnest(ARRAY['1 mon', '-1 day', '+3 days', '1-2', '-1-2', 'P1M', '5', '', '1 hour']) a,
@@ -283,14 +283,14 @@ SELECT count(*) AS sessions, count(DISTINCT fingerprint) AS fingerprints FROM fi
 -- However long it was idle, the window is found at once.
 --
 SET statement_timeout = '10s';
-SELECT * FROM quota._window('hour', 'subscription', NULL, '2025-11-24 11:12:13.456789', 'Europe/Berlin', '2026-11-24 11:30');
-SELECT * FROM quota._window('hour', 'subscription', NULL, '1026-11-24 11:12:13.456789', 'Europe/Berlin', '2026-11-24 11:30');
-SELECT * FROM quota._window('1 minute', 'subscription', NULL, '2000-02-29 11:12:13', 'Europe/Berlin', '290000-11-24 11:30');
-SELECT * FROM quota._window('day', 'subscription', NULL, '2000-02-29 11:12:13', 'America/New_York', '290000-11-24 11:30');
-SELECT * FROM quota._window('month', 'subscription', NULL, '2000-01-31 11:12:13', 'America/New_York', '290000-03-01 11:30');
+SELECT * FROM quota_internal._window('hour', 'subscription', NULL, '2025-11-24 11:12:13.456789', 'Europe/Berlin', '2026-11-24 11:30');
+SELECT * FROM quota_internal._window('hour', 'subscription', NULL, '1026-11-24 11:12:13.456789', 'Europe/Berlin', '2026-11-24 11:30');
+SELECT * FROM quota_internal._window('1 minute', 'subscription', NULL, '2000-02-29 11:12:13', 'Europe/Berlin', '290000-11-24 11:30');
+SELECT * FROM quota_internal._window('day', 'subscription', NULL, '2000-02-29 11:12:13', 'America/New_York', '290000-11-24 11:30');
+SELECT * FROM quota_internal._window('month', 'subscription', NULL, '2000-01-31 11:12:13', 'America/New_York', '290000-03-01 11:30');
 RESET statement_timeout;
 
 -- Internal: documented, but only for ourselves.
 SELECT p.proname, p.provolatile, p.proparallel, p.proisstrict, d.description IS NOT NULL AS has_comment
   FROM pg_proc p LEFT JOIN pg_description d ON d.objoid = p.oid AND d.classoid = 'pg_proc'::regclass
- WHERE p.pronamespace = 'quota'::regnamespace AND p.proname IN ('_period', '_timezone', '_window') ORDER BY p.proname COLLATE "C";
+ WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND p.proname IN ('_period', '_timezone', '_window') ORDER BY p.proname COLLATE "C";

@@ -32,7 +32,7 @@ sub contents
 		SELECT c.oid::regclass || E'\t' || replace(query_to_xml(format(
 			CASE c.relkind WHEN 'S' THEN 'SELECT last_value, is_called FROM %s'
 				ELSE 'SELECT t::text FROM %s t ORDER BY t::text COLLATE "C"' END, c.oid::regclass), true, true, '')::text, E'\n', ' ')
-		FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'S')}), -1;	# -1: the last may be empty
+		FROM pg_class c WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'S')}), -1;	# -1: the last may be empty
 	return \%rows;
 }
 
@@ -41,11 +41,11 @@ sub rights
 	my ($server, $db) = @_;
 	return run_in($server, $db, q{
 		SELECT 'f ' || p.oid::regprocedure AS what, a.grantee::regrole, a.privilege_type, a.is_grantable
-			FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'quota'::regnamespace
+			FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[])
 		UNION ALL SELECT 'r ' || c.oid::regclass, a.grantee::regrole, a.privilege_type, a.is_grantable
-			FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'quota'::regnamespace
+			FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[])
 		UNION ALL SELECT 's', a.grantee::regrole, a.privilege_type, a.is_grantable
-			FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'quota'
+			FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname IN ('quota', 'quota_internal')
 		ORDER BY 1, 2, 3});
 }
 
@@ -101,7 +101,7 @@ run_in($node, 'shop', q{
 
 my $before = contents($node, 'shop');
 my $rights_before = rights($node, 'shop');
-like($before->{"quota.$_"}, qr/<t>/, "something is in $_")
+like($before->{"quota_internal.$_"}, qr/<t>/, "something is in $_")
   foreach qw(bucket denial entitlement event feature idempotency_key ledger_entry_default ledger_entry_2026_03 posting usage_hour plan plan_version subject_override subscription);
 like($rights_before, qr/shop_admin/, 'and rights were given');
 
@@ -144,13 +144,13 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	my ($server, $db) = @$place;
 	my $newest = run_in($server, $db, 'SELECT max(id) FROM quota.ledger');
 
-	is(run_in($server, $db, q{SELECT string_agg(leaf::text, ' ' ORDER BY leaf::text) FROM quota._leaves()}),
-		'quota.ledger_entry_2026_03 quota.ledger_entry_2026_04 quota.ledger_entry_2026_05 quota.ledger_entry_default', "$db: the ledger's months are attached");
+	is(run_in($server, $db, q{SELECT string_agg(leaf::text, ' ' ORDER BY leaf::text) FROM quota_internal._leaves()}),
+		'quota_internal.ledger_entry_2026_03 quota_internal.ledger_entry_2026_04 quota_internal.ledger_entry_2026_05 quota_internal.ledger_entry_default', "$db: the ledger's months are attached");
 	is(run_in($server, $db, q{SELECT * FROM quota.verify()}), '', "$db: every invariant holds");
 	is(run_in($server, $db, q{SELECT sum(used), sum(debits) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01')}), '3|2', "$db: what was not rolled up counts");
 	is(run_in($server, $db, q{SELECT quota.maintain(); SELECT sum(used), sum(debits) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01'); SELECT * FROM quota.verify()}) =~ s/^\(.*\n//mgr,
 		'3|2', "$db: once, also after it was rolled up here");
-	is(run_in($server, $db, q{SELECT quota.debit('tail', 'tokens', 4); SELECT max(epoch) FROM quota.ledger_entry}) =~ s/^\(.*\n//mgr,
+	is(run_in($server, $db, q{SELECT quota.debit('tail', 'tokens', 4); SELECT max(epoch) FROM quota_internal.ledger_entry}) =~ s/^\(.*\n//mgr,
 		$server == $other ? '1' : '0', "$db: another cluster begins a new epoch");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.maintain(); SELECT sum(used) FROM quota.usage('tail', 'tokens', '2026-01-01', '2027-01-01'); SELECT * FROM quota.verify()}) =~ s/^\d+\n//r,
 		'7', "$db: and is rolled up");
@@ -163,16 +163,16 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	like($err, qr/QT402/, "$db: and the limit still holds");
 	is(run_in($server, $db, q{SELECT refunded FROM quota.refund(1)}), '25', "$db: a debit from before the dump can be refunded");
 	is(run_in($server, $db, q{SELECT allowance, used FROM quota.check('nobody', 'tokens')}), '500|104', "$db: use moved by an override, overdrawn included");
-	is(run_in($server, $db, q{SELECT used FROM quota.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
+	is(run_in($server, $db, q{SELECT used FROM quota_internal.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
 	is(run_in($server, $db, q{SELECT plan, status, current_period_end = starts_at + interval '1 year', ends_at = current_period_end FROM quota.subscriptions WHERE subject = 'acme'}),
 		'pro|active|t|t', "$db: subscription, and its cancellation");
 	is(run_in($server, $db, q{SELECT times FROM quota.denials WHERE subject = 'nobody'}), '2', "$db: denials");
 	like(run_in($server, $db, q{SELECT quota.subscribe('new', 'pro')}), qr/^5$/, "$db: the next subscription takes a new id");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(quota.export_catalog()) WHERE change <> 'unchanged'}), '0', "$db: the catalog is the same");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,new}', '{"entitlements": {}}')) WHERE change = 'added'}), '1', "$db: and can be changed");
-	($ret, $out, $err) = $server->psql($db, q{DELETE FROM quota.ledger_entry_2026_03});
+	($ret, $out, $err) = $server->psql($db, q{DELETE FROM quota_internal.ledger_entry_2026_03});
 	like($err, qr/append-only/, "$db: a month of the ledger is as closed as before");
-	($ret, $out, $err) = $server->psql($db, q{UPDATE quota.ledger_entry_default SET amount = 0});
+	($ret, $out, $err) = $server->psql($db, q{UPDATE quota_internal.ledger_entry_default SET amount = 0});
 	like($err, qr/append-only/, "$db: the ledger is as closed as before");
 	($ret, $out, $err) = $server->psql($db, q{SET ROLE shop_app; SELECT quota.subscribe('x', 'pro')});
 	like($err, qr/permission denied/, "$db: the application is still no administrator");
@@ -189,11 +189,11 @@ foreach my $db (qw(data_alone data_months data_root data_schema))
 	  unless $db eq 'data_schema';
 }
 command_fails_like([ 'pg_restore', '--data-only', '-d', $node->connstr('data_alone'), "$dumps/shop.custom" ],
-	qr/relation "quota\.ledger_entry_2026_03" does not exist/, 'data alone: an error for the months that are not there');
+	qr/relation "quota_internal\.ledger_entry_2026_03" does not exist/, 'data alone: an error for the months that are not there');
 like(run_in($node, 'data_alone', q{SELECT string_agg(DISTINCT check_name, ' ') FROM quota.verify()}), qr/bucket/, 'data alone: verify tells what is missing');
 
 my ($list) = run_command([ 'pg_restore', '-l', "$dumps/shop.custom" ]);
-append_to_file("$dumps/months", join('', map { "$_\n" } grep { / (TABLE|TABLE ATTACH|INDEX|TRIGGER) quota ledger_entry_[0-9]/ } split(/\n/, $list)));
+append_to_file("$dumps/months", join('', map { "$_\n" } grep { / (TABLE|TABLE ATTACH|INDEX|TRIGGER) quota_internal ledger_entry_[0-9]/ } split(/\n/, $list)));
 command_ok([ 'pg_restore', '--exit-on-error', @$_, '-d', $node->connstr('data_months'), "$dumps/shop.custom" ], "months first: pg_restore @$_")
   foreach [ '-L', "$dumps/months", '--section=pre-data' ], ['--data-only'], [ '-L', "$dumps/months", '--section=post-data' ];
 

@@ -44,27 +44,27 @@ my $hold = value("$clock; SELECT id FROM quota.reserve('acme/al', 'tokens', 5, '
 
 # what other accounts have, by table
 my $others = q{
-	SELECT 'bucket', r::text FROM quota.bucket r WHERE subject <> 'acme/al' UNION ALL
-	SELECT 'cap_use', r::text FROM quota.cap_use r WHERE subject <> 'acme/al' UNION ALL
-	SELECT 'rate_use', r::text FROM quota.rate_use r WHERE subject <> 'acme/al' UNION ALL
-	SELECT 'grant_use', r::text FROM quota.grant_use r WHERE grant_id <> 1 ORDER BY 1, 2};
+	SELECT 'bucket', r::text FROM quota_internal.bucket r WHERE subject <> 'acme/al' UNION ALL
+	SELECT 'cap_use', r::text FROM quota_internal.cap_use r WHERE subject <> 'acme/al' UNION ALL
+	SELECT 'rate_use', r::text FROM quota_internal.rate_use r WHERE subject <> 'acme/al' UNION ALL
+	SELECT 'grant_use', r::text FROM quota_internal.grant_use r WHERE grant_id <> 1 ORDER BY 1, 2};
 
 my @tables = split /\n/, value(q{
 	SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname = 'quota' AND c.relkind = 'r' ORDER BY 1});
+	WHERE n.nspname = 'quota_internal' AND c.relkind = 'r' ORDER BY 1});
 
 # ---- each wait -------------------------------------------------------------------
 
 my %rows = (
-	bucket => q{SELECT FROM quota.bucket WHERE subject = 'acme/al' FOR UPDATE},
-	grant => q{SELECT FROM quota.grant_use WHERE grant_id = 1 FOR UPDATE},
-	cap => q{SELECT FROM quota.cap_use WHERE subject = 'acme/al' FOR UPDATE},
-	rate => q{SELECT FROM quota.rate_use WHERE subject = 'acme/al' FOR UPDATE},
-	hold => q{SELECT FROM quota.hold FOR UPDATE},
-	part => q{SELECT FROM quota.hold_part FOR UPDATE},
-	entry => q{SELECT FROM quota.ledger_entry WHERE id = 1 FOR UPDATE},
-	key => q{INSERT INTO quota.idempotency_key VALUES ('acme/al', 'key', 'debit', '{}', '[]', now())},
-	subscription => q{SELECT FROM quota.subscription WHERE subject = 'acme/al' FOR UPDATE});
+	bucket => q{SELECT FROM quota_internal.bucket WHERE subject = 'acme/al' FOR UPDATE},
+	grant => q{SELECT FROM quota_internal.grant_use WHERE grant_id = 1 FOR UPDATE},
+	cap => q{SELECT FROM quota_internal.cap_use WHERE subject = 'acme/al' FOR UPDATE},
+	rate => q{SELECT FROM quota_internal.rate_use WHERE subject = 'acme/al' FOR UPDATE},
+	hold => q{SELECT FROM quota_internal.hold FOR UPDATE},
+	part => q{SELECT FROM quota_internal.hold_part FOR UPDATE},
+	entry => q{SELECT FROM quota_internal.ledger_entry WHERE id = 1 FOR UPDATE},
+	key => q{INSERT INTO quota_internal.idempotency_key VALUES ('acme/al', 'key', 'debit', '{}', '[]', now())},
+	subscription => q{SELECT FROM quota_internal.subscription WHERE subject = 'acme/al' FOR UPDATE});
 my @waits = (
 	[ 'bucket', q{SELECT remaining FROM quota.debit('acme/al', 'tokens', 30)} ],
 	[ 'grant', q{SELECT remaining FROM quota.debit('acme/al', 'tokens', 30)} ],
@@ -80,7 +80,7 @@ my ($holder, $caller, $dba) = (session($node), session($node), session($node));
 my $pid = ask($caller, 'SELECT pg_backend_pid()');
 ask($caller, $clock);
 ask($dba, "$clock; SET lock_timeout = '50ms'; CREATE SCHEMA kept");
-ask($dba, "CREATE TABLE kept.$_ AS TABLE quota.$_") for @tables;
+ask($dba, "CREATE TABLE kept.$_ AS TABLE quota_internal.$_") for @tables;
 my $before = ask($dba, $others);
 my %seen;
 
@@ -112,14 +112,14 @@ foreach my $wait (@waits)
 	my @bad;
 	foreach my $table (@tables)
 	{
-		my ($did, $answered, $found) = meanwhile($row, $call, "REINDEX TABLE quota.$table");
+		my ($did, $answered, $found) = meanwhile($row, $call, "REINDEX TABLE quota_internal.$table");
 		push @bad, "REINDEX $table: $did, $answered, $found" if $answered =~ /^\w{5}:/ || $found ne '' || $did !~ /^(55P03.*)?$/;
 
-		($did, $answered) = meanwhile($row, $call, "TRUNCATE quota.$table");
+		($did, $answered) = meanwhile($row, $call, "TRUNCATE quota_internal.$table");
 		my $next = told(ask($dba, "BEGIN; SELECT remaining FROM quota.debit('beta', 'tokens', 1)"));
 		ask($dba, 'ROLLBACK');
 		my $emptied = $did eq '';
-		ask($dba, "INSERT INTO quota.$table SELECT * FROM kept.$table") if $emptied;
+		ask($dba, "INSERT INTO quota_internal.$table SELECT * FROM kept.$table") if $emptied;
 		push @bad, "TRUNCATE $table: $answered" if $answered =~ /^XX000/;
 		push @bad, "TRUNCATE $table: the next call says $next" if $next =~ /^XX000/;
 		push @bad, "TRUNCATE $table: another account has changed" if ask($dba, $others) ne $before;
@@ -156,7 +156,7 @@ while (time < $until)
 {
 	foreach my $table (@tables)
 	{
-		my ($ret, $stdout, $stderr) = $node->psql('postgres', "VACUUM FULL quota.$table; REINDEX TABLE quota.$table;");
+		my ($ret, $stdout, $stderr) = $node->psql('postgres', "VACUUM FULL quota_internal.$table; REINDEX TABLE quota_internal.$table;");
 		$maintained .= $stderr;
 	}
 	$rounds++;
@@ -169,7 +169,7 @@ is($failed, 0, 'under load: no transaction failed');
 is($err =~ /^(.*ERROR.*)$/m ? $1 : '', '', 'under load: no error');
 is($maintained, '', 'under load: nor of what was done to the tables');
 cmp_ok($rounds, '>', 0, 'under load: every table was written again');
-is(value(q{SELECT sum(amount) FROM quota.ledger_entry WHERE account = 'top'}), 5 * $done, 'under load: all of it is charged');
+is(value(q{SELECT sum(amount) FROM quota_internal.ledger_entry WHERE account = 'top'}), 5 * $done, 'under load: all of it is charged');
 is(value('SELECT * FROM quota.verify()'), '', 'under load: every account has its own');
 
 done_testing();

@@ -27,7 +27,7 @@ class ServerGone(Exception):
 TEMPLATE = f"quota_model_{os.getpid()}_template"
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c
-WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1"""
+WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'p') ORDER BY 1"""
 
 
 def psycopg2_url(url):

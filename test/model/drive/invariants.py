@@ -8,22 +8,22 @@ BOOKS = """
 SELECT subject, feature_id, source_id, period_start, period_end, sum(a), sum(g), sum(v), sum(o)
 FROM (SELECT subject, feature_id, source_id, period_start, period_end, used AS a, coalesce(granted, 0) AS g,
              coalesce(overage, 0) AS v, overdrawn AS o
-      FROM quota.bucket
+      FROM quota_internal.bucket
       UNION ALL
       SELECT account, feature_id, source_id, period_start, period_end,
              CASE WHEN source IN ('a', 'c') THEN -amount ELSE 0 END, CASE source WHEN 'g' THEN -amount ELSE 0 END,
              CASE source WHEN 'v' THEN -amount ELSE 0 END, CASE source WHEN 'o' THEN -amount ELSE 0 END
-      FROM quota.ledger_entry) books
+      FROM quota_internal.ledger_entry) books
 GROUP BY 1, 2, 3, 4, 5 HAVING sum(a) <> 0 OR sum(g) <> 0 OR sum(v) <> 0 OR sum(o) <> 0"""
 GRANTS = """
 SELECT grant_id, sum(units)
-FROM (SELECT grant_id, used AS units FROM quota.grant_use
-      UNION ALL SELECT grant_id, -amount FROM quota.ledger_entry WHERE source = 'g') books
+FROM (SELECT grant_id, used AS units FROM quota_internal.grant_use
+      UNION ALL SELECT grant_id, -amount FROM quota_internal.ledger_entry WHERE source = 'g') books
 GROUP BY 1 HAVING sum(units) <> 0"""
 ROLLOVERS = """
 SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start END, nullif(b.period_end, 'infinity'),
        sum(coalesce(rolled_in, 0))::bigint, sum(coalesce(rolled_out, 0))::bigint
-FROM quota.bucket b JOIN quota.feature f ON f.id = b.feature_id
+FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
 PERIODS = """

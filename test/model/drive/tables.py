@@ -10,7 +10,7 @@ FUNCTIONS = {"create_tables", "write"}  # that are statements, not calls
 COLUMNS = ("id", "part", "owner", "sub", "folder", "amount", "tokens")
 REMEMBERED = (
     "SELECT k.relname::text, f.name, concat(c.key::jsonb ->> 0, '/', c.key::jsonb ->> 1), c.subject, c.amount"
-    " FROM quota.gate_charge c JOIN quota.feature f ON f.id = c.feature_id JOIN pg_class k ON k.oid = c.target"
+    " FROM quota_internal.gate_charge c JOIN quota_internal.feature f ON f.id = c.feature_id JOIN pg_class k ON k.oid = c.target"
 )
 BODY = (
     "id int, part int, owner text, sub text, folder int{reference}, amount bigint, tokens bigint, "
