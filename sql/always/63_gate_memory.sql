@@ -80,7 +80,7 @@ AS $$
 BEGIN
     RETURN QUERY EXECUTE format($query$
         WITH compared AS MATERIALIZED (
-            SELECT * FROM quota.%I($1)
+            SELECT * FROM quota_internal.%I($1)
         ), share AS (
             SELECT CASE WHEN c.gives_back OR c.subject IS NULL THEN c.old_subject ELSE c.subject END AS subject,
                    c.gives_back, c.old_amount AS recorded, 0 AS actual
