@@ -288,6 +288,11 @@ def statement(connection, subject, feature, since=None, until=None, max_rows=Non
     ).all()
 
 
+def authenticate(connection, secret):
+    """Whose API key it is: a row (subject, key_id, scopes).  Raises QuotaError (401).  The commit notes its use."""
+    return call(connection, "authenticate", secret=secret).one()
+
+
 def note_denial(connection, detail):
     """Record a refusal in quota.denials that its own error took along: `detail` of a QuotaError, as it came.
     In a transaction of its own, after the rollback; Quota's error handler does it by itself."""

@@ -288,6 +288,14 @@ BEGIN
     task := 'old events';
     RETURN NEXT;
 
+    DELETE FROM quota_internal.api_key_use u
+    WHERE u.key_id IN (SELECT o.key_id FROM quota_internal.api_key_use o
+                       WHERE NOT EXISTS (SELECT FROM quota_internal.api_key k WHERE k.id = o.key_id)
+                       FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    task := 'uses of forgotten API keys';
+    RETURN NEXT;
+
     task := 'rows of dropped gates';
     rows := quota_internal._gate_forget();
     RETURN NEXT;

@@ -106,6 +106,8 @@ grant_expired: grant_id, source, amount, expires_at, unused
 hold_expired: hold_id, reserved, created_at, expires_at
 credited: grant_id, amount, effective_at, expires_at, every, priority, source
 grant_revoked: grant_id, amount, left
+api_key_created: key_id, name, scopes, expires_at
+api_key_revoked: key_id, name
 threshold_reached: percent or remaining, allowance, used (open holds left out), period_start, period_end; each time that an operation reaches it, having been below';
 COMMENT ON COLUMN quota.events.id IS 'within a transaction in order; not over all of them';
 COMMENT ON COLUMN quota.events.xid IS 'the transaction that wrote it';

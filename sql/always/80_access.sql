@@ -77,7 +77,8 @@ AS $$
         ('view',     'holds',           '{admin}'),
         ('view',     'gates',           '{admin}'),
         ('view',     'gate_charge',     '{admin}'),
-        ('view',     'denials',         '{admin}')
+        ('view',     'denials',         '{admin}'),
+        ('view',     'api_keys',        '{admin}')
     ) AS v(kind, name, levels)
 $$;
 COMMENT ON FUNCTION quota_internal._access_object() IS 'internal: the levels that each function and view belongs to';

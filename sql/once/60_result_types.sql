@@ -165,3 +165,13 @@ CREATE TYPE quota.set_usage_result AS (
 COMMENT ON TYPE quota.set_usage_result IS 'a row of quota.set_usage()';
 COMMENT ON COLUMN quota.set_usage_result.id IS 'the correction''s in quota.ledger; NULL: there was no difference';
 COMMENT ON COLUMN quota.set_usage_result.remaining IS 'what one debit could take now; NULL: unlimited';
+
+CREATE TYPE quota.authenticate_result AS (
+    subject text,
+    key_id  bigint,
+    scopes  text[]
+);
+COMMENT ON TYPE quota.authenticate_result IS 'a row of quota.authenticate()';
+COMMENT ON COLUMN quota.authenticate_result.subject IS 'for whom the key acts';
+COMMENT ON COLUMN quota.authenticate_result.key_id IS 'the key''s in quota.api_keys';
+COMMENT ON COLUMN quota.authenticate_result.scopes IS 'what it may do, as create_api_key() was told';

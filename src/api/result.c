@@ -79,6 +79,12 @@ quota_row_jsonb(QuotaRow *row, Jsonb *value)
 }
 
 void
+quota_row_array(QuotaRow *row, Datum value)
+{
+	add(row, value, false);
+}
+
+void
 quota_row_interval(QuotaRow *row, int64 us)
 {
 	Interval   *interval;

@@ -48,6 +48,7 @@ extern void quota_row_text(QuotaRow *row, const char *value);	/* NULL: null */
 extern void quota_row_time(QuotaRow *row, TimestampTz value);	/* infinite: null */
 extern void quota_row_raw_time(QuotaRow *row, TimestampTz value);	/* infinite stays */
 extern void quota_row_jsonb(QuotaRow *row, Jsonb *value);	/* NULL: null */
+extern void quota_row_array(QuotaRow *row, Datum value);
 extern void quota_row_interval(QuotaRow *row, int64 us);	/* < 0: null */
 
 /* the datum of a finished row, which is of the called function's result type */

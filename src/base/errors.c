@@ -163,6 +163,18 @@ quota_raise_not_found(const char *kind, const char *name)
 			 errmsg("%s \"%s\" does not exist", kind, quota_clip(name))));
 }
 
+/* Neither the statement nor its context is logged: both can have the secret. */
+void
+quota_raise_unauthenticated(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUOTA_UNAUTHENTICATED),
+			 errmsg("the API key is not valid"),
+			 errhint("It is unknown, has expired or was revoked."),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+}
+
 void
 quota_raise_key_conflict(const char *key, const char *argument)
 {

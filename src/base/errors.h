@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 
+#define ERRCODE_QUOTA_UNAUTHENTICATED	MAKE_SQLSTATE('Q','T','4','0','1')
 #define ERRCODE_QUOTA_EXCEEDED		MAKE_SQLSTATE('Q','T','4','0','2')
 #define ERRCODE_QUOTA_NOT_ENTITLED	MAKE_SQLSTATE('Q','T','4','0','3')
 #define ERRCODE_QUOTA_NOT_FOUND		MAKE_SQLSTATE('Q','T','4','0','4')
@@ -63,6 +64,9 @@ extern const char *quota_clip(const char *name);
 
 /* QT404; "kind" is what was looked for: feature, plan, debit */
 pg_noreturn extern void quota_raise_not_found(const char *kind, const char *name);
+
+/* QT401: one answer for every API key that is none, or is one no more */
+pg_noreturn extern void quota_raise_unauthenticated(void);
 
 /* QT409: the key was used before with another "argument" */
 pg_noreturn extern void quota_raise_key_conflict(const char *key, const char *argument);

@@ -51,19 +51,6 @@ insert(Relation rel, const char *subject, int32 feature_id, const char *reason, 
 	quota_insert_end(inserter);
 }
 
-/* Locks a row against change; false when another transaction has it, or has changed it. */
-static bool
-lock_if_free(Relation rel, ItemPointer tid, Snapshot snapshot)
-{
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TM_FailureData failure;
-	TM_Result	result = table_tuple_lock(rel, tid, snapshot, slot, GetCurrentCommandId(true),
-										  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
-
-	ExecDropSingleTupleTableSlot(slot);
-	return result == TM_Ok;
-}
-
 static bool
 is_about(HeapTuple tuple, TupleDesc desc, int32 feature_id, const char *reason)
 {
@@ -103,7 +90,7 @@ free_row(Relation rel, const char *subject, int32 feature_id, const char *reason
 	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (is_about(tuple, RelationGetDescr(rel), feature_id, reason) &&
-			lock_if_free(rel, &tuple->t_self, snapshot))
+			quota_lock_row_if_free(rel, tuple, snapshot))
 			found = heap_copytuple(tuple);
 	}
 	systable_endscan(scan);

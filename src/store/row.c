@@ -251,3 +251,15 @@ quota_lock_row(Relation rel, HeapTuple *tuple, Snapshot snapshot)
 	*tuple = newest;
 	return true;
 }
+
+bool
+quota_lock_row_if_free(Relation rel, HeapTuple tuple, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TM_FailureData failure;
+	TM_Result	result = table_tuple_lock(rel, &tuple->t_self, snapshot, slot, GetCurrentCommandId(true),
+										  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
+
+	ExecDropSingleTupleTableSlot(slot);
+	return result == TM_Ok;
+}

@@ -44,6 +44,12 @@ extern bool quota_insert_if_absent(Relation rel, const Datum *values, const bool
 extern bool quota_lock_row(Relation rel, HeapTuple *tuple, Snapshot snapshot);
 
 /*
+ * The same without waiting: false as well when another transaction has it locked, or
+ * has changed it since the snapshot.  The tuple stays the one that was found.
+ */
+extern bool quota_lock_row_if_free(Relation rel, HeapTuple tuple, Snapshot snapshot);
+
+/*
  * Writes some columns of the row, waiting for a transaction that is changing it;
  * *tuple is then the new version.  False: the row has changed since it was found or
  * locked, and nothing is done.

@@ -114,6 +114,12 @@ static const struct
 	[QUOTA_GATE_CHARGE] = {"gate_charge", RELKIND_RELATION, Natts_gate_charge,
 	{REGCLASSOID, INT4OID, INT8OID, TEXTOID, TEXTOID}},
 	[QUOTA_GATE_CHARGE_PKEY] = {"gate_charge_pkey", RELKIND_INDEX},
+	[QUOTA_API_KEY] = {"api_key", RELKIND_RELATION, Natts_api_key,
+	{INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID}},
+	[QUOTA_API_KEY_PKEY] = {"api_key_pkey", RELKIND_INDEX},
+	[QUOTA_API_KEY_USE] = {"api_key_use", RELKIND_RELATION, Natts_api_key_use,
+	{INT8OID, TIMESTAMPTZOID}},
+	[QUOTA_API_KEY_USE_PKEY] = {"api_key_use_pkey", RELKIND_INDEX},
 };
 
 static Oid	relation_oids[QUOTA_NRELATIONS];

@@ -53,10 +53,14 @@ typedef enum QuotaRelation
 	QUOTA_DENIAL,
 	QUOTA_DENIAL_DAY,
 	QUOTA_GATE_CHARGE,
-	QUOTA_GATE_CHARGE_PKEY
+	QUOTA_GATE_CHARGE_PKEY,
+	QUOTA_API_KEY,
+	QUOTA_API_KEY_PKEY,
+	QUOTA_API_KEY_USE,
+	QUOTA_API_KEY_USE_PKEY
 } QuotaRelation;
 
-#define QUOTA_NRELATIONS	(QUOTA_GATE_CHARGE_PKEY + 1)
+#define QUOTA_NRELATIONS	(QUOTA_API_KEY_USE_PKEY + 1)
 
 #define Anum_feature_id					1
 #define Anum_feature_name				2
@@ -270,6 +274,18 @@ typedef enum QuotaRelation
 #define Anum_gate_charge_key			4
 #define Anum_gate_charge_subject		5
 #define Natts_gate_charge				5
+
+#define Anum_api_key_id					1
+#define Anum_api_key_subject			2
+#define Anum_api_key_scopes				4
+#define Anum_api_key_digest				5
+#define Anum_api_key_expires_at			7
+#define Anum_api_key_revoked_at			8
+#define Natts_api_key					8
+
+#define Anum_api_key_use_key_id			1
+#define Anum_api_key_use_last_used_at	2
+#define Natts_api_key_use				2
 
 /* OID by name, cached until a relcache invalidation */
 extern Oid	quota_relid(QuotaRelation which);

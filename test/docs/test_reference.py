@@ -58,7 +58,7 @@ def signature(function):
             given.append(written)
             continue
         if argument["default"]:
-            default = re.sub(r"::[a-z ]+$", "", argument["default"])
+            default = re.sub(r"::[a-z ]+(\[\])?$", "", argument["default"])
             written += f" = {default}"
         taken.append(written)
     answer = f"({', '.join(given)})" if given else short(function["returns"])

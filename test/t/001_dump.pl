@@ -88,6 +88,9 @@ run_in($node, 'shop', q{
 	RESET quota.enforcement;
 	SELECT quota.override('nobody', 'tokens', '{"allowance": 500, "period": "year"}');
 	SELECT quota.cancel('acme');
+	-- its digest and its use are in the dump, its secret in a table of the application's
+	CREATE TABLE public.kept AS SELECT secret FROM quota.create_api_key('acme/alice', 'ci', scopes => '{read}');
+	SELECT a.* FROM public.kept k, quota.authenticate(k.secret) a;
 	-- rolled up, but for one debit; and one in a month that has no leaf
 	SELECT quota.maintain();
 	SELECT quota.debit('tail', 'tokens', 1);
@@ -102,7 +105,7 @@ run_in($node, 'shop', q{
 my $before = contents($node, 'shop');
 my $rights_before = rights($node, 'shop');
 like($before->{"quota_internal.$_"}, qr/<t>/, "something is in $_")
-  foreach qw(bucket denial entitlement event feature idempotency_key ledger_entry_default ledger_entry_2026_03 posting usage_hour plan plan_version subject_override subscription);
+  foreach qw(api_key api_key_use bucket denial entitlement event feature idempotency_key ledger_entry_default ledger_entry_2026_03 posting usage_hour plan plan_version subject_override subscription);
 like($rights_before, qr/shop_admin/, 'and rights were given');
 
 # ---- dumps -------------------------------------------------------------------
@@ -168,6 +171,8 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 		'pro|active|t|t', "$db: subscription, and its cancellation");
 	is(run_in($server, $db, q{SELECT times FROM quota.denials WHERE subject = 'nobody'}), '2', "$db: denials");
 	like(run_in($server, $db, q{SELECT quota.subscribe('new', 'pro')}), qr/^5$/, "$db: the next subscription takes a new id");
+	is(run_in($server, $db, q{SELECT a.subject, a.scopes FROM public.kept k, quota.authenticate(k.secret) a}), 'acme/alice|{read}', "$db: an API key goes on");
+	is(run_in($server, $db, q{SELECT id FROM quota.create_api_key('x', 'y')}), '2', "$db: the next one takes a new id");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(quota.export_catalog()) WHERE change <> 'unchanged'}), '0', "$db: the catalog is the same");
 	is(run_in($server, $db, q{SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,new}', '{"entitlements": {}}')) WHERE change = 'added'}), '1', "$db: and can be changed");
 	($ret, $out, $err) = $server->psql($db, q{DELETE FROM quota_internal.ledger_entry_2026_03});
@@ -185,7 +190,7 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 foreach my $db (qw(data_alone data_months data_root data_schema))
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	run_in($node, $db, 'CREATE EXTENSION quota CASCADE; CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint)')
+	run_in($node, $db, 'CREATE EXTENSION quota CASCADE; CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint); CREATE TABLE public.kept (secret text)')
 	  unless $db eq 'data_schema';
 }
 command_fails_like([ 'pg_restore', '--data-only', '-d', $node->connstr('data_alone'), "$dumps/shop.custom" ],

@@ -249,6 +249,7 @@ balanced($node, 'prepared');
 # ---- a standby -------------------------------------------------------------------
 
 $node->backup('copy');
+my $secret = value($node, q{SELECT secret FROM quota.create_api_key('ann', 'ci')});
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
@@ -270,6 +271,15 @@ foreach my $call (q{debit('ann', 'tokens')}, q{debit('ann', 'mindmap')}, q{try_d
 {
 	like(ask($reader, "SELECT quota.$call"), qr/25006/, "standby: $call is refused as read-only");
 }
+# an API key is looked at, and its use noted on the primary alone; no log has what was wrong
+is(ask($reader, "SELECT * FROM quota.authenticate('$secret')"), 'ann|1|{}', 'standby: authenticate');
+like(ask($reader, "SELECT * FROM quota.authenticate('${secret}0')"), qr/QT401/, 'standby: a wrong API key');
+is(value($node, 'SELECT last_used_at FROM quota.api_keys'), '', 'standby: no use is noted');
+value($node, "SELECT * FROM quota.authenticate('$secret')");
+is(value($node, 'SELECT count(last_used_at) FROM quota.api_keys'), '1', 'primary: its use is noted');
+like($node->psql('postgres', "DO \$\$ BEGIN PERFORM quota.authenticate('${secret}0'); END \$\$", on_error_die => 0), qr/^[13]$/, 'a wrong API key in a function');
+like(slurp_file($_->logfile), qr/the API key is not valid/, 'a wrong API key is logged'), unlike(slurp_file($_->logfile), qr/^(?!.*LOG:  statement: ).*${secret}0/m, 'its text is not')
+  foreach $node, $standby;
 # a session that has read the catalog sees it change
 value($node, q{SELECT FROM quota.subscribe('ann', 'pro')});
 value($node, q{SELECT FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,max_mb,value}', '6'))});

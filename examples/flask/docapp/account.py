@@ -211,7 +211,8 @@ def invite():
 def remove(member_id):
     """Remove a member and give their seat back."""
     with current_app.db.session.begin() as session:
-        auth.remove_member(session, g.user, member_id)
+        subject = auth.remove_member(session, g.user, member_id)
+    current_app.plans.revoke_api_keys(subject)  # they act for nobody any more
     return respond({"removed": member_id, "url": url_for("pages.team")})
 
 

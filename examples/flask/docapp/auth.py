@@ -41,7 +41,8 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,180}\Z")
 def load_user():
     """Set g.user to the signed-in User, or None."""
     g.user = None
-    if "user" in session and request.endpoint != "static":
+    with_key = request.path.startswith("/api/") and "Authorization" in request.headers  # see keys.py
+    if "user" in session and request.endpoint != "static" and not with_key:
         with current_app.db.session.begin() as db:
             g.user = db.get(User, session["user"])
 
@@ -126,7 +127,7 @@ def create_user(db, email, name, password, workspace=None, workspace_name=None):
 
 def remove_member(db, owner, member_id):
     """Delete a member of the owner's workspace with their documents' authorship passed to the owner, and
-    give the seat back.  Raises Problem 404."""
+    give the seat back.  Returns the subject that they were.  Raises Problem 404."""
     member = db.scalars(
         select(User)
         .where(User.id == member_id, User.workspace_id == owner.workspace_id, User.role == "member")
@@ -139,6 +140,7 @@ def remove_member(db, owner, member_id):
     )
     db.execute(delete(User).where(User.id == member.id))
     tokens.hand_back(db, member.subject, {"seats": 1}, {"action": "leave", "title": member.name})
+    return member.subject
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The plan manager: lists plans, changes them, sets members' limits.
+"""The plan manager: lists plans, changes them, sets members' limits, makes API keys.
 
 It alone holds the connection of level admin.  A plan changes only through an event signed with
 CALLBACK_SECRET, as payment providers send them; the demo checkout button makes and signs one itself and
@@ -30,6 +30,11 @@ _CHANGES = text(
     """
 )
 _UNLIMIT = text("SELECT quota.override(subject => :subject, feature => 'llm_tokens', entitlement => NULL)")
+_MAKE_API_KEY = text(
+    "SELECT secret FROM quota.create_api_key(subject => :subject, name => :name,"
+    " expires_at => CAST(:expires_at AS timestamptz), scopes => CAST(:scopes AS text[]))"
+)
+_API_KEYS = text("SELECT * FROM quota.api_keys WHERE subject = :subject ORDER BY id DESC")
 FIELDS = {"id", "workspace", "plan", "effective"}
 
 
@@ -187,6 +192,30 @@ class PlanManager:
         """quota.maintain(): [(task, rows)].  It tidies and adds up; no limit depends on its having run."""
         with self._engine.begin() as connection:
             return [tuple(row) for row in call(connection, "maintain")]
+
+    def create_api_key(self, subject, name, expires_at, scopes):
+        """Make an API key that acts for `subject`: its secret, which nothing else ever shows."""
+        with self._engine.begin() as connection:
+            asked = {"subject": subject, "name": name, "expires_at": expires_at, "scopes": scopes}
+            return connection.execute(_MAKE_API_KEY, asked).scalar_one()
+
+    def api_keys(self, subject):
+        """The API keys that act for exactly this subject, newest first: rows of quota.api_keys."""
+        with self._engine.connect() as connection:
+            return connection.execute(_API_KEYS, {"subject": subject}).all()
+
+    def revoke_api_key(self, subject, key_id):
+        """End a key of `subject`; False if it has none of that id."""
+        if all(key.id != key_id for key in self.api_keys(subject)):
+            return False
+        with self._engine.begin() as connection:
+            call(connection, "revoke_api_key", id=key_id)
+        return True
+
+    def revoke_api_keys(self, subject):
+        """End all keys of `subject`."""
+        for key in self.api_keys(subject):
+            self.revoke_api_key(subject, key.id)
 
     def limit_member(self, subject, tokens_per_month):
         """Give one member a limit of their own on llm_tokens, below the workspace's (None: no limit)."""
