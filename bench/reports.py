@@ -71,6 +71,7 @@ CASES = (
     Case("check", "SELECT * FROM quota.check('both/m1', 'tokens')", None, None, 20),
     Case("explain", "SELECT * FROM quota.explain('both/m1', 'tokens')", None, None, 20),
     Case("offers", "SELECT * FROM quota.offers('s2', 'tokens')", None, None, 20),
+    Case("metrics", "SELECT * FROM quota.metrics", None, None, 50),
     Case("export_catalog", "SELECT quota.export_catalog()", None, None, 20),
     Case("gates", "SELECT * FROM quota.gates", None, None, 20),
     one_subject("periods"), one_subject("subscriptions"), one_subject("holds", "s5"), one_subject("denials"),

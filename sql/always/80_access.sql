@@ -73,6 +73,8 @@ AS $$
         ('function', '_window',         '{admin}'),
         ('function', '_gates_for_view', '{admin}'),
         ('function', '_held_use',       '{admin}'),
+        ('function', '_rollup_waiting', '{reader,admin}'),
+        ('function', '_snapshots_held', '{reader,admin}'),
         ('view',     'periods',         '{admin}'),
         ('view',     'holds',           '{admin}'),
         ('view',     'gates',           '{admin}'),

@@ -34,6 +34,7 @@ SELECT jsonb_build_object(
             SELECT jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0))
         FROM pg_class c WHERE c.relnamespace = 'quota'::regnamespace AND c.relkind = 'v'),
     'settings', (SELECT jsonb_object_agg(s.name, s.boot_val) FROM pg_settings s WHERE s.name LIKE 'quota.%'),
+    'metrics', (SELECT jsonb_agg(m[1]) FROM regexp_matches(obj_description('quota.metrics'::regclass), '^(quota_\\w+)', 'gn') m),
     'event_types', obj_description('quota.events'::regclass));
 """
 
@@ -94,7 +95,7 @@ def test_every_column_of_every_view(objects):
         table = re.sub(r"```.*?```", "", section(view), flags=re.S)
         cells = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
         known = re.findall(r"`(\w+)`", cells)
-        if view == "events":
+        if view in ("events", "metrics"):
             known = known[: len(columns)]
         assert known == columns, view
 
@@ -111,6 +112,21 @@ def test_every_type_of_event(objects):
     assert types
     shown = re.findall(r"^\| `(\w+)` \|", section("events").split("| type | `data` |")[1], re.M)
     assert shown == types
+
+
+def test_every_metric(objects):
+    shown = re.findall(r"`(quota_\w+)`", " ".join(line.split("|")[1] for line in section("metrics").splitlines() if line.startswith("| `quota_")))
+    assert shown == objects["metrics"]
+
+
+def test_the_exporters_query_gives_what_its_file_says(new_database):
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    query = re.search(r'^  query: "(.*)"$', text, re.M).group(1).replace('\\"', '"')
+    columns = re.findall(r"^    - (\w+): \{usage: (?:LABEL|GAUGE),", text, re.M)
+    status, said = psql(new_database(), f"\\pset format unaligned\n{query};")
+    assert status == 0, said
+    head, *rows = said.splitlines()
+    assert head.split("|") == columns and "quota_events_total|NULL|NULL|NULL|NULL|NULL|NULL|0" in rows
 
 
 def test_links_lead_somewhere():

@@ -208,6 +208,7 @@ sub prepared_are_pending
 	my $when = shift;
 	my $timeout = q{SET lock_timeout = '100ms'};
 	is(value($node, q{SELECT count(*) FROM pg_prepared_xacts}), '7', "$when: seven prepared transactions");
+	is(value($node, q{SELECT min(value) > 0 FROM quota.metrics WHERE name LIKE 'quota_oldest_snapshot_age%'}), 't', "$when: metrics tells that they hold VACUUM back");
 	is(used($node, 'one', 'tokens'), '0', "$when: a prepared debit is not visible");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 41)"), '55P03', "$when: but others wait for it");
 	is(outcome($node, "$timeout; SELECT remaining FROM quota.debit('one', 'tokens', 60, 'k1')"), '55P03', "$when: and for its key");
