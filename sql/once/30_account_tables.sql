@@ -53,7 +53,7 @@ COMMENT ON COLUMN quota_internal.subscription.next_version_id IS 'the plan versi
  * Where use is counted.  A metered account has one row for each window that was
  * ever charged; a capacity account has one row (source_id 0, period_start
  * -infinity) that survives periods and plans.  A row appears with the window's
- * first charge.  The row engine locks and updates it in the caller's transaction,
+ * first charge.  The engine locks and updates it in the caller's transaction,
  * so most updates shall be HOT: no index but the key, and free room on each page.
  * Counts that are mostly 0 are stored as NULL then: rows stay short.
  */

@@ -190,7 +190,6 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 Datum
 quota_sql_expire_holds(PG_FUNCTION_ARGS)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaSubject subject;
 	QuotaBucketKey account = {0};
 	int			n;
@@ -200,8 +199,8 @@ quota_sql_expire_holds(PG_FUNCTION_ARGS)
 	account.prefix = subject.text;
 	account.prefix_len = (int) strlen(subject.text);
 	account.feature_id = PG_GETARG_INT32(1);
-	engine->lock();
-	n = engine->expire(&account);
+	quota_engine_lock();
+	n = quota_engine_expire(&account);
 	PG_RETURN_INT32(n);
 }
 

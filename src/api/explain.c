@@ -229,7 +229,7 @@ quota_sql_explain(PG_FUNCTION_ARGS)
 	quota_path_look_up_state(&path, &subject);
 	path.used_up_grants = true;
 	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, name), refs, &accounts);
-	quota_engine()->peek(accounts.refs, accounts.nrefs, path.snapshot);
+	quota_engine_peek(accounts.refs, accounts.nrefs, path.snapshot);
 	quota_judge(&path, &accounts, e.amount, &verdict);
 	e.path = &path;
 	e.accounts = &accounts;

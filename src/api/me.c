@@ -110,7 +110,7 @@ put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 	QuotaVerdict v;
 
 	quota_accounts_of(path, feature, refs, &accounts);
-	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+	quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
 	quota_judge(path, &accounts, 1, &v);
 
 	escape_json(buf, feature->name);
@@ -183,7 +183,7 @@ add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
 		account.grants[i].grant = grants[i];
 	/* of capacity nothing is taken */
 	if (feature->kind == QUOTA_METERED)
-		quota_engine()->peek(&account, 1, path->snapshot);
+		quota_engine_peek(&account, 1, path->snapshot);
 	return n + account.ngrants;
 }
 

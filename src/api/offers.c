@@ -97,7 +97,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 	QuotaVerdict verdict;
 
 	quota_accounts_of(path, now->feature, refs, &then);
-	quota_engine()->peek(then.refs, then.nrefs, path->snapshot);
+	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
 	after = account_at(&then, level);
 	if (now->feature->kind == QUOTA_METERED)
 	{
@@ -124,7 +124,7 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 	int			n = 0;
 
 	quota_accounts_of(path, feature, refs, &now);
-	quota_engine()->peek(now.refs, now.nrefs, path->snapshot);
+	quota_engine_peek(now.refs, now.nrefs, path->snapshot);
 	for (int i = 0; i < path->catalog->nnewest; i++)
 	{
 		QuotaPlanVersion *plan = path->catalog->newest[i];

@@ -61,7 +61,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 				 errmsg("feature \"%s\" is static: there is no amount to check", name),
 				 errhint("Read it with quota.setting().")));
 	quota_accounts_of(&path, feature, refs, &accounts);
-	quota_engine()->peek(accounts.refs, accounts.nrefs, path.snapshot);
+	quota_engine_peek(accounts.refs, accounts.nrefs, path.snapshot);
 	quota_judge(&path, &accounts, amount, &verdict);
 
 	quota_row_bool(&row, verdict.reason == QUOTA_OK);
@@ -148,7 +148,7 @@ put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *fea
 	Jsonb	   *value;
 
 	quota_accounts_of(path, feature, refs, &accounts);
-	quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+	quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
 	quota_judge(path, &accounts, 1, &v);
 	value = quota_value_of(&accounts);
 

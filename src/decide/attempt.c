@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * attempt.c
- *		One attempt at charging the accounts of a path.
+ *		Charging the accounts of a path, attempt by attempt.
  *
  * The engine locks first, so that no window moves between the look-up and the
  * charge; then the path is looked up under a fresh snapshot.  A scheduled change of
@@ -58,17 +58,16 @@ carry_out_due(const QuotaPath *path)
 				 errmsg("could not serialize access due to a concurrent change of plan")));
 }
 
-bool
-quota_attempt(const QuotaSubject *subject, bool with_engine, QuotaAttempt *attempt, void *arg)
+static bool
+attempt_once(const QuotaSubject *subject, bool counts, QuotaAttempt *attempt, void *arg)
 {
-	const QuotaEngine *engine = quota_engine();
 	Snapshot	snapshot;
 	QuotaPath	path;
 	bool		done = false;
 
 	CHECK_FOR_INTERRUPTS();
-	if (with_engine)
-		engine->lock();
+	if (counts)
+		quota_engine_lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	if (quota_path_is_due(&path))
@@ -79,4 +78,11 @@ quota_attempt(const QuotaSubject *subject, bool with_engine, QuotaAttempt *attem
 	if (done)
 		CommandCounterIncrement();
 	return done;
+}
+
+void
+quota_attempt(const QuotaSubject *subject, bool counts, QuotaAttempt *attempt, void *arg)
+{
+	while (!attempt_once(subject, counts, attempt, arg))
+		counts = true;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * attempt.h
- *		One attempt at charging the accounts of a path.
+ *		Charging the accounts of a path, attempt by attempt.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,15 +10,15 @@
 
 #include "decide/account.h"
 
-/* What is attempted; false when it has to be repeated with another look-up. */
+/* What is attempted; false: again, with another look-up. */
 typedef bool QuotaAttempt(const QuotaPath *path, void *arg);
 
 /*
- * Looks the path up behind the lock of the engine and attempts; the
- * caller repeats while this returns false.  "with_engine": an attempt that counts
- * nothing can do without, so that it does not wait for who locks the buckets.
+ * Looks the path up behind the engine's lock and attempts, until that succeeds.
+ * Pass counts = false if nothing will be counted: the first attempt then does not
+ * wait for a session that has locked the buckets.
  */
-extern bool quota_attempt(const QuotaSubject *subject, bool with_engine, QuotaAttempt *attempt,
+extern void quota_attempt(const QuotaSubject *subject, bool counts, QuotaAttempt *attempt,
 						  void *arg);
 
 #endif							/* QUOTA_ATTEMPT_H */

@@ -321,15 +321,14 @@ judge_refused(const QuotaRequest *request, const QuotaPath *path, const Charge *
 typedef struct Asked
 {
 	QuotaRequest *request;
-	bool		opened;			/* is the engine there to count? */
+	bool		counts;			/* is the engine there to count? */
 } Asked;
 
 /* One attempt; false if it has to be repeated. */
 static bool
 charge_once(const QuotaPath *path, void *arg)
 {
-	const QuotaEngine *engine = quota_engine();
-	const Asked *asked = (const Asked *) arg;
+	Asked	   *asked = (Asked *) arg;
 	QuotaRequest *request = asked->request;
 	QuotaTakeResult result = QUOTA_TAKEN;
 	bool		up_to = request->up_to && !takes_refused(request);
@@ -341,19 +340,23 @@ charge_once(const QuotaPath *path, void *arg)
 		request->items[i].charged = 0;
 	}
 	resolve(request, path, &charge);
-	if (charge.nrefs > 0 && !asked->opened)
-		return false;			/* a feature has just become another kind */
+	if (charge.nrefs > 0 && !asked->counts)
+	{
+		/* a feature has just become another kind; every further attempt counts */
+		asked->counts = true;
+		return false;
+	}
 	if (!judge_items(request, path, &charge, false) && !takes_refused(request))
 	{
 		/* one of an earlier item's buckets may be what is reported */
-		engine->peek(charge.refs, charge.nrefs, path->snapshot);
+		quota_engine_peek(charge.refs, charge.nrefs, path->snapshot);
 		judge_items(request, path, &charge, true);
 		refuse(request, path, &charge);
 		return true;
 	}
 	if (charge.nrefs > 0)
-		result = engine->take(charge.refs, charge.nrefs,
-							  up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
+		result = quota_engine_take(charge.refs, charge.nrefs,
+								   up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
 	if (result == QUOTA_NO_ROOM)
 	{
 		judge_refused(request, path, &charge);
@@ -363,7 +366,7 @@ charge_once(const QuotaPath *path, void *arg)
 			return true;
 		}
 		/* observed: all of it is taken, what there is no room for is overdrawn */
-		result = engine->take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
+		result = quota_engine_take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
 		QuotaEnsure(result != QUOTA_NO_ROOM);
 	}
 	if (result == QUOTA_STALE)
@@ -397,12 +400,9 @@ needs_engine(const QuotaRequest *request)
 void
 quota_charge(QuotaRequest *request)
 {
-	Asked		asked = {.request = request};
+	Asked		asked = {.request = request,.counts = needs_engine(request)};
 
-	do
-	{
-		asked.opened = needs_engine(request);
-	} while (!quota_attempt(&request->subject, asked.opened, charge_once, &asked));
+	quota_attempt(&request->subject, asked.counts, charge_once, &asked);
 }
 
 void
@@ -420,7 +420,7 @@ quota_charge_verdict(const QuotaSubject *subject, const char *feature, QuotaVerd
 	if (found)
 	{
 		quota_accounts_of(&path, found, refs, &accounts);
-		quota_engine()->peek(accounts.refs, accounts.nrefs, snapshot);
+		quota_engine_peek(accounts.refs, accounts.nrefs, snapshot);
 	}
 	quota_judge(&path, &accounts, 0, verdict);
 	UnregisterSnapshot(snapshot);

@@ -258,7 +258,6 @@ present_use(const QuotaBucketRef *ref)
 static bool
 correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaItem  *item = &request->items[0];
 	QuotaBucketRef *ref = &accounts->refs[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
@@ -272,7 +271,7 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 		ref->amount = item->amount - present;
 		CommandCounterIncrement();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		result = engine->take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot);
+		result = quota_engine_take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot);
 		UnregisterSnapshot(snapshot);
 		if (result != QUOTA_TAKEN)
 			return false;
@@ -288,7 +287,7 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 		n = plan_correction(ref, present - item->amount, &givings);
 		if (n > 0)
 		{
-			engine->give(givings, n, PG_INT64_MAX);
+			quota_engine_give(givings, n, PG_INT64_MAX);
 			item->id = quota_book_given(givings, n, &template);
 		}
 	}
@@ -326,11 +325,11 @@ set_usage_once(const QuotaPath *path, void *arg)
 	accounts.refs = &ref;
 	accounts.nrefs = 1;
 	/* no difference leaves no trace */
-	quota_engine()->peek(&ref, 1, path->snapshot);
+	quota_engine_peek(&ref, 1, path->snapshot);
 	if (present_use(&ref) == request->items[0].amount)
 		return true;
 	/* taking nothing locks it, and gives back what expired holds have */
-	return quota_engine()->take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN &&
+	return quota_engine_take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN &&
 		correct(path, &accounts, request);
 }
 
@@ -339,8 +338,7 @@ quota_set_usage(QuotaRequest *request)
 {
 	QuotaItem  *item = &request->items[0];
 
-	while (!quota_attempt(&request->subject, true, set_usage_once, request))
-		;
+	quota_attempt(&request->subject, true, set_usage_once, request);
 	item->charged = item->amount;
 	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
 }
@@ -351,7 +349,6 @@ quota_set_usage(QuotaRequest *request)
 static bool
 lower_once(const QuotaPath *path, void *arg)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaRequest *request = (QuotaRequest *) arg;
 	QuotaItem  *item = &request->items[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
@@ -364,7 +361,7 @@ lower_once(const QuotaPath *path, void *arg)
 	if (accounts.nrefs == 0)
 		return true;
 	/* a window without use stays as it is: locking it would fix what rolls over */
-	engine->peek(refs, accounts.nrefs, path->snapshot);
+	quota_engine_peek(refs, accounts.nrefs, path->snapshot);
 	for (int i = 0; i < accounts.nrefs; i++)
 	{
 		if (present_use(&refs[i]) == 0)
@@ -372,7 +369,7 @@ lower_once(const QuotaPath *path, void *arg)
 		refs[i].rate = NULL;
 		refs[i].amount = 0;
 		/* taking nothing locks it, and gives back what expired holds have */
-		if (engine->take(&refs[i], 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		if (quota_engine_take(&refs[i], 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
 			return false;
 	}
 	CommandCounterIncrement();
@@ -391,7 +388,7 @@ lower_once(const QuotaPath *path, void *arg)
 	}
 	if (n == 0)
 		return true;
-	engine->give(givings, n, PG_INT64_MAX);
+	quota_engine_give(givings, n, PG_INT64_MAX);
 	item->id = quota_book_given(givings, n, &template);
 	return true;
 }
@@ -399,6 +396,5 @@ lower_once(const QuotaPath *path, void *arg)
 void
 quota_lower_usage(QuotaRequest *request)
 {
-	while (!quota_attempt(&request->subject, true, lower_once, request))
-		;
+	quota_attempt(&request->subject, true, lower_once, request);
 }

@@ -219,14 +219,13 @@ quota_refund(QuotaRequest *request)
 {
 	int64		debit_id = request->debit_id;
 	QuotaItem  *item = &request->items[0];
-	const QuotaEngine *engine = quota_engine();
 	QuotaGiving *givings;
 	int			ngivings;
 	QuotaEntry	like = {0};
 	Snapshot	snapshot;
 	QuotaDebit	debit;
 
-	engine->lock();
+	quota_engine_lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_ledger_lock_debit(debit_id, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -249,7 +248,7 @@ quota_refund(QuotaRequest *request)
 	like.debit_id = debit_id;
 	like.levels = debit.entries[0].levels;
 	like.key = request->key;
-	item->id = quota_give_and_book(engine, givings, ngivings, &like);
+	item->id = quota_give_and_book(givings, ngivings, &like);
 	quota_charge_verdict(&debit.subject, debit.feature->name, &item->verdict);
 }
 
@@ -272,7 +271,6 @@ capacity_givings(const QuotaAccounts *accounts, int64 amount, TimestampTz at)
 void
 quota_give_back(QuotaRequest *request)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaItem  *item = &request->items[0];
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
@@ -284,7 +282,7 @@ quota_give_back(QuotaRequest *request)
 	int64		held;
 
 	Assert(request->nitems == 1);
-	engine->lock();
+	quota_engine_lock();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
 	feature = quota_catalog_require_feature(path.catalog, item->feature);
@@ -296,10 +294,10 @@ quota_give_back(QuotaRequest *request)
 	quota_accounts_of(&path, feature, refs, &accounts);
 	/* what an expired hold reserved is not there to give back */
 	for (int i = 0; i < accounts.nrefs; i++)
-		(void) engine->expire(&accounts.refs[i].key);
+		(void) quota_engine_expire(&accounts.refs[i].key);
 	givings = capacity_givings(&accounts, item->amount, path.at);
 	/* a capacity bucket never moves */
-	engine->give(givings, accounts.nrefs, 0);
+	quota_engine_give(givings, accounts.nrefs, 0);
 	held = givings[accounts.nrefs - 1].part.amount;
 	if (held < item->amount && !request->up_to)
 		ereport(ERROR,

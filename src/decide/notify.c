@@ -232,7 +232,7 @@ charged_in(const QuotaDebit *debit, const QuotaPath *path, const QuotaAccount *a
 
 		if (key.prefix_len != window->prefix_len)
 			continue;
-		quota_engine()->locate(&key, Max(debit->id, debit->parts[i].entry_id), path->snapshot);
+		quota_engine_locate(&key, Max(debit->id, debit->parts[i].entry_id), path->snapshot);
 		if (quota_bucket_is_same(&key, window))
 			charged = quota_add(charged, debit->parts[i].amount, "use");
 	}
@@ -242,7 +242,6 @@ charged_in(const QuotaDebit *debit, const QuotaPath *path, const QuotaAccount *a
 void
 quota_notify_settled(const QuotaDebit *debit)
 {
-	const QuotaEngine *engine = quota_engine();
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaDebit	settled = {0};
@@ -259,7 +258,7 @@ quota_notify_settled(const QuotaDebit *debit)
 			continue;
 		if (settled.id == 0 && !quota_debit_read(debit->id, snapshot, &settled))
 			break;
-		engine->peek(account->ref, 1, snapshot);
+		quota_engine_peek(account->ref, 1, snapshot);
 		notify_account(&path, account, charged_in(&settled, &path, account));
 	}
 	UnregisterSnapshot(snapshot);
@@ -282,7 +281,7 @@ own_account(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *
 	own = &accounts->accounts[accounts->naccounts - 1];
 	if (own->level != path->subject->nlevels - 1 || own->terms == NULL)
 		return NULL;
-	quota_engine()->peek(own->ref, 1, path->snapshot);
+	quota_engine_peek(own->ref, 1, path->snapshot);
 	return own;
 }
 

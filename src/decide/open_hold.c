@@ -44,7 +44,7 @@ claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
-	quota_engine()->lock();
+	quota_engine_lock();
 	open = claim_row(id, &hold->row);
 	hold->row.id = id;
 	hold->expired = open && hold->row.expires_at <= quota_clock_now();
@@ -109,13 +109,12 @@ quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entr
 static void
 give_back_expired(QuotaOpenHold *hold)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 
-	engine->lock();
+	quota_engine_lock();
 	for (int i = 0; i < n; i++)
-		(void) engine->expire(&keys[i]);
+		(void) quota_engine_expire(&keys[i]);
 	CommandCounterIncrement();
 	quota_hold_read(hold);
 }
@@ -155,18 +154,17 @@ void
 quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUnreserve unreserve,
 				char kind, Jsonb *metadata, bool book)
 {
-	const QuotaEngine *engine = quota_engine();
 	QuotaEntry	like = quota_hold_entry(hold, kind, metadata);
 	QuotaGiving *givings;
 	int			n = quota_plan_giving(&hold->debit, what, amount, unreserve, &givings);
 
 	if (n == 0)
 		return;
-	engine->lock();
+	quota_engine_lock();
 	if (book)
-		(void) quota_give_and_book(engine, givings, n, &like);
+		(void) quota_give_and_book(givings, n, &like);
 	else
-		engine->give(givings, n, hold->row.id);
+		quota_engine_give(givings, n, hold->row.id);
 	CommandCounterIncrement();
 }
 
@@ -202,7 +200,6 @@ rate_taken(const QuotaOpenHold *hold, int prefix_len, int64 *taken)
 static bool
 correct_rates(const QuotaPath *path, void *arg)
 {
-	const QuotaEngine *engine = quota_engine();
 	Correction *correction = (Correction *) arg;
 	const QuotaOpenHold *hold = correction->hold;
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
@@ -222,10 +219,10 @@ correct_rates(const QuotaPath *path, void *arg)
 		difference = correction->what == QUOTA_GIVE_BEYOND ? correction->amount - taken :
 			-Min(correction->amount, taken);
 		if (difference != 0)
-			engine->correct_rate(account->ref, difference);
+			quota_engine_correct_rate(account->ref, difference);
 	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	engine->peek(accounts.refs, accounts.nrefs, snapshot);
+	quota_engine_peek(accounts.refs, accounts.nrefs, snapshot);
 	quota_judge(path, &accounts, 0, correction->verdict);
 	UnregisterSnapshot(snapshot);
 	return true;
@@ -237,6 +234,5 @@ quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGive what, int64 amount
 {
 	Correction	correction = {.hold = hold,.what = what,.amount = amount,.verdict = verdict};
 
-	while (!quota_attempt(&hold->debit.subject, true, correct_rates, &correction))
-		;
+	quota_attempt(&hold->debit.subject, true, correct_rates, &correction);
 }

@@ -115,7 +115,7 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 		if (!quota_observing())
 		{
 			/* DETAIL says what is used */
-			quota_engine()->peek(accounts.refs, accounts.nrefs, path->snapshot);
+			quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
 			quota_judge(path, &accounts, 0, &verdict);
 			quota_raise_verdict(path, &accounts, 1, &verdict);
 		}

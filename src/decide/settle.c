@@ -66,7 +66,7 @@ own_window_ref(const QuotaBucketKey *key, int64 entry_id, const QuotaPath *path,
 {
 	memset(ref, 0, sizeof(*ref));
 	ref->key = *key;
-	quota_engine()->locate(&ref->key, entry_id, path->snapshot);
+	quota_engine_locate(&ref->key, entry_id, path->snapshot);
 	ref->at = path->at;
 	ref->clock = path->clock;
 }
@@ -128,7 +128,7 @@ take_excess(const QuotaPath *path, void *arg)
 	n = excess_refs(excess, path, &accounts, refs);
 	if (n == 0)
 		return true;
-	if (quota_engine()->take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+	if (quota_engine_take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
 		return false;
 	charged = accounts;
 	charged.refs = refs;
@@ -235,8 +235,8 @@ settle_now(QuotaOpenHold *hold, int64 amount, Jsonb *metadata, QuotaHoldOutcome 
 	}
 	quota_hold_give(hold, QUOTA_GIVE_BEYOND, amount, QUOTA_UNRESERVE_ALL, QUOTA_ENTRY_SETTLE,
 					metadata, !all_exceed);
-	while (any_exceeds && !quota_attempt(&hold->debit.subject, true, take_excess, &excess))
-		;
+	if (any_exceeds)
+		quota_attempt(&hold->debit.subject, true, take_excess, &excess);
 	if (amount > 0)
 		quota_notify_settled(&hold->debit);
 	quota_hold_correct_rates(hold, QUOTA_GIVE_BEYOND, amount, &outcome->verdict);

@@ -12,8 +12,7 @@
 #include "engine/booking.h"
 
 int64
-quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngivings,
-					const QuotaEntry *like)
+quota_give_and_book(QuotaGiving *givings, int ngivings, const QuotaEntry *like)
 {
 	QuotaEntry *entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * 2 * Max(ngivings, 1));
 	int64	   *asked = (int64 *) palloc(sizeof(int64) * Max(ngivings, 1));
@@ -23,7 +22,7 @@ quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngiving
 		return 0;
 	for (int i = 0; i < ngivings; i++)
 		asked[i] = givings[i].part.amount;
-	engine->give(givings, ngivings, like->debit_id);
+	quota_engine_give(givings, ngivings, like->debit_id);
 	for (int i = 0; i < ngivings; i++)
 	{
 		const QuotaPart *part = &givings[i].part;

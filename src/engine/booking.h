@@ -12,7 +12,7 @@
 #include "store/ledger.h"
 
 /*
- * Lets the engine give back and writes an entry for each; "like" says kind, time,
+ * Gives back and writes an entry for each; "like" says kind, time,
  * subject, debit_id, key and metadata, and the id of the first one (0: draw one).
  * Returns the first one's id, 0 when there was nothing.
  *
@@ -21,8 +21,7 @@
  * be had twice, and a correction entry makes the ledger's sum what the bucket
  * says.
  */
-extern int64 quota_give_and_book(const QuotaEngine *engine, QuotaGiving *givings, int ngivings,
-								 const QuotaEntry *like);
+extern int64 quota_give_and_book(QuotaGiving *givings, int ngivings, const QuotaEntry *like);
 
 /*
  * Writes an entry for what each giving has given back; nothing for nothing.  "like"

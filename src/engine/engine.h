@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * engine.h
- *		Taking from and giving back to accounts, whoever keeps them.
+ *		Taking from and giving back to accounts.
  *
  * The layer above says which accounts and under which limits; it knows plans and
  * periods and writes the ledger.  The engine makes the decision atomic: whatever
@@ -9,7 +9,7 @@
  * comes back when the (sub)transaction aborts.
  *
  * The caller has put the accounts of one call in a fixed order (by feature, then
- * by level); engines lock in that order.
+ * by level); the engine locks in that order.
  *
  *-------------------------------------------------------------------------
  */
@@ -124,59 +124,48 @@ typedef struct QuotaGiving
 	bool		leaves_caps;	/* a correction: caps have counted what they did */
 } QuotaGiving;
 
-typedef struct QuotaEngine
-{
-	const char *name;
+/*
+ * Call before looking up what to take; keeps windows from moving unseen until the
+ * transaction ends.
+ */
+extern void quota_engine_lock(void);
 
-	/*
-	 * Call before looking up what to take; keeps windows from moving unseen until
-	 * the transaction ends.
-	 */
-	void		(*lock) (void);
+/* sets what is "out" as the snapshot sees it */
+extern void quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
-	/* Sets what is "out" as the snapshot sees it. */
-	void		(*peek) (QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
+/*
+ * Takes ref.amount from every account, and sets it to what was taken.  "snapshot" is
+ * the one that they were looked up with.  22003 when a number would overflow.
+ */
+extern QuotaTakeResult quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
+										 Snapshot snapshot);
 
-	/*
-	 * Takes ref.amount from every account, and sets it to what was taken.
-	 * "snapshot" is the one that they were looked up with.  22003 when a number
-	 * would overflow.
-	 */
-	QuotaTakeResult (*take) (QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
-							 Snapshot snapshot);
+/*
+ * Gives back, as far as the buckets have it; a capacity keeps what open holds have
+ * reserved.  A window whose use another one took over passes on what debits before
+ * "debit_id" took.  Without a debit (0: a capacity that ceased to exist) no level
+ * gives back more than the last one has: above it, the rest is that of others.  In
+ * order of account.
+ */
+extern void quota_engine_give(QuotaGiving *givings, int ngivings, int64 debit_id);
 
-	/*
-	 * Gives back, as far as the buckets have it; a capacity keeps what open holds
-	 * have reserved.  A window whose use another one took over passes on what debits
-	 * before "debit_id" took.  Without a debit (0: a capacity that ceased to exist)
-	 * no level gives back more than the last one has: above it, the rest is that of
-	 * others.  In order of account.
-	 */
-	void		(*give) (QuotaGiving *givings, int ngivings, int64 debit_id);
+/* gives back what expired holds have in an account; returns how many */
+extern int	quota_engine_expire(const QuotaBucketKey *account);
 
-	/*
-	 * Gives back what expired holds have in an account; returns how many.
-	 */
-	int			(*expire) (const QuotaBucketKey *account);
+/*
+ * The true count of what was taken of ref's rate is known: so much more than was
+ * taken (negative: less).  Not beyond the full burst, but into debt.  After all that
+ * the call does with buckets.
+ */
+extern void quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference);
 
-	/*
-	 * The true count of what was taken of ref's rate is known: so much more than was
-	 * taken (negative: less).  Not beyond the full burst, but into debt.  After all
-	 * that the call does with buckets.
-	 */
-	void		(*correct_rate) (const QuotaBucketRef *ref, int64 difference);
-
-	/*
-	 * Sets *key to the window that has what a debit took there: a window whose
-	 * use another one took over leads to that one.
-	 */
-	void		(*locate) (QuotaBucketKey *key, int64 debit_id, Snapshot snapshot);
-} QuotaEngine;
+/*
+ * Sets *key to the window that has what a debit took there: a window whose use
+ * another one took over leads to that one.
+ */
+extern void quota_engine_locate(QuotaBucketKey *key, int64 debit_id, Snapshot snapshot);
 
 /* A window's use is handed on once per change of plan: few hops, no cycle. */
 #define QUOTA_MAX_HOPS	1000
-
-/* the engine that serves */
-extern const QuotaEngine *quota_engine(void);
 
 #endif							/* QUOTA_ENGINE_H */

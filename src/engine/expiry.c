@@ -5,7 +5,7 @@
  *
  * Expiry is a predicate, not an event: from expires_at on a hold's room is free.
  * Readers leave it out of what they read; the next charge of the account gives it
- * back in truth (row.c), or maintain() does.
+ * back in truth (row_prepare.c), or maintain() does.
  *
  *-------------------------------------------------------------------------
  */

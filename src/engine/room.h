@@ -3,8 +3,8 @@
  * room.h
  *		How much room an account has and where it is taken from.
  *
- * Pure arithmetic over what an engine has read into a QuotaBucketRef; the same
- * for every engine, for judging and for showing.
+ * Pure arithmetic over what the engine has read into a QuotaBucketRef; the same
+ * for charging, for judging and for showing.
  *
  *-------------------------------------------------------------------------
  */

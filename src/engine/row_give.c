@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_give.c
- *		The row engine's giving back, that of expired holds included, and what a
+ *		The engine's giving back, that of expired holds included, and what a
  *		hold's true count does to rates.
  *
  *-------------------------------------------------------------------------
@@ -16,7 +16,6 @@
 #include "base/settings.h"
 #include "engine/booking.h"
 #include "engine/expiry.h"
-#include "engine/row.h"
 #include "engine/row_parts.h"
 #include "store/hold.h"
 
@@ -196,7 +195,7 @@ give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 }
 
 void
-quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id)
+quota_engine_give(QuotaGiving *givings, int ngivings, int64 debit_id)
 {
 	Relation	buckets = quota_bucket_open();
 
@@ -225,7 +224,7 @@ givings_of_expired(const QuotaExpired *e)
  * is read after that: a refund may have changed it.
  */
 int
-quota_row_expire(const QuotaBucketKey *account)
+quota_engine_expire(const QuotaBucketKey *account)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaExpired *expired;
@@ -250,14 +249,14 @@ quota_row_expire(const QuotaBucketKey *account)
 		like.subject = e->subject;
 		like.debit_id = e->hold_id;
 		like.levels = e->levels;
-		(void) quota_give_and_book(&quota_row_engine, givings_of_expired(e), e->nparts, &like);
+		(void) quota_give_and_book(givings_of_expired(e), e->nparts, &like);
 	}
 	return nremoved;
 }
 
 /* A rate without a row has had nothing taken of it. */
 void
-quota_row_correct_rate(const QuotaBucketRef *ref, int64 difference)
+quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
 {
 	Relation	rel = quota_rate_use_open(RowExclusiveLock);
 	bool		done = false;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_parts.h
- *		What the files of the row engine share; nobody else includes it.
+ *		What the engine's files share; nobody else includes it.
  *
  *-------------------------------------------------------------------------
  */
@@ -52,12 +52,5 @@ extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketR
  */
 extern QuotaPrepared quota_rows_prepare(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows,
 										int nrefs, Snapshot snapshot);
-
-/* row_take.c, row_give.c: of the engine */
-extern QuotaTakeResult quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
-									  Snapshot snapshot);
-extern void quota_row_give(QuotaGiving *givings, int ngivings, int64 debit_id);
-extern int	quota_row_expire(const QuotaBucketKey *account);
-extern void quota_row_correct_rate(const QuotaBucketRef *ref, int64 difference);
 
 #endif							/* QUOTA_ENGINE_ROW_PARTS_H */

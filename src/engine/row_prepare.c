@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_prepare.c
- *		The row engine's locks: every row of a request locked, or made.
+ *		The engine's locks: every row of a request locked, or made.
  *
  *-------------------------------------------------------------------------
  */
@@ -266,7 +266,7 @@ prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	/* what was found is out of date then */
-	if (rows->expired && quota_row_expire(&ref->key) > 0)
+	if (rows->expired && quota_engine_expire(&ref->key) > 0)
 		return QUOTA_PREPARED_STALE;
 	if (!ref->rate_only)
 		worst = prepare_bucket(buckets, ref, &rows->bucket, snapshot);

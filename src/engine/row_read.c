@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_read.c
- *		The row engine's reading: an account's rows, and what they say.
+ *		The engine's reading: an account's rows, and what they say.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * row_take.c
- *		The row engine's taking: decide on what is locked, and write it.
+ *		The engine's taking: decide on what is locked, and write it.
  *
  *-------------------------------------------------------------------------
  */
@@ -205,7 +205,7 @@ take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snap
 }
 
 QuotaTakeResult
-quota_row_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
 	Relation	buckets = quota_bucket_open();
 	QuotaTakeResult result;
