@@ -191,14 +191,12 @@ Datum
 quota_sql_expire_holds(PG_FUNCTION_ARGS)
 {
 	QuotaSubject subject;
-	QuotaBucketKey account = {0};
+	QuotaAccountKey account;
 	int			n;
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	quota_require(fcinfo, 1, "feature_id");
-	account.prefix = subject.text;
-	account.prefix_len = (int) strlen(subject.text);
-	account.feature_id = PG_GETARG_INT32(1);
+	account = quota_account_key(&subject, subject.nlevels - 1, PG_GETARG_INT32(1));
 	quota_engine_lock();
 	n = quota_engine_expire(&account);
 	PG_RETURN_INT32(n);

@@ -164,15 +164,13 @@ add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
 	QuotaBucketRef account = {.unlimited = true};
 	QuotaGrant *grants;
 
-	account.key.prefix = path->subject->text;
-	account.key.prefix_len = path->subject->prefix_len[level];
-	account.key.feature_id = feature->id;
+	account.key.account = quota_account_key(path->subject, level, feature->id);
 	account.key.start = DT_NOBEGIN;
 	account.key.end = DT_NOEND;
 	account.at = path->at;
 	account.clock = path->clock;
-	account.ngrants = quota_grants_of(account.key.prefix, account.key.prefix_len, feature->id,
-									  path->at, QUOTA_GRANTS_TO_COME, path->snapshot, &grants);
+	account.ngrants = quota_grants_of(&account.key.account, path->at, QUOTA_GRANTS_TO_COME,
+									  path->snapshot, &grants);
 	if (account.ngrants == 0)
 		return n;
 	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + account.ngrants)) :

@@ -235,7 +235,7 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 		/* grants alone are used in a window that never moves */
 		if (account == NULL || account->terms == NULL || account->level != subject.nlevels - 1)
 			continue;
-		quota_row_int32(&row, account->ref->key.feature_id);
+		quota_row_int32(&row, account->ref->key.account.feature_id);
 		quota_row_int64(&row, account->ref->key.source_id);
 		quota_row_raw_time(&row, account->ref->key.start);
 		quota_row_raw_time(&row, account->ref->key.end);

@@ -37,8 +37,7 @@ look_up_subscriptions(QuotaPath *path)
 	{
 		QuotaSubscription *sub;
 
-		sub = quota_subscription_at(subject->text, subject->prefix_len[i], path->at,
-									path->snapshot);
+		sub = quota_subscription_at(subject, i, path->at, path->snapshot);
 		path->subscriptions[i] = sub;
 		path->plans[i] = NULL;
 		if (sub == NULL)
@@ -176,8 +175,7 @@ terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
 {
 	const QuotaTerms *terms;
 
-	terms = quota_override_of(path->subject->text, path->subject->prefix_len[level],
-							  feature, path->snapshot);
+	terms = quota_override_of(path->subject, level, feature, path->snapshot);
 	if (terms)
 		return terms;
 	return path->plans[level] ? path->plans[level]->terms[feature->ordinal] : NULL;
@@ -190,9 +188,7 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 	QuotaBucketRef *ref = &accounts->refs[accounts->nrefs++];
 
 	memset(ref, 0, sizeof(*ref));
-	ref->key.prefix = path->subject->text;
-	ref->key.prefix_len = path->subject->prefix_len[level];
-	ref->key.feature_id = accounts->feature->id;
+	ref->key.account = quota_account_key(path->subject, level, accounts->feature->id);
 	ref->key.source_id = 0;
 	ref->key.start = DT_NOBEGIN;
 	ref->key.end = DT_NOEND;
@@ -260,7 +256,6 @@ add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketR
 		}
 		cap_ref->window = quota_series_window(&series, path->at);
 		cap_ref->ceiling = cap->ceiling;
-		cap_ref->key.bucket = &ref->key;
 		cap_ref->key.period = cap->period;
 		cap_ref->key.window_start = cap->first_use ? DT_NOBEGIN : cap_ref->window.start;
 	}
@@ -277,7 +272,7 @@ add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 	if (!quota_grants_exist())
 		return;
 	ref->has_grants = true;
-	n = quota_grants_of(ref->key.prefix, ref->key.prefix_len, ref->key.feature_id, path->at,
+	n = quota_grants_of(&ref->key.account, path->at,
 						path->used_up_grants ? QUOTA_GRANTS_VALID : QUOTA_GRANTS_OPEN,
 						path->snapshot, &grants);
 	if (n == 0 || (kind == QUOTA_CAPACITY && ref->unlimited))
@@ -412,8 +407,9 @@ add_grant_accounts(const QuotaPath *path, QuotaAccounts *accounts)
 		return;
 	for (int level = 0; level < path->subject->nlevels; level++)
 	{
-		if (!quota_has_grant(path->subject->text, path->subject->prefix_len[level],
-							 accounts->feature->id, path->at, path->snapshot))
+		QuotaAccountKey account = quota_account_key(path->subject, level, accounts->feature->id);
+
+		if (!quota_has_grant(&account, path->at, path->snapshot))
 			continue;
 		/* capacity has a bucket at every level already */
 		add_account(accounts, path, level, NULL,

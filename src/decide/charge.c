@@ -244,8 +244,7 @@ keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *acc
 	if (request->hold_id == 0)
 		quota_hold_create(&hold);
 	for (int i = 0; i < accounts->nrefs; i++)
-		quota_hold_part_create(accounts->refs[i].key.prefix, accounts->refs[i].key.prefix_len,
-							   accounts->feature->id, hold.id, request->hold_id == 0,
+		quota_hold_part_create(&accounts->refs[i].key.account, hold.id, request->hold_id == 0,
 							   hold.expires_at);
 }
 

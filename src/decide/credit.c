@@ -129,10 +129,10 @@ quota_credit(QuotaRequest *request)
 /* ---- set_usage ---- */
 
 static void
-window_values(const QuotaBucketKey *window, Datum *values)
+window_values(const QuotaWindowKey *window, Datum *values)
 {
-	values[0] = PointerGetDatum(cstring_to_text_with_len(window->prefix, window->prefix_len));
-	values[1] = Int32GetDatum(window->feature_id);
+	values[0] = quota_prefix_text(&window->account);
+	values[1] = Int32GetDatum(window->account.feature_id);
 	values[2] = Int64GetDatum(window->source_id);
 	values[3] = TimestampTzGetDatum(window->start);
 	values[4] = TimestampTzGetDatum(window->end);
@@ -140,7 +140,7 @@ window_values(const QuotaBucketKey *window, Datum *values)
 
 /* The grants that a window has taken from, the last in rule order first, with how much. */
 static int
-grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
+grants_taken(const QuotaWindowKey *window, QuotaPart **parts)
 {
 	static QuotaStatement select = {
 		.text = "SELECT t.grant_id, t.at, t.amount FROM quota_internal._grants_taken($1, $2, $3, $4, $5) t",
@@ -175,7 +175,7 @@ grants_taken(const QuotaBucketKey *window, QuotaPart **parts)
 
 /* Takes what open holds have off the counts of a window. */
 static void
-leave_out_held(const QuotaBucketKey *window, QuotaCounts *counts)
+leave_out_held(const QuotaWindowKey *window, QuotaCounts *counts)
 {
 	static QuotaStatement select = {
 		.text = "SELECT h.source, h.amount FROM quota_internal._held_use($1, $2, $3, $4, $5) h",
@@ -317,8 +317,6 @@ set_usage_once(const QuotaPath *path, void *arg)
 	ref = *own->ref;
 	ref.rate = NULL;
 	ref.amount = 0;
-	for (int i = 0; i < ref.ncaps; i++)
-		ref.caps[i].key.bucket = &ref.key;
 	accounts.accounts[0] = *own;
 	accounts.accounts[0].ref = &ref;
 	accounts.naccounts = 1;

@@ -23,7 +23,8 @@
 static int
 compare_accounts(const void *a, const void *b)
 {
-	return ((const QuotaPart *) a)->key.prefix_len - ((const QuotaPart *) b)->key.prefix_len;
+	return ((const QuotaPart *) a)->key.account.prefix_len -
+		((const QuotaPart *) b)->key.account.prefix_len;
 }
 
 /* Puts parts of one account together; those of the same account keep their order. */
@@ -72,9 +73,9 @@ quota_debit_read(int64 id, Snapshot snapshot, QuotaDebit *debit)
 	if (debit->kind != QUOTA_ENTRY_DEBIT && debit->kind != QUOTA_ENTRY_HOLD)
 		return false;
 	debit->feature = quota_catalog_feature_by_id(quota_catalog(),
-												 debit->entries[0].bucket.feature_id);
+												 debit->entries[0].bucket.account.feature_id);
 	quota_subject_parse(CStringGetTextDatum(debit->entries[0].subject), false, &debit->subject);
-	debit->nparts = quota_parts_of(debit->entries, debit->nentries, NULL, 0, &debit->parts);
+	debit->nparts = quota_parts_of(debit->entries, debit->nentries, NULL, &debit->parts);
 	order_by_account(debit->parts, debit->nparts);
 	return true;
 }
@@ -294,7 +295,7 @@ quota_give_back(QuotaRequest *request)
 	quota_accounts_of(&path, feature, refs, &accounts);
 	/* what an expired hold reserved is not there to give back */
 	for (int i = 0; i < accounts.nrefs; i++)
-		(void) quota_engine_expire(&accounts.refs[i].key);
+		(void) quota_engine_expire(&accounts.refs[i].key.account);
 	givings = capacity_givings(&accounts, item->amount, path.at);
 	/* a capacity bucket never moves */
 	quota_engine_give(givings, accounts.nrefs, 0);

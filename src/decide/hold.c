@@ -48,13 +48,12 @@ grow(QuotaOpenHold *hold, int64 amount)
 static void
 extend_parts(const QuotaOpenHold *hold, TimestampTz was)
 {
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
+	QuotaWindowKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!quota_hold_part_extend(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
-									hold->row.id, was, hold->row.expires_at))
+		if (!quota_hold_part_extend(&keys[i].account, hold->row.id, was, hold->row.expires_at))
 			quota_raise_hold_closed(hold->row.id, "has expired");
 	}
 	CommandCounterIncrement();

@@ -103,7 +103,7 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 	QuotaIdentity caller;
 
 	values[0] = prefix_datum(path, account->level);
-	values[1] = Int32GetDatum(account->ref->key.feature_id);
+	values[1] = Int32GetDatum(account->ref->key.account.feature_id);
 	values[2] = CStringGetTextDatum(threshold);
 	values[3] = Int64GetDatum(value);
 	values[4] = Int64GetDatum((int64) standing->allowance);
@@ -201,7 +201,7 @@ notify_account(const QuotaPath *path, const QuotaAccount *account, int64 charged
 	before.used -= Min(before.used, charged);
 	/* what an old snapshot cannot mark is left to maintain() */
 	if (!IsolationUsesXactSnapshot())
-		(void) see_expired_grants(path, account->level, account->ref->key.feature_id,
+		(void) see_expired_grants(path, account->level, account->ref->key.account.feature_id,
 								  account->ref->key.start, &lost);
 	before.allowance += lost;
 	tell_crossed(path, account, &before, &after);
@@ -223,17 +223,17 @@ quota_notify(const QuotaPath *path, const QuotaAccounts *accounts)
 static int64
 charged_in(const QuotaDebit *debit, const QuotaPath *path, const QuotaAccount *account)
 {
-	const QuotaBucketKey *window = &account->ref->key;
+	const QuotaWindowKey *window = &account->ref->key;
 	int64		charged = 0;
 
 	for (int i = 0; i < debit->nparts; i++)
 	{
-		QuotaBucketKey key = debit->parts[i].key;
+		QuotaWindowKey key = debit->parts[i].key;
 
-		if (key.prefix_len != window->prefix_len)
+		if (key.account.prefix_len != window->account.prefix_len)
 			continue;
 		quota_engine_locate(&key, Max(debit->id, debit->parts[i].entry_id), path->snapshot);
-		if (quota_bucket_is_same(&key, window))
+		if (quota_same_window(&key, window))
 			charged = quota_add(charged, debit->parts[i].amount, "use");
 	}
 	return charged;
@@ -308,7 +308,7 @@ quota_standings(const QuotaSubject *subject)
 		if (own == NULL)
 			continue;
 		standing = standing_of(own->ref);
-		numbers[n++] = Int64GetDatum(own->ref->key.feature_id);
+		numbers[n++] = Int64GetDatum(own->ref->key.account.feature_id);
 		numbers[n++] = Int64GetDatum(standing.limited);
 		numbers[n++] = Int64GetDatum((int64) standing.allowance);
 		numbers[n++] = Int64GetDatum(standing.used);
@@ -358,7 +358,7 @@ quota_notify_changed(const QuotaSubject *subject, ArrayType *standings)
 
 		if (own == NULL || !has_thresholds(own))
 			continue;
-		before = standing_before(numbers, n, own->ref->key.feature_id);
+		before = standing_before(numbers, n, own->ref->key.account.feature_id);
 		after = standing_of(own->ref);
 		tell_crossed(&path, own, &before, &after);
 	}

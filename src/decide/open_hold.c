@@ -79,7 +79,7 @@ quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *metadata)
 }
 
 int
-quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids)
+quota_hold_accounts(const QuotaOpenHold *hold, QuotaWindowKey *keys, int64 *entry_ids)
 {
 	int			n = 0;
 
@@ -92,7 +92,7 @@ quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entr
 		{
 			const QuotaEntry *e = &hold->debit.entries[i];
 
-			if (e->bucket.prefix_len == hold->debit.subject.prefix_len[level] &&
+			if (e->bucket.account.prefix_len == hold->debit.subject.prefix_len[level] &&
 				(newest == NULL || e->kind == QUOTA_ENTRY_HOLD))
 				newest = e;
 		}
@@ -109,12 +109,12 @@ quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entr
 static void
 give_back_expired(QuotaOpenHold *hold)
 {
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
+	QuotaWindowKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 
 	quota_engine_lock();
 	for (int i = 0; i < n; i++)
-		(void) quota_engine_expire(&keys[i]);
+		(void) quota_engine_expire(&keys[i].account);
 	CommandCounterIncrement();
 	quota_hold_read(hold);
 }
@@ -123,14 +123,13 @@ give_back_expired(QuotaOpenHold *hold)
 static void
 remove_parts(QuotaOpenHold *hold)
 {
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];
+	QuotaWindowKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 	bool		changed = false;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!quota_hold_part_remove(keys[i].prefix, keys[i].prefix_len, keys[i].feature_id,
-									hold->row.id, hold->row.expires_at))
+		if (!quota_hold_part_remove(&keys[i].account, hold->row.id, hold->row.expires_at))
 			changed = true;
 	}
 	CommandCounterIncrement();
@@ -188,7 +187,7 @@ rate_taken(const QuotaOpenHold *hold, int prefix_len, int64 *taken)
 	{
 		const QuotaEntry *e = &hold->debit.entries[i];
 
-		if (e->bucket.prefix_len != prefix_len ||
+		if (e->bucket.account.prefix_len != prefix_len ||
 			(e->kind != QUOTA_ENTRY_HOLD && e->kind != QUOTA_ENTRY_RELEASE))
 			continue;
 		counts = true;

@@ -46,7 +46,7 @@ extern QuotaEntry quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *
  * The accounts that the hold has ever counted in, in path order, with the entries
  * (or NULL) by which it did so last.
  */
-extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaBucketKey *keys, int64 *entry_ids);
+extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaWindowKey *keys, int64 *entry_ids);
 
 /* gives back; "book": what comes back is noted in the ledger, even if it is nothing */
 extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,

@@ -30,7 +30,7 @@ typedef struct Excess
 	Jsonb	   *metadata;
 	int64		overdrawn;		/* out: the most that any level overdrew */
 	int			naccounts;
-	QuotaBucketKey keys[QUOTA_MAX_LEVELS];	/* the window that the hold was in */
+	QuotaWindowKey keys[QUOTA_MAX_LEVELS];	/* the window that the hold was in */
 	int64		entry_ids[QUOTA_MAX_LEVELS];	/* by these entries */
 	int64		amounts[QUOTA_MAX_LEVELS];
 } Excess;
@@ -52,7 +52,7 @@ capacity_ref(const QuotaAccounts *accounts, int prefix_len)
 {
 	for (int i = 0; i < accounts->nrefs; i++)
 	{
-		if (accounts->refs[i].key.prefix_len == prefix_len)
+		if (accounts->refs[i].key.account.prefix_len == prefix_len)
 			return &accounts->refs[i];
 	}
 	elog(ERROR, "quota: a hold of a capacity at a level that is not counted");
@@ -61,7 +61,7 @@ capacity_ref(const QuotaAccounts *accounts, int prefix_len)
 
 /* A window of the hold's own, wherever the use that an entry put there has gone. */
 static void
-own_window_ref(const QuotaBucketKey *key, int64 entry_id, const QuotaPath *path,
+own_window_ref(const QuotaWindowKey *key, int64 entry_id, const QuotaPath *path,
 			   QuotaBucketRef *ref)
 {
 	memset(ref, 0, sizeof(*ref));
@@ -84,16 +84,16 @@ excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts
 
 	for (int i = 0; i < excess->naccounts; i++)
 	{
-		const QuotaBucketKey *key = &excess->keys[i];
+		const QuotaWindowKey *key = &excess->keys[i];
 		QuotaAccount *account;
 
 		if (excess->amounts[i] == 0)
 			continue;
 		if (hold->debit.feature->kind == QUOTA_CAPACITY)
-			refs[n] = *capacity_ref(accounts, key->prefix_len);
+			refs[n] = *capacity_ref(accounts, key->account.prefix_len);
 		else
 		{
-			account = account_of_prefix(accounts, path->subject, key->prefix_len);
+			account = account_of_prefix(accounts, path->subject, key->account.prefix_len);
 			if (account != NULL && account->ref != NULL)
 				refs[n] = *account->ref;
 			else
@@ -102,8 +102,6 @@ excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts
 				refs[n].overdraw_only = true;
 			}
 		}
-		for (int j = 0; j < refs[n].ncaps; j++)
-			refs[n].caps[j].key.bucket = &refs[n].key;
 		refs[n].rate = NULL;	/* see quota_hold_correct_rates() */
 		refs[n].amount = excess->amounts[i];
 		n++;
@@ -151,7 +149,7 @@ held_at(const QuotaOpenHold *hold, int prefix_len)
 
 	for (int i = 0; i < hold->debit.nparts; i++)
 	{
-		if (hold->debit.parts[i].key.prefix_len == prefix_len)
+		if (hold->debit.parts[i].key.account.prefix_len == prefix_len)
 			held = quota_add(held, hold->debit.parts[i].amount, "amount");
 	}
 	return held;
@@ -170,7 +168,7 @@ settled_amount(const QuotaDebit *debit)
 	{
 		const QuotaEntry *e = &debit->entries[i];
 
-		if (e->bucket.prefix_len == debit->entries[0].bucket.prefix_len &&
+		if (e->bucket.account.prefix_len == debit->entries[0].bucket.account.prefix_len &&
 			e->kind != QUOTA_ENTRY_REFUND && e->kind != QUOTA_ENTRY_MISSING)
 			settled += e->amount;
 	}
@@ -192,7 +190,7 @@ settled_overdrawn(const QuotaDebit *debit)
 			const QuotaEntry *e = &debit->entries[i];
 
 			if (e->kind == QUOTA_ENTRY_SETTLE && e->amount > 0 &&
-				e->bucket.prefix_len == debit->subject.prefix_len[level] &&
+				e->bucket.account.prefix_len == debit->subject.prefix_len[level] &&
 				(e->source == QUOTA_SOURCE_OVERDRAWN || e->source == QUOTA_SOURCE_CAPACITY_BEYOND))
 				here += e->amount;
 		}
@@ -227,7 +225,7 @@ settle_now(QuotaOpenHold *hold, int64 amount, Jsonb *metadata, QuotaHoldOutcome 
 	excess.naccounts = quota_hold_accounts(hold, excess.keys, excess.entry_ids);
 	for (int i = 0; i < excess.naccounts; i++)
 	{
-		int64		held = held_at(hold, excess.keys[i].prefix_len);
+		int64		held = held_at(hold, excess.keys[i].account.prefix_len);
 
 		excess.amounts[i] = Max(amount - held, 0);
 		all_exceed = all_exceed && held < amount;

@@ -73,7 +73,7 @@ quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 }
 
 void
-quota_engine_locate(QuotaBucketKey *key, int64 debit_id, Snapshot snapshot)
+quota_engine_locate(QuotaWindowKey *key, int64 debit_id, Snapshot snapshot)
 {
 	Relation	rel = quota_bucket_open();
 

@@ -60,7 +60,7 @@ typedef struct QuotaDue
 /* One account of a request: a window, and what limits it. */
 typedef struct QuotaBucketRef
 {
-	QuotaBucketKey key;
+	QuotaWindowKey key;
 	bool		rate_only;		/* nothing is stored but the rate */
 	bool		unlimited;		/* else: */
 	int64		allowance;		/* of the plan (capacity: grants included) */
@@ -150,7 +150,7 @@ extern QuotaTakeResult quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaT
 extern void quota_engine_give(QuotaGiving *givings, int ngivings, int64 debit_id);
 
 /* gives back what expired holds have in an account; returns how many */
-extern int	quota_engine_expire(const QuotaBucketKey *account);
+extern int	quota_engine_expire(const QuotaAccountKey *account);
 
 /*
  * The true count of what was taken of ref's rate is known: so much more than was
@@ -163,7 +163,7 @@ extern void quota_engine_correct_rate(const QuotaBucketRef *ref, int64 differenc
  * Sets *key to the window that has what a debit took there: a window whose use
  * another one took over leads to that one.
  */
-extern void quota_engine_locate(QuotaBucketKey *key, int64 debit_id, Snapshot snapshot);
+extern void quota_engine_locate(QuotaWindowKey *key, int64 debit_id, Snapshot snapshot);
 
 /* A window's use is handed on once per change of plan: few hops, no cycle. */
 #define QUOTA_MAX_HOPS	1000

@@ -16,25 +16,23 @@
 #include "store/hold.h"
 
 void
-quota_expired_read(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired *expired)
+quota_expired_read(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired *expired)
 {
 	QuotaEntry *entries;
 	int			nentries = quota_ledger_of_debit(expired->hold_id, snapshot, &entries);
 
 	expired->subject = nentries > 0 ? entries[0].subject : NULL;
 	expired->levels = nentries > 0 ? entries[0].levels : 0;
-	expired->nparts = quota_parts_of(entries, nentries, account->prefix, account->prefix_len,
-									 &expired->parts);
+	expired->nparts = quota_parts_of(entries, nentries, account, &expired->parts);
 }
 
 int
-quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired **expired)
+quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired **expired)
 {
 	QuotaHoldPart *parts;
 	int			n;
 
-	n = quota_hold_parts_expired(account->prefix, account->prefix_len, account->feature_id,
-								 quota_clock_now(), snapshot, &parts);
+	n = quota_hold_parts_expired(account, quota_clock_now(), snapshot, &parts);
 	if (n == 0)
 		return 0;
 	*expired = (QuotaExpired *) palloc(sizeof(QuotaExpired) * n);
@@ -48,7 +46,7 @@ quota_expired_of(const QuotaBucketKey *account, Snapshot snapshot, QuotaExpired 
 }
 
 void
-quota_follow_moves(Relation buckets, QuotaBucketKey *key, int64 id, Snapshot snapshot)
+quota_follow_moves(Relation buckets, QuotaWindowKey *key, int64 id, Snapshot snapshot)
 {
 	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
 	{
@@ -66,7 +64,7 @@ static bool
 lies_in(const QuotaPart *part, const QuotaBucketRef *ref, int64 hold_id, Relation buckets,
 		Snapshot snapshot)
 {
-	QuotaBucketKey key = part->key;
+	QuotaWindowKey key = part->key;
 
 	if (key.source_id != ref->key.source_id)
 		return false;

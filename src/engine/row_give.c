@@ -24,7 +24,7 @@
  * took its use over; *key is set to it.
  */
 static void
-lock_for_give(Relation buckets, QuotaBucketKey *key, int64 id, QuotaBucketRow *row)
+lock_for_give(Relation buckets, QuotaWindowKey *key, int64 id, QuotaBucketRow *row)
 {
 	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
 	{
@@ -143,7 +143,7 @@ static bool
 give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 {
 	const QuotaPart *part = &giving->part;
-	QuotaBucketKey key = part->key;
+	QuotaWindowKey key = part->key;
 	Snapshot	snapshot;
 	QuotaBucketRow row;
 	bool		given;
@@ -175,7 +175,7 @@ give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 		lock_for_give(buckets, &givings[i].part.key, Max(debit_id, givings[i].part.entry_id), &rows[i]);
 		for (int j = 0; j < i; j++)
 		{
-			if (quota_bucket_is_same(&givings[j].part.key, &givings[i].part.key))
+			if (quota_same_window(&givings[j].part.key, &givings[i].part.key))
 			{
 				row_of[i] = row_of[j];
 				break;
@@ -224,7 +224,7 @@ givings_of_expired(const QuotaExpired *e)
  * is read after that: a refund may have changed it.
  */
 int
-quota_engine_expire(const QuotaBucketKey *account)
+quota_engine_expire(const QuotaAccountKey *account)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaExpired *expired;
@@ -234,8 +234,7 @@ quota_engine_expire(const QuotaBucketKey *account)
 	UnregisterSnapshot(snapshot);
 	for (int i = 0; i < nexpired; i++)
 	{
-		if (quota_hold_part_remove(account->prefix, account->prefix_len, account->feature_id,
-								   expired[i].hold_id, expired[i].expires_at))
+		if (quota_hold_part_remove(account, expired[i].hold_id, expired[i].expires_at))
 			expired[nremoved++] = expired[i];
 	}
 	for (int i = 0; i < nremoved; i++)
@@ -266,9 +265,9 @@ quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 		QuotaRateUse use;
 
-		quota_rate_use_find(rel, &ref->key, snapshot, &use);
+		quota_rate_use_find(rel, &ref->key.account, snapshot, &use);
 		if (use.tuple == NULL && difference > 0)
-			(void) quota_rate_use_create(rel, &ref->key);
+			(void) quota_rate_use_create(rel, &ref->key.account);
 		else if (use.tuple == NULL)
 			done = true;
 		else if (quota_rate_use_lock(rel, &use, snapshot))

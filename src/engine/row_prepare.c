@@ -63,7 +63,7 @@ is_last(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *befor
 	UnregisterSnapshot(snapshot);
 	if (last.tuple == NULL || before->tuple == NULL)
 		return last.tuple == before->tuple;
-	return quota_bucket_is_same(&last.key, &before->key);
+	return quota_same_window(&last.key, &before->key);
 }
 
 /*
@@ -76,7 +76,7 @@ lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *befor
 			  Snapshot snapshot)
 {
 	QuotaBucketState unused = {.unlimited = ref->unlimited,.allowance = ref->allowance};
-	QuotaBucketKey first = ref->key;
+	QuotaWindowKey first = ref->key;
 	QuotaBucketRow row;
 	QuotaWindow window;
 
@@ -229,7 +229,7 @@ prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 
 		if (rows->caps[i].tuple == NULL)
 			/* one that opens with the first use is closed until then */
-			result = quota_cap_use_create(rel, &cap->key, cap->window.start,
+			result = quota_cap_use_create(rel, &ref->key, &cap->key, cap->window.start,
 										  TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
 										  cap->window.start : cap->window.end) ?
 				QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
@@ -247,7 +247,7 @@ prepare_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
 	if (rows->rate.tuple == NULL)
-		result = quota_rate_use_create(rel, &ref->key) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		result = quota_rate_use_create(rel, &ref->key.account) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	else if (!quota_rate_use_lock(rel, &rows->rate, snapshot))
 		result = QUOTA_PREPARED_STALE;
 	table_close(rel, NoLock);
@@ -266,7 +266,7 @@ prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	/* what was found is out of date then */
-	if (rows->expired && quota_engine_expire(&ref->key) > 0)
+	if (rows->expired && quota_engine_expire(&ref->key.account) > 0)
 		return QUOTA_PREPARED_STALE;
 	if (!ref->rate_only)
 		worst = prepare_bucket(buckets, ref, &rows->bucket, snapshot);

@@ -67,7 +67,7 @@ show_due(const QuotaBucketRef *ref, QuotaBucketState *state)
 }
 
 static bool
-is_about(const QuotaDue *due, const QuotaBucketKey *key)
+is_about(const QuotaDue *due, const QuotaWindowKey *key)
 {
 	return due->is_due && due->window.start == key->start && due->window.end == key->end;
 }
@@ -175,7 +175,7 @@ find_caps(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snap
 	rel = quota_cap_use_open(lockmode);
 	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->ncaps);
 	for (int i = 0; i < ref->ncaps; i++)
-		quota_cap_use_find(rel, &ref->caps[i].key, snapshot, &rows->caps[i]);
+		quota_cap_use_find(rel, &ref->key, &ref->caps[i].key, snapshot, &rows->caps[i]);
 	close_found(rel, lockmode);
 }
 
@@ -187,7 +187,7 @@ find_rate(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snap
 	if (ref->rate == NULL)
 		return;
 	rel = quota_rate_use_open(lockmode);
-	quota_rate_use_find(rel, &ref->key, snapshot, &rows->rate);
+	quota_rate_use_find(rel, &ref->key.account, snapshot, &rows->rate);
 	close_found(rel, lockmode);
 }
 
@@ -205,7 +205,7 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE loc
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
 	if (rows->bucket.state.reserved > 0 || ref->has_grants || ref->ngrants > 0 || ref->ncaps > 0 ||
 		ref->rolls_over)
-		nexpired = quota_expired_of(&ref->key, snapshot, &expired);
+		nexpired = quota_expired_of(&ref->key.account, snapshot, &expired);
 	rows->expired = nexpired > 0;
 	if (nexpired > 0 && ref->has_grants && !ref->counts_only)
 		quota_add_expired_grants(ref, expired, nexpired, snapshot);

@@ -31,14 +31,6 @@ static const int state_columns[] = {
 /* how many windows that began before one that fits are looked at */
 #define MAX_OLDER_WINDOWS	64
 
-bool
-quota_bucket_is_same(const QuotaBucketKey *a, const QuotaBucketKey *b)
-{
-	return a->start == b->start && a->end == b->end && a->source_id == b->source_id &&
-		a->feature_id == b->feature_id && a->prefix_len == b->prefix_len &&
-		memcmp(a->prefix, b->prefix, a->prefix_len) == 0;
-}
-
 Relation
 quota_bucket_open(void)
 {
@@ -116,11 +108,10 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 }
 
 static void
-init_account_scan(QuotaScan *scan, Relation rel, const QuotaBucketKey *key)
+init_account_scan(QuotaScan *scan, Relation rel, const QuotaWindowKey *key)
 {
 	quota_scan_init(scan, rel);
-	quota_scan_text(scan, Anum_bucket_subject, key->prefix, key->prefix_len);
-	quota_scan_int4(scan, Anum_bucket_feature_id, key->feature_id);
+	quota_scan_account(scan, Anum_bucket_subject, Anum_bucket_feature_id, &key->account);
 	quota_scan_int8(scan, Anum_bucket_source_id, key->source_id);
 }
 
@@ -132,7 +123,7 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaBucketRow *row)
 }
 
 void
-quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+quota_bucket_find(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 				  QuotaBucketRow *row)
 {
 	QuotaScan	scan;
@@ -176,7 +167,7 @@ get_array(Relation rel, HeapTuple tuple, int attnum, Oid type, Datum **elements)
 
 /* Marks stand in the order of their ids, the present one last. */
 bool
-quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBucketKey *key, int64 *id)
+quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaWindowKey *key, int64 *id)
 {
 	Datum	   *ids;
 	Datum	   *starts;
@@ -211,7 +202,7 @@ quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBucketKey *key
  * later, so some more are looked at.
  */
 void
-quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 					QuotaBucketRow *row)
 {
 	QuotaScan	scan;
@@ -241,7 +232,7 @@ quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 }
 
 void
-quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 					 QuotaBucketRow *row)
 {
 	QuotaScan	scan;
@@ -266,14 +257,13 @@ quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
 }
 
 bool
-quota_bucket_create(Relation rel, const QuotaBucketKey *key, const QuotaBucketState *state)
+quota_bucket_create(Relation rel, const QuotaWindowKey *key, const QuotaBucketState *state)
 {
 	Datum		values[Natts_bucket] = {0};
 	bool		nulls[Natts_bucket] = {false};
 
-	values[Anum_bucket_subject - 1] =
-		PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len));
-	values[Anum_bucket_feature_id - 1] = Int32GetDatum(key->feature_id);
+	values[Anum_bucket_subject - 1] = quota_prefix_text(&key->account);
+	values[Anum_bucket_feature_id - 1] = Int32GetDatum(key->account.feature_id);
 	values[Anum_bucket_source_id - 1] = Int64GetDatum(key->source_id);
 	values[Anum_bucket_period_start - 1] = TimestampTzGetDatum(key->start);
 	values[Anum_bucket_period_end - 1] = TimestampTzGetDatum(key->end);

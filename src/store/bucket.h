@@ -13,16 +13,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-/* Which bucket.  "prefix" is not NUL-terminated: mostly it is part of a subject. */
-typedef struct QuotaBucketKey
-{
-	const char *prefix;
-	int			prefix_len;
-	int32		feature_id;
-	int64		source_id;		/* subscription; 0: default plan, capacity */
-	TimestampTz start;
-	TimestampTz end;
-} QuotaBucketKey;
+#include "store/window_key.h"
 
 /* Where the units of a window came from. */
 typedef struct QuotaCounts
@@ -52,7 +43,7 @@ typedef struct QuotaBucketState
 typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	QuotaBucketKey key;			/* of quota_bucket_before(), quota_bucket_closing() */
+	QuotaWindowKey key;			/* of quota_bucket_before(), quota_bucket_closing() */
 	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
@@ -60,13 +51,11 @@ typedef struct QuotaBucketRow
 	int64		moved_id;		/* use of debits with a smaller id went along */
 } QuotaBucketRow;
 
-extern bool quota_bucket_is_same(const QuotaBucketKey *a, const QuotaBucketKey *b);
-
 /* before anything is decided, so that nobody can lock the table in between */
 extern Relation quota_bucket_open(void);
 
 /* the version that the snapshot sees; all zero when there is none */
-extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+extern void quota_bucket_find(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 							  QuotaBucketRow *row);
 
 /*
@@ -74,7 +63,7 @@ extern void quota_bucket_find(Relation rel, const QuotaBucketKey *key, Snapshot 
  * drawn from the ledger's sequence; *id is then one that the use there is older
  * than.  False: the use is still here.
  */
-extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBucketKey *key,
+extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaWindowKey *key,
 								int64 *id);
 
 /*
@@ -84,21 +73,21 @@ extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaBu
 extern bool quota_bucket_is_charged(const QuotaBucketRow *row);
 
 /* the newest charged window of the key's account that ended when the key's begins, or before */
-extern void quota_bucket_before(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+extern void quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 								QuotaBucketRow *row);
 
 /*
  * The newest window that begins when the key's ends, or later, and has fixed what
  * rolled over into it: it has closed the key's.
  */
-extern void quota_bucket_closing(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+extern void quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 								 QuotaBucketRow *row);
 
 /*
  * Makes sure that there is a row, waiting for whoever is creating it; true if we
  * have created it, so that nobody else can have it before we end.
  */
-extern bool quota_bucket_create(Relation rel, const QuotaBucketKey *key,
+extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key,
 								const QuotaBucketState *state);
 
 /* locks the newest version; false when the row has gone */

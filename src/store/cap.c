@@ -36,22 +36,22 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaCapUse *use)
 }
 
 static void
-init_account_scan(QuotaScan *scan, Relation rel, const QuotaBucketKey *account)
+init_account_scan(QuotaScan *scan, Relation rel, const QuotaWindowKey *window)
 {
 	quota_scan_init(scan, rel);
-	quota_scan_text(scan, Anum_cap_use_subject, account->prefix, account->prefix_len);
-	quota_scan_int4(scan, Anum_cap_use_feature_id, account->feature_id);
-	quota_scan_int8(scan, Anum_cap_use_source_id, account->source_id);
+	quota_scan_account(scan, Anum_cap_use_subject, Anum_cap_use_feature_id, &window->account);
+	quota_scan_int8(scan, Anum_cap_use_source_id, window->source_id);
 }
 
 void
-quota_cap_use_find(Relation rel, const QuotaCapKey *key, Snapshot snapshot, QuotaCapUse *use)
+quota_cap_use_find(Relation rel, const QuotaWindowKey *window, const QuotaCapKey *key,
+				   Snapshot snapshot, QuotaCapUse *use)
 {
 	QuotaScan	scan;
 	HeapTuple	tuple;
 
 	memset(use, 0, sizeof(*use));
-	init_account_scan(&scan, rel, key->bucket);
+	init_account_scan(&scan, rel, window);
 	quota_scan_int4(&scan, Anum_cap_use_period_months, key->period.months);
 	quota_scan_int4(&scan, Anum_cap_use_period_days, key->period.days);
 	quota_scan_int8(&scan, Anum_cap_use_period_us, key->period.us);
@@ -62,7 +62,7 @@ quota_cap_use_find(Relation rel, const QuotaCapKey *key, Snapshot snapshot, Quot
 }
 
 int
-quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampTz at,
+quota_cap_use_containing(Relation rel, const QuotaWindowKey *window, TimestampTz at,
 						 Snapshot snapshot, QuotaCapUse **uses)
 {
 	QuotaScan	scan;
@@ -70,7 +70,7 @@ quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampT
 	int			n = 0;
 
 	*uses = NULL;
-	init_account_scan(&scan, rel, account);
+	init_account_scan(&scan, rel, window);
 	quota_scan_time(&scan, Anum_cap_use_closes_at, BTGreaterStrategyNumber, at);
 	quota_scan_begin(&scan, quota_relid(QUOTA_CAP_USE_CLOSING), snapshot);
 	while ((tuple = quota_scan_next(&scan)) != NULL)
@@ -89,16 +89,15 @@ quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampT
 }
 
 bool
-quota_cap_use_create(Relation rel, const QuotaCapKey *key, TimestampTz opened_at,
-					 TimestampTz closes_at)
+quota_cap_use_create(Relation rel, const QuotaWindowKey *window, const QuotaCapKey *key,
+					 TimestampTz opened_at, TimestampTz closes_at)
 {
 	Datum		values[Natts_cap_use];
 	bool		nulls[Natts_cap_use] = {false};
 
-	values[Anum_cap_use_subject - 1] =
-		PointerGetDatum(cstring_to_text_with_len(key->bucket->prefix, key->bucket->prefix_len));
-	values[Anum_cap_use_feature_id - 1] = Int32GetDatum(key->bucket->feature_id);
-	values[Anum_cap_use_source_id - 1] = Int64GetDatum(key->bucket->source_id);
+	values[Anum_cap_use_subject - 1] = quota_prefix_text(&window->account);
+	values[Anum_cap_use_feature_id - 1] = Int32GetDatum(window->account.feature_id);
+	values[Anum_cap_use_source_id - 1] = Int64GetDatum(window->source_id);
 	values[Anum_cap_use_period_months - 1] = Int32GetDatum(key->period.months);
 	values[Anum_cap_use_period_days - 1] = Int32GetDatum(key->period.days);
 	values[Anum_cap_use_period_us - 1] = Int64GetDatum(key->period.us);

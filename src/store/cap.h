@@ -14,12 +14,11 @@
 #include "utils/snapshot.h"
 
 #include "base/window.h"
-#include "store/bucket.h"
+#include "store/window_key.h"
 
-/* Which cap: of the account that "bucket" is a window of. */
+/* Which cap of an account. */
 typedef struct QuotaCapKey
 {
-	const QuotaBucketKey *bucket;	/* its start and end do not matter */
 	QuotaPeriod period;
 	TimestampTz window_start;	/* DT_NOBEGIN: opens with the first use */
 } QuotaCapKey;
@@ -34,16 +33,18 @@ typedef struct QuotaCapUse
 } QuotaCapUse;
 
 extern Relation quota_cap_use_open(LOCKMODE lockmode);
-extern void quota_cap_use_find(Relation rel, const QuotaCapKey *key, Snapshot snapshot,
-							   QuotaCapUse *use);
+
+/* of the account that "window" belongs to, and of its source; here and below */
+extern void quota_cap_use_find(Relation rel, const QuotaWindowKey *window, const QuotaCapKey *key,
+							   Snapshot snapshot, QuotaCapUse *use);
 
 /* the rows of all caps of an account whose window "at" lies in; palloc'd */
-extern int	quota_cap_use_containing(Relation rel, const QuotaBucketKey *account, TimestampTz at,
+extern int	quota_cap_use_containing(Relation rel, const QuotaWindowKey *window, TimestampTz at,
 									 Snapshot snapshot, QuotaCapUse **uses);
 
 /* with nothing used; true if we have created it */
-extern bool quota_cap_use_create(Relation rel, const QuotaCapKey *key, TimestampTz opened_at,
-								 TimestampTz closes_at);
+extern bool quota_cap_use_create(Relation rel, const QuotaWindowKey *window, const QuotaCapKey *key,
+								 TimestampTz opened_at, TimestampTz closes_at);
 
 /* locks the newest version; false when it has gone */
 extern bool quota_cap_use_lock(Relation rel, QuotaCapUse *use, Snapshot snapshot);

@@ -103,7 +103,7 @@ quota_grants_exist(void)
 
 /* With max = 1 only whether there is one; unordered. */
 static int
-read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+read_grants(const QuotaAccountKey *account, TimestampTz at,
 			QuotaGrantsWanted wanted, Snapshot snapshot, int max, QuotaGrant **grants)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
@@ -115,8 +115,7 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 
 	*grants = NULL;
 	quota_scan_init(&scan, rel);
-	quota_scan_text(&scan, Anum_credit_grant_subject, prefix, prefix_len);
-	quota_scan_int4(&scan, Anum_credit_grant_feature_id, feature_id);
+	quota_scan_account(&scan, Anum_credit_grant_subject, Anum_credit_grant_feature_id, account);
 	quota_scan_time(&scan, Anum_credit_grant_expires_at, BTGreaterStrategyNumber, at);
 	quota_scan_begin(&scan, quota_relid(index), snapshot);
 	while (n < max && (tuple = quota_scan_next(&scan)) != NULL)
@@ -135,10 +134,10 @@ read_grants(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at
 }
 
 int
-quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+quota_grants_of(const QuotaAccountKey *account, TimestampTz at,
 				QuotaGrantsWanted wanted, Snapshot snapshot, QuotaGrant **grants)
 {
-	int			n = read_grants(prefix, prefix_len, feature_id, at, wanted, snapshot,
+	int			n = read_grants(account, at, wanted, snapshot,
 								PG_INT32_MAX, grants);
 
 	if (n > 1)
@@ -147,13 +146,13 @@ quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampT
 }
 
 bool
-quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+quota_has_grant(const QuotaAccountKey *account, TimestampTz at,
 				Snapshot snapshot)
 {
 	QuotaGrant *grants;
 
 	return quota_grants_exist() &&
-		read_grants(prefix, prefix_len, feature_id, at, QUOTA_GRANTS_VALID, snapshot, 1, &grants) > 0;
+		read_grants(account, at, QUOTA_GRANTS_VALID, snapshot, 1, &grants) > 0;
 }
 
 static HeapTuple

@@ -14,6 +14,7 @@
 #include "utils/snapshot.h"
 
 #include "base/window.h"
+#include "store/window_key.h"
 
 /* A grant in one of its periods; one that comes once has a single period. */
 typedef struct QuotaGrant
@@ -50,14 +51,14 @@ typedef enum QuotaGrantsWanted
  * Those of exactly this prefix at "at", in the order in which they are taken from;
  * palloc'd.  Returns how many there are.
  */
-extern int	quota_grants_of(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+extern int	quota_grants_of(const QuotaAccountKey *account, TimestampTz at,
 							QuotaGrantsWanted wanted, Snapshot snapshot, QuotaGrant **grants);
 
 /* that order, for qsort() */
 extern int	quota_compare_grants(const void *a, const void *b);
 
 /* is any grant of the prefix valid? */
-extern bool quota_has_grant(const char *prefix, int prefix_len, int32 feature_id, TimestampTz at,
+extern bool quota_has_grant(const QuotaAccountKey *account, TimestampTz at,
 							Snapshot snapshot);
 
 /* the grant in the period that "at" lies in; false when it has gone */

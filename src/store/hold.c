@@ -149,53 +149,48 @@ quota_hold_update(QuotaHold *hold)
 }
 
 static void
-init_account_scan(QuotaScan *scan, Relation rel, const char *account, int account_len,
-				  int32 feature_id)
+init_account_scan(QuotaScan *scan, Relation rel, const QuotaAccountKey *account)
 {
 	quota_scan_init(scan, rel);
-	quota_scan_text(scan, Anum_hold_part_account, account, account_len);
-	quota_scan_int4(scan, Anum_hold_part_feature_id, feature_id);
+	quota_scan_account(scan, Anum_hold_part_account, Anum_hold_part_feature_id, account);
 }
 
 static HeapTuple
-find_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
+find_part(Relation rel, const QuotaAccountKey *account, int64 hold_id,
 		  TimestampTz expires_at, Snapshot snapshot)
 {
 	QuotaScan	scan;
 
-	init_account_scan(&scan, rel, account, account_len, feature_id);
+	init_account_scan(&scan, rel, account);
 	quota_scan_time(&scan, Anum_hold_part_expires_at, BTEqualStrategyNumber, expires_at);
 	quota_scan_int8(&scan, Anum_hold_part_hold_id, hold_id);
 	return quota_scan_one(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
 }
 
 static bool
-has_part(Relation rel, const char *account, int account_len, int32 feature_id, int64 hold_id,
-		 TimestampTz expires_at)
+has_part(Relation rel, const QuotaAccountKey *account, int64 hold_id, TimestampTz expires_at)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
-								  snapshot);
+	HeapTuple	tuple = find_part(rel, account, hold_id, expires_at, snapshot);
 
 	UnregisterSnapshot(snapshot);
 	return tuple != NULL;
 }
 
 void
-quota_hold_part_create(const char *account, int account_len, int32 feature_id, int64 hold_id,
+quota_hold_part_create(const QuotaAccountKey *account, int64 hold_id,
 					   bool is_new, TimestampTz expires_at)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
 	Datum		values[Natts_hold_part];
 	bool		nulls[Natts_hold_part] = {false};
 
-	if (is_new || !has_part(rel, account, account_len, feature_id, hold_id, expires_at))
+	if (is_new || !has_part(rel, account, hold_id, expires_at))
 	{
 		QuotaInserter *inserter = quota_insert_begin(rel);
 
-		values[Anum_hold_part_account - 1] =
-			PointerGetDatum(cstring_to_text_with_len(account, account_len));
-		values[Anum_hold_part_feature_id - 1] = Int32GetDatum(feature_id);
+		values[Anum_hold_part_account - 1] = quota_prefix_text(account);
+		values[Anum_hold_part_feature_id - 1] = Int32GetDatum(account->feature_id);
 		values[Anum_hold_part_hold_id - 1] = Int64GetDatum(hold_id);
 		values[Anum_hold_part_expires_at - 1] = TimestampTzGetDatum(expires_at);
 		quota_insert_row(inserter, values, nulls);
@@ -205,7 +200,7 @@ quota_hold_part_create(const char *account, int account_len, int32 feature_id, i
 }
 
 bool
-quota_hold_part_extend(const char *account, int account_len, int32 feature_id, int64 hold_id,
+quota_hold_part_extend(const QuotaAccountKey *account, int64 hold_id,
 					   TimestampTz expires_at, TimestampTz later)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
@@ -213,8 +208,7 @@ quota_hold_part_extend(const char *account, int account_len, int32 feature_id, i
 	int			column = Anum_hold_part_expires_at;
 	Datum		value = TimestampTzGetDatum(later);
 	bool		isnull = false;
-	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
-								  snapshot);
+	HeapTuple	tuple = find_part(rel, account, hold_id, expires_at, snapshot);
 	bool		extended;
 
 	/* waits for whoever removes it */
@@ -226,13 +220,11 @@ quota_hold_part_extend(const char *account, int account_len, int32 feature_id, i
 }
 
 bool
-quota_hold_part_remove(const char *account, int account_len, int32 feature_id, int64 hold_id,
-					   TimestampTz expires_at)
+quota_hold_part_remove(const QuotaAccountKey *account, int64 hold_id, TimestampTz expires_at)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	HeapTuple	tuple = find_part(rel, account, account_len, feature_id, hold_id, expires_at,
-								  snapshot);
+	HeapTuple	tuple = find_part(rel, account, hold_id, expires_at, snapshot);
 	bool		removed;
 
 	removed = tuple != NULL && quota_delete_row(rel, tuple);
@@ -242,7 +234,7 @@ quota_hold_part_remove(const char *account, int account_len, int32 feature_id, i
 }
 
 int
-quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
+quota_hold_parts_expired(const QuotaAccountKey *account,
 						 TimestampTz clock, Snapshot snapshot, QuotaHoldPart **parts)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_HOLD_PART), AccessShareLock);
@@ -257,7 +249,7 @@ quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
 		table_close(rel, AccessShareLock);
 		return 0;
 	}
-	init_account_scan(&scan, rel, account, account_len, feature_id);
+	init_account_scan(&scan, rel, account);
 	quota_scan_time(&scan, Anum_hold_part_expires_at, BTLessEqualStrategyNumber, clock);
 	quota_scan_begin(&scan, quota_relid(QUOTA_HOLD_PART_PKEY), snapshot);
 	while ((tuple = quota_scan_next(&scan)) != NULL)

@@ -19,6 +19,8 @@
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
+#include "store/window_key.h"
+
 typedef struct QuotaHold
 {
 	int64		id;
@@ -61,21 +63,21 @@ typedef struct QuotaHoldPart
  * Without "is_new", of a hold that is locked, nothing is done where there is one that
  * expires then.
  */
-extern void quota_hold_part_create(const char *account, int account_len, int32 feature_id,
+extern void quota_hold_part_create(const QuotaAccountKey *account,
 								   int64 hold_id, bool is_new, TimestampTz expires_at);
 /* false when the part that expires then was given back, having expired by somebody's clock */
-extern bool quota_hold_part_extend(const char *account, int account_len, int32 feature_id,
+extern bool quota_hold_part_extend(const QuotaAccountKey *account,
 								   int64 hold_id, TimestampTz expires_at, TimestampTz later);
 
 /*
  * Removes the part that expires then; false when somebody else has removed or
  * extended it.
  */
-extern bool quota_hold_part_remove(const char *account, int account_len, int32 feature_id,
+extern bool quota_hold_part_remove(const QuotaAccountKey *account,
 								   int64 hold_id, TimestampTz expires_at);
 
 /* those in an account that have expired by "clock"; palloc'd */
-extern int	quota_hold_parts_expired(const char *account, int account_len, int32 feature_id,
+extern int	quota_hold_parts_expired(const QuotaAccountKey *account,
 									 TimestampTz clock, Snapshot snapshot, QuotaHoldPart **parts);
 
 #endif							/* QUOTA_HOLD_H */

@@ -101,7 +101,7 @@ levels_of(const QuotaEntry *entries, int nentries)
 		if (e->source == QUOTA_SOURCE_CAPACITY)
 			levels |= (2 << quota_level_of(e->subject, (int) strlen(e->subject))) - 1;
 		else
-			levels |= 1 << quota_level_of(e->bucket.prefix, e->bucket.prefix_len);
+			levels |= 1 << quota_level_of(e->bucket.account.prefix, e->bucket.account.prefix_len);
 	}
 	return levels;
 }
@@ -117,8 +117,8 @@ insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch, int16 le
 	values[Anum_ledger_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	values[Anum_ledger_subject - 1] = CStringGetTextDatum(e->subject);
 	values[Anum_ledger_account - 1] =
-		PointerGetDatum(cstring_to_text_with_len(e->bucket.prefix, e->bucket.prefix_len));
-	values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.feature_id);
+		quota_prefix_text(&e->bucket.account);
+	values[Anum_ledger_feature_id - 1] = Int32GetDatum(e->bucket.account.feature_id);
 	values[Anum_ledger_kind - 1] = CharGetDatum(e->kind);
 	values[Anum_ledger_source - 1] = CharGetDatum(e->source);
 	values[Anum_ledger_epoch - 1] = Int16GetDatum(epoch);
@@ -167,9 +167,9 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	e->id = DatumGetInt64(values[Anum_ledger_id - 1]);
 	e->at = DatumGetTimestampTz(values[Anum_ledger_at - 1]);
 	e->subject = TextDatumGetCString(values[Anum_ledger_subject - 1]);
-	e->bucket.prefix = TextDatumGetCString(values[Anum_ledger_account - 1]);
-	e->bucket.prefix_len = (int) strlen(e->bucket.prefix);
-	e->bucket.feature_id = DatumGetInt32(values[Anum_ledger_feature_id - 1]);
+	e->bucket.account.prefix = TextDatumGetCString(values[Anum_ledger_account - 1]);
+	e->bucket.account.prefix_len = (int) strlen(e->bucket.account.prefix);
+	e->bucket.account.feature_id = DatumGetInt32(values[Anum_ledger_feature_id - 1]);
 	e->kind = DatumGetChar(values[Anum_ledger_kind - 1]);
 	e->source = DatumGetChar(values[Anum_ledger_source - 1]);
 	e->bucket.source_id = DatumGetInt64(values[Anum_ledger_source_id - 1]);

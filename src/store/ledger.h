@@ -40,7 +40,7 @@ typedef struct QuotaEntry
 	int64		id;
 	TimestampTz at;
 	const char *subject;
-	QuotaBucketKey bucket;
+	QuotaWindowKey bucket;
 	char		kind;
 	char		source;
 	int64		amount;			/* > 0 taken, < 0 given back */

@@ -10,18 +10,12 @@
 #include "base/errors.h"
 #include "store/part.h"
 
-static bool
-same_account(const QuotaBucketKey *key, const char *prefix, int prefix_len)
-{
-	return key->prefix_len == prefix_len && memcmp(key->prefix, prefix, prefix_len) == 0;
-}
-
 /* Does the entry speak of the part's bucket, whatever window it has moved to? */
 static bool
 same_source(const QuotaPart *part, const QuotaEntry *e)
 {
 	return part->source == e->source && part->grant_id == e->grant_id &&
-		same_account(&part->key, e->bucket.prefix, e->bucket.prefix_len);
+		quota_same_account(&part->key.account, &e->bucket.account);
 }
 
 /* Returns how much there was not to take it off. */
@@ -50,7 +44,7 @@ take_off(QuotaPart *parts, int nparts, const QuotaEntry *e)
  * can have been charged by an entry with a larger one.
  */
 int
-quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int prefix_len,
+quota_parts_of(const QuotaEntry *entries, int nentries, const QuotaAccountKey *account,
 			   QuotaPart **parts)
 {
 	int			n = 0;
@@ -64,7 +58,7 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix, int 
 		const QuotaEntry *e = &entries[i];
 
 		if (e->kind == QUOTA_ENTRY_MISSING ||
-			(prefix != NULL && !same_account(&e->bucket, prefix, prefix_len)))
+			(account != NULL && !quota_same_account(account, &e->bucket.account)))
 			continue;
 		if (e->amount < 0)
 		{

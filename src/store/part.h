@@ -13,7 +13,7 @@
 /* What one charge took from one source of one account's window. */
 typedef struct QuotaPart
 {
-	QuotaBucketKey key;			/* the window */
+	QuotaWindowKey key;			/* the window */
 	char		source;			/* QUOTA_SOURCE_... */
 	int64		grant_id;
 	TimestampTz at;				/* of the charge: says which period of the grant
@@ -25,11 +25,11 @@ typedef struct QuotaPart
 
 /*
  * The parts that are left of a debit, given its entries in order of id; what
- * came back is taken off the last ones of the same source first.  With a prefix
- * only those of that account.  palloc'd; in the order in which they were charged.
+ * came back is taken off the last ones of the same source first.  With an account
+ * only those of that one.  palloc'd; in the order in which they were charged.
  */
-extern int	quota_parts_of(const QuotaEntry *entries, int nentries, const char *prefix,
-						   int prefix_len, QuotaPart **parts);
+extern int	quota_parts_of(const QuotaEntry *entries, int nentries, const QuotaAccountKey *account,
+						   QuotaPart **parts);
 
 /* the count that a source of the ledger is counted in */
 extern int64 *quota_count_of(QuotaCounts *counts, char source);

@@ -36,7 +36,7 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaRateUse *use)
 }
 
 void
-quota_rate_use_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot, QuotaRateUse *use)
+quota_rate_use_find(Relation rel, const QuotaAccountKey *account, Snapshot snapshot, QuotaRateUse *use)
 {
 	QuotaScan	scan;
 	HeapTuple	tuple;
@@ -44,8 +44,7 @@ quota_rate_use_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot, 
 	memset(use, 0, sizeof(*use));
 	use->state = QUOTA_GCRA_UNUSED;
 	quota_scan_init(&scan, rel);
-	quota_scan_text(&scan, Anum_rate_use_subject, key->prefix, key->prefix_len);
-	quota_scan_int4(&scan, Anum_rate_use_feature_id, key->feature_id);
+	quota_scan_account(&scan, Anum_rate_use_subject, Anum_rate_use_feature_id, account);
 	tuple = quota_scan_one(&scan, quota_relid(QUOTA_RATE_USE_PKEY), snapshot);
 	if (tuple)
 		take_tuple(rel, tuple, use);
@@ -61,14 +60,13 @@ form(const QuotaGcra *state, Datum *values)
 }
 
 bool
-quota_rate_use_create(Relation rel, const QuotaBucketKey *key)
+quota_rate_use_create(Relation rel, const QuotaAccountKey *account)
 {
 	Datum		values[Natts_rate_use];
 	bool		nulls[Natts_rate_use] = {false};
 
-	values[Anum_rate_use_subject - 1] =
-		PointerGetDatum(cstring_to_text_with_len(key->prefix, key->prefix_len));
-	values[Anum_rate_use_feature_id - 1] = Int32GetDatum(key->feature_id);
+	values[Anum_rate_use_subject - 1] = quota_prefix_text(account);
+	values[Anum_rate_use_feature_id - 1] = Int32GetDatum(account->feature_id);
 	form(&QUOTA_GCRA_UNUSED, &values[Anum_rate_use_tat - 1]);
 	return quota_insert_if_absent(rel, values, nulls);
 }

@@ -14,7 +14,7 @@
 #include "utils/snapshot.h"
 
 #include "base/gcra.h"
-#include "store/bucket.h"
+#include "store/window_key.h"
 
 /* A version of a row. */
 typedef struct QuotaRateUse
@@ -26,11 +26,11 @@ typedef struct QuotaRateUse
 extern Relation quota_rate_use_open(LOCKMODE lockmode);
 
 /* of the prefix and feature that the key names */
-extern void quota_rate_use_find(Relation rel, const QuotaBucketKey *key, Snapshot snapshot,
+extern void quota_rate_use_find(Relation rel, const QuotaAccountKey *account, Snapshot snapshot,
 								QuotaRateUse *use);
 
 /* not used yet; true if we have created it */
-extern bool quota_rate_use_create(Relation rel, const QuotaBucketKey *key);
+extern bool quota_rate_use_create(Relation rel, const QuotaAccountKey *account);
 
 /* locks the newest version; false when it has gone */
 extern bool quota_rate_use_lock(Relation rel, QuotaRateUse *use, Snapshot snapshot);

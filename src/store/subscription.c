@@ -107,25 +107,25 @@ fits(HeapTuple tuple, TupleDesc desc, const text *prefix, TimestampTz at)
  * index.
  */
 QuotaSubscription *
-quota_subscription_at(const char *prefix, int prefix_len, TimestampTz at, Snapshot snapshot)
+quota_subscription_at(const QuotaSubject *subject, int level, TimestampTz at, Snapshot snapshot)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_SUBSCRIPTION), AccessShareLock);
 	Relation	index = index_open(quota_relid(QUOTA_SUBSCRIPTION_SUBJECT_HASH), AccessShareLock);
-	text	   *subject = cstring_to_text_with_len(prefix, prefix_len);
+	text	   *prefix = cstring_to_text_with_len(subject->text, subject->prefix_len[level]);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	IndexScanDesc scan = quota_index_beginscan(rel, index, snapshot, 1);
 	QuotaSubscription *found = NULL;
 	ScanKeyData key;
 
 	/* the first column of the index */
-	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(subject));
+	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(prefix));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (found == NULL && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		bool		should_free;
 		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
 
-		if (fits(tuple, RelationGetDescr(rel), subject, at))
+		if (fits(tuple, RelationGetDescr(rel), prefix, at))
 			found = from_tuple(tuple, RelationGetDescr(rel), at);
 		if (should_free)
 			heap_freetuple(tuple);
@@ -138,7 +138,7 @@ quota_subscription_at(const char *prefix, int prefix_len, TimestampTz at, Snapsh
 }
 
 QuotaTerms *
-quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *feature,
+quota_override_of(const QuotaSubject *subject, int level, const QuotaFeature *feature,
 				  Snapshot snapshot)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_SUBJECT_OVERRIDE), AccessShareLock);
@@ -153,7 +153,7 @@ quota_override_of(const char *prefix, int prefix_len, const QuotaFeature *featur
 		return NULL;
 	}
 	quota_scan_init(&scan, rel);
-	quota_scan_text(&scan, Anum_subject_override_subject, prefix, prefix_len);
+	quota_scan_text(&scan, Anum_subject_override_subject, subject->text, subject->prefix_len[level]);
 	quota_scan_int4(&scan, Anum_subject_override_feature_id, feature->id);
 	quota_scan_begin(&scan, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), snapshot);
 	tuple = quota_scan_next(&scan);

@@ -10,6 +10,7 @@
 
 #include "utils/snapshot.h"
 
+#include "base/subject.h"
 #include "store/catalog.h"
 
 typedef struct QuotaSubscription
@@ -35,12 +36,12 @@ typedef struct QuotaSubscription
 	bool		due_prorates;	/* or prorate */
 } QuotaSubscription;
 
-/* the subscription of exactly this prefix at "at", or NULL; palloc'd */
-extern QuotaSubscription *quota_subscription_at(const char *prefix, int prefix_len,
+/* the subscription of exactly this level at "at", or NULL; palloc'd */
+extern QuotaSubscription *quota_subscription_at(const QuotaSubject *subject, int level,
 												TimestampTz at, Snapshot snapshot);
 
-/* the override of exactly this prefix, or NULL; palloc'd */
-extern QuotaTerms *quota_override_of(const char *prefix, int prefix_len,
+/* the override of exactly this level, or NULL; palloc'd */
+extern QuotaTerms *quota_override_of(const QuotaSubject *subject, int level,
 									 const QuotaFeature *feature, Snapshot snapshot);
 
 #endif							/* QUOTA_SUBSCRIPTION_H */
