@@ -4,13 +4,13 @@
  */
 CREATE OR REPLACE FUNCTION quota.credit(subject text, feature text, amount bigint, expires_at timestamptz = NULL,
         effective_at timestamptz = NULL, every text = NULL, priority int = 100, source text = 'top-up',
-        key text = NULL, metadata jsonb = NULL) RETURNS quota.credit_result
+        key text = NULL, metadata jsonb = NULL, beyond_caps boolean = false) RETURNS quota.credit_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_credit';
-COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, text, int, text, text, jsonb) IS
+COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, text, int, text, text, jsonb, boolean) IS
 'Gives a subject a grant: amount units on top of its plan, valid from effective_at (NULL: now) until expires_at (NULL: for ever). With every (''month'', ''7 days'', ...) the amount comes anew each period from effective_at, and what is left lapses.
-Grants are taken from by priority (lower first), then the nearer expiry. remaining is what one debit could take now.
-Errors: QT404 unknown feature; 22023 on boolean, static and rate features, bad times, or where another prefix of the path is entitled and this one is not; 22003 when the sum would overflow; QT409.';
+Grants are taken from by priority (lower first), then the nearer expiry. With beyond_caps caps neither count nor stop what is taken of it. remaining is what one debit could take now.
+Errors: QT404 unknown feature; 22023 on boolean, static and rate features, on a capacity beyond caps, bad times, or where another prefix of the path is entitled and this one is not; 22003 when the sum would overflow; QT409.';
 
 CREATE OR REPLACE FUNCTION quota.set_usage(subject text, feature text, used bigint, key text = NULL, metadata jsonb = NULL) RETURNS quota.set_usage_result
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -21,7 +21,7 @@ Errors: QT403 no account of its own, QT404 unknown feature, 22004, 22023, QT409.
 
 CREATE OR REPLACE FUNCTION quota_internal._credit(subject text, feature_id int, amount bigint, effective_at timestamptz,
         expires_at timestamptz, every text, timezone text, priority int, source text, metadata jsonb,
-        plan_allowance bigint) RETURNS bigint
+        plan_allowance bigint, beyond_caps boolean) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -49,19 +49,19 @@ BEGIN
     END IF;
     SELECT p.* INTO period FROM quota_internal._period(_credit.every) p;
     INSERT INTO quota_internal.credit_grant (subject, feature_id, amount, priority, effective_at, expires_at,
-                                             period, period_months, period_days, period_us, timezone, created_at, source, metadata)
+                                             period, period_months, period_days, period_us, timezone, created_at, source, metadata, beyond_caps)
         VALUES (_credit.subject, _credit.feature_id, _credit.amount, _credit.priority, _credit.effective_at, _credit.expires_at,
                 _credit.every, period.months, period.days, period.us,
-                _credit.timezone, at, _credit.source, coalesce(_credit.metadata, '{}'))
+                _credit.timezone, at, _credit.source, coalesce(_credit.metadata, '{}'), _credit.beyond_caps)
         RETURNING id INTO new_id;
     PERFORM quota_internal._record_event('credited', _credit.subject, _credit.feature_id,
         jsonb_build_object('grant_id', new_id, 'amount', _credit.amount, 'effective_at', _credit.effective_at,
                            'expires_at', nullif(_credit.expires_at, 'infinity'), 'every', _credit.every,
-                           'priority', _credit.priority, 'source', _credit.source));
+                           'priority', _credit.priority, 'source', _credit.source, 'beyond_caps', _credit.beyond_caps));
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint) IS
+COMMENT ON FUNCTION quota_internal._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint, boolean) IS
     'internal: the row and the event of a grant';
 
 -- As the C function quota_bucket_follow(): from mark to mark, each younger than the last.

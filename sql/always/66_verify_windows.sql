@@ -113,7 +113,7 @@ AS $$
         SELECT t.subject, t.feature_id, e.source_id, t.period_months, t.period_days, t.period_us, t.first_use, max(e.at) AS at
         FROM term t
             JOIN quota_internal.ledger_entry e ON e.account = t.subject AND e.feature_id = t.feature_id AND coalesce(e.source_id = t.source_id, true)
-        WHERE e.kind IN ('d', 'h') AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota_internal._kept_since()
+        WHERE e.kind IN ('d', 'h') AND NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = e.grant_id AND g.beyond_caps) AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota_internal._kept_since()
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), early AS (
         -- a time before the anchor counts as the anchor
@@ -136,6 +136,7 @@ AS $$
                                LATERAL (SELECT greatest(e.at, e.period_start) >= c.opened_at AND e.at < c.closes_at AS lies_in) i
                            WHERE (e.subject = c.subject OR (e.subject > c.subject || '/' AND e.subject < c.subject || '0'))
                              AND e.feature_id = c.feature_id AND e.account = c.subject AND e.kind NOT IN ('t', 'm')
+                             AND NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = e.grant_id AND g.beyond_caps)
                              -- a refund's transaction can be older than the debit's
                              AND (e.at >= least(c.opened_at, y.at) OR e.amount < 0)
                            GROUP BY e.debit_id) o) l

@@ -148,6 +148,7 @@ CREATE TABLE quota_internal.credit_grant (
     source        text NOT NULL,
     metadata      jsonb NOT NULL DEFAULT '{}',
     used_up       bool NOT NULL DEFAULT false,
+    beyond_caps   bool NOT NULL DEFAULT false,
     CHECK (expires_at > effective_at)
 );
 ALTER SEQUENCE quota_internal.credit_grant_id_seq OWNED BY quota_internal.credit_grant.id;
@@ -162,6 +163,7 @@ COMMENT ON TABLE quota_internal.credit_grant IS 'a grant: credits of one subject
 COMMENT ON COLUMN quota_internal.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
 COMMENT ON COLUMN quota_internal.credit_grant.timezone IS 'in which the periods'' months and days are counted';
 COMMENT ON COLUMN quota_internal.credit_grant.expiry_seen IS 'the event of its expiry has been written';
+COMMENT ON COLUMN quota_internal.credit_grant.beyond_caps IS 'caps neither count nor stop what is taken of it';
 COMMENT ON COLUMN quota_internal.credit_grant.used_up IS 'nothing is left of it, so charges need not look at it; written with its row of grant_use; of one with periods, never';
 
 CREATE TABLE quota_internal.grant_use (

@@ -46,7 +46,7 @@ invalid(const char *message)
 			 errmsg("%s", message)));
 }
 
-/* effective_at, expires_at, every, priority, source: from the arguments 3 to 7 */
+/* effective_at, expires_at, every, priority, source, beyond_caps: from the arguments 3 to 7, 10 */
 static void
 credit_from_args(FunctionCallInfo fcinfo, QuotaCredit *credit)
 {
@@ -78,6 +78,8 @@ credit_from_args(FunctionCallInfo fcinfo, QuotaCredit *credit)
 	credit->source = TextDatumGetCString(PG_GETARG_DATUM(7));
 	if (credit->source[0] == '\0')
 		invalid("source must not be empty");
+	quota_require(fcinfo, 10, "beyond_caps");
+	credit->beyond_caps = PG_GETARG_BOOL(10);
 }
 
 static QuotaArgument
@@ -99,8 +101,8 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 	const QuotaItem *item;
 	QuotaCredit credit = {0};
 	QuotaRequest request = {.items = &first,.nitems = 1,.extra = &credit};
-	QuotaArgument arguments[8];
-	QuotaCall	call = {.function = "credit",.arguments = arguments,.narguments = 8};
+	QuotaArgument arguments[9];
+	QuotaCall	call = {.function = "credit",.arguments = arguments,.narguments = 9};
 	QuotaRow	row = {0};
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
@@ -118,6 +120,7 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 	arguments[5] = quota_argument_int64("priority", credit.priority);
 	arguments[6] = quota_argument_text("source", credit.source);
 	arguments[7] = quota_argument_jsonb("metadata", request.metadata);
+	arguments[8] = quota_argument_bool("beyond_caps", credit.beyond_caps);
 	quota_prevent_if_not_writable("quota.credit()");
 	quota_call_once(&request, &call, quota_credit);
 	item = &request.items[0];

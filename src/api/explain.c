@@ -112,9 +112,10 @@ explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
 		const QuotaGrantRef *grant = &ref->grants[i];
 
 		put_step(e, level, "grant",
-				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s", grant->grant.id,
+				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s%s", grant->grant.id,
 						  grant->grant.source, grant->grant.priority,
-						  time_text(grant->grant.period.end)),
+						  time_text(grant->grant.period.end),
+						  grant->grant.beyond_caps ? ", beyond caps" : ""),
 				 true, Max(grant->grant.amount - grant->used, 0), true, grant->change, "ok");
 	}
 }
@@ -133,8 +134,8 @@ explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
 						  cap->used, cap->ceiling,
 						  first_use && !cap->opened ? "opens with the first use" :
 						  psprintf("until %s", time_text(cap->window.end))),
-				 true, room, true, e->amount,
-				 room >= e->amount ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
+				 true, room, true, ref->capped,
+				 room >= ref->capped ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
 	}
 }
 
@@ -164,10 +165,8 @@ explain_account(Explanation *e, const QuotaAccount *account)
 		return;
 	if (!ref->rate_only)
 	{
-		int64		room = quota_bucket_room(ref);
-
-		/* what there is of the amount: where it would come from */
-		quota_split(ref, Min(e->amount, room));
+		/* where it would come from */
+		quota_split(ref, ref->counts_only ? Min(e->amount, quota_allowance_left(ref)) : e->amount);
 		explain_allowance(e, account, level);
 		explain_grants(e, ref, level);
 		if (ref->overage_limit > 0)

@@ -146,7 +146,7 @@ put_grant(StringInfo buf, const char *feature, const QuotaGrantRef *ref)
 	put_text(buf, "source", grant->source);
 	put_time(buf, "effective_at", grant->period.start);
 	put_time(buf, "expires_at", grant->period.end);
-	appendStringInfoChar(buf, '}');
+	appendStringInfo(buf, ", \"beyond_caps\": %s}", grant->beyond_caps ? "true" : "false");
 }
 
 static int

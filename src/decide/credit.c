@@ -67,17 +67,17 @@ insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeat
 			 int64 plan_allowance)
 {
 	static QuotaStatement insert = {
-		.text = "SELECT quota_internal._credit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		.nparams = 11,
+		.text = "SELECT quota_internal._credit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		.nparams = 12,
 		.types = {
 			TEXTOID, INT4OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID,
-			TEXTOID, JSONBOID, INT8OID
+			TEXTOID, JSONBOID, INT8OID, BOOLOID
 		}
 	};
 	const QuotaCredit *credit = (const QuotaCredit *) request->extra;
 	const QuotaSubscription *sub = quota_path_subscription(path, path->subject->nlevels - 1);
-	char		nulls[] = "           ";
-	Datum		values[11];
+	char		nulls[] = "            ";
+	Datum		values[12];
 	int64		id;
 	bool		isnull;
 	QuotaIdentity caller;
@@ -95,6 +95,7 @@ insert_grant(const QuotaRequest *request, const QuotaPath *path, const QuotaFeat
 	values[9] = PointerGetDatum(request->metadata);
 	nulls[9] = request->metadata ? ' ' : 'n';
 	values[10] = Int64GetDatum(plan_allowance);
+	values[11] = BoolGetDatum(credit->beyond_caps);
 	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&insert, values, nulls);
 	id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -115,6 +116,10 @@ quota_credit(QuotaRequest *request)
 
 	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
 	feature = require_countable(&path, item->feature);
+	if (feature->kind == QUOTA_CAPACITY && ((const QuotaCredit *) request->extra)->beyond_caps)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is a capacity, which has no caps to go beyond", feature->name)));
 	quota_accounts_of(&path, feature, refs, &accounts);
 	require_use_for_grant(&accounts, &path);
 	own = own_account(&accounts, &path);

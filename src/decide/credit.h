@@ -19,11 +19,12 @@ typedef struct QuotaCredit
 	QuotaPeriod period;			/* its parsed form */
 	int32		priority;
 	const char *source;
+	bool		beyond_caps;
 } QuotaCredit;
 
 /*
  * Gives the request's one item as a grant; item->id is the grant's.  QT404,
- * 22023 on a kind that has no grants, or where another prefix of the path is
+ * 22023 on a kind that has no grants, on a capacity beyond caps, or where another prefix of the path is
  * entitled and this one not; 22003.
  */
 extern void quota_credit(QuotaRequest *request);

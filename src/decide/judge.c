@@ -107,7 +107,7 @@ binding_cap(const QuotaAccount *account)
 
 	if (ref == NULL || ref->ncaps == 0)
 		return NULL;
-	room = quota_bucket_room(ref);
+	room = quota_room_before_caps(ref);
 	end = ref->key.end;
 	for (int i = 0; i < ref->ncaps; i++)
 	{

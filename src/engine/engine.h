@@ -94,6 +94,7 @@ typedef struct QuotaBucketRef
 	bool		had_rate;
 	QuotaBucketState state;		/* out: after the call, expired holds left out */
 	QuotaCounts change;			/* out: what the call added */
+	int64		capped;			/* out: how much of it caps count */
 	int64		rate_available; /* out: before the call */
 	QuotaGcra	rate_state;		/* out: after it */
 } QuotaBucketRef;

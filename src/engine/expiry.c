@@ -78,8 +78,18 @@ subtract(int64 *number, int64 amount)
 	*number -= Min(*number, amount);
 }
 
+/* Have caps counted the part? */
+static bool
+is_counted(const QuotaPart *part, Snapshot snapshot)
+{
+	QuotaGrant	grant;
+
+	return part->source != QUOTA_SOURCE_GRANT ||
+		!quota_grant_by_id(part->grant_id, part->at, snapshot, &grant) || !grant.beyond_caps;
+}
+
 static void
-leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window)
+leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot snapshot)
 {
 	if (in_window)
 	{
@@ -94,7 +104,7 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window)
 			part->at >= grant->grant.period.start && part->at < grant->grant.period.end)
 			subtract(&grant->used, part->amount);
 	}
-	for (int i = 0; i < ref->ncaps; i++)
+	for (int i = 0; i < ref->ncaps && is_counted(part, snapshot); i++)
 	{
 		QuotaCapRef *cap = &ref->caps[i];
 
@@ -163,7 +173,8 @@ quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets, const QuotaExpire
 		{
 			const QuotaPart *part = &expired[i].parts[j];
 
-			leave_out(ref, part, lies_in(part, ref, expired[i].hold_id, buckets, snapshot));
+			leave_out(ref, part, lies_in(part, ref, expired[i].hold_id, buckets, snapshot),
+					  snapshot);
 		}
 	}
 }

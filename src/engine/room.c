@@ -72,14 +72,37 @@ quota_allowance_left(const QuotaBucketRef *ref)
 	return ref->unlimited ? PG_INT64_MAX : clamp(balance(ref));
 }
 
-int64
-quota_bucket_room(const QuotaBucketRef *ref)
+/* What grants beyond caps have left once the deficit is covered. */
+static int128
+beyond_caps_left(const QuotaBucketRef *ref)
 {
-	int64		number = PG_INT64_MAX - quota_total(&ref->state.counts);
+	int64		deficit = ref->unlimited ? 0 : clamp(-balance(ref));
+	int128		left = 0;
 
-	if (nothing_limits(ref))
-		return number;
-	return Min(number, clamp(balance(ref) + grants_left(ref) + overage_left(ref)));
+	for (int i = 0; i < ref->ngrants; i++)
+	{
+		const QuotaGrantRef *grant = &ref->grants[i];
+		int64		covered = Min(deficit, grant_left(grant));
+
+		deficit -= covered;
+		if (grant->grant.beyond_caps)
+			left += grant_left(grant) - covered;
+	}
+	return left;
+}
+
+/* Allowance, grants and overage together; infinite is PG_INT64_MAX. */
+static int128
+sources_left(const QuotaBucketRef *ref)
+{
+	return nothing_limits(ref) ? PG_INT64_MAX :
+		clamp(balance(ref) + grants_left(ref) + overage_left(ref));
+}
+
+int64
+quota_room_before_caps(const QuotaBucketRef *ref)
+{
+	return nothing_limits(ref) ? PG_INT64_MAX : clamp(sources_left(ref) - beyond_caps_left(ref));
 }
 
 int64
@@ -88,14 +111,26 @@ quota_cap_room(const QuotaCapRef *cap)
 	return Max(cap->ceiling - cap->used, 0);
 }
 
-int64
-quota_room(const QuotaBucketRef *ref)
+/* What all caps let through. */
+static int64
+caps_room(const QuotaBucketRef *ref)
 {
-	int64		room = quota_bucket_room(ref);
+	int64		room = PG_INT64_MAX;
 
 	for (int i = 0; i < ref->ncaps; i++)
 		room = Min(room, quota_cap_room(&ref->caps[i]));
 	return room;
+}
+
+int64
+quota_room(const QuotaBucketRef *ref)
+{
+	int64		number = PG_INT64_MAX - quota_total(&ref->state.counts);
+	int128		room = sources_left(ref);
+
+	if (ref->ncaps > 0)
+		room = Min(quota_room_before_caps(ref), caps_room(ref)) + beyond_caps_left(ref);
+	return Min(number, clamp(room));
 }
 
 bool
@@ -119,36 +154,59 @@ quota_shown_use(const QuotaBucketRef *ref)
 	return quota_add(quota_total(&ref->state.counts), ref->state.rolled_out, "use");
 }
 
-void
-quota_split(QuotaBucketRef *ref, int64 amount)
+/* One pass through the sources in their order; returns what is still missing. */
+static int64
+take_in_order(QuotaBucketRef *ref, int64 amount, int64 caps_let)
 {
 	QuotaCounts *change = &ref->change;
-	int64		left = amount;
-	int64		deficit;
+	int64		deficit = ref->unlimited ? 0 : clamp(-balance(ref));
+	int64		missing = amount;
+	int64		here;
 
-	memset(change, 0, sizeof(*change));
-	if (ref->overdraw_only)
-	{
-		change->overdrawn = amount;
-		return;
-	}
-	change->used = ref->counts_only ? left : Min(left, quota_allowance_left(ref));
-	left -= change->used;
-	deficit = ref->unlimited ? 0 : clamp(-balance(ref));
+	here = ref->counts_only ? missing : quota_allowance_left(ref) - change->used;
+	here = Min(Min(here, missing), caps_let);
+	change->used += here;
+	caps_let -= here;
+	missing -= here;
 	for (int i = 0; i < ref->ngrants; i++)
 	{
 		QuotaGrantRef *grant = &ref->grants[i];
-		int64		available = grant_left(grant);
-		int64		covered = Min(deficit, available);
+		int64		covered = Min(deficit, grant_left(grant));
 
 		deficit -= covered;
-		grant->change = Min(left, available - covered);
-		change->granted += grant->change;
-		left -= grant->change;
+		here = Min(missing, grant_left(grant) - covered - grant->change);
+		if (!grant->grant.beyond_caps)
+		{
+			here = Min(here, caps_let);
+			caps_let -= here;
+		}
+		else
+			ref->capped -= here;
+		grant->change += here;
+		change->granted += here;
+		missing -= here;
 	}
-	if (ref->overage_limit == PG_INT64_MAX)
-		change->overage = left;
-	else
-		change->overage = Min(left, Max(overage_left(ref) - deficit, 0));
-	change->overdrawn = left - change->overage;
+	here = ref->overage_limit == PG_INT64_MAX ? missing :
+		Max(overage_left(ref) - deficit, 0) - change->overage;
+	here = Min(Min(here, missing), caps_let);
+	change->overage += here;
+	return missing - here;
+}
+
+void
+quota_split(QuotaBucketRef *ref, int64 amount)
+{
+	int64		missing = amount;
+
+	memset(&ref->change, 0, sizeof(ref->change));
+	for (int i = 0; i < ref->ngrants; i++)
+		ref->grants[i].change = 0;
+	ref->capped = amount;
+	if (!ref->overdraw_only)
+	{
+		missing = take_in_order(ref, missing, caps_room(ref));
+		if (missing > 0 && ref->ncaps > 0)
+			missing = take_in_order(ref, missing, PG_INT64_MAX);
+	}
+	ref->change.overdrawn = missing;
 }

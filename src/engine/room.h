@@ -19,8 +19,10 @@
  */
 extern int64 quota_room(const QuotaBucketRef *ref);
 
-/* the same without caps, or of one cap alone */
-extern int64 quota_bucket_room(const QuotaBucketRef *ref);
+/* without caps: from what caps could stop, that is all but grants beyond them */
+extern int64 quota_room_before_caps(const QuotaBucketRef *ref);
+
+/* of one cap alone */
 extern int64 quota_cap_room(const QuotaCapRef *cap);
 
 /* does anything limit it (the rate aside)? */
@@ -37,8 +39,9 @@ extern int64 quota_allowance_left(const QuotaBucketRef *ref);
 extern int64 quota_total(const QuotaCounts *counts);
 
 /*
- * Sets ref->change and the grants' to where "amount" comes from: allowance,
- * grants, overage, and what is beyond is overdrawn.
+ * Sets ref->change, ref->capped and the grants' changes to where "amount" comes
+ * from: allowance, grants, overage, as caps allow; what is missing then comes from
+ * the same whatever the caps say, and the rest is overdrawn.
  */
 extern void quota_split(QuotaBucketRef *ref, int64 amount);
 

@@ -47,14 +47,17 @@ lock_for_give(Relation buckets, QuotaWindowKey *key, int64 id, QuotaBucketRow *r
 	elog(ERROR, "quota: a window's successors do not end");
 }
 
-/* Gives a grant back in the period that the charge was made in; how much it had. */
+/*
+ * Gives a grant back in the period that the charge was made in; how much it had, and
+ * whether caps have counted it.
+ */
 static int64
-give_to_grant(const QuotaPart *part)
+give_to_grant(const QuotaPart *part, bool *counted)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaGrantUse use = {0};
-	QuotaGrant	grant;
+	QuotaGrant	grant = {0};
 	int64		came_back = 0;
 
 	if (quota_grant_by_id(part->grant_id, part->at, snapshot, &grant))
@@ -66,6 +69,7 @@ give_to_grant(const QuotaPart *part)
 	}
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
+	*counted = !grant.beyond_caps;
 	return came_back;
 }
 
@@ -114,10 +118,16 @@ give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot s
 	QuotaPart	asked = giving->part;
 	QuotaPart  *part = &giving->part;
 	QuotaBucketState state = row->state;
+	bool		counted = !giving->leaves_caps && part->source != QUOTA_SOURCE_CAPACITY;
 
 	part->amount = Min(part->amount, there_is(&state, giving));
 	if (part->source == QUOTA_SOURCE_GRANT)
-		part->amount = give_to_grant(part);
+	{
+		bool		in_caps;
+
+		part->amount = give_to_grant(part, &in_caps);
+		counted = counted && in_caps;
+	}
 	*quota_count_of(&state.counts, part->source) -= part->amount;
 	state.reserved -= Min(state.reserved, giving->unreserve);
 	if ((part->amount > 0 || state.reserved != row->state.reserved) &&
@@ -128,7 +138,7 @@ give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot s
 		return false;
 	}
 	/* caps counted the whole charge, whatever the bucket has lost since */
-	if (asked.source != QUOTA_SOURCE_CAPACITY && asked.amount > 0 && !giving->leaves_caps)
+	if (counted && asked.amount > 0)
 		give_to_caps(&asked);
 	/* the next part may be of the same rows */
 	CommandCounterIncrement();

@@ -75,7 +75,7 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 		/* the sums are checked, as readers add up */
 		(void) quota_add(quota_shown_use(ref), ref->amount, "use");
 		for (int j = 0; j < ref->ncaps; j++)
-			(void) quota_add(ref->caps[j].used, ref->amount, "use");
+			(void) quota_add(ref->caps[j].used, ref->capped, "use");
 	}
 	return true;
 }
@@ -133,7 +133,7 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 	Relation	rel;
 
 	/* nothing is no use: it opens none */
-	if (ref->ncaps == 0 || ref->amount == 0)
+	if (ref->ncaps == 0 || ref->capped == 0)
 		return;
 	rel = quota_cap_use_open(RowExclusiveLock);
 	for (int i = 0; i < ref->ncaps; i++)
@@ -141,7 +141,7 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 		QuotaCapRef *cap = &ref->caps[i];
 		QuotaCapUse *use = &rows->caps[i];
 
-		cap->used = quota_add(cap->used, ref->amount, "use");
+		cap->used = quota_add(cap->used, ref->capped, "use");
 		cap->opened = true;
 		use->used = cap->used;
 		use->opened_at = cap->window.start;

@@ -71,6 +71,7 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at, QuotaGrant *grant)
 	grant->created_at = DatumGetTimestampTz(values[Anum_credit_grant_created_at - 1]);
 	grant->source = TextDatumGetCString(values[Anum_credit_grant_source - 1]);
 	grant->recurs = !nulls[Anum_credit_grant_period - 1];
+	grant->beyond_caps = DatumGetBool(values[Anum_credit_grant_beyond_caps - 1]);
 	grant->revoked = !nulls[Anum_credit_grant_revoked_at - 1];
 	return present_period(values, at, &grant->period) && !grant->revoked;
 }

@@ -27,6 +27,7 @@ typedef struct QuotaGrant
 	const char *source;
 	bool		recurs;
 	bool		revoked;
+	bool		beyond_caps;	/* caps neither count nor stop it */
 } QuotaGrant;
 
 /* A version of a row of quota_internal.grant_use. */

@@ -203,7 +203,8 @@ typedef enum QuotaRelation
 #define Anum_credit_grant_revoked_at	14
 #define Anum_credit_grant_source		16
 #define Anum_credit_grant_used_up		18
-#define Natts_credit_grant				18
+#define Anum_credit_grant_beyond_caps	19
+#define Natts_credit_grant				19
 
 #define Anum_grant_use_grant_id			1
 #define Anum_grant_use_period_start		2

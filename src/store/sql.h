@@ -15,7 +15,7 @@
 
 #include "base/identity.h"
 
-#define QUOTA_MAX_PARAMETERS	11
+#define QUOTA_MAX_PARAMETERS	12
 
 /*
  * One statement, planned at its first use and kept; declare it static.  Names

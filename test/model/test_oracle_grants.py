@@ -106,3 +106,19 @@ def test_keys_of_grants():
     assert story.one("credit", "acme", "tokens", amount=5, key="k") == first == (first[0], 15)
     assert story.fails("credit", "acme", "tokens", amount=6, key="k") == "QT409"
     assert story.fails("debit", "acme", "tokens", amount=5, key="k") == "QT409"
+
+
+def test_a_grant_beyond_caps_is_neither_counted_nor_stopped():
+    story = Story(metered(100, caps=[{"limit": 30, "per": "day"}]))
+    credit(story, 10, priority=1)
+    credit(story, 40, beyond_caps=True)
+    assert story.left() == 70  # min(110, 30) + 40
+    story.debit(35)  # 30 of the allowance, 5 beyond
+    assert story.left() == 35
+    number = story.debit(35)
+    assert story.take(1) == "quota_exceeded"
+    story.one("refund", id=number, amount=10)  # the cap stays full
+    assert story.left() == 10
+    story.at("2024-01-11T12:00")
+    assert story.left() == 40
+    assert story.fails("credit", "acme", "seats", amount=1, beyond_caps=True) == "22023"

@@ -274,8 +274,10 @@ class Generator:
             arguments["priority"] = rng.choice([1, 50, 100, 200, -3])
         if rng.random() < 0.2:
             arguments["source"] = rng.choice(["promotion", "référral"])
+        if rng.random() < 0.3:
+            arguments["beyond_caps"] = True
         if "key" in arguments and rng.random() < 0.7:  # so that a second call is a retry
-            for name in ("expires_at", "effective_at", "every", "priority", "source"):
+            for name in ("expires_at", "effective_at", "every", "priority", "source", "beyond_caps"):
                 arguments.pop(name, None)
         return operation
 

@@ -38,10 +38,11 @@ def take(world, number, subject, account, amount, kind, metadata=None, debit=Non
     """From a metered account, what finds no room being overdrawn: (numbers of the parts, units overdrawn)."""
     rollover.fix(world, account)
     world.buckets[account.window] = bucket_of(world, account)._replace(limit=limit_of(world, account))
-    taken, overdrawn = room_of(world, account).take(amount)
+    taken, overdrawn, counted = room_of(world, account).take(amount)
     if overdrawn:
         taken.append(("overdrawn", None, overdrawn))
-    caps.count(world, account, amount)
+    if counted:
+        caps.count(world, account, counted)
     return [
         take_from(world, number, subject, account.prefix, account.window, account.source, source, grant, units, kind,
                   metadata, debit)
@@ -55,7 +56,8 @@ def give_part(world, number, subject, index, amount, kind, debit):
     there = min(amount, count_of(world, part.window, part.source, part.grant))
     world.parts[index] = part._replace(left=part.left - amount)
     add(world, part.window, part.source, part.grant, -there)
-    caps.restore(world, part, amount)
+    if part.source != "grant" or not world.grants[part.grant[0]].beyond_caps:
+        caps.restore(world, part, amount)
     feature = part.window[1]
     world.post(number, subject, part.account, feature, kind, part.source, -amount, part.window, None, debit)
     if there < amount:

@@ -10,7 +10,7 @@ from .world import Grant
 
 
 def credit(world, subject, feature, amount, expires_at=None, effective_at=None, every=None, priority=100,
-           source="top-up", key=None, metadata=None):
+           source="top-up", key=None, metadata=None, beyond_caps=False):
     """(id, remaining)"""
     check_subject(subject), check_feature(feature), check_amount(amount), check_key(key)
     begins = world.now if effective_at is None else effective_at
@@ -18,13 +18,15 @@ def credit(world, subject, feature, amount, expires_at=None, effective_at=None, 
         raise invalid("a grant that has expired already")
     arguments = {
         "feature": feature, "amount": amount, "expires_at": expires_at, "effective_at": effective_at, "every": every,
-        "priority": priority, "source": source, "metadata": metadata,
+        "priority": priority, "source": source, "metadata": metadata, "beyond_caps": beyond_caps,
     }
     known = replay(world, subject, key, "credit", arguments)
     if feature not in world.features:
         raise not_found(f"feature {feature}")
     if world.features[feature].kind not in ("metered", "capacity"):
         raise invalid("a grant of what is not counted")
+    if world.features[feature].kind == "capacity" and beyond_caps:
+        raise invalid("a capacity has no caps")
     if known:
         return known[0], decide(world, subject, feature, 1).remaining
     having = [account.prefix for account in entitled(world, subject, feature, world.now)]
@@ -33,7 +35,7 @@ def credit(world, subject, feature, amount, expires_at=None, effective_at=None, 
     number = world.next_id()
     world.grants[number] = Grant(
         number, subject, feature, amount, priority, begins, expires_at, every, _zone(world, subject), world.now,
-        False, source,
+        False, source, beyond_caps,
     )
     remember(world, subject, key, "credit", arguments, (number, amount))
     return number, decide(world, subject, feature, 1).remaining
@@ -70,6 +72,6 @@ def listed(world, subject):
         rows.append({
             "id": grant.id, "feature": grant.feature, "amount": grant.amount,
             "used": world.grant_used.get(now.key, 0), "priority": grant.priority, "source": grant.source,
-            "effective_at": now.start, "expires_at": now.end,
+            "effective_at": now.start, "expires_at": now.end, "beyond_caps": grant.beyond_caps,
         })
     return rows

@@ -16,6 +16,7 @@ class Present(NamedTuple):
     start: int
     end: Optional[int]
     created_at: int
+    beyond_caps: bool = False
 
     @property
     def key(self):
@@ -37,7 +38,7 @@ def period_at(grant, at):
 def present(grant, at):
     """Of a grant as it is at a time, or (to come) at its beginning."""
     start, end = period_at(grant, at)
-    return Present(grant.id, grant.amount, grant.priority, start, end, grant.created_at)
+    return Present(grant.id, grant.amount, grant.priority, start, end, grant.created_at, grant.beyond_caps)
 
 
 def is_valid(grant, at):

@@ -12,28 +12,42 @@ class Room(NamedTuple):
     """Of one account in its present window, in the order of taking."""
 
     allowance: Optional[int]  # units; None: unlimited
-    grants: tuple  # (key of the grant's period, units)
+    grants: tuple  # (key of the grant's period, units, beyond caps?)
     overage: Optional[int]  # None: without limit
+    caps: Optional[int] = None  # what all caps let through; None: there is none
 
     @property
-    def total(self):
-        """None: unlimited."""
+    def capped(self):
+        """Of what caps can stop, without looking at them; None: unlimited."""
         if self.allowance is None or self.overage is None:
             return None
-        return self.allowance + sum(units for _, units in self.grants) + self.overage
+        return self.allowance + sum(units for _, units, beyond in self.grants if not beyond) + self.overage
+
+    @property
+    def beyond(self):
+        return sum(units for _, units, beyond in self.grants if beyond)
 
     def take(self, amount):
-        """([(source, grant, units)], what finds no room)"""
-        sources = [("allowance", None, self.allowance)]
-        sources += [("grant", key, units) for key, units in self.grants]
-        sources += [("overage", None, self.overage)]
-        taken = []
-        for source, grant, units in sources:
-            now = amount if units is None else min(amount, units)
-            if now:
-                taken.append((source, grant, now))
-                amount -= now
-        return taken, amount
+        """([(source, grant, units)], what finds no room, what caps count): as far as the caps allow, the rest from the same
+        sources whatever the caps say."""
+        sources = [("allowance", None, self.allowance, False)]
+        sources += [("grant", key, units, beyond) for key, units, beyond in self.grants]
+        sources += [("overage", None, self.overage, False)]
+        taken, counted = {}, amount
+        for through in (self.caps, None):
+            for source, grant, units, beyond in sources:
+                before = taken.get((source, grant), 0)
+                now = amount if units is None else min(amount, units - before)
+                if beyond:
+                    counted -= now
+                elif through is not None:
+                    now = min(now, through)
+                    through -= now
+                if now:
+                    taken[source, grant] = before + now
+                    amount -= now
+        order = [(source, grant) for source, grant, _, _ in sources]
+        return [(*key, taken[key]) for key in order if key in taken], amount, counted
 
 
 def bucket_of(world, account):
@@ -60,11 +74,12 @@ def room_of(world, account):
         units = left(world, now)
         covered = min(deficit, units)
         deficit -= covered
-        grants.append((now.key, units - covered))
+        grants.append((now.key, units - covered, now.beyond_caps))
     overage = account.entitlement.overage
     if overage is not None:
         overage = max(0, overage - bucket.overage - deficit)
-    return Room(allowance, tuple(grants), overage)
+    through = min((cap.left for cap in caps.states(world, account)), default=None)
+    return Room(allowance, tuple(grants), overage, through)
 
 
 class Level(NamedTuple):
@@ -89,9 +104,11 @@ def level_of(world, account):
         allowance = limit + rolled_in + bucket.grant + _grants_left(world, account)
     terms = account.entitlement
     whole = None if None in (terms.allowance, terms.overage) else terms.allowance + terms.overage
-    windows = [(room_of(world, account).total, account.end, whole, False)]
+    room = room_of(world, account)
+    windows = [(room.capped, account.end, whole, False)]
     windows += [(cap.left, cap.end, cap.limit, True) for cap in caps.states(world, account)]
     remaining, end, fits, _ = min(windows, key=_binds_first)
+    remaining = None if remaining is None else remaining + room.beyond
     return Level(account, allowance, bucket.debited + rolled_out, remaining, bucket.overage, end, fits)
 
 

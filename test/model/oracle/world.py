@@ -155,6 +155,7 @@ class Grant(NamedTuple):
     created_at: int
     revoked: bool
     source: str
+    beyond_caps: bool = False
 
 
 class CapUse(NamedTuple):
