@@ -48,7 +48,7 @@ CREATE OR REPLACE FUNCTION quota_internal._windows(subject text, at timestamptz,
 COMMENT ON FUNCTION quota_internal._windows(text, timestamptz) IS
     'internal: the window that a time (NULL: now) lies in of every metered account of exactly this prefix, as the newest committed state has it, and its terms: allowance (NULL: unlimited), series (the same text for the same period and anchor, NULL for a lifetime), overridden (they are not those of the prefix''s own plan)';
 
-CREATE OR REPLACE FUNCTION quota_internal._positive(value int, argument text) RETURNS int
+CREATE OR REPLACE FUNCTION quota_internal._positive(value bigint, argument text) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -61,7 +61,7 @@ BEGIN
     RETURN value;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._positive(int, text) IS
+COMMENT ON FUNCTION quota_internal._positive(bigint, text) IS
     'internal: the value, if it is above 0; 22004 or 22023 naming the argument if not';
 
 CREATE OR REPLACE FUNCTION quota_internal._require_size(value jsonb, max_bytes int, argument text) RETURNS jsonb

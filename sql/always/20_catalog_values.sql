@@ -79,7 +79,14 @@ BEGIN ATOMIC
            ('action',     'requires',     '{array}',          false),
            ('action',     'charges',      '{object}',         false),
            ('charge',     'base',         '{number}',         false),
-           ('charge',     'per_unit',     '{number,object}',  false);
+           ('charge',     'per_unit',     '{number,object}',  false),
+           -- not of the catalog: what amend() takes
+           ('subscription', 'trial_ends_at', '{string,"null"}', false),
+           ('subscription', 'ends_at',       '{string,"null"}', false),
+           ('subscription', 'timezone',      '{string,"null"}', false),
+           ('subscription', 'external_id',   '{string,"null"}', false),
+           ('subscription', 'metadata',      '{object,"null"}', false),
+           ('subscription', 'quantity',      '{number,"null"}', false);
 END;
 COMMENT ON FUNCTION quota_internal._catalog_keys() IS
     'internal: every key that the catalog''s JSON may have, by place (an entitlement''s place is the kind of its feature), with its JSON types';

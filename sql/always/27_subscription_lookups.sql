@@ -99,6 +99,24 @@ END
 $$;
 COMMENT ON FUNCTION quota_internal._no_retired(text, boolean) IS 'internal: raises 22023 for a retired plan';
 
+CREATE OR REPLACE FUNCTION quota_internal._resumed(subscription quota_internal.subscription, at timestamptz) RETURNS quota_internal.subscription
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    live quota_internal.subscription := _resumed.subscription;
+BEGIN
+    IF live.paused_until <= _resumed.at THEN
+        live.status := live.paused_from;
+        live.paused_from := NULL;
+        live.paused_until := NULL;
+    END IF;
+    RETURN live;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._resumed(quota_internal.subscription, timestamptz) IS
+    'internal: a subscription as it is at a time: a pause whose date has come is over';
+
 CREATE OR REPLACE FUNCTION quota_internal._current_subscription(subject text) RETURNS quota_internal.subscription
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -120,7 +138,7 @@ BEGIN
             WHERE s.subject = _current_subscription.subject COLLATE "C"
               AND (s.ends_at IS NULL OR s.ends_at > greatest(at, s.starts_at)));
     END LOOP;
-    RETURN found_row;
+    RETURN quota_internal._resumed(found_row, at);
 END
 $$;
 COMMENT ON FUNCTION quota_internal._current_subscription(text) IS

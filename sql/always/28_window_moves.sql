@@ -177,7 +177,9 @@ DECLARE
     id   bigint := _move_in.operation;
     part record;
 BEGIN
-    PERFORM quota_internal._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
+    IF link.moved_id IS NOT NULL THEN
+        PERFORM quota_internal._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
+    END IF;
     UPDATE quota_internal.bucket b
         SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
             reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL

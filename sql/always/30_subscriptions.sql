@@ -22,6 +22,35 @@
 
 -- A change of plan takes effect
 
+CREATE OR REPLACE FUNCTION quota_internal._set_version(live quota_internal.subscription, version_id int, usage text, at timestamptz, source_id bigint,
+                                                       at_end boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    who    CONSTANT text := (_set_version.live).subject;
+    resets CONSTANT boolean := _set_version.usage = 'reset';
+    standings bigint[];
+    before record;
+BEGIN
+    standings := quota_internal._lock_standings(who);
+    IF NOT resets THEN
+        before := quota_internal._windows_before(who, _set_version.at);
+    END IF;
+    UPDATE quota_internal.subscription s
+        SET plan_version_id = _set_version.version_id,
+            anchor_at = CASE WHEN resets THEN _set_version.at ELSE s.anchor_at END,
+            source_id = CASE WHEN resets THEN _set_version.source_id ELSE s.source_id END
+        WHERE s.id = (_set_version.live).id;
+    IF NOT resets THEN
+        PERFORM quota_internal._keep_use(who, before, _set_version.at, _set_version.usage, at_end => _set_version.at_end);
+    END IF;
+    PERFORM quota_internal._tell_crossed(who, standings);
+END
+$$;
+COMMENT ON FUNCTION quota_internal._set_version(quota_internal.subscription, int, text, timestamptz, bigint, boolean) IS
+    'internal: gives a subscription, whose row is locked, another plan version as of a time (at_end: of a billing period); source_id is that of its buckets after a reset';
+
 /*
  * The windows before are those without the change, also of one that is due and
  * whom every look-up therefore takes as made: it goes from the row first.
@@ -31,32 +60,16 @@ CREATE OR REPLACE FUNCTION quota_internal._make_change(live quota_internal.subsc
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    who    CONSTANT text := (_make_change.live).subject;
-    resets CONSTANT boolean := _make_change.usage = 'reset';
-    standings bigint[];
-    before record;
 BEGIN
     UPDATE quota_internal.subscription s
         SET next_version_id = NULL, next_at = NULL, next_usage = NULL, next_source_id = NULL
         WHERE s.id = (_make_change.live).id AND s.next_at IS NOT NULL;
-    standings := quota_internal._lock_standings(who);
-    IF NOT resets THEN
-        before := quota_internal._windows_before(who, _make_change.at);
-    END IF;
-    UPDATE quota_internal.subscription s
-        SET plan_version_id = _make_change.version_id,
-            anchor_at = CASE WHEN resets THEN _make_change.at ELSE s.anchor_at END,
-            source_id = CASE WHEN resets THEN _make_change.source_id ELSE s.source_id END
-        WHERE s.id = (_make_change.live).id;
-    IF NOT resets THEN
-        PERFORM quota_internal._keep_use(who, before, _make_change.at, _make_change.usage, at_end => _make_change.at_end);
-    END IF;
-    PERFORM quota_internal._tell_crossed(who, standings);
+    PERFORM quota_internal._set_version(_make_change.live, _make_change.version_id, _make_change.usage, _make_change.at,
+                                        _make_change.source_id, _make_change.at_end);
 END
 $$;
 COMMENT ON FUNCTION quota_internal._make_change(quota_internal.subscription, int, text, timestamptz, bigint, boolean) IS
-    'internal: gives a subscription, whose row is locked, another plan version as of a time (at_end: of a billing period); source_id is that of its buckets after a reset';
+    'internal: _set_version() in place of a scheduled change';
 
 CREATE OR REPLACE FUNCTION quota_internal._record_change(live quota_internal.subscription, version_id int, usage text, at timestamptz, resumes boolean) RETURNS void
     LANGUAGE sql
@@ -92,7 +105,7 @@ AS $$
     SELECT quota_internal._record_event('status_changed', (_record_status.live).subject, NULL,
         jsonb_build_object('subscription_id', (_record_status.live).id, 'plan', p.plan, 'version', p.version,
                            'status', (_record_status.live).status, 'old_status', _record_status.was,
-                           'ends_at', (_record_status.live).ends_at))
+                           'ends_at', (_record_status.live).ends_at, 'paused_until', (_record_status.live).paused_until))
     FROM quota_internal._plan_words((_record_status.live).plan_version_id) p
 $$;
 COMMENT ON FUNCTION quota_internal._record_status(quota_internal.subscription, text) IS
@@ -106,7 +119,10 @@ DECLARE
     live quota_internal.subscription;
 BEGIN
     UPDATE quota_internal.subscription s
-        SET status = CASE s.status WHEN 'trialing' THEN 'active' ELSE s.status END, trial_ends_at = NULL, asked_ends_at = NULL
+        SET status = CASE (_end_trial.due).status WHEN 'trialing' THEN 'active' ELSE (_end_trial.due).status END,
+            paused_from = CASE (_end_trial.due).paused_from WHEN 'trialing' THEN 'active' ELSE (_end_trial.due).paused_from END,
+            paused_until = (_end_trial.due).paused_until,
+            trial_ends_at = NULL, asked_ends_at = NULL
         WHERE s.id = (_end_trial.due).id AND s.trial_ends_at IS NOT NULL
         RETURNING s.* INTO live;
     IF live.status <> (_end_trial.due).status THEN
@@ -142,6 +158,7 @@ BEGIN
           AND (s.ends_at IS NULL OR s.next_at < s.ends_at)
         ORDER BY s.starts_at FOR UPDATE
     LOOP
+        due := quota_internal._resumed(due, due.next_at);
         PERFORM quota_internal._end_trial(due);
         PERFORM quota_internal._make_scheduled_change(due, due.next_at);
         changes := changes + 1;
@@ -157,7 +174,7 @@ COMMENT ON FUNCTION quota_internal._carry_out(text) IS
 CREATE OR REPLACE FUNCTION quota.subscribe(subject text, plan text, starts_at timestamptz DEFAULT NULL,
                                            ends_at timestamptz DEFAULT NULL, trial interval DEFAULT NULL,
                                            timezone text DEFAULT 'UTC', external_id text DEFAULT NULL,
-                                           metadata jsonb DEFAULT NULL) RETURNS bigint
+                                           metadata jsonb DEFAULT NULL, quantity bigint DEFAULT 1) RETURNS bigint
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -171,6 +188,7 @@ DECLARE
     trial_end timestamptz;
     other_id  text := quota_internal._external_id(subscribe.external_id);
     extra     jsonb := quota_internal._metadata(subscribe.metadata);
+    seats     bigint := quota_internal._positive(subscribe.quantity, 'quantity');
     newest    record;
     new_id    bigint;
 BEGIN
@@ -198,10 +216,10 @@ BEGIN
     -- ON CONFLICT, because two plain inserts at once would wait for each other
     new_id := nextval('quota_internal.subscription_id_seq');
     INSERT INTO quota_internal.subscription (id, source_id, anchor_at, subject, plan_version_id, status, starts_at, ends_at, timezone,
-                                             trial_ends_at, asked_ends_at, external_id, metadata)
+                                             trial_ends_at, asked_ends_at, external_id, metadata, quantity)
         VALUES (new_id, new_id, begins, who, newest.version_id, CASE WHEN trial_end IS NULL THEN 'active' ELSE 'trialing' END,
                 begins, coalesce(trial_end, asked_end), zone,
-                trial_end, CASE WHEN trial_end IS NOT NULL THEN asked_end END, other_id, extra)
+                trial_end, CASE WHEN trial_end IS NOT NULL THEN asked_end END, other_id, extra, seats)
         ON CONFLICT ON CONSTRAINT subscription_one_at_a_time DO NOTHING
         RETURNING id INTO new_id;
     IF new_id IS NULL THEN
@@ -209,12 +227,13 @@ BEGIN
     END IF;
     PERFORM quota_internal._record_event('subscribed', who, NULL,
         jsonb_build_object('subscription_id', new_id, 'plan', wanted, 'version', newest.version,
-                           'starts_at', begins, 'ends_at', coalesce(trial_end, asked_end), 'trial_ends_at', trial_end));
+                           'starts_at', begins, 'ends_at', coalesce(trial_end, asked_end), 'trial_ends_at', trial_end,
+                           'quantity', seats));
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION quota.subscribe(text, text, timestamptz, timestamptz, interval, text, text, jsonb) IS
-    'gives a subject a plan in its newest version from starts_at (NULL: now) until ends_at (NULL or infinity: open) and returns the subscription''s id; metered use starts at 0; with trial it ends when the trial does, unless set_status(''active'') or a change of plan for that end comes before; 23P01 while the subject has another, QT404 for an unknown plan, 22023 for a retired one';
+COMMENT ON FUNCTION quota.subscribe(text, text, timestamptz, timestamptz, interval, text, text, jsonb, bigint) IS
+    'gives a subject a plan (quantity: how many of it, such as seats) in its newest version from starts_at (NULL: now) until ends_at (NULL or infinity: open) and returns the subscription''s id; metered use starts at 0; with trial it ends when the trial does, unless set_status(''active'') or a change of plan for that end comes before; 23P01 while the subject has another, QT404 for an unknown plan, 22023 for a retired one';
 
 CREATE OR REPLACE FUNCTION quota.cancel(subject text, effective text DEFAULT 'period_end') RETURNS timestamptz
     LANGUAGE quota_plpgsql SECURITY DEFINER
@@ -267,7 +286,29 @@ $$;
 COMMENT ON FUNCTION quota.cancel(text, text) IS
     'ends a subject''s subscription now or with the present billing period (in a trial: with that; or its own end, if that is nearer) and returns when it ends; a subscription that has not started yet is removed; cancelling again changes nothing but for ''now''; a scheduled change of plan is dropped; QT404 if there is none';
 
-CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._pause_end(status text, until timestamptz, at timestamptz) RETURNS timestamptz
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF _pause_end.until IS NOT NULL AND _pause_end.status <> 'paused' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'until goes with the status paused alone';
+    ELSIF _pause_end.until <= _pause_end.at THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'until must be in the future';
+    ELSIF isfinite(_pause_end.until) THEN
+        PERFORM quota_internal._require_time(_pause_end.until, 'until');
+    END IF;
+    RETURN nullif(_pause_end.until, 'infinity');
+END
+$$;
+COMMENT ON FUNCTION quota_internal._pause_end(text, timestamptz, timestamptz) IS
+    'internal: until when set_status() pauses, NULL for ever; 22023 for a time that has come, or another status';
+
+/*
+ * A pause keeps the status before it, and since when that was past_due: both count
+ * again when its date has come.
+ */
+CREATE OR REPLACE FUNCTION quota.set_status(subject text, status text, until timestamptz DEFAULT NULL) RETURNS void
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -275,6 +316,7 @@ AS $$
 DECLARE
     who   text := quota_internal._subject(set_status.subject);
     given text := quota_internal._require_word(set_status.status, 'status', '{active,past_due,paused}');
+    ends  timestamptz := quota_internal._pause_end(given, set_status.until, quota_internal._now());
     live  quota_internal.subscription;
     was   text;
     ends_trial boolean;
@@ -282,10 +324,15 @@ BEGIN
     LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
     live := quota_internal._require_subscription(who);
     was := live.status;
-    IF was = given THEN
+    IF was = given AND live.paused_until IS NOT DISTINCT FROM ends THEN
         RETURN;
     END IF;
     live.status := given;
+    live.paused_until := ends;
+    live.paused_from := CASE WHEN given = 'paused' THEN coalesce(live.paused_from, was) END;
+    IF given <> 'paused' THEN
+        live.past_due_since := CASE given WHEN 'past_due' THEN quota_internal._now() END;
+    END IF;
     ends_trial := live.status = 'active' AND live.trial_ends_at IS NOT NULL;
     IF ends_trial THEN
         live.trial_ends_at := NULL;
@@ -298,7 +345,7 @@ BEGIN
     BEGIN
         UPDATE quota_internal.subscription s
             SET status = live.status, ends_at = live.ends_at,
-                past_due_since = CASE live.status WHEN 'past_due' THEN quota_internal._now() END,
+                paused_from = live.paused_from, paused_until = live.paused_until, past_due_since = live.past_due_since,
                 trial_ends_at = live.trial_ends_at, asked_ends_at = live.asked_ends_at
             WHERE s.id = live.id;
     EXCEPTION WHEN exclusion_violation THEN
@@ -310,8 +357,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota.set_status(text, text) IS
-    'says whether a subscription is active, past_due or paused; paused refuses every use, past_due does once the plan''s grace, counted from when it became past_due, is over (no grace: at once); active before a trial''s end ends the trial: a change scheduled for that end comes at once, and the subscription lasts as long as was asked for; QT404 if there is no subscription';
+COMMENT ON FUNCTION quota.set_status(text, text, timestamptz) IS
+    'says whether a subscription is active, past_due or paused; paused refuses every use, until a date if one is given: from then on the status before the pause counts again; past_due refuses once the plan''s grace, counted from when it became past_due, is over (no grace: at once); active before a trial''s end ends the trial: a change scheduled for that end comes at once, and the subscription lasts as long as was asked for; QT404 if there is no subscription, 22023 for an until that is past or not of a pause';
 
 /*
  * A scheduled change and a scheduled end replace each other.  Raises 23P01 where

@@ -107,7 +107,7 @@ CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
 AS $$
     SELECT s.*
     FROM quota_internal._statement(quota_internal._subject($1), (quota_internal._feature($2)).id, coalesce($3, '-infinity'), coalesce($4, 'infinity'),
-                                   quota_internal._positive($5, 'max_rows')) s
+                                   quota_internal._positive($5, 'max_rows')::int) s
 $$;
 COMMENT ON FUNCTION quota.statement(text, text, timestamptz, timestamptz, int) IS
 'What was charged for the subject or anything below it in [since, until), newest last, at most the newest max_rows entries.

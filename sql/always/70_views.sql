@@ -36,15 +36,17 @@ COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged e
 CREATE OR REPLACE VIEW quota.subscriptions AS
 SELECT s.id, s.subject, p.name AS plan, v.version,
        CASE WHEN s.starts_at > n.at THEN 'scheduled' WHEN s.ends_at <= n.at THEN 'ended'
-            WHEN c.is_due AND s.status = 'trialing' THEN 'active' ELSE s.status END AS status,
+            WHEN c.is_due AND i.status = 'trialing' THEN 'active' ELSE i.status END AS status,
        s.starts_at, s.ends_at,
        w.window_start AS current_period_start, w.window_end AS current_period_end,
-       next_plan.name AS next_plan, s.timezone, s.external_id, s.metadata,
+       next_plan.name AS next_plan, s.timezone, s.quantity, CASE WHEN i.status = 'paused' AND (s.ends_at IS NULL OR s.ends_at > n.at) THEN s.paused_until END AS paused_until,
+       s.external_id, s.metadata,
        CASE WHEN c.is_due THEN NULL ELSE s.trial_ends_at END AS trial_ends_at,
        s.cancelled_at, CASE WHEN next_plan.name IS NOT NULL THEN s.next_at END AS next_plan_at
 FROM (SELECT quota_internal._now() AS at) n
     CROSS JOIN quota_internal.subscription s
     CROSS JOIN LATERAL (SELECT s.next_at <= n.at AND (s.ends_at IS NULL OR s.next_at < s.ends_at) AS is_due) c
+    CROSS JOIN LATERAL (SELECT CASE WHEN s.paused_until <= n.at THEN s.paused_from ELSE s.status END AS status) i
     JOIN quota_internal.plan_version v ON v.id = CASE WHEN c.is_due THEN s.next_version_id ELSE s.plan_version_id END
     JOIN quota_internal.plan p ON p.id = v.plan_id
     LEFT JOIN quota_internal.plan_version next_version ON next_version.id = s.next_version_id AND s.next_at > n.at
@@ -68,6 +70,8 @@ COMMENT ON COLUMN quota.subscriptions.current_period_start IS 'start of the pres
 COMMENT ON COLUMN quota.subscriptions.current_period_end IS 'end of the present billing period, even if the subscription ends before';
 COMMENT ON COLUMN quota.subscriptions.next_plan IS 'the plan that a scheduled change brings at next_plan_at; NULL: none is scheduled';
 COMMENT ON COLUMN quota.subscriptions.timezone IS 'the zone in which months and days are counted';
+COMMENT ON COLUMN quota.subscriptions.quantity IS 'how many of the plan, such as seats';
+COMMENT ON COLUMN quota.subscriptions.paused_until IS 'when the pause ends by itself; NULL: it does not, or there is none';
 COMMENT ON COLUMN quota.subscriptions.external_id IS 'the id that another system, such as a payment provider, has for it';
 COMMENT ON COLUMN quota.subscriptions.metadata IS 'whatever subscribe() was given';
 COMMENT ON COLUMN quota.subscriptions.trial_ends_at IS 'when the trial ends; NULL: no trial, or it is over';
@@ -94,12 +98,13 @@ FROM quota_internal.event e LEFT JOIN quota_internal.feature f ON f.id = e.featu
 COMMENT ON VIEW quota.events IS
 'what happened to plans, written in the same transaction as the change.  To miss nothing, read those with xid < pg_snapshot_xmin(pg_current_snapshot()) in the order of (xid, id) and remember the last (xid, id).
 Types, and what is in data:
-subscribed: subscription_id, plan, version, starts_at, ends_at, trial_ends_at
+subscribed: subscription_id, plan, version, starts_at, ends_at, trial_ends_at, quantity
 plan_changed: subscription_id, plan, version, old_plan, old_version, usage (NULL: it had not started yet), effective_at, cancellation_undone; a scheduled change has it when the first charge or administrator comes after effective_at
 cancellation_undone: subscription_id, plan, version, ends_at; a scheduled cancellation was undone and the plan is the same (so far)
 subscription_cancelled: subscription_id, plan, version, effective, ends_at
 subscription_removed: subscription_id, plan, version, starts_at (one that had not started yet)
-status_changed: subscription_id, plan, version, status, old_status, ends_at
+subscription_amended: before, after: what has changed of trial_ends_at, ends_at, timezone, external_id, metadata, quantity
+status_changed: subscription_id, plan, version, status, old_status, ends_at, paused_until (from then on the status is old_status again, without another event)
 override_set: entitlement
 override_removed: nothing
 grant_expired: grant_id, source, amount, expires_at, unused

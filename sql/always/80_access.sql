@@ -47,6 +47,8 @@ AS $$
         ('function', 'change_plan',     '{admin}'),
         ('function', 'cancel',          '{admin}'),
         ('function', 'set_status',      '{admin}'),
+        ('function', 'amend',           '{admin}'),
+        ('function', 'migrate',         '{admin}'),
         ('function', 'override',        '{admin}'),
         ('function', 'credit',          '{admin}'),
         ('function', 'revoke',          '{admin}'),

@@ -27,7 +27,12 @@ CREATE TABLE quota_internal.subscription (
     next_at             timestamptz,
     next_usage          text CHECK (next_usage IN ('keep', 'reset', 'prorate')),
     next_source_id      int8,
-    CHECK ((status = 'past_due') = (past_due_since IS NOT NULL)),
+    quantity            int8 NOT NULL DEFAULT 1 CHECK (quantity > 0),
+    paused_from         text CHECK (paused_from IN ('trialing', 'active', 'past_due')),
+    paused_until        timestamptz CHECK (isfinite(paused_until)),
+    CHECK ((status = 'paused') = (paused_from IS NOT NULL)),
+    CHECK (status = 'paused' OR paused_until IS NULL),
+    CHECK (('past_due' IN (status, coalesce(paused_from, status))) = (past_due_since IS NOT NULL)),
     CHECK ((next_version_id IS NULL) = (next_at IS NULL) AND (next_version_id IS NULL) = (next_usage IS NULL)
            AND (next_version_id IS NULL) = (next_source_id IS NULL)),
     CHECK (ends_at >= starts_at),
@@ -47,6 +52,9 @@ COMMENT ON COLUMN quota_internal.subscription.asked_ends_at IS 'the end that was
 COMMENT ON COLUMN quota_internal.subscription.anchor_at IS 'from where billing periods and windows with the anchor "subscription" count: starts_at, or the last change of plan with usage "reset"';
 COMMENT ON COLUMN quota_internal.subscription.source_id IS 'of its buckets; a change of plan with usage "reset" draws another, so that use begins at 0';
 COMMENT ON COLUMN quota_internal.subscription.past_due_since IS 'since when it is past_due; the plan''s grace counts from here';
+COMMENT ON COLUMN quota_internal.subscription.quantity IS 'how many of the plan, such as seats';
+COMMENT ON COLUMN quota_internal.subscription.paused_from IS 'the status before the pause, which counts again from paused_until on; nobody has to write that';
+COMMENT ON COLUMN quota_internal.subscription.paused_until IS 'when a pause ends by itself; NULL = set_status() ends it';
 COMMENT ON COLUMN quota_internal.subscription.next_version_id IS 'the plan version that a scheduled change brings at next_at, with next_usage; its buckets then have next_source_id';
 
 /*

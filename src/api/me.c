@@ -98,6 +98,8 @@ put_plan(StringInfo buf, const QuotaPath *path)
 	put_time(buf, "current_period_start", billing.start);
 	put_time(buf, "current_period_end", billing.end);
 	put_time(buf, "cancel_at", sub ? cancel_at(sub) : DT_NOEND);
+	put_time(buf, "paused_until", sub ? sub->paused_until : DT_NOEND);
+	put_int64(buf, "quantity", true, sub ? sub->quantity : 1);
 	put_jsonb(buf, "metadata", plan->metadata);
 	appendStringInfoChar(buf, '}');
 }

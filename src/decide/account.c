@@ -202,23 +202,36 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 }
 
 /*
- * Does the status of a level's subscription let work go on?  past_due does until
+ * Does a status of a level's subscription let work go on?  past_due does until
  * the plan's grace, counted in the subscription's zone, is over.
  */
 static bool
-is_active(const QuotaPath *path, int level)
+status_lets(const QuotaPath *path, int level, const char *status, TimestampTz at)
 {
 	const QuotaSubscription *sub = path->subscriptions[level];
 	const QuotaPlanVersion *plan = path->plans[level];
 	QuotaWindow grace;
 
-	if (strcmp(sub->status, "past_due") != 0)
-		return strcmp(sub->status, "paused") != 0;
+	if (strcmp(status, "past_due") != 0)
+		return strcmp(status, "paused") != 0;
 	if (!plan->has_grace)
 		return false;
 	grace = quota_window_at(sub->past_due_since, &plan->grace, quota_timezone(sub->timezone),
 							sub->past_due_since, true);
-	return path->at < grace.end;
+	return at < grace.end;
+}
+
+static void
+set_activity(const QuotaPath *path, int level, QuotaAccount *account)
+{
+	int			nearest = subscription_level(path, level);
+	const QuotaSubscription *sub = nearest >= 0 ? path->subscriptions[nearest] : NULL;
+
+	account->active = sub == NULL || status_lets(path, nearest, sub->status, path->at);
+	account->active_from = DT_NOEND;
+	if (!account->active && !TIMESTAMP_IS_NOEND(sub->paused_until) &&
+		status_lets(path, nearest, sub->paused_from, sub->paused_until))
+		account->active_from = sub->paused_until;
 }
 
 static int
@@ -367,13 +380,12 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 {
 	QuotaAccount *account = &accounts->accounts[accounts->naccounts++];
 	QuotaKind	kind = accounts->feature->kind;
-	int			sub_level = subscription_level(path, level);
 	int			named = terms ? plan_level(path, level) : -1;
 
 	account->level = level;
 	account->terms = terms;
 	account->plan = named >= 0 ? path->plans[named] : NULL;
-	account->active = sub_level < 0 || is_active(path, sub_level);
+	set_activity(path, level, account);
 	account->ref = ref;
 	if (ref == NULL)
 		return;

@@ -35,7 +35,8 @@ typedef struct QuotaAccount
 	int			level;
 	const QuotaTerms *terms;	/* NULL: grants alone */
 	const QuotaPlanVersion *plan;	/* what the account depends on, or NULL */
-	bool		active;
+	bool		active;			/* else: */
+	TimestampTz active_from;	/* when a pause ends; DT_NOEND: that is not known */
 	QuotaBucketRef *ref;		/* metered, capacity, rate: into refs; else NULL */
 } QuotaAccount;
 

@@ -249,6 +249,8 @@ find_reason(const QuotaPath *path, const QuotaAccounts *accounts, const QuotaAcc
 		verdict->limited = true;
 		verdict->remaining = 0;
 		verdict->blocked_by = quota_subject_prefix(path->subject, inactive->level);
+		if (!TIMESTAMP_IS_NOEND(inactive->active_from))
+			verdict->retry_after_us = inactive->active_from - path->at;
 	}
 	else if (is_limited(binding) && quota_room(binding->ref) < amount)
 	{

@@ -150,7 +150,10 @@ typedef enum QuotaRelation
 #define Anum_subscription_next_at		17
 #define Anum_subscription_next_usage	18
 #define Anum_subscription_next_source_id 19
-#define Natts_subscription				19
+#define Anum_subscription_quantity		20
+#define Anum_subscription_paused_from	21
+#define Anum_subscription_paused_until	22
+#define Natts_subscription				22
 
 #define Anum_bucket_subject				1
 #define Anum_bucket_feature_id			2

@@ -32,6 +32,24 @@ time_or_noend(HeapTuple tuple, TupleDesc desc, int attnum)
 	return isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
+/* A pause is over when its time has come, whether or not somebody has noted it. */
+static void
+read_status(const Datum *values, const bool *nulls, TimestampTz at, QuotaSubscription *sub)
+{
+	sub->status = TextDatumGetCString(values[Anum_subscription_status - 1]);
+	sub->paused_until = DT_NOEND;
+	if (nulls[Anum_subscription_paused_from - 1])
+		return;
+	sub->paused_from = TextDatumGetCString(values[Anum_subscription_paused_from - 1]);
+	if (nulls[Anum_subscription_paused_until - 1])
+		return;
+	sub->paused_until = DatumGetTimestampTz(values[Anum_subscription_paused_until - 1]);
+	if (at < sub->paused_until)
+		return;
+	sub->status = sub->paused_from;
+	sub->paused_until = DT_NOEND;
+}
+
 /* The scheduled change of plan, if there is one, has its day. */
 static void
 bring_into_force(const Datum *values, const bool *nulls, TimestampTz at, QuotaSubscription *sub)
@@ -73,7 +91,8 @@ from_tuple(HeapTuple tuple, TupleDesc desc, TimestampTz at)
 	sub->id = DatumGetInt64(values[Anum_subscription_id - 1]);
 	sub->source_id = DatumGetInt64(values[Anum_subscription_source_id - 1]);
 	sub->plan_version_id = DatumGetInt32(values[Anum_subscription_plan_version_id - 1]);
-	sub->status = TextDatumGetCString(values[Anum_subscription_status - 1]);
+	sub->quantity = DatumGetInt64(values[Anum_subscription_quantity - 1]);
+	read_status(values, nulls, at, sub);
 	sub->starts_at = DatumGetTimestampTz(values[Anum_subscription_starts_at - 1]);
 	sub->anchor_at = DatumGetTimestampTz(values[Anum_subscription_anchor_at - 1]);
 	sub->ends_at = nulls[Anum_subscription_ends_at - 1] ? DT_NOEND :

@@ -18,7 +18,11 @@ typedef struct QuotaSubscription
 	int64		id;
 	int64		source_id;		/* of its buckets */
 	int32		plan_version_id;
-	const char *status;			/* trialing, active, past_due, paused */
+	const char *status;			/* what counts now: trialing, active, past_due,
+								 * paused */
+	const char *paused_from;	/* paused: the status before */
+	TimestampTz paused_until;	/* paused: when that counts again; DT_NOEND:
+								 * not by itself */
 	TimestampTz starts_at;
 	TimestampTz ends_at;		/* DT_NOEND: open */
 	TimestampTz anchor_at;		/* billing periods, and windows with the
@@ -27,6 +31,7 @@ typedef struct QuotaSubscription
 	bool		cancelled;		/* somebody has cancelled it */
 	TimestampTz past_due_since; /* DT_NOEND: is not */
 	char	   *timezone;
+	int64		quantity;
 	bool		due;			/* a scheduled change of plan has come into
 								 * force (plan, source and anchor are what it
 								 * brings) but has not been carried out: */

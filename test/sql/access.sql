@@ -221,7 +221,7 @@ GRANT EXECUTE ON FUNCTION quota.subscribe TO regress_quota_reader;
 RESET ROLE;
 SELECT quota.grant_access('regress_quota_nobody', 'reader'), pg_temp.level('regress_quota_nobody'),
        has_column_privilege('regress_quota_nobody', 'quota_internal.bucket', 'subject', 'SELECT') AS col,
-       has_function_privilege('regress_quota_reader', 'quota.subscribe(text, text, timestamptz, timestamptz, interval, text, text, jsonb)', 'EXECUTE') AS passed_on;
+       has_function_privilege('regress_quota_reader', 'quota.subscribe(text, text, timestamptz, timestamptz, interval, text, text, jsonb, bigint)', 'EXECUTE') AS passed_on;
 
 -- administrators make administrators, and unmake them, whoever granted
 SET ROLE regress_quota_admin;

@@ -13,6 +13,8 @@ ALL = {
     "scheduled": "change_plan with effective period_end",
     "usage": "change_plan with usage reset and prorate",
     "grace": "plans with grace",
+    "pauses": "set_status with until",
+    "quantity": "subscribe with quantity",
     "batch": "debit_many",
     "actions": "actions in the catalog, charge, charge_units",
     "explain": "explain: that it answers",

@@ -401,6 +401,8 @@ class Generator:
             arguments["trial"] = self.rng.choice(["14 days", "1 month", "2 hours"])
         if self.rng.random() < 0.6:
             arguments["timezone"] = self.rng.choice(catalogs.ZONES)
+        if "quantity" in self.can and self.rng.random() < 0.5:
+            arguments["quantity"] = self.rng.choice([1, 2, 3, 10])
         return self._call("subscribe", **arguments)
 
     def _change_plan(self):
@@ -423,7 +425,10 @@ class Generator:
         return self._call("cancel", **arguments)
 
     def _set_status(self):
-        return self._call("set_status", subject=self._subscriber(), status=self.rng.choice(STATUSES))
+        operation = self._call("set_status", subject=self._subscriber(), status=self.rng.choice(STATUSES))
+        if "pauses" in self.can and operation["arguments"]["status"] == "paused" and self.rng.random() < 0.6:
+            operation["arguments"]["until"] = self.world.now + self.rng.choice([times.HOUR, times.DAY, 20 * times.DAY, -times.HOUR])
+        return operation
 
     def _override(self):
         feature = self._feature()

@@ -55,8 +55,19 @@ def is_active(world, sub, at):
     """past_due counts as active within the plan's grace."""
     if sub is None or sub.status in ("trialing", "active"):
         return True
+    return sub.status == "past_due" and in_grace(world, sub, at)
+
+
+def in_grace(world, sub, at):
     grace = times.period_of(world.versions[sub.plan, sub.version].grace)
-    return sub.status == "past_due" and grace is not None and at < times.add(sub.past_due_since, grace, 1, sub.zone)
+    return grace is not None and at < times.add(sub.past_due_since, grace, 1, sub.zone)
+
+
+def active_from(world, sub):
+    """When a pause lets work go on again; None: that is not known."""
+    if sub is None or sub.paused_until is None:
+        return None
+    return sub.paused_until if sub.paused_from != "past_due" or in_grace(world, sub, sub.paused_until) else None
 
 
 def entitlement_window(entitlement, kind, subscription, set_at, at):

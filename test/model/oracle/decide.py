@@ -3,7 +3,7 @@
 from typing import NamedTuple, Optional
 
 from . import rates, times
-from .accounts import accounts
+from .accounts import accounts, active_from
 from .rooms import Level, level_of
 
 NO_ROOM = "quota_exceeded"
@@ -52,7 +52,7 @@ def decide(world, subject, feature, amount):
     found = accounts(world, subject, feature)
     kind = world.features[feature].kind
     if kind in ("boolean", "static"):
-        return _decide_value(found, kind)
+        return _decide_value(world, found, kind)
     if not found:
         return Verdict(NOT_ENTITLED)
     levels = [_rate_level(world, a) if kind == "rate" else level_of(world, a) for a in found]
@@ -63,7 +63,7 @@ def decide(world, subject, feature, amount):
     )
     sleeping = [a for a in found if not a.active]
     if sleeping:
-        return verdict._replace(reason=INACTIVE, remaining=0, blocked_by=sleeping[0].prefix)
+        return verdict._replace(reason=INACTIVE, remaining=0, blocked_by=sleeping[0].prefix, retry_after=_wait(world, sleeping[0]))
     if kind != "rate" and least.remaining is not None and amount > least.remaining:
         retry_after = None
         if least.resets_at is not None and (least.fits is None or amount <= least.fits):
@@ -75,18 +75,23 @@ def decide(world, subject, feature, amount):
     return verdict
 
 
+def _wait(world, sleeping):
+    until = active_from(world, sleeping.subscription)
+    return None if until is None else until - world.now
+
+
 def _rate_level(world, account):
     burst, now = account.entitlement.rate.burst, rates.available(world, account)
     return Level(account, burst, burst - now, now, 0, rates.instant_full(world, account), None)
 
 
-def _decide_value(found, kind):
+def _decide_value(world, found, kind):
     """Boolean and static: the deepest level that defines the feature wins."""
     if not found or (kind == "boolean" and found[-1].entitlement.value is not True):
         return Verdict(NOT_ENTITLED)
     sleeping = [a for a in found if not a.active]
     if sleeping:
-        return Verdict(INACTIVE, None, 0, 0, found[-1].plan, blocked_by=sleeping[0].prefix)
+        return Verdict(INACTIVE, None, 0, 0, found[-1].plan, blocked_by=sleeping[0].prefix, retry_after=_wait(world, sleeping[0]))
     return Verdict("ok", None, 0, None, found[-1].plan, room=None)
 
 

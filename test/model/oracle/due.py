@@ -1,13 +1,14 @@
-"""What has come by the time: holds that expired, plan changes that were scheduled.
+"""What has come by the time: pauses that ended, holds that expired, plan changes that were scheduled.
 
-The contract says that both hold from their instant on, whoever notices.  The
-oracle does both at the beginning of every call."""
+The contract says that they hold from their instant on, whoever notices.  The
+oracle does them at the beginning of every call."""
 
 from . import books
-from .plan_changes import carry_out
+from .plan_changes import carry_out, resume
 
 
 def bring_about(world):
+    resume(world)
     carry_out(world)
     for number, hold in sorted(world.holds.items(), key=lambda item: (item[1].expires_at, item[0])):
         if hold.state == "open" and hold.expires_at <= world.now:

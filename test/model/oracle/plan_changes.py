@@ -38,12 +38,18 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
     return sub.id
 
 
-def set_status(world, subject, status):
+def set_status(world, subject, status, until=None):
+    check_subject(subject)
+    if until is not None and (status != "paused" or until <= world.now):
+        raise invalid("until")
     sub = meant(world, subject)
     since = None
     if status == "past_due":
-        since = world.now if sub.past_due_since is None else sub.past_due_since
-    changed = sub._replace(status=status, past_due_since=since)
+        since = sub.past_due_since if sub.status == "past_due" else world.now
+    before = None
+    if status == "paused":
+        since, before = sub.past_due_since, sub.paused_from or sub.status
+    changed = sub._replace(status=status, past_due_since=since, paused_from=before, paused_until=until)
     if status == "active" and not sub.activated:
         changed = changed._replace(activated=True)
         if not sub.cancelled:
@@ -57,7 +63,7 @@ def _change(world, sub, plan, version, usage, at, at_end=False):
     """In force from `at` on."""
     changed = sub._replace(plan=plan, version=version, next=None)
     if at_end:
-        changed = changed._replace(status="active" if sub.status == "trialing" else sub.status, activated=True)
+        changed = changed._replace(status=_untried(sub.status), paused_from=_untried(sub.paused_from), activated=True)
     if usage == "reset":
         world.subscriptions[sub.id] = changed._replace(anchor_at=at, source=world.next_id())
         return
@@ -70,6 +76,10 @@ def _change(world, sub, plan, version, usage, at, at_end=False):
                 _prorate(world, before[feature], after[feature], limits[feature], at)
 
 
+def _untried(status):
+    return "active" if status == "trialing" else status
+
+
 def _prorate(world, before, after, old, at):
     """The window's limit: what the old one gives for the time that has passed, and
     the new one for the rest."""
@@ -79,6 +89,14 @@ def _prorate(world, before, after, old, at):
         return
     length, elapsed = after.end - after.start, max(0, at - after.start)
     prorate(world, after, (old * elapsed + new * (length - elapsed)) // length)
+
+
+def resume(world):
+    """Pauses whose end has come."""
+    for sub in list(world.subscriptions.values()):
+        if sub.paused_until is not None and sub.paused_until <= world.now:
+            world.settings["no way back"] = max(world.settings["no way back"], sub.paused_until)
+            world.subscriptions[sub.id] = sub._replace(status=sub.paused_from, paused_from=None, paused_until=None)
 
 
 def carry_out(world):

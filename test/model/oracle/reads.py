@@ -89,11 +89,13 @@ def _plan_json(world, subject):
     if name is None:
         return None
     plan = world.plans[name]
-    answer = {"name": name, "title": plan.title, "metadata": plan.metadata, "trial_ends_at": None, "cancel_at": None}
+    answer = {"name": name, "title": plan.title, "metadata": plan.metadata, "trial_ends_at": None, "cancel_at": None,
+              "paused_until": None, "quantity": 1}
     if sub:
         start, end = billing_period(world, sub)
         answer |= {"version": sub.version, "status": sub.status, "trial_ends_at": None if sub.activated else sub.trial_end,
-                   "cancel_at": None if _trial_runs_out(sub) else sub.ends_at}
+                   "cancel_at": None if _trial_runs_out(sub) else sub.ends_at,
+                   "paused_until": sub.paused_until, "quantity": sub.quantity}
     else:
         start, end = times.calendar_window(world.newest(name).period, "UTC", world.now)
         answer |= {"version": plan.version, "status": "active"}

@@ -26,7 +26,7 @@ def require_plan(world, subject, plan, present=None):
         raise invalid(f"plan {plan} is retired")
 
 
-def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, timezone="UTC"):
+def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, timezone="UTC", quantity=1):
     """Number of the new subscription. trial: an interval text."""
     check_subject(subject)
     starts_at = world.now if starts_at is None else starts_at
@@ -42,7 +42,7 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     number = world.next_id()
     world.subscriptions[number] = Subscription(
         number, subject, plan, world.plans[plan].version, "trialing" if trial else "active",
-        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone, starts_at, number,
+        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone, starts_at, number, quantity=quantity,
     )
     world.subject_subscriptions[subject] = world.subject_subscriptions.get(subject, ()) + (number,)
     return number

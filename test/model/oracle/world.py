@@ -92,6 +92,9 @@ class Subscription(NamedTuple):
     source: int  # of its buckets; a reset draws another
     past_due_since: Optional[int] = None
     next: Optional[Scheduled] = None
+    quantity: int = 1
+    paused_from: Optional[str] = None  # paused: the status before
+    paused_until: Optional[int] = None  # paused: when that counts again
 
 
 class Override(NamedTuple):
