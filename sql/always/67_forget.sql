@@ -54,6 +54,24 @@ COMMENT ON FUNCTION quota_internal._forget_usage(text) IS 'internal: erases the 
  * any row's, so nobody is at it, or waits for us with a row locked, while its books
  * are taken apart.
  */
+CREATE OR REPLACE FUNCTION quota_internal._begin_erasing(function text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000',
+            MESSAGE = format('quota.%s() does not work at isolation level %s', _begin_erasing.function, current_setting('transaction_isolation')),
+            DETAIL = 'It would miss what was charged since the transaction''s first statement.',
+            HINT = 'Call it at isolation level read committed.';
+    END IF;
+    PERFORM quota_internal._begin_posting();
+    PERFORM FROM quota_internal.posting FOR NO KEY UPDATE;      -- no maintain() meanwhile
+    LOCK TABLE quota_internal.bucket IN EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._begin_erasing(text) IS 'internal: waits until nobody is at any books, and keeps it so; 0A000 above READ COMMITTED, for a function of that name';
+
 CREATE OR REPLACE FUNCTION quota.forget(subject text) RETURNS bigint
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -62,16 +80,7 @@ DECLARE
     whom text := quota_internal._subject(forget.subject);
     erased bigint;
 BEGIN
-    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-        RAISE EXCEPTION USING ERRCODE = '0A000',
-            MESSAGE = format('quota.forget() does not work at isolation level %s', current_setting('transaction_isolation')),
-            DETAIL = 'It would miss what was charged since the transaction''s first statement.',
-            HINT = 'Call it at isolation level read committed.';
-    END IF;
-    PERFORM quota_internal._begin_posting();
-    PERFORM FROM quota_internal.posting FOR NO KEY UPDATE;      -- no maintain() meanwhile
-    LOCK TABLE quota_internal.bucket IN EXCLUSIVE MODE;
-
+    PERFORM quota_internal._begin_erasing('forget');
     PERFORM quota_internal._forget_usage(whom);
     erased := quota_internal._erase(whom);
     PERFORM quota_internal._forget_holds(whom);

@@ -111,6 +111,7 @@ grant_expired: grant_id, source, amount, expires_at, unused
 hold_expired: hold_id, reserved, created_at, expires_at
 credited: grant_id, amount, effective_at, expires_at, every, priority, source
 grant_revoked: grant_id, amount, left
+subject_renamed: subject, new_subject; earlier events have the new name as well
 api_key_created: key_id, name, scopes, expires_at
 api_key_revoked: key_id, name
 threshold_reached: percent or remaining, allowance, used (open holds left out), period_start, period_end; each time that an operation reaches it, having been below';

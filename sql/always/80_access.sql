@@ -64,6 +64,7 @@ AS $$
         ('function', 'verify',          '{admin}'),
         ('function', 'simulate',        '{admin}'),
         ('function', 'forget',          '{admin}'),
+        ('function', 'rename',          '{admin}'),
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{admin}'),
         -- Views call these with their reader's rights.  They take no argument or

@@ -215,6 +215,18 @@ require_settled(const QuotaDebit *debit, Snapshot snapshot)
 			 errhint("Give it back with quota.release(), or settle it first.")));
 }
 
+/* The key has been claimed for the subject that the debit had; while we waited, it may have been renamed. */
+static void
+require_same_subject(const QuotaRequest *request, const QuotaDebit *debit)
+{
+	if (request->key == NULL || strcmp(request->subject.text, debit->subject.text) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the subject of debit " INT64_FORMAT " has another name since", debit->id),
+			 errhint("Try again.")));
+}
+
 void
 quota_refund(QuotaRequest *request)
 {
@@ -237,6 +249,7 @@ quota_refund(QuotaRequest *request)
 	quota_debit_require_feature(&debit);
 	require_settled(&debit, snapshot);
 	require_metered(&debit);
+	require_same_subject(request, &debit);
 	UnregisterSnapshot(snapshot);
 
 	item->charged = checked_amount(debit_id, item->amount, quota_debit_left(&debit));

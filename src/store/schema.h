@@ -309,7 +309,7 @@ extern uint64 quota_catalog_generation(void);
 /* counts the generation up */
 extern void quota_catalog_outdated(void);
 
-/* lets UPDATE and DELETE of the ledger pass, for quota.forget() alone */
+/* lets UPDATE and DELETE of the ledger pass, for store/erase.c alone */
 extern void quota_set_erasing(bool on);
 
 /* the role that owns our tables: what we read and write, we do as it */
