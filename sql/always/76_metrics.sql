@@ -43,18 +43,20 @@ UNION ALL
 SELECT 'quota_subscriptions', jsonb_build_object('plan', p.name, 'status', s.status), round(count(*) * 100 / s.percent)
 FROM (SELECT CASE WHEN d.is_due THEN u.next_version_id ELSE u.plan_version_id END AS version_id,
              CASE WHEN u.starts_at > n.at THEN 'scheduled' WHEN u.ends_at <= n.at THEN 'ended'
-                  WHEN d.is_due AND u.status = 'trialing' THEN 'active' ELSE u.status END AS status, n.percent
+                  WHEN d.is_due AND i.status = 'trialing' THEN 'active' ELSE i.status END AS status, n.percent
       FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, now()) AS at,
-                   least(100, 10000000 / greatest(c.reltuples, 1))::numeric AS percent
-            FROM pg_class c WHERE c.oid = 'quota_internal.subscription'::regclass) n
+                   least(100, 1000000 / greatest(c.reltuples, 1))::numeric AS percent
+            FROM pg_class c WHERE c.oid = 'quota_internal.subscription'::regclass OFFSET 0) n
           CROSS JOIN LATERAL (SELECT * FROM quota_internal.subscription TABLESAMPLE SYSTEM (n.percent) REPEATABLE (1)) u
-          CROSS JOIN LATERAL (SELECT coalesce(u.next_at <= n.at AND (u.ends_at IS NULL OR u.next_at < u.ends_at), false) AS is_due) d) s
+          CROSS JOIN LATERAL (SELECT coalesce(u.next_at <= n.at AND (u.ends_at IS NULL OR u.next_at < u.ends_at), false) AS is_due) d
+          CROSS JOIN LATERAL (SELECT CASE WHEN u.paused_until <= n.at THEN u.paused_from ELSE u.status END AS status) i
+      WHERE u.ends_at IS NULL OR u.ends_at > u.starts_at) s
     JOIN quota_internal.plan_version v ON v.id = s.version_id JOIN quota_internal.plan p ON p.id = v.plan_id
 GROUP BY p.name, s.status, s.percent
 UNION ALL
 SELECT 'quota_holds', jsonb_build_object('state', t.state), count(h.expires_at)
 FROM (VALUES ('open', false), ('expired', true)) t(state, expired)
-    LEFT JOIN (quota_internal.hold h CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) n)
+    LEFT JOIN (quota_internal.hold h CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at OFFSET 0) n)
         ON NOT h.expiry_seen AND (h.expires_at <= n.at) = t.expired
 GROUP BY t.state
 UNION ALL
@@ -81,7 +83,7 @@ GROUP BY f.name, d.reason
 UNION ALL
 SELECT 'quota_api_keys', jsonb_build_object('state', t.state), count(k.id)
 FROM (VALUES ('valid', true), ('ended', false)) t(state, valid)
-    LEFT JOIN (quota_internal.api_key k CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, now()) AS at) n)
+    LEFT JOIN (quota_internal.api_key k CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, now()) AS at OFFSET 0) n)
         ON (k.revoked_at IS NULL AND coalesce(k.expires_at > n.at, true)) = t.valid
 GROUP BY t.state
 UNION ALL
@@ -103,7 +105,7 @@ FROM (VALUES ('quota_memory_accounts'), ('quota_memory_leases'), ('quota_memory_
 COMMENT ON VIEW quota.metrics IS
 'numbers for a monitoring system, in Prometheus''s naming; cheap enough for every few seconds.  Names that end in _total only grow, or begin again at 0; the others go up and down:
 quota_account_windows: counters that are kept, one for each account and window that was charged; as of the last ANALYZE
-quota_subscriptions{plan, status}: subscriptions; beyond 100,000 rows an estimate from a sample
+quota_subscriptions{plan, status}: subscriptions; beyond 10,000 rows an estimate from a sample
 quota_holds{state}: open, or expired and not seen by maintain() yet
 quota_ledger_entries: entries that are kept; as of the last ANALYZE
 quota_ledger_entries_total: entries ever written (their newest id; what was rolled back is in it)
