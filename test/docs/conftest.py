@@ -9,8 +9,8 @@ import os
 import pytest
 from pages import database_url, psql
 
-# The roles that README.md creates.
-CREATED_ROLES = ("my_app", "my_dashboard", "my_billing")
+# The roles that README.md and docs/operations.md create.
+CREATED_ROLES = ("my_app", "my_dashboard", "my_billing", "monitoring")
 
 # The one that docs/paywall-without-code-changes.md logs in as.
 LOGIN_ROLE = "ragflow"
