@@ -46,6 +46,15 @@ def usage(subject):
     return f"SELECT * FROM quota.usage('{subject}', 'tokens', '2026-06-01', '2026-06-21 11:30')"
 
 
+def zone_usage(subject):
+    return (f"SELECT * FROM quota.usage('{subject}', 'tokens', '2026-06-01', '2026-06-21 11:30', 'hour',"
+            " 'Asia/Kathmandu')")
+
+
+def breakdown(subject):
+    return f"SELECT * FROM quota.breakdown('{subject}', 'tokens', '2026-06-01', '2026-06-21 11:30')"
+
+
 def one_subject(view, subject="s10"):
     return Case(f"{view} of a subject", f"SELECT * FROM quota.{view} WHERE subject = '{subject}'", None, None, 20)
 
@@ -66,6 +75,12 @@ CASES = (
     Case("usage, 60,000 of members", usage("team"), "one pass", a_pass("team", "team"), 2),
     Case("usage, 300,000 in a year", usage("big"), "one pass", a_pass("big", "big"), 3),
     Case("usage of 13 entries", usage("few"), None, None, 20),
+    Case("usage by hours of Kathmandu, 60,000", zone_usage("heavy"), "one pass", a_pass("heavy", "heavy"), None),
+    Case("usage by hours of Kathmandu, 13 entries", zone_usage("few"), None, None, 20),
+    Case("breakdown, 60,000 entries", breakdown("heavy"), "one pass", a_pass("heavy", "heavy"), None),
+    Case("breakdown, 60,000 of members", breakdown("team"), "one pass", a_pass("team", "team"), None),
+    Case("breakdown of 13 entries", breakdown("few"), None, None, 20),
+    Case("unit_hours of a subject", "SELECT quota.unit_hours('few', 'docs', '2026-06-01')", None, None, 20),
     Case("status", "SELECT * FROM quota.status('heavy')", None, None, 20),
     Case("me", "SELECT quota.me('s1')", None, None, 20),
     Case("check", "SELECT * FROM quota.check('both/m1', 'tokens')", None, None, 20),

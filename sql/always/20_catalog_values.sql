@@ -51,6 +51,7 @@ BEGIN ATOMIC
            ('plan',       'external_ids', '{array}',          false),
            ('plan',       'period',       '{string}',         false),
            ('plan',       'grace',        '{string}',         false),
+           ('plan',       'listed',       '{boolean}',        false),
            ('plan',       'entitlements', '{object}',         false),
            -- entitlements: the place is the kind of the feature
            ('metered',    'allowance',    '{number,"null"}',  true),

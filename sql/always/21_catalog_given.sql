@@ -82,12 +82,13 @@ BEGIN
     result.title := quota_internal._catalog_text(path || '.title', plan -> 'title', 255);
     result.metadata := quota_internal._catalog_json(path || '.metadata', coalesce(plan -> 'metadata', '{}'));
     result.is_default := coalesce((plan -> 'default')::boolean, false);
+    result.listed := coalesce((plan -> 'listed')::boolean, true);
     result.external_ids := quota_internal._catalog_external_ids(path || '.external_ids', coalesce(plan -> 'external_ids', '[]'));
     RETURN result;
 END
 $$;
 COMMENT ON FUNCTION quota_internal._catalog_plan(text, jsonb) IS
-    'internal: what a plan''s JSON says beside its version: title, metadata, is_default, external_ids; 22023, 22001 with the path';
+    'internal: what a plan''s JSON says beside its version: title, metadata, is_default, listed, external_ids; 22023, 22001 with the path';
 
 CREATE OR REPLACE FUNCTION quota_internal._catalog_version(path text, plan jsonb)
     RETURNS quota_internal.plan_version

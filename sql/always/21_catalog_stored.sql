@@ -153,11 +153,11 @@ BEGIN
     IF given.is_default THEN
         UPDATE quota_internal.plan p SET is_default = false WHERE p.is_default AND p.name <> _catalog_store_plan.name;
     END IF;
-    INSERT INTO quota_internal.plan AS p (name, title, metadata, is_default, external_ids)
-    VALUES (_catalog_store_plan.name, given.title, given.metadata, given.is_default, given.external_ids)
+    INSERT INTO quota_internal.plan AS p (name, title, metadata, is_default, external_ids, listed)
+    VALUES (_catalog_store_plan.name, given.title, given.metadata, given.is_default, given.external_ids, given.listed)
     ON CONFLICT ON CONSTRAINT plan_name_key DO UPDATE
     SET title = excluded.title, metadata = excluded.metadata, is_default = excluded.is_default,
-        external_ids = excluded.external_ids, retired_at = NULL
+        external_ids = excluded.external_ids, listed = excluded.listed, retired_at = NULL
     RETURNING p.id INTO plan_id;
     RETURN plan_id;
 END
@@ -186,8 +186,8 @@ BEGIN
 
     IF old.id IS NULL OR old.retired_at IS NOT NULL THEN
         change := 'added';
-    ELSIF same_version AND (old.title, old.metadata, old.is_default, old.external_ids)
-                           IS NOT DISTINCT FROM (given.title, given.metadata, given.is_default, given.external_ids) THEN
+    ELSIF same_version AND (old.title, old.metadata, old.is_default, old.external_ids, old.listed)
+                           IS NOT DISTINCT FROM (given.title, given.metadata, given.is_default, given.external_ids, given.listed) THEN
         change := 'unchanged';
     END IF;
     IF dry_run OR change = 'unchanged' THEN

@@ -97,6 +97,7 @@ CREATE OR REPLACE FUNCTION quota_internal._export_plan(plan quota_internal.plan)
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN (plan).is_default THEN '{"default": true}' ELSE '{}'::jsonb END
+           || CASE WHEN (plan).listed THEN '{}' ELSE '{"listed": false}'::jsonb END
            || CASE WHEN (plan).title IS NULL THEN '{}' ELSE jsonb_build_object('title', (plan).title) END
            || CASE WHEN (plan).metadata = '{}' THEN '{}' ELSE jsonb_build_object('metadata', (plan).metadata) END
            || CASE WHEN (plan).external_ids = '{}' THEN '{}' ELSE jsonb_build_object('external_ids', (plan).external_ids) END

@@ -28,7 +28,7 @@ Errors: QT404 unknown feature, 22023, 22001 bad subject.';
 CREATE OR REPLACE FUNCTION quota.status(subject text,
         OUT feature text, OUT kind text, OUT plan text, OUT allowed boolean, OUT allowance bigint, OUT used bigint,
         OUT reserved bigint, OUT remaining bigint, OUT overage bigint, OUT value jsonb,
-        OUT period_start timestamptz, OUT resets_at timestamptz, OUT unit text)
+        OUT period_start timestamptz, OUT resets_at timestamptz, OUT unit text, OUT title text)
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE COST 500 ROWS 10
     AS 'MODULE_PATHNAME', 'quota_sql_status';

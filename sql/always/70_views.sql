@@ -7,7 +7,8 @@ CREATE OR REPLACE VIEW quota.ledger AS
 SELECT e.id, e.xid, e.at, e.subject, e.account, f.name AS feature,
        quota_internal._entry_kind(e.kind) AS kind, quota_internal._entry_source(e.source) AS source,
        e.amount, e.debit_id, e.key, e.metadata,
-       nullif(e.source_id, 0) AS subscription_id, e.period_start, e.period_end
+       nullif(e.source_id, 0) AS subscription_id, e.period_start, e.period_end,
+       coalesce(e.occurred_at, e.at) AS occurred_at
 FROM quota_internal.ledger_entry e LEFT JOIN quota_internal.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.ledger IS 'the append-only ledger: one row for every bucket that an operation charged or gave back to';
@@ -26,6 +27,7 @@ COMMENT ON COLUMN quota.ledger.metadata IS 'what the caller noted';
 COMMENT ON COLUMN quota.ledger.subscription_id IS 'the subscription whose window was charged (since a change of plan with usage reset, a number drawn for it); NULL: none, or capacity';
 COMMENT ON COLUMN quota.ledger.period_start IS 'when the window that was charged began; -infinity for capacity and a lifetime without subscription';
 COMMENT ON COLUMN quota.ledger.period_end IS 'when the window that was charged ends; infinity for capacity and a lifetime';
+COMMENT ON COLUMN quota.ledger.occurred_at IS 'when it happened: of use that was recorded late, and of a hold that expired, before "at"';
 
 /*
  * A subscription that was removed before it started, or cancelled at the very
@@ -92,7 +94,7 @@ COMMENT ON COLUMN quota.denials.times IS 'how often on that day';
 COMMENT ON COLUMN quota.denials.last_at IS 'the last time';
 
 CREATE OR REPLACE VIEW quota.events AS
-SELECT e.id, e.xid, e.at, e.type, e.subject, f.name AS feature, e.data
+SELECT e.id, e.xid, e.at, e.type, e.subject, f.name AS feature, e.actor, e.data
 FROM quota_internal.event e LEFT JOIN quota_internal.feature f ON f.id = e.feature_id;
 
 COMMENT ON VIEW quota.events IS
@@ -121,4 +123,5 @@ COMMENT ON COLUMN quota.events.at IS 'the time of that transaction';
 COMMENT ON COLUMN quota.events.type IS 'what happened, see the comment of the view';
 COMMENT ON COLUMN quota.events.subject IS 'to whom';
 COMMENT ON COLUMN quota.events.feature IS 'of which feature, where it is about one';
+COMMENT ON COLUMN quota.events.actor IS 'who did it, as the session said: quota.actor, else its user; of what time did, such as an expiry, whose call came upon it';
 COMMENT ON COLUMN quota.events.data IS 'the facts; times in UTC';

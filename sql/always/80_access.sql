@@ -21,7 +21,10 @@ AS $$
         ('function', 'me',              '{reader,app,admin}'),
         ('function', 'explain',         '{reader,app,admin}'),
         ('function', 'offers',          '{reader,app,admin}'),
+        ('function', 'plans',           '{reader,app,admin}'),
         ('function', 'usage',           '{reader,app,admin}'),
+        ('function', 'breakdown',       '{reader,app,admin}'),
+        ('function', 'unit_hours',      '{reader,app,admin}'),
         ('function', 'statement',       '{reader,app,admin}'),
         ('view',     'events',          '{reader,admin}'),
         ('view',     'metrics',         '{reader,admin}'),
@@ -38,6 +41,7 @@ AS $$
         ('function', 'extend',          '{app,admin}'),
         ('function', 'settle',          '{app,admin}'),
         ('function', 'release',         '{app,admin}'),
+        ('function', 'quote',           '{app,admin}'),
         ('function', 'note_denial',     '{app,admin}'),
         ('function', 'authenticate',    '{app,admin}'),
         -- administration; gate is in no level
@@ -66,23 +70,23 @@ AS $$
         ('function', 'forget',          '{admin}'),
         ('function', 'rename',          '{admin}'),
         ('view',     'ledger',          '{admin}'),
-        ('view',     'subscriptions',   '{admin}'),
+        ('view',     'subscriptions',   '{reader,admin}'),
         -- Views call these with their reader's rights.  They take no argument or
         -- read nothing, but for _held_use(), which says what periods says; no other
         -- function with an underscore is ever granted.
         ('function', '_entry_kind',     '{admin}'),
         ('function', '_entry_source',   '{admin}'),
-        ('function', '_now',            '{admin}'),
-        ('function', '_window',         '{admin}'),
+        ('function', '_now',            '{reader,admin}'),
+        ('function', '_window',         '{reader,admin}'),
         ('function', '_gates_for_view', '{admin}'),
-        ('function', '_held_use',       '{admin}'),
+        ('function', '_held_use',       '{reader,admin}'),
         ('function', '_rollup_waiting', '{reader,admin}'),
         ('function', '_snapshots_held', '{reader,admin}'),
-        ('view',     'periods',         '{admin}'),
-        ('view',     'holds',           '{admin}'),
+        ('view',     'periods',         '{reader,admin}'),
+        ('view',     'holds',           '{reader,admin}'),
         ('view',     'gates',           '{admin}'),
         ('view',     'gate_charge',     '{admin}'),
-        ('view',     'denials',         '{admin}'),
+        ('view',     'denials',         '{reader,admin}'),
         ('view',     'api_keys',        '{admin}')
     ) AS v(kind, name, levels)
 $$;
@@ -204,7 +208,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.grant_access(text, text) IS
-    'gives a role exactly one level: reader (look at state, the views events and metrics), app (look and spend) or admin (everything, and the views); any other level it had is taken away; after an update of the extension call it again for what is new';
+    'gives a role exactly one level: reader (look at state; the views denials, events, holds, metrics, periods and subscriptions), app (look and spend) or admin (everything, and the views); any other level it had is taken away; after an update of the extension call it again for what is new';
 
 CREATE OR REPLACE FUNCTION quota.revoke_access(grantee text) RETURNS void
     LANGUAGE quota_plpgsql SECURITY DEFINER

@@ -36,6 +36,7 @@ CREATE TABLE quota_internal.plan (
     is_default   bool NOT NULL DEFAULT false,
     external_ids text[] NOT NULL DEFAULT '{}',
     retired_at   timestamptz,
+    listed       bool NOT NULL DEFAULT true,
     CHECK (NOT (is_default AND retired_at IS NOT NULL))
 );
 ALTER SEQUENCE quota_internal.plan_id_seq OWNED BY quota_internal.plan.id;
@@ -43,6 +44,7 @@ CREATE UNIQUE INDEX plan_one_default ON quota_internal.plan (is_default) WHERE i
 COMMENT ON TABLE quota_internal.plan IS 'a named plan; what it gives is in its versions';
 COMMENT ON COLUMN quota_internal.plan.is_default IS 'the plan of subjects without subscription, always in its newest version';
 COMMENT ON COLUMN quota_internal.plan.retired_at IS 'absent from the catalog since: subscribers keep it, nobody new gets it';
+COMMENT ON COLUMN quota_internal.plan.listed IS 'false: a negotiated plan, which plans() and offers() leave out';
 
 CREATE SEQUENCE quota_internal.plan_version_id_seq AS int4;
 CREATE TABLE quota_internal.plan_version (

@@ -35,7 +35,8 @@ CREATE TABLE quota_internal.ledger_entry (
     debit_id     int8 NOT NULL,
     grant_id     int8,
     key          text COLLATE "C",
-    metadata     jsonb
+    metadata     jsonb,
+    occurred_at  timestamptz
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE quota_internal.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
 COMMENT ON COLUMN quota_internal.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
@@ -46,6 +47,7 @@ COMMENT ON COLUMN quota_internal.ledger_entry.source IS 'a allowance, g grant (g
 COMMENT ON COLUMN quota_internal.ledger_entry.amount IS '> 0 taken, < 0 given back';
 COMMENT ON COLUMN quota_internal.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
 COMMENT ON COLUMN quota_internal.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
+COMMENT ON COLUMN quota_internal.ledger_entry.occurred_at IS 'when it happened, where that is not "at", when it was booked: use that record() reports late, and the expiry of a hold; says which period of a grant and which windows of caps';
 COMMENT ON COLUMN quota_internal.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin anew';
 
 CREATE TABLE quota_internal.ledger_entry_default PARTITION OF quota_internal.ledger_entry DEFAULT;
@@ -101,7 +103,8 @@ CREATE TABLE quota_internal.event (
     type       text NOT NULL,
     subject    text COLLATE "C",
     feature_id int4,
-    data       jsonb NOT NULL DEFAULT '{}'
+    data       jsonb NOT NULL DEFAULT '{}',
+    actor      text NOT NULL DEFAULT coalesce(nullif(current_setting('quota.actor', true), ''), session_user)
 );
 ALTER SEQUENCE quota_internal.event_id_seq OWNED BY quota_internal.event.id;
 -- as readers read
@@ -109,3 +112,4 @@ CREATE INDEX event_order ON quota_internal.event (xid, id);
 CREATE INDEX event_subject ON quota_internal.event (subject, id);
 CREATE INDEX event_at ON quota_internal.event USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 COMMENT ON TABLE quota_internal.event IS 'what happened to plans, in commit-safe order by (xid, id); read the view quota.events';
+COMMENT ON COLUMN quota_internal.event.actor IS 'who acted: quota.actor, else the session''s user';

@@ -2,7 +2,7 @@
  *
  * batch.c
  *		quota.debit_many(), quota.charge(), quota.charge_units(): several
- *		features in one call, all or nothing.
+ *		features in one call, all or nothing; and quota.quote().
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +25,7 @@
 PG_FUNCTION_INFO_V1(quota_sql_debit_many);
 PG_FUNCTION_INFO_V1(quota_sql_charge);
 PG_FUNCTION_INFO_V1(quota_sql_charge_units);
+PG_FUNCTION_INFO_V1(quota_sql_quote);
 
 #define MAX_FEATURES		100
 /* 100 names of 63 bytes with large numbers fit */
@@ -233,16 +234,14 @@ quota_sql_charge(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-Datum
-quota_sql_charge_units(PG_FUNCTION_ARGS)
+/* Units by dimension; 22004, 22023. */
+static void
+units_from_arg(FunctionCallInfo fcinfo, int arg, QuotaActionCall *action)
 {
-	QuotaActionCall action = {NULL, 0, NULL};
-	NamedNumber *numbers;
+	NamedNumber *numbers = numbers_from_arg(fcinfo, arg, "units", &action->nunits);
 
-	action.name = arg_action(fcinfo, 1);
-	numbers = numbers_from_arg(fcinfo, 2, "units", &action.nunits);
-	action.units = (QuotaUnits *) palloc(sizeof(QuotaUnits) * action.nunits);
-	for (int i = 0; i < action.nunits; i++)
+	action->units = (QuotaUnits *) palloc(sizeof(QuotaUnits) * action->nunits);
+	for (int i = 0; i < action->nunits; i++)
 	{
 		/* the dimension without a name is charge()'s */
 		if (numbers[i].name[0] == '\0')
@@ -252,10 +251,64 @@ quota_sql_charge_units(PG_FUNCTION_ARGS)
 		if (is_negative(numbers[i].number))
 			raise_member("units", numbers[i].name, ERRCODE_INVALID_PARAMETER_VALUE,
 						 "must not be negative");
-		action.units[i].dimension = numbers[i].name;
-		action.units[i].units = numbers[i].number;
+		action->units[i].dimension = numbers[i].name;
+		action->units[i].units = numbers[i].number;
 	}
+}
+
+Datum
+quota_sql_charge_units(PG_FUNCTION_ARGS)
+{
+	QuotaActionCall action = {NULL, 0, NULL};
+
+	action.name = arg_action(fcinfo, 1);
+	units_from_arg(fcinfo, 2, &action);
 	charge_action(fcinfo, "charge_units", &action,
 				  quota_argument_jsonb("units", PG_GETARG_JSONB_P(2)));
+	return (Datum) 0;
+}
+
+/* A jsonb argument that is a number: the units of an action of one price. */
+static bool
+number_from_arg(FunctionCallInfo fcinfo, int arg, QuotaActionCall *action)
+{
+	JsonbValue	number;
+
+	if (!quota_arg_fits(fcinfo, arg, MAX_NUMBERS_BYTES) ||
+		!JsonbExtractScalar(&PG_GETARG_JSONB_P(arg)->root, &number) || number.type != jbvNumeric)
+		return false;
+	if (is_negative(number.val.numeric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("units must not be negative")));
+	action->nunits = 1;
+	action->units = (QuotaUnits *) palloc(sizeof(QuotaUnits));
+	action->units[0].dimension = pstrdup("");
+	action->units[0].units = number.val.numeric;
+	return true;
+}
+
+Datum
+quota_sql_quote(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	QuotaActionCall action = {NULL, 0, NULL};
+	QuotaItem  *items;
+	int			nitems;
+
+	InitMaterializedSRF(fcinfo, 0);
+	action.name = arg_action(fcinfo, 0);
+	quota_require(fcinfo, 1, "units");
+	if (!number_from_arg(fcinfo, 1, &action))
+		units_from_arg(fcinfo, 1, &action);
+	items = quota_quote_action(quota_catalog(), &action, &nitems);
+	for (int i = 0; i < nitems; i++)
+	{
+		QuotaRow	row = {0};
+
+		quota_row_text(&row, items[i].feature);
+		quota_row_int64(&row, items[i].amount);
+		quota_row_put(rsinfo, &row);
+	}
 	return (Datum) 0;
 }

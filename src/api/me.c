@@ -118,6 +118,8 @@ put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 	escape_json(buf, feature->name);
 	appendStringInfoString(buf, ": {");
 	put_text(buf, "kind", quota_kind_name(feature->kind));
+	appendStringInfoString(buf, ", ");
+	put_text(buf, "title", feature->title);
 	appendStringInfo(buf, ", \"allowed\": %s", v.reason == QUOTA_OK ? "true" : "false");
 	put_int64(buf, "allowance", !v.allowance_unlimited, v.allowance);
 	put_int64(buf, "used", true, v.used);

@@ -129,7 +129,7 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 	{
 		QuotaPlanVersion *plan = path->catalog->newest[i];
 
-		if (plan->terms[feature->ordinal] == NULL ||
+		if (!plan->listed || plan->terms[feature->ordinal] == NULL ||
 			(present != NULL && strcmp(plan->plan, present->plan) == 0))
 			continue;
 		path->plans[level] = plan;

@@ -165,6 +165,7 @@ put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *fea
 	quota_row_time(&row, v.period_start);
 	quota_row_time(&row, v.resets_at);
 	quota_row_text(&row, feature->unit);
+	quota_row_text(&row, feature->title);
 	quota_row_put(rsinfo, &row);
 }
 

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
@@ -34,6 +35,7 @@ static const struct config_enum_entry enforcement_options[] = {
 static int	enforcement = QUOTA_ENFORCE;
 static char *clock_text = NULL;
 static char *retention_text = NULL;
+static char *actor_text = NULL;	/* read by SQL, where events are written */
 
 /* the value of quota.clock; NULL when it is not set */
 static const TimestampTz *clock_time = NULL;
@@ -127,6 +129,36 @@ retention_check(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * Stored as text and shown to people, so only what either bears.  What comes with
+ * the connection has not been converted or looked at by anybody.
+ */
+static bool
+actor_check(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL)
+		return true;
+	if (strlen(*newval) > QUOTA_MAX_ACTOR_BYTES)
+	{
+		GUC_check_errdetail("It must have at most %d bytes.", QUOTA_MAX_ACTOR_BYTES);
+		return false;
+	}
+	for (const char *c = *newval; *c != '\0'; c++)
+	{
+		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+		{
+			GUC_check_errdetail("It must not contain control characters.");
+			return false;
+		}
+	}
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), *newval, (int) strlen(*newval), true))
+	{
+		GUC_check_errdetail("It must be text in the encoding of the database.");
+		return false;
+	}
+	return true;
+}
+
 void
 quota_define_settings(void)
 {
@@ -147,6 +179,14 @@ quota_define_settings(void)
 							   PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE,
 							   clock_check, clock_assign, NULL);
+	DefineCustomStringVariable("quota.actor",
+							   "Who acts, for quota.events: set by an application for its person.",
+							   "Empty: the session's user.",
+							   &actor_text,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   actor_check, NULL, NULL);
 	DefineCustomStringVariable("quota.retention",
 							   "How long quota.maintain() keeps ledger entries.",
 							   NULL,

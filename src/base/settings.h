@@ -10,6 +10,8 @@
 
 #include "datatype/timestamp.h"
 
+#define QUOTA_MAX_ACTOR_BYTES	255
+
 /* quota.enforcement */
 typedef enum QuotaEnforcement
 {

@@ -62,7 +62,8 @@ check_units(const QuotaAction *action, const QuotaActionCall *call)
 						 plain ?
 						 errmsg("action \"%s\" is priced by dimensions", action->name) :
 						 errmsg("action \"%s\" is priced by one number of units", action->name),
-						 plain ? errhint("Call quota.charge_units().") : errhint("Call quota.charge().")));
+						 plain ? errhint("It is charged by quota.charge_units().") :
+						 errhint("It is charged by quota.charge().")));
 		}
 	}
 	for (int i = 0; !plain && i < call->nunits; i++)
@@ -124,16 +125,12 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 	}
 }
 
-/* The action's items, priced. */
+/* What the action comes to, by feature. */
 static QuotaItem *
-price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
+items_of(const QuotaAction *action, const QuotaActionCall *call, int *nitems)
 {
-	const QuotaActionCall *call = request->action;
-	const QuotaAction *action = quota_action_require(path->catalog, call->name);
 	QuotaItem  *items = (QuotaItem *) palloc0(sizeof(QuotaItem) * Max(action->ncharges, 1));
 
-	check_units(action, call);
-	check_requires(request, path, action);
 	for (int i = 0; i < action->ncharges; i++)
 	{
 		items[i].feature = pstrdup(action->charges[i].feature->name);
@@ -141,6 +138,26 @@ price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
 	}
 	*nitems = action->ncharges;
 	return items;
+}
+
+QuotaItem *
+quota_quote_action(const QuotaCatalog *catalog, const QuotaActionCall *call, int *nitems)
+{
+	const QuotaAction *action = quota_action_require(catalog, call->name);
+
+	check_units(action, call);
+	return items_of(action, call, nitems);
+}
+
+/* The same for a subject, who must have what the action requires. */
+static QuotaItem *
+price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
+{
+	const QuotaAction *action = quota_action_require(path->catalog, request->action->name);
+
+	check_units(action, request->action);
+	check_requires(request, path, action);
+	return items_of(action, request->action, nitems);
 }
 
 void

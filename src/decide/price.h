@@ -35,4 +35,12 @@ typedef struct QuotaActionCall
  */
 extern void quota_charge_action(QuotaRequest *request);
 
+/*
+ * What the action comes to: one item for each feature that it charges, by feature,
+ * also those of amount 0.  QT404, 22023, 22003 as above; what the action requires
+ * is not looked at.
+ */
+extern QuotaItem *quota_quote_action(const QuotaCatalog *catalog, const QuotaActionCall *call,
+									 int *nitems);
+
 #endif							/* QUOTA_PRICE_H */

@@ -250,11 +250,12 @@ quota_engine_expire(const QuotaAccountKey *account)
 	for (int i = 0; i < nremoved; i++)
 	{
 		QuotaExpired *e = &expired[i];
-		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now()};
+		QuotaEntry	like = {.kind = QUOTA_ENTRY_EXPIRY,.at = quota_now(),.backdated = true};
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		quota_expired_read(account, snapshot, e);
 		UnregisterSnapshot(snapshot);
+		like.occurred_at = e->expires_at;
 		like.subject = e->subject;
 		like.debit_id = e->hold_id;
 		like.levels = e->levels;

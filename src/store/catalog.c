@@ -223,6 +223,7 @@ load_feature(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	feature->kind = (QuotaKind)
 		word_index(kind_names, lengthof(kind_names), quota_attribute(tuple, desc, Anum_feature_kind));
 	feature->unit = quota_text_attribute(tuple, desc, Anum_feature_unit);
+	feature->title = quota_text_attribute(tuple, desc, Anum_feature_title);
 }
 
 static int
@@ -272,6 +273,7 @@ typedef struct PlanRow
 	Jsonb	   *metadata;
 	bool		retired;
 	bool		is_default;
+	bool		listed;
 	QuotaPlanVersion *newest;
 } PlanRow;
 
@@ -286,6 +288,7 @@ load_plan(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	plan->metadata = DatumGetJsonbPCopy(quota_attribute(tuple, desc, Anum_plan_metadata));
 	plan->retired = !heap_attisnull(tuple, Anum_plan_retired_at, desc);
 	plan->is_default = DatumGetBool(quota_attribute(tuple, desc, Anum_plan_is_default));
+	plan->listed = DatumGetBool(quota_attribute(tuple, desc, Anum_plan_listed));
 	plan->newest = NULL;
 }
 
@@ -307,6 +310,7 @@ load_version(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	version->title = plan->title;
 	version->metadata = plan->metadata;
 	version->retired = plan->retired;
+	version->listed = plan->listed;
 	version->period.months = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_months));
 	version->period.days = DatumGetInt32(quota_attribute(tuple, desc, Anum_plan_version_period_days));
 	version->period.us = DatumGetInt64(quota_attribute(tuple, desc, Anum_plan_version_period_us));

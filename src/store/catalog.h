@@ -76,6 +76,7 @@ typedef struct QuotaFeature
 	int			ordinal;		/* place in QuotaCatalog.features */
 	QuotaKind	kind;
 	char	   *unit;			/* or NULL */
+	char	   *title;			/* or NULL */
 } QuotaFeature;
 
 typedef struct QuotaPlanVersion
@@ -87,6 +88,7 @@ typedef struct QuotaPlanVersion
 	Jsonb	   *metadata;
 	bool		newest;
 	bool		retired;
+	bool		listed;			/* may be offered to everybody */
 	QuotaPeriod period;			/* billing */
 	bool		has_grace;
 	QuotaPeriod grace;			/* how long past_due still lets work go on */

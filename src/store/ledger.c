@@ -133,6 +133,8 @@ insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch, int16 le
 	values[Anum_ledger_key - 1] = text_or_null(e->key, &nulls[Anum_ledger_key - 1]);
 	values[Anum_ledger_metadata - 1] = PointerGetDatum(e->metadata);
 	nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
+	values[Anum_ledger_occurred_at - 1] = TimestampTzGetDatum(e->occurred_at);
+	nulls[Anum_ledger_occurred_at - 1] = !e->backdated;
 	quota_insert_row(inserter, values, nulls);
 }
 
@@ -166,6 +168,8 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	memset(e, 0, sizeof(*e));
 	e->id = DatumGetInt64(values[Anum_ledger_id - 1]);
 	e->at = DatumGetTimestampTz(values[Anum_ledger_at - 1]);
+	e->backdated = !nulls[Anum_ledger_occurred_at - 1];
+	e->occurred_at = e->backdated ? DatumGetTimestampTz(values[Anum_ledger_occurred_at - 1]) : e->at;
 	e->subject = TextDatumGetCString(values[Anum_ledger_subject - 1]);
 	e->bucket.account.prefix = TextDatumGetCString(values[Anum_ledger_account - 1]);
 	e->bucket.account.prefix_len = (int) strlen(e->bucket.account.prefix);

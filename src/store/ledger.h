@@ -39,6 +39,8 @@ typedef struct QuotaEntry
 {
 	int64		id;
 	TimestampTz at;
+	bool		backdated;		/* it happened at another time: */
+	TimestampTz occurred_at;
 	const char *subject;
 	QuotaWindowKey bucket;
 	char		kind;

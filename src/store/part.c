@@ -76,7 +76,7 @@ quota_parts_of(const QuotaEntry *entries, int nentries, const QuotaAccountKey *a
 			part->key = e->bucket;
 			part->source = e->source;
 			part->grant_id = e->grant_id;
-			part->at = e->at;
+			part->at = e->occurred_at;
 			part->entry_id = e->id;
 			part->amount = e->amount;
 		}

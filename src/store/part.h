@@ -16,7 +16,7 @@ typedef struct QuotaPart
 	QuotaWindowKey key;			/* the window */
 	char		source;			/* QUOTA_SOURCE_... */
 	int64		grant_id;
-	TimestampTz at;				/* of the charge: says which period of the grant
+	TimestampTz at;				/* of the use: says which period of the grant
 								 * and which windows of caps */
 	int64		entry_id;		/* of the charge: says which moves of the window
 								 * came after it; 0: the debit's id does */

@@ -66,6 +66,7 @@ typedef enum QuotaRelation
 #define Anum_feature_name				2
 #define Anum_feature_kind				3
 #define Anum_feature_unit				4
+#define Anum_feature_title				5
 
 #define Anum_plan_id					1
 #define Anum_plan_name					2
@@ -73,6 +74,7 @@ typedef enum QuotaRelation
 #define Anum_plan_metadata				4
 #define Anum_plan_is_default			5
 #define Anum_plan_retired_at			7
+#define Anum_plan_listed				8
 
 #define Anum_plan_version_id			1
 #define Anum_plan_version_plan_id		2
@@ -258,7 +260,8 @@ typedef enum QuotaRelation
 #define Anum_ledger_grant_id			16
 #define Anum_ledger_key					17
 #define Anum_ledger_metadata			18
-#define Natts_ledger					18
+#define Anum_ledger_occurred_at			19
+#define Natts_ledger					19
 
 #define Anum_posting_epoch				2
 #define Anum_posting_system_identifier	3

@@ -51,7 +51,7 @@ SELECT * FROM quota.usage('ann', 'tokens', '2026-01-05 10:20', '2026-01-05 10:20
 SELECT * FROM quota.usage('ann', 'tokens', '2026-01-05 10:20:00.000001', '2026-01-06 23:59:59.999999');
 SELECT * FROM quota.usage('ann', 'tokens', '2026-01-05 10:20:00.000001', '2026-01-07');
 SELECT * FROM quota.usage('ann', 'tokens', '-infinity', 'infinity', 'month');
-SELECT * FROM quota.usage('ann', 'tokens', '2026-02-01', '2026-01-01');
+SELECT * FROM quota.usage('ann', 'tokens', '2026-02-01', '2026-02-01');
 
 -- Everything for the subject or below, each debit once, though it has entries at several levels.
 SELECT quota.subscribe('acme', 'team'), quota.override('acme/al', 'tokens', '{"allowance": 50, "period": "day"}');

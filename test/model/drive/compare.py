@@ -22,7 +22,7 @@ COLUMNS = {
     "credit": "id remaining",
     "set_usage": "id remaining",
     "check": "allowed reason allowance used remaining resets_at retry_after blocked_by",
-    "status": "feature kind plan allowed allowance used reserved remaining overage value period_start resets_at unit",
+    "status": "feature kind plan allowed allowance used reserved remaining overage value period_start resets_at unit title",
     "offers": "plan title allowance metadata",
     "statement": "id at subject kind amount source running metadata",
     "apply_catalog": "object name change",

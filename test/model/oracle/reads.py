@@ -55,7 +55,7 @@ def _value(world, subject, feature):
 
 def status(world, subject):
     """One row for every feature, in order of name: (feature, kind, plan, allowed, allowance, used,
-    reserved, remaining, overage, value, period_start, resets_at, unit)"""
+    reserved, remaining, overage, value, period_start, resets_at, unit, title)"""
     check_subject(subject)
     rows = []
     for name in sorted(world.features, key=str.encode):
@@ -64,7 +64,7 @@ def status(world, subject):
         reserved = sum(reserved_in(world, v.level.account).values()) if v.level else 0
         rows.append((
             name, feature.kind, v.plan, v.allowed, v.allowance, v.used, reserved, v.remaining, v.overage,
-            _value(world, subject, name), v.start, v.resets_at, feature.unit,
+            _value(world, subject, name), v.start, v.resets_at, feature.unit, feature.title,
         ))
     return rows
 
@@ -106,10 +106,10 @@ def me(world, subject):
     """Plan and state as JSON; times are instants."""
     features = {}
     for row in status(world, subject):
-        name, kind, _plan, allowed, allowance, used, reserved, remaining, overage, value, start, end, unit = row
+        name, kind, _plan, allowed, allowance, used, reserved, remaining, overage, value, start, end, unit, title = row
         features[name] = {
             "kind": kind, "allowed": allowed, "allowance": allowance, "used": used, "reserved": reserved,
-            "remaining": remaining, "overage": overage, "unit": unit, "value": value,
+            "remaining": remaining, "overage": overage, "unit": unit, "title": title, "value": value,
             "period_start": start, "resets_at": end,
             "retry_after": whole_seconds(decide(world, subject, name, 1).retry_after),
         }
