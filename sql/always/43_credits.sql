@@ -147,8 +147,11 @@ $$;
 COMMENT ON FUNCTION quota_internal._grants_taken(text, int, bigint, timestamptz, timestamptz) IS
     'internal: which grants, in which of their periods, a window has taken from, and how much, open holds left out; the last in their order first';
 
-CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint) RETURNS bigint
-    LANGUAGE quota_plpgsql SECURITY DEFINER
+/*
+ * A part takes it from the amount, so of a recurring grant from each period to come.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._revoke(grant_id bigint, amount bigint) RETURNS bigint
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
 AS $$
@@ -158,16 +161,13 @@ DECLARE
     period record;
     taken  bigint;
     rest   bigint;
+    revoked bigint;
     standings bigint[];
 BEGIN
-    PERFORM quota_internal._require(revoke.grant_id IS NOT NULL, 'grant_id');
     -- before the grant: forget() deletes it with all buckets locked
     LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
-    SELECT g.* INTO given FROM quota_internal.credit_grant g WHERE g.id = revoke.grant_id;
-    IF given.id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'QT404', MESSAGE = format('grant "%s" does not exist', revoke.grant_id);
-    END IF;
-    IF given.revoked_at IS NOT NULL OR given.expires_at <= at THEN
+    SELECT g.* INTO given FROM quota_internal.credit_grant g WHERE g.id = _revoke.grant_id;
+    IF given.id IS NULL OR given.revoked_at IS NOT NULL OR given.expires_at <= at THEN
         RETURN 0;
     END IF;
     -- One that is still to come can have been taken from all the same, by transactions with a later time: its
@@ -187,17 +187,33 @@ BEGIN
     SELECT u.used INTO taken FROM quota_internal.grant_use u
         WHERE u.grant_id = given.id AND u.period_start = period.window_start FOR UPDATE;
     -- in this order, as a charge marks a grant that it has used up
-    UPDATE quota_internal.credit_grant g SET revoked_at = at WHERE g.id = given.id AND g.revoked_at IS NULL;
+    SELECT g.* INTO given FROM quota_internal.credit_grant g WHERE g.id = given.id AND g.revoked_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
+    rest := greatest(given.amount - taken, 0);
+    revoked := least(_revoke.amount, rest);
+    IF revoked = 0 AND _revoke.amount IS NOT NULL THEN
+        RETURN 0;
+    ELSIF _revoke.amount IS NULL THEN
+        UPDATE quota_internal.credit_grant g SET revoked_at = at WHERE g.id = given.id;
+    ELSE
+        UPDATE quota_internal.credit_grant g
+        SET amount = g.amount - revoked, used_up = g.period IS NULL AND g.amount - revoked <= taken
+        WHERE g.id = given.id;
+    END IF;
     PERFORM quota_internal._tell_crossed(given.subject, standings);
-    rest := given.amount - taken;
     PERFORM quota_internal._record_event('grant_revoked', given.subject, given.feature_id,
-        jsonb_build_object('grant_id', given.id, 'amount', given.amount, 'left', rest));
-    RETURN rest;
+        jsonb_build_object('grant_id', given.id, 'revoked', revoked, 'left', rest - revoked));
+    RETURN revoked;
 END
 $$;
-COMMENT ON FUNCTION quota.revoke(bigint) IS
-'Ends a grant, of a recurring one all periods, and returns what was left of it (of the present period); what was taken stays taken. One that has ended already: 0.
-Errors: QT404 unknown grant, 22004.';
+COMMENT ON FUNCTION quota_internal._revoke(bigint, bigint) IS
+    'internal: revoke(), its arguments checked and its key claimed; 0 of one that has ended';
+
+CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint, amount bigint = NULL, key text = NULL) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_revoke';
+COMMENT ON FUNCTION quota.revoke(bigint, bigint, text) IS
+'Takes back what is left of a grant and ends it, of a recurring one all periods (left is then the present period''s); with an amount no more than that of what is left, by which the grant''s amount falls, and it goes on. Returns how much it took back; what was taken stays taken. One that has ended already: 0.
+Errors: QT404 unknown grant, 22004, 22023 an amount of 0 or less, 22001, QT409, 25006.';

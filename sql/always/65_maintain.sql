@@ -185,13 +185,8 @@ COMMENT ON FUNCTION quota_internal._drop_leaf(regclass, timestamptz) IS
 
 -- When what retention keeps begins.
 CREATE OR REPLACE FUNCTION quota_internal._kept_since() RETURNS timestamptz
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT (quota_internal._now() AT TIME ZONE 'UTC' - make_interval(months => p.months, days => p.days) - p.us * interval '1 microsecond')
-           AT TIME ZONE 'UTC'
-    FROM quota_internal._period(current_setting('quota.retention')) p
-$$;
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'quota_sql_kept_since';
 COMMENT ON FUNCTION quota_internal._kept_since() IS 'internal: now less quota.retention';
 
 /*

@@ -62,7 +62,8 @@ AS $$
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s: more was taken in the period from %s than it gives, %s of %s', g.id, u.period_start, u.used, g.amount)
     FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id
-    WHERE u.used > g.amount
+    -- periods that were over when a part was revoked had more
+    WHERE u.used > g.amount + CASE WHEN g.period IS NULL THEN 0 ELSE quota_internal._revoked_of(g) END
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s is%s marked as used up, and %s of %s are taken', g.id, CASE WHEN g.used_up THEN '' ELSE ' not' END,
@@ -98,15 +99,11 @@ AS $$
         LEFT JOIN quota_internal.credit_grant g ON g.id = c.grant_id
     WHERE e.type = 'credited'
       AND CASE WHEN g.id IS NOT NULL
-               THEN (g.subject, g.feature_id, g.amount, g.effective_at, g.expires_at, g.period)
+               THEN (g.subject, g.feature_id, g.amount + quota_internal._revoked_of(g), g.effective_at, g.expires_at, g.period)
                     IS DISTINCT FROM (e.subject, e.feature_id, c.amount, c.effective_at, c.expires_at, c.every)
                -- those that are over go when the feature becomes another kind
                ELSE c.expires_at > quota_internal._now()
                     AND NOT EXISTS (SELECT FROM quota_internal.event r WHERE r.type = 'grant_revoked' AND (r.data ->> 'grant_id')::bigint = c.grant_id) END
-    UNION ALL
-    SELECT 'grant', e.subject, e.feature_id, format('grant %s was revoked at %s, but is valid', g.id, e.at)
-    FROM quota_internal.event e JOIN quota_internal.credit_grant g ON g.id = (e.data ->> 'grant_id')::bigint
-    WHERE e.type = 'grant_revoked' AND g.revoked_at IS NULL
 $$;
 COMMENT ON FUNCTION quota_internal._verify_grants() IS 'internal: what was taken of a grant is the sum of its ledger entries, and no more than it gives';
 
@@ -225,3 +222,19 @@ AS $$
                 OR b.earlier_id[cardinality(b.earlier_id)] >= b.moved_id))
 $$;
 COMMENT ON FUNCTION quota_internal._verify_marks() IS 'internal: what a windows mark says is where its use went';
+/*
+ * The last event of a grant that has been revoked is of what it had left, which stays
+ * its amount.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._revoked_of(given quota_internal.credit_grant) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(sum(e.revoked) FILTER (WHERE (given).revoked_at IS NULL OR NOT e.is_last), 0)::bigint
+    FROM (SELECT (e.data ->> 'revoked')::bigint AS revoked, e.id = max(e.id) OVER () AS is_last
+          FROM quota_internal.event e
+          WHERE e.subject = (given).subject AND e.type = 'grant_revoked' AND (e.data ->> 'grant_id')::bigint = (given).id) e
+$$;
+COMMENT ON FUNCTION quota_internal._revoked_of(quota_internal.credit_grant) IS
+    'internal: by how much a grant''s amount has fallen, by its events';
+

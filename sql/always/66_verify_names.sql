@@ -19,7 +19,7 @@ AS $$
     )
     SELECT 'key', a.subject, NULL::int, format('key "%s" of %s names %s, which is not in the ledger', a.key, a.function, a.id)
     FROM answered a
-    WHERE a.function <> 'credit' AND a.at >= coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
+    WHERE a.function NOT IN ('credit', 'revoke') AND a.at >= coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
       AND NOT EXISTS (SELECT FROM booked b WHERE b.subject = a.subject AND b.key = a.key AND b.id = a.id)
     UNION ALL
     SELECT 'key', b.subject, b.feature_id,

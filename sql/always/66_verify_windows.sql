@@ -113,7 +113,8 @@ AS $$
         SELECT t.subject, t.feature_id, e.source_id, t.period_months, t.period_days, t.period_us, t.first_use, max(e.at) AS at
         FROM term t
             JOIN quota_internal.ledger_entry e ON e.account = t.subject AND e.feature_id = t.feature_id AND coalesce(e.source_id = t.source_id, true)
-        WHERE e.kind IN ('d', 'h') AND NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = e.grant_id AND g.beyond_caps) AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota_internal._kept_since()
+        -- what was recorded late may lie in a window that was over
+        WHERE e.kind IN ('d', 'h') AND e.occurred_at IS NULL AND NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = e.grant_id AND g.beyond_caps) AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota_internal._kept_since()
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), early AS (
         -- a time before the anchor counts as the anchor
@@ -129,7 +130,7 @@ AS $$
                             coalesce(sum(o.came_back) FILTER (WHERE o.known IS NOT NULL), 0) AS came_back
                      FROM (SELECT sum(e.amount) FILTER (WHERE e.amount > 0 AND i.lies_in) AS charged,
                                   -- what is older than its window was charged when its own had closed, and counts in a cap of its own time
-                                  sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND e.at >= c.opened_at AND e.source_id = c.source_id
+                                  sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND coalesce(e.occurred_at, e.at) >= c.opened_at AND e.source_id = c.source_id
                                                           AND NOT t.first_use AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch) AS known,
                                   - sum(e.amount) FILTER (WHERE e.amount < 0 AND e.kind IN ('r', 's', 'l', 'x')) AS came_back
                            FROM quota_internal.ledger_entry e,

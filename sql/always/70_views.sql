@@ -112,7 +112,8 @@ override_removed: nothing
 grant_expired: grant_id, source, amount, expires_at, unused
 hold_expired: hold_id, reserved, created_at, expires_at
 credited: grant_id, amount, effective_at, expires_at, every, priority, source
-grant_revoked: grant_id, amount, left
+grant_revoked: grant_id, revoked, left (of the present period; a grant that was not revoked as a whole goes on)
+caps_cleared: cleared (how many caps had counted something)
 subject_renamed: subject, new_subject; earlier events have the new name as well
 api_key_created: key_id, name, scopes, expires_at
 api_key_revoked: key_id, name

@@ -125,12 +125,14 @@ CREATE TABLE quota_internal.cap_use (
     opened_at     timestamptz NOT NULL,
     closes_at     timestamptz NOT NULL,
     used          int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
+    cleared_id    int8 NOT NULL DEFAULT 0,
     PRIMARY KEY (subject, feature_id, source_id, period_months, period_days, period_us, window_start)
 ) WITH (fillfactor = 70);
 -- For what comes back to the windows that a charge lies in: those that are over are passed by.
 CREATE INDEX cap_use_closing ON quota_internal.cap_use (subject, feature_id, source_id, closes_at);
 COMMENT ON TABLE quota_internal.cap_use IS 'what one cap of one account has counted in one window';
 COMMENT ON COLUMN quota_internal.cap_use.window_start IS 'fixed: when the window began; first_use: -infinity, as the row is used for one window after the other';
+COMMENT ON COLUMN quota_internal.cap_use.cleared_id IS 'a ledger id of the moment when clear_caps() set it to 0: what was charged before restores it no more; 0 = never';
 COMMENT ON COLUMN quota_internal.cap_use.opened_at IS 'with closes_at: the window that "used" counts in, [opened_at, closes_at)';
 
 /*
@@ -141,7 +143,7 @@ CREATE TABLE quota_internal.credit_grant (
     id            int8 PRIMARY KEY DEFAULT nextval('quota_internal.credit_grant_id_seq'),
     subject       text COLLATE "C" NOT NULL,
     feature_id    int4 NOT NULL,
-    amount        int8 NOT NULL CHECK (amount > 0),
+    amount        int8 NOT NULL CHECK (amount >= 0),
     priority      int4 NOT NULL DEFAULT 100,
     effective_at  timestamptz NOT NULL CHECK (isfinite(effective_at)),
     expires_at    timestamptz NOT NULL DEFAULT 'infinity',

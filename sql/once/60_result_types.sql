@@ -175,3 +175,13 @@ COMMENT ON TYPE quota.authenticate_result IS 'a row of quota.authenticate()';
 COMMENT ON COLUMN quota.authenticate_result.subject IS 'for whom the key acts';
 COMMENT ON COLUMN quota.authenticate_result.key_id IS 'the key''s in quota.api_keys';
 COMMENT ON COLUMN quota.authenticate_result.scopes IS 'what it may do, as create_api_key() was told';
+
+CREATE TYPE quota.record_result AS (
+    id        bigint,
+    overdrawn bigint,
+    remaining bigint
+);
+COMMENT ON TYPE quota.record_result IS 'a row of quota.record()';
+COMMENT ON COLUMN quota.record_result.id IS 'of the debit, for quota.refund(); NULL in observe mode where nothing gave the feature';
+COMMENT ON COLUMN quota.record_result.overdrawn IS 'how much of it had no room, at the level with the most';
+COMMENT ON COLUMN quota.record_result.remaining IS 'what one debit could take now; NULL: unlimited';

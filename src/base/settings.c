@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
@@ -25,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(quota_sql_now);
 PG_FUNCTION_INFO_V1(quota_sql_clock_now);
+PG_FUNCTION_INFO_V1(quota_sql_kept_since);
 
 static const struct config_enum_entry enforcement_options[] = {
 	{"enforce", QUOTA_ENFORCE, false},
@@ -222,6 +224,22 @@ quota_clock_now(void)
 	return clock_time ? *clock_time : GetCurrentTimestamp();
 }
 
+TimestampTz
+quota_kept_since(void)
+{
+	Interval	kept = {0};
+	QuotaPeriod period;
+
+	quota_period_parse(retention_text, &period);
+	kept.month = period.months;
+	kept.day = period.days;
+	kept.time = period.us;
+	/* in UTC, which a timestamp without a zone counts in */
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_mi_interval,
+												 TimestampGetDatum(quota_now()),
+												 IntervalPGetDatum(&kept)));
+}
+
 /* quota_internal._now() -> timestamptz: for administration written in SQL */
 Datum
 quota_sql_now(PG_FUNCTION_ARGS)
@@ -234,4 +252,11 @@ Datum
 quota_sql_clock_now(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(quota_clock_now());
+}
+
+/* quota_internal._kept_since() -> timestamptz */
+Datum
+quota_sql_kept_since(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(quota_kept_since());
 }

@@ -27,6 +27,9 @@ extern const char *quota_enforcement_name(void);
 /* the transaction's start, or the test clock quota.clock */
 extern TimestampTz quota_now(void);
 
+/* now less quota.retention */
+extern TimestampTz quota_kept_since(void);
+
 /* the time of day, for holds' expiry and rates; or the test clock */
 extern TimestampTz quota_clock_now(void);
 

@@ -136,6 +136,29 @@ quota_debit_left(const QuotaDebit *debit)
 	return left;
 }
 
+int64
+quota_debit_overdrew(const QuotaDebit *debit, char kind)
+{
+	int64		most = 0;
+
+	for (int level = 0; level < debit->subject.nlevels; level++)
+	{
+		int64		here = 0;
+
+		for (int i = 0; i < debit->nentries; i++)
+		{
+			const QuotaEntry *e = &debit->entries[i];
+
+			if (e->kind == kind && e->amount > 0 &&
+				e->bucket.account.prefix_len == debit->subject.prefix_len[level] &&
+				(e->source == QUOTA_SOURCE_OVERDRAWN || e->source == QUOTA_SOURCE_CAPACITY_BEYOND))
+				here += e->amount;
+		}
+		most = Max(most, here);
+	}
+	return most;
+}
+
 int
 quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
 				  QuotaUnreserve unreserve, QuotaGiving **givings)

@@ -61,6 +61,9 @@ extern void quota_debit_require_feature(const QuotaDebit *debit);
 /* what is left of it; the same at every level */
 extern int64 quota_debit_left(const QuotaDebit *debit);
 
+/* what entries of a kind overdrew, at the level with the most */
+extern int64 quota_debit_overdrew(const QuotaDebit *debit, char kind);
+
 /* How much of what comes back is no longer reserved. */
 typedef enum QuotaUnreserve
 {

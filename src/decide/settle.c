@@ -175,30 +175,6 @@ settled_amount(const QuotaDebit *debit)
 	return settled;
 }
 
-/* What the settle overdrew, at the level with the most. */
-static int64
-settled_overdrawn(const QuotaDebit *debit)
-{
-	int64		most = 0;
-
-	for (int level = 0; level < debit->subject.nlevels; level++)
-	{
-		int64		here = 0;
-
-		for (int i = 0; i < debit->nentries; i++)
-		{
-			const QuotaEntry *e = &debit->entries[i];
-
-			if (e->kind == QUOTA_ENTRY_SETTLE && e->amount > 0 &&
-				e->bucket.account.prefix_len == debit->subject.prefix_len[level] &&
-				(e->source == QUOTA_SOURCE_OVERDRAWN || e->source == QUOTA_SOURCE_CAPACITY_BEYOND))
-				here += e->amount;
-		}
-		most = Max(most, here);
-	}
-	return most;
-}
-
 /* The hold was closed before: the same answer again, or QT410. */
 static void
 settle_again(const QuotaOpenHold *hold, int64 amount, QuotaHoldOutcome *outcome)
@@ -210,7 +186,7 @@ settle_again(const QuotaOpenHold *hold, int64 amount, QuotaHoldOutcome *outcome)
 	if (settled != amount)
 		quota_raise_hold_closed(hold->row.id, psprintf("has been settled with " INT64_FORMAT, settled));
 	outcome->charged = amount;
-	outcome->overdrawn = settled_overdrawn(&hold->debit);
+	outcome->overdrawn = quota_debit_overdrew(&hold->debit, QUOTA_ENTRY_SETTLE);
 	quota_charge_verdict(&hold->debit.subject, hold->debit.feature->name, &outcome->verdict);
 }
 

@@ -41,6 +41,7 @@ typedef struct QuotaCapRef
 	QuotaWindow window;			/* in: the fixed one, or the one that a first use
 								 * now would open; out: the present one */
 	bool		opened;			/* out: does a use count in it already? */
+	int64		cleared_id;		/* out: as in QuotaCapUse */
 	int64		used;			/* out */
 } QuotaCapRef;
 

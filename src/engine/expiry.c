@@ -109,7 +109,8 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot s
 		QuotaCapRef *cap = &ref->caps[i];
 
 		if (cap->opened && part->key.source_id == ref->key.source_id &&
-			part->at >= cap->window.start && part->at < cap->window.end)
+			part->at >= cap->window.start && part->at < cap->window.end &&
+			part->entry_id > cap->cleared_id)
 			subtract(&cap->used, part->amount);
 	}
 }

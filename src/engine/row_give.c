@@ -64,6 +64,10 @@ give_to_grant(const QuotaPart *part, bool *counted)
 		quota_grant_use_find(rel, part->grant_id, grant.period.start, snapshot, &use);
 	if (use.tuple != NULL && quota_grant_use_lock(rel, &use, snapshot))
 	{
+		/* whoever revokes a part of it has had the row locked */
+		UnregisterSnapshot(snapshot);
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		(void) quota_grant_by_id(part->grant_id, part->at, snapshot, &grant);
 		came_back = Min(part->amount, use.used);
 		quota_grant_use_update(rel, &use, &grant, use.used - came_back);
 	}
@@ -87,7 +91,8 @@ give_to_caps(const QuotaPart *part)
 		QuotaCapUse *use = &uses[i];
 
 		if (!quota_cap_use_lock(rel, use, snapshot) ||
-			part->at < use->opened_at || part->at >= use->closes_at)
+			part->at < use->opened_at || part->at >= use->closes_at ||
+			part->entry_id <= use->cleared_id)
 			continue;
 		use->used -= Min(use->used, part->amount);
 		quota_cap_use_update(rel, use);

@@ -178,17 +178,17 @@ compare_ids(const void *a, const void *b, void *arg)
 	return (left > right) - (left < right);
 }
 
-/* Has one been revoked?  Who revokes it has the row of its use locked while doing so. */
+/* Has one been revoked, or a part of it?  Who does has the row of its use locked. */
 static bool
-any_is_revoked(const QuotaBucketRef *ref)
+any_has_fallen(const QuotaBucketRef *ref)
 {
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
-	bool		revoked = false;
+	bool		fallen = false;
 
-	for (int i = 0; i < ref->ngrants && !revoked; i++)
-		revoked = quota_grant_is_revoked(ref->grants[i].grant.id, now);
+	for (int i = 0; i < ref->ngrants && !fallen; i++)
+		fallen = quota_grant_has_fallen(&ref->grants[i].grant, now);
 	UnregisterSnapshot(now);
-	return revoked;
+	return fallen;
 }
 
 /* In order of id, which is the same for everybody. */
@@ -214,7 +214,7 @@ prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 			result = QUOTA_PREPARED_STALE;
 	}
 	table_close(rel, NoLock);
-	return result == QUOTA_PREPARED_LOCKED && any_is_revoked(ref) ? QUOTA_PREPARED_STALE : result;
+	return result == QUOTA_PREPARED_LOCKED && any_has_fallen(ref) ? QUOTA_PREPARED_STALE : result;
 }
 
 static QuotaPrepared

@@ -116,6 +116,7 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 {
 	cap->opened = use->tuple != NULL && at < use->closes_at;
 	cap->used = cap->opened ? use->used : 0;
+	cap->cleared_id = use->cleared_id;
 	if (!cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
 		return;
 	/* a transaction that is older than the window counts in it all the same */

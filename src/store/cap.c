@@ -33,6 +33,7 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaCapUse *use)
 	use->opened_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_cap_use_opened_at));
 	use->closes_at = DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_cap_use_closes_at));
 	use->used = DatumGetInt64(quota_attribute(tuple, desc, Anum_cap_use_used));
+	use->cleared_id = DatumGetInt64(quota_attribute(tuple, desc, Anum_cap_use_cleared_id));
 }
 
 static void
@@ -105,6 +106,7 @@ quota_cap_use_create(Relation rel, const QuotaWindowKey *window, const QuotaCapK
 	values[Anum_cap_use_opened_at - 1] = TimestampTzGetDatum(opened_at);
 	values[Anum_cap_use_closes_at - 1] = TimestampTzGetDatum(closes_at);
 	values[Anum_cap_use_used - 1] = Int64GetDatum(0);
+	values[Anum_cap_use_cleared_id - 1] = Int64GetDatum(0);
 	return quota_insert_if_absent(rel, values, nulls);
 }
 
@@ -120,12 +122,14 @@ quota_cap_use_lock(Relation rel, QuotaCapUse *use, Snapshot snapshot)
 void
 quota_cap_use_update(Relation rel, QuotaCapUse *use)
 {
-	static const int columns[] = {Anum_cap_use_opened_at, Anum_cap_use_closes_at, Anum_cap_use_used};
+	static const int columns[] = {Anum_cap_use_opened_at, Anum_cap_use_closes_at, Anum_cap_use_used,
+	Anum_cap_use_cleared_id};
 	Datum		values[lengthof(columns)];
 
 	QuotaEnsure(use->used >= 0);
 	values[0] = TimestampTzGetDatum(use->opened_at);
 	values[1] = TimestampTzGetDatum(use->closes_at);
 	values[2] = Int64GetDatum(use->used);
+	values[3] = Int64GetDatum(use->cleared_id);
 	quota_update_locked_row(rel, &use->tuple, lengthof(columns), columns, values);
 }

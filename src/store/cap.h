@@ -30,6 +30,8 @@ typedef struct QuotaCapUse
 	TimestampTz opened_at;		/* the window that "used" counts in: */
 	TimestampTz closes_at;
 	int64		used;
+	int64		cleared_id;		/* what entries up to this one took restores it no
+								 * more; 0: never cleared */
 } QuotaCapUse;
 
 extern Relation quota_cap_use_open(LOCKMODE lockmode);

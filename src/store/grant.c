@@ -179,16 +179,17 @@ quota_grant_by_id(int64 id, TimestampTz at, Snapshot snapshot, QuotaGrant *grant
 }
 
 bool
-quota_grant_is_revoked(int64 id, Snapshot snapshot)
+quota_grant_has_fallen(const QuotaGrant *grant, Snapshot snapshot)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
-	HeapTuple	tuple = find_by_id(rel, id, snapshot);
-	bool		revoked;
+	HeapTuple	tuple = find_by_id(rel, grant->id, snapshot);
+	bool		fallen;
 
-	revoked = tuple == NULL ||
-		!heap_attisnull(tuple, Anum_credit_grant_revoked_at, RelationGetDescr(rel));
+	fallen = tuple == NULL ||
+		!heap_attisnull(tuple, Anum_credit_grant_revoked_at, RelationGetDescr(rel)) ||
+		DatumGetInt64(quota_attribute(tuple, RelationGetDescr(rel), Anum_credit_grant_amount)) != grant->amount;
 	table_close(rel, AccessShareLock);
-	return revoked;
+	return fallen;
 }
 
 Relation

@@ -65,7 +65,8 @@ extern bool quota_has_grant(const QuotaAccountKey *account, TimestampTz at,
 /* the grant in the period that "at" lies in; false when it has gone */
 extern bool quota_grant_by_id(int64 id, TimestampTz at, Snapshot snapshot, QuotaGrant *grant);
 
-extern bool quota_grant_is_revoked(int64 id, Snapshot snapshot);
+/* has it been revoked since it was read, or a part of it? */
+extern bool quota_grant_has_fallen(const QuotaGrant *grant, Snapshot snapshot);
 
 extern Relation quota_grant_use_open(LOCKMODE lockmode);
 extern void quota_grant_use_find(Relation rel, int64 id, TimestampTz period_start,

@@ -190,7 +190,8 @@ typedef enum QuotaRelation
 #define Anum_cap_use_opened_at			8
 #define Anum_cap_use_closes_at			9
 #define Anum_cap_use_used				10
-#define Natts_cap_use					10
+#define Anum_cap_use_cleared_id			11
+#define Natts_cap_use					11
 
 #define Anum_credit_grant_id			1
 #define Anum_credit_grant_subject		2

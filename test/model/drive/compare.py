@@ -21,6 +21,7 @@ COLUMNS = {
     "release": "released remaining",
     "credit": "id remaining",
     "set_usage": "id remaining",
+    "record": "id overdrawn remaining",
     "check": "allowed reason allowance used remaining resets_at retry_after blocked_by",
     "status": "feature kind plan allowed allowance used reserved remaining overage value period_start resets_at unit title",
     "offers": "plan title allowance metadata",

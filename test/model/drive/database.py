@@ -18,7 +18,7 @@ from oracle.errors import Fault
 
 from . import tables
 
-TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at"}
+TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at", "at"}
 JSONS = {"catalog", "entitlement", "metadata", "amounts", "units"}
 class ServerGone(Exception):
     """The server crashed, or ended the session."""

@@ -10,6 +10,8 @@ ALL = {
     "grants": "credit, revoke",
     "holds": "reserve, extend, settle, release",
     "set_usage": "set_usage",
+    "record": "record",
+    "clear_caps": "clear_caps",
     "scheduled": "change_plan with effective period_end",
     "usage": "change_plan with usage reset and prorate",
     "grace": "plans with grace",

@@ -29,6 +29,7 @@ WEIGHTS = {
 MORE_WEIGHTS = {
     ("rate", "throttle"): 8, ("grants", "credit"): 7, ("grants", "revoke"): 2, ("holds", "reserve"): 12,
     ("holds", "extend"): 5, ("holds", "settle"): 8, ("holds", "release_hold"): 4, ("set_usage", "set_usage"): 4,
+    ("record", "record"): 5, ("clear_caps", "clear_caps"): 1.5,
     ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2,
     ("gates", "write"): 45, ("gates", "protect"): 1.5, ("gates", "unprotect"): 0.7, ("gates", "recount"): 1.5,
 }
@@ -284,7 +285,26 @@ class Generator:
     def _revoke(self):
         numbers = self.credits[-8:]
         number = self.rng.choice(numbers) if numbers else self.number
-        return self._call("revoke", grant_id={"result of": number})
+        arguments = {"grant_id": {"result of": number}}
+        if self.rng.random() < 0.5:
+            arguments["amount"] = self.rng.choice([1, 2, 5, 5, 10, 30, 0])
+        key = self._key()
+        if key is not None:
+            arguments["key"] = key
+        return self._call("revoke", **arguments)
+
+    def _record(self):
+        self.debits.append(self.number)
+        operation = self._paying("record", "metered", "metered", without=("boolean", "static", "rate", "capacity"))
+        arguments, now = operation["arguments"], self.world.now
+        if self.rng.random() < 0.7 and "key" not in arguments:
+            arguments["at"] = now - self.rng.choice(
+                [0, 1, times.MINUTE, times.HOUR, 5 * times.HOUR, times.DAY, 9 * times.DAY, 40 * times.DAY, 200 * times.DAY,
+                 500 * times.DAY, -times.DAY])
+        return operation
+
+    def _clear_caps(self):
+        return self._call("clear_caps", subject=self._subject(), feature=self._feature("metered"))
 
     def _set_usage(self):
         operation = self._paying("set_usage", "metered", "metered", "capacity", without=("boolean", "static", "rate"))

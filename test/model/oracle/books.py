@@ -25,27 +25,27 @@ def count_of(world, window, source, grant):
     return getattr(world.buckets.get(window, Bucket()), source)
 
 
-def take_from(world, number, subject, account_name, window, counted, source, grant, amount, kind, metadata, debit):
+def take_from(world, number, subject, account_name, window, counted, source, grant, amount, kind, metadata, debit, at=None):
     """From one bucket; gives the number of the part."""
     add(world, window, source, grant, amount)
     world.post(number, subject, account_name, window[1], kind, source, amount, window, metadata, debit)
     index = len(world.parts)
-    world.parts[index] = Part(debit or number, account_name, source, grant, window, counted, world.now, amount)
+    world.parts[index] = Part(debit or number, account_name, source, grant, window, counted, world.now if at is None else at, amount)
     return index
 
 
-def take(world, number, subject, account, amount, kind, metadata=None, debit=None):
+def take(world, number, subject, account, amount, kind, metadata=None, debit=None, at=None):
     """From a metered account, what finds no room being overdrawn: (numbers of the parts, units overdrawn)."""
     rollover.fix(world, account)
     world.buckets[account.window] = bucket_of(world, account)._replace(limit=limit_of(world, account))
-    taken, overdrawn, counted = room_of(world, account).take(amount)
+    taken, overdrawn, counted = room_of(world, account, at).take(amount)
     if overdrawn:
         taken.append(("overdrawn", None, overdrawn))
     if counted:
-        caps.count(world, account, counted)
+        caps.count(world, account, counted, at)
     return [
         take_from(world, number, subject, account.prefix, account.window, account.source, source, grant, units, kind,
-                  metadata, debit)
+                  metadata, debit, at)
         for source, grant, units in taken
     ], overdrawn
 
@@ -57,7 +57,7 @@ def give_part(world, number, subject, index, amount, kind, debit):
     world.parts[index] = part._replace(left=part.left - amount)
     add(world, part.window, part.source, part.grant, -there)
     if part.source != "grant" or not world.grants[part.grant[0]].beyond_caps:
-        caps.restore(world, part, amount)
+        caps.restore(world, index, amount)
     feature = part.window[1]
     world.post(number, subject, part.account, feature, kind, part.source, -amount, part.window, None, debit)
     if there < amount:

@@ -1,6 +1,6 @@
 """The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
 
-from . import batch, corrections, credits, enforce, gates, holds, plan_changes, reads, subscriptions, tables
+from . import batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, subscriptions, tables
 from .arguments import check_feature, check_subject
 from .catalog import apply_catalog, entitlement_of
 from .due import bring_about
@@ -46,6 +46,8 @@ FUNCTIONS = {
     "credit": _one(credits.credit),
     "revoke": _scalar(credits.revoke),
     "set_usage": _one(corrections.set_usage),
+    "clear_caps": _scalar(corrections.clear_caps),
+    "record": _one(late.record),
     "check": _one(reads.check),
     "has": _scalar(reads.has),
     "setting": _scalar(reads.setting),

@@ -18,9 +18,10 @@ class State(NamedTuple):
     closes_at: int
 
 
-def states(world, account):
-    """Of every cap of the account's entitlement."""
-    return [_state(world, account, cap) for cap in account.entitlement.caps]
+def states(world, account, at=None):
+    """Of every cap of the account's entitlement; with a time those whose present window contains it."""
+    found = [_state(world, account, cap) for cap in account.entitlement.caps]
+    return [state for state in found if at is None or _contains(world, state, at)]
 
 
 def _state(world, account, cap):
@@ -40,17 +41,38 @@ def _state(world, account, cap):
     )
 
 
-def count(world, account, amount):
+def count(world, account, amount, at=None):
     """A charge counts whole in every cap, beyond its limit if need be."""
-    for key, state in {state.key: state for state in states(world, account)}.items():
+    for key, state in {state.key: state for state in states(world, account, at)}.items():
         use = world.caps.get(key)
         used = use.used if use and use.closes_at == state.closes_at else 0
-        world.caps[key] = CapUse(state.opened_at, state.closes_at, fits(used + amount))
+        world.caps[key] = CapUse(state.opened_at, state.closes_at, fits(used + amount), use.cleared if use else 0)
 
 
-def restore(world, part, amount):
+def _contains(world, state, at):
+    if state.end is None:  # not open: use of now opens it
+        return at == world.now
+    opened_at = world.caps[state.key].opened_at if state.key[-1] == "first use" else state.opened_at
+    return opened_at <= at < state.closes_at
+
+
+def restore(world, index, amount):
     """What comes back of a part lowers the caps in whose window it was charged."""
+    part = world.parts[index]
     owner = part.account, part.window[1], part.counted
     for key, use in list(world.caps.items()):
-        if key[:3] == owner and use.opened_at <= part.at < use.closes_at:
+        if key[:3] == owner and use.opened_at <= part.at < use.closes_at and index >= use.cleared:
             world.caps[key] = use._replace(used=max(0, use.used - amount))
+
+
+def clear(world, account):
+    """They count from 0, one that opens with the first use being closed; how many had counted something."""
+    cleared = 0
+    for key, state in {state.key: state for state in states(world, account)}.items():
+        use = world.caps.get(key)
+        if use is None or use.closes_at <= world.now:
+            continue
+        cleared += use.used > 0
+        closes_at = world.now if key[-1] == "first use" else use.closes_at
+        world.caps[key] = CapUse(use.opened_at, closes_at, 0, len(world.parts))
+    return cleared

@@ -1,6 +1,6 @@
-"""set_usage: support's correction of an account."""
+"""set_usage: support's correction of an account; clear_caps."""
 
-from . import books
+from . import books, caps
 from .accounts import account_of
 from .arguments import check_feature, check_key, check_subject
 from .decide import NOT_ENTITLED, Verdict, decide
@@ -85,3 +85,16 @@ def _in_reverse(world, window):
     grants.sort(key=lambda key: present(world.grants[key[0]], key[1]).order, reverse=True)
     for source in reversed(SOURCES):
         yield from [(source, grant) for grant in grants] if source == "grant" else [(source, None)]
+
+
+def clear_caps(world, subject, feature):
+    """How many caps had counted something."""
+    check_subject(subject), check_feature(feature)
+    if feature not in world.features:
+        raise not_found(f"feature {feature}")
+    if world.features[feature].kind != "metered":
+        raise invalid("it has no caps")
+    account = account_of(world, subject, feature, subject)
+    if account is None:
+        raise refusal(subject, feature, 0, Verdict(NOT_ENTITLED))
+    return caps.clear(world, account)

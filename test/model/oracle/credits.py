@@ -47,17 +47,30 @@ def _zone(world, subject):
     return ([sub.zone for sub in subs if sub] or ["UTC"])[-1]
 
 
-def revoke(world, grant_id):
-    """Units that were left."""
+def revoke(world, grant_id, amount=None, key=None):
+    """Units that were taken back: all that is left, or no more than the amount of that."""
     if grant_id is None:
         raise Fault("22004", "grant_id is NULL")
+    if amount is not None:
+        check_amount(amount)
+    check_key(key)
     grant = world.grants.get(grant_id)
     if grant is None:
         raise not_found("grant")
+    arguments = {"grant_id": grant_id, "amount": amount}
+    known = replay(world, grant.subject, key, "revoke", arguments)
+    if known:
+        return known[1]
     if grant.revoked or (grant.expires_at is not None and grant.expires_at <= world.now):
         return 0  # it has ended already, and is left as it ended
     units = max(0, left(world, present(grant, world.now)))
-    world.grants[grant_id] = grant._replace(revoked=True)
+    if amount is None:
+        world.grants[grant_id] = grant._replace(revoked=True)
+    else:
+        units = min(units, amount)
+        world.grants[grant_id] = grant._replace(amount=grant.amount - units)
+    if units:
+        remember(world, grant.subject, key, "revoke", arguments, (grant_id, units))
     return units
 
 

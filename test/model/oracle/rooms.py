@@ -60,9 +60,9 @@ def limit_of(world, account):
     return account.entitlement.allowance if prorated is None else prorated
 
 
-def room_of(world, account):
-    """Of a metered account.  What was overdrawn, or taken before the allowance was
-    lowered, is covered by grants and then by overage, burning neither."""
+def room_of(world, account, at=None):
+    """Of a metered account, now or (record) for use of a time.  What was overdrawn, or taken before the
+    allowance was lowered, is covered by grants and then by overage, burning neither."""
     bucket, limit = bucket_of(world, account), limit_of(world, account)
     deficit, allowance = 0, None
     if limit is not None:
@@ -70,7 +70,7 @@ def room_of(world, account):
         balance = limit + rolled_in - rolled_out - bucket.allowance - bucket.overdrawn
         allowance, deficit = max(0, balance), max(0, -balance)
     grants = []
-    for now in valid_grants(world, account.prefix, account.feature, world.now):
+    for now in valid_grants(world, account.prefix, account.feature, world.now if at is None else at):
         units = left(world, now)
         covered = min(deficit, units)
         deficit -= covered
@@ -78,7 +78,7 @@ def room_of(world, account):
     overage = account.entitlement.overage
     if overage is not None:
         overage = max(0, overage - bucket.overage - deficit)
-    through = min((cap.left for cap in caps.states(world, account)), default=None)
+    through = min((cap.left for cap in caps.states(world, account, at)), default=None)
     return Room(allowance, tuple(grants), overage, through)
 
 

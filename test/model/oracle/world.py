@@ -167,6 +167,7 @@ class CapUse(NamedTuple):
     opened_at: int
     closes_at: int
     used: int  # units
+    cleared: int = 0  # parts with a smaller number restore it no more
 
 
 class Hold(NamedTuple):

@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * record.c
+ *		Use that has already happened.
+ *
+ * The path is looked up as of that time: who was subscribed then, to their present
+ * terms, with the grants that were valid.  What has room is taken, the rest is
+ * overdrawn.  Windows that something has rolled out of are closed, so there the
+ * present window takes it; a subscription that has begun anew since has no window
+ * from before, so its first takes it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/settings.h"
+#include "decide/attempt.h"
+#include "decide/give.h"
+#include "decide/notify.h"
+#include "decide/record.h"
+#include "store/denial.h"
+
+static const QuotaFeature *
+require_metered(const QuotaPath *path, const char *name)
+{
+	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, name);
+
+	if (feature->kind != QUOTA_METERED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is of kind %s: only metered use is recorded",
+						feature->name, quota_kind_name(feature->kind))));
+	return feature;
+}
+
+/*
+ * Lets the account be charged in the window that its level has at another time; the
+ * grants stay those of the use.  A level that is no account then stays as it is.
+ */
+static void
+book_at(QuotaAccount *account, const QuotaSubject *subject, const QuotaFeature *feature,
+		TimestampTz at, Snapshot snapshot)
+{
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
+	QuotaPath	path;
+
+	quota_path_look_up(&path, subject, at, snapshot);
+	quota_accounts_of(&path, feature, refs, &accounts);
+	for (int i = 0; i < accounts.naccounts; i++)
+	{
+		QuotaBucketRef ref = *accounts.accounts[i].ref;
+
+		if (accounts.accounts[i].level != account->level)
+			continue;
+		ref.at = account->ref->at;
+		ref.has_grants = account->ref->has_grants;
+		ref.ngrants = account->ref->ngrants;
+		ref.grants = account->ref->grants;
+		*account->ref = ref;
+		account->terms = accounts.accounts[i].terms;
+		account->plan = accounts.accounts[i].plan;
+	}
+}
+
+/* Does the present window of a cap contain the time of the use? */
+static bool
+cap_counts(const QuotaBucketRef *ref, const QuotaCapRef *cap, TimestampTz now, Snapshot snapshot)
+{
+	QuotaCapUse use;
+	Relation	rel;
+
+	if (!TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
+		return Min(ref->at, now) >= cap->window.start && Max(ref->at, now) < cap->window.end;
+	if (ref->at == now)
+		return true;
+	/* one that opens with the first use counts what came since */
+	rel = quota_cap_use_open(AccessShareLock);
+	quota_cap_use_find(rel, &ref->key, &cap->key, snapshot, &use);
+	table_close(rel, AccessShareLock);
+	return use.tuple != NULL && now < use.closes_at && ref->at >= use.opened_at;
+}
+
+static void
+keep_caps_that_count(QuotaBucketRef *ref, TimestampTz now, Snapshot snapshot)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		if (cap_counts(ref, &ref->caps[i], now, snapshot))
+			ref->caps[kept++] = ref->caps[i];
+	}
+	ref->ncaps = kept;
+}
+
+/* Which window of an account takes the use, and what counts it. */
+static void
+choose_window(QuotaAccount *account, const QuotaPath *path, const QuotaPath *then,
+			  const QuotaFeature *feature, int64 amount)
+{
+	const QuotaSubscription *sub = quota_path_subscription(then, account->level);
+	QuotaWindowKey key;
+
+	if (sub != NULL && account->terms != NULL && then->at < sub->anchor_at)
+		book_at(account, path->subject, feature, sub->anchor_at, path->snapshot);
+	key = account->ref->key;
+	quota_engine_peek(account->ref, 1, path->snapshot);
+	/* closed: the engine has found a later one */
+	if (!quota_same_window(&key, &account->ref->key))
+		book_at(account, path->subject, feature, path->at, path->snapshot);
+	keep_caps_that_count(account->ref, path->at, path->snapshot);
+	account->ref->rate = NULL;
+	account->ref->amount = amount;
+}
+
+/* Nothing gave the feature then. */
+static void
+refuse(const QuotaRequest *request, const QuotaPath *path, const QuotaAccounts *accounts)
+{
+	QuotaItem  *item = &request->items[0];
+
+	quota_judge(path, accounts, 0, &item->verdict);
+	if (!quota_observing())
+		quota_raise_verdict(path, accounts, item->amount, &item->verdict);
+	quota_denial_record(request->subject.text, accounts->feature->id,
+						quota_reason_name(item->verdict.reason), quota_now());
+}
+
+/* Of windows that are over no threshold is told. */
+static void
+notify_present(const QuotaPath *path, const QuotaAccounts *accounts)
+{
+	QuotaAccounts present = *accounts;
+
+	present.naccounts = 0;
+	for (int i = 0; i < accounts->naccounts; i++)
+	{
+		if (path->at < accounts->accounts[i].ref->key.end)
+			present.accounts[present.naccounts++] = accounts->accounts[i];
+	}
+	quota_notify(path, &present);
+}
+
+/* One attempt; false if it has to be repeated. */
+static bool
+record_once(const QuotaPath *path, void *arg)
+{
+	QuotaRequest *request = (QuotaRequest *) arg;
+	const QuotaRecord *record = (const QuotaRecord *) request->extra;
+	QuotaItem  *item = &request->items[0];
+	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_DEBIT);
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	const QuotaFeature *feature;
+	QuotaAccounts accounts;
+	QuotaPath	then;
+
+	quota_path_look_up(&then, path->subject, record->at, path->snapshot);
+	feature = require_metered(&then, item->feature);
+	quota_accounts_of(&then, feature, refs, &accounts);
+	if (accounts.naccounts == 0)
+	{
+		refuse(request, &then, &accounts);
+		return true;
+	}
+	for (int i = 0; i < accounts.naccounts; i++)
+		choose_window(&accounts.accounts[i], path, &then, feature, item->amount);
+	if (quota_engine_take(refs, accounts.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		return false;
+	template.backdated = record->at != path->at;
+	template.occurred_at = record->at;
+	item->id = quota_write_entries(&accounts, &template);
+	item->charged = item->amount;
+	notify_present(path, &accounts);
+	return true;
+}
+
+void
+quota_record(QuotaRequest *request)
+{
+	QuotaItem  *item = &request->items[0];
+
+	quota_attempt(&request->subject, true, record_once, request);
+	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
+}
+
+int64
+quota_recorded_overdrawn(int64 id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int64		overdrawn = 0;
+	QuotaDebit	debit;
+
+	if (quota_debit_read(id, snapshot, &debit))
+		overdrawn = quota_debit_overdrew(&debit, QUOTA_ENTRY_DEBIT);
+	UnregisterSnapshot(snapshot);
+	return overdrawn;
+}
