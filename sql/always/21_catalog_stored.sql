@@ -130,11 +130,11 @@ BEGIN
     INSERT INTO quota_internal.entitlement (plan_version_id, feature_id, allowance,
                                             period, period_months, period_days, period_us, anchor, anchor_at, value,
                                             rollover_max, overage, overage_limit, caps,
-                                            rate_limit, rate_per, rate_per_us, rate_burst, notify_percent, notify_remaining)
+                                            rate_limit, rate_per, rate_per_us, rate_burst, notify_percent, notify_remaining, times_quantity)
     SELECT version_id, e.feature_id, e.allowance,
            e.period, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value,
            e.rollover_max, e.overage, e.overage_limit, e.caps,
-           e.rate_limit, e.rate_per, e.rate_per_us, e.rate_burst, e.notify_percent, e.notify_remaining
+           e.rate_limit, e.rate_per, e.rate_per_us, e.rate_burst, e.notify_percent, e.notify_remaining, e.times_quantity
     FROM unnest(terms) e;
 END
 $$;

@@ -271,6 +271,7 @@ BEGIN
     SELECT n.notify_percent, n.notify_remaining INTO terms.notify_percent, terms.notify_remaining
     FROM quota_internal._catalog_notify(path || '.notify', entitlement -> 'notify') n;
 
+    terms.times_quantity := coalesce((entitlement -> 'times_quantity')::boolean, false);
     terms.value := quota_internal._catalog_json(path || '.value', entitlement -> 'value');
     PERFORM quota_internal._catalog_require_sense(path, terms);
     RETURN terms;
@@ -360,7 +361,8 @@ AS $$
                  'rate', CASE WHEN (terms).rate_limit IS NOT NULL THEN
                              jsonb_build_object('limit', (terms).rate_limit, 'per', (terms).rate_per,
                                                 'burst', nullif((terms).rate_burst, (terms).rate_limit)) END,
-                 'notify', quota_internal._export_notify((terms).notify_percent, (terms).notify_remaining)))
+                 'notify', quota_internal._export_notify((terms).notify_percent, (terms).notify_remaining),
+                 'times_quantity', nullif((terms).times_quantity, false)))
     END
 $$;
 COMMENT ON FUNCTION quota_internal._export_entitlement(text, quota_internal.entitlement) IS

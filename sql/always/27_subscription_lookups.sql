@@ -209,3 +209,43 @@ AS $$
     VALUES (quota_internal._now(), _record_event.type, _record_event.subject, _record_event.feature_id, _record_event.data)
 $$;
 COMMENT ON FUNCTION quota_internal._record_event(text, text, int, jsonb) IS 'internal: one row of quota.events';
+
+CREATE OR REPLACE FUNCTION quota_internal._require_product(terms quota_internal.entitlement, quantity bigint) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF (SELECT max(u) FROM unnest(ARRAY[(terms).allowance, (terms).overage_limit, (terms).rollover_max]
+                                  || ARRAY(SELECT c.ceiling FROM unnest((terms).caps) c)) u) > 9223372036854775807 / quantity THEN
+        RAISE EXCEPTION USING ERRCODE = '22003', MESSAGE = 'quantity is too large',
+            DETAIL = 'With it a limit that is times the quantity would go beyond 9223372036854775807.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._require_product(quota_internal.entitlement, bigint) IS
+    'internal: raises 22003 where the units of terms times a quantity are more than a bigint holds';
+
+CREATE OR REPLACE FUNCTION quota_internal._require_quantity(subject text, version_id int, quantity bigint) RETURNS void
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT quota_internal._require_product(e, _require_quantity.quantity) FROM quota_internal.entitlement e
+        WHERE e.plan_version_id = _require_quantity.version_id AND e.times_quantity;
+    SELECT quota_internal._require_product(jsonb_populate_record(NULL::quota_internal.entitlement, to_jsonb(o)), _require_quantity.quantity)
+        FROM quota_internal.subject_override o WHERE o.subject = _require_quantity.subject COLLATE "C" AND o.times_quantity
+$$;
+COMMENT ON FUNCTION quota_internal._require_quantity(text, int, bigint) IS
+    'internal: raises 22003 where a quantity is too large for a plan version or the subject''s overrides';
+
+CREATE OR REPLACE FUNCTION quota_internal._quantity_for(subject text, at timestamptz) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((SELECT s.quantity FROM quota_internal.subscription s
+                     WHERE (s.subject = _quantity_for.subject OR starts_with(_quantity_for.subject, s.subject || '/'))
+                       AND s.subject IN (SELECT array_to_string((string_to_array(_quantity_for.subject, '/'))[:n], '/') FROM generate_series(1, 8) n)
+                       AND s.starts_at <= _quantity_for.at AND (s.ends_at IS NULL OR s.ends_at > _quantity_for.at)
+                     ORDER BY length(s.subject) DESC LIMIT 1), 1)
+$$;
+COMMENT ON FUNCTION quota_internal._quantity_for(text, timestamptz) IS
+    'internal: the quantity of the subscription that a subject''s accounts depend on, 1 without one';

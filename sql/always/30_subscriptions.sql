@@ -212,6 +212,7 @@ BEGIN
     PERFORM quota_internal._carry_out(who);
     newest := quota_internal._plan_version(wanted);
     PERFORM quota_internal._no_retired(wanted, newest.retired);
+    PERFORM quota_internal._require_quantity(who, newest.version_id, seats);
 
     -- ON CONFLICT, because two plain inserts at once would wait for each other
     new_id := nextval('quota_internal.subscription_id_seq');
@@ -474,6 +475,7 @@ BEGIN
     IF NOT same_plan THEN
         PERFORM quota_internal._no_retired(wanted, newest.retired);
     END IF;
+    PERFORM quota_internal._require_quantity(who, newest.version_id, live.quantity);
     is_live := live.starts_at <= at;
     resumes := live.cancelled_at IS NOT NULL;
     confirms := is_live AND moment = 'period_end' AND live.trial_ends_at IS NOT NULL;

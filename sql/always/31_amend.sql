@@ -183,6 +183,7 @@ BEGIN
         live := quota_internal._require_subscription(who);
     END IF;
     amended := quota_internal._amended(live, given, at);
+    PERFORM quota_internal._require_quantity(who, v, amended.quantity) FROM unnest(ARRAY[live.plan_version_id, live.next_version_id]) v;
     IF (amended.timezone, amended.quantity) = (live.timezone, live.quantity) OR live.starts_at > at THEN
         PERFORM quota_internal._store_amendment(amended);
     ELSE

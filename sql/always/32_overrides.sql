@@ -28,6 +28,9 @@ BEGIN
 
     -- whoever changes the plan meanwhile waits, or is waited for, here
     PERFORM quota_internal._current_subscription(who);
+    IF terms.times_quantity THEN
+        PERFORM quota_internal._require_product(terms, quota_internal._quantity_for(who, at));
+    END IF;
     LOOP
         SELECT o.* INTO old FROM quota_internal.subject_override o
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id FOR UPDATE;
@@ -42,11 +45,11 @@ BEGIN
         INSERT INTO quota_internal.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
                                                      anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
                                                      rate_limit, rate_per, rate_per_us, rate_burst,
-                                                     notify_percent, notify_remaining, set_at)
+                                                     notify_percent, notify_remaining, times_quantity, set_at)
             VALUES (who, what.id, terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
                     terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit, terms.caps,
                     terms.rate_limit, terms.rate_per, terms.rate_per_us, terms.rate_burst,
-                    terms.notify_percent, terms.notify_remaining, at)
+                    terms.notify_percent, terms.notify_remaining, terms.times_quantity, at)
             ON CONFLICT ON CONSTRAINT subject_override_pkey DO NOTHING;
         -- else somebody else has just set it: look again, at theirs
         EXIT WHEN FOUND;
@@ -65,6 +68,7 @@ BEGIN
                 rollover_max = terms.rollover_max, overage = terms.overage, overage_limit = terms.overage_limit, caps = terms.caps,
                 rate_limit = terms.rate_limit, rate_per = terms.rate_per, rate_per_us = terms.rate_per_us, rate_burst = terms.rate_burst,
                 notify_percent = terms.notify_percent, notify_remaining = terms.notify_remaining,
+                times_quantity = terms.times_quantity,
                 set_at = CASE WHEN (o.period_months, o.period_days, o.period_us, o.anchor, o.anchor_at)
                                    IS NOT DISTINCT FROM (terms.period_months, terms.period_days, terms.period_us,
                                                          terms.anchor, terms.anchor_at)

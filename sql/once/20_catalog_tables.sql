@@ -93,6 +93,7 @@ CREATE TABLE quota_internal.entitlement (
     rate_burst      int8 CHECK (rate_burst > 0),
     notify_percent  int4[] NOT NULL DEFAULT '{}',
     notify_remaining int8[] NOT NULL DEFAULT '{}',
+    times_quantity  bool NOT NULL DEFAULT false,
     PRIMARY KEY (plan_version_id, feature_id),
     CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),
     CHECK (overage OR overage_limit IS NULL),
@@ -108,6 +109,7 @@ COMMENT ON COLUMN quota_internal.entitlement.caps IS 'further limits in windows 
 COMMENT ON COLUMN quota_internal.entitlement.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
 COMMENT ON COLUMN quota_internal.entitlement.notify_percent IS 'percentages of the allowance whose crossing writes an event';
 COMMENT ON COLUMN quota_internal.entitlement.notify_remaining IS 'what is left when an event is written';
+COMMENT ON COLUMN quota_internal.entitlement.times_quantity IS 'allowance, overage_limit, rollover_max and the ceilings of caps are for each of the subscription''s quantity';
 COMMENT ON COLUMN quota_internal.entitlement.value IS 'static: any JSON value; boolean: true or false';
 
 CREATE TABLE quota_internal.subject_override (
@@ -131,6 +133,7 @@ CREATE TABLE quota_internal.subject_override (
     rate_burst       int8 CHECK (rate_burst > 0),
     notify_percent   int4[] NOT NULL DEFAULT '{}',
     notify_remaining int8[] NOT NULL DEFAULT '{}',
+    times_quantity   bool NOT NULL DEFAULT false,
     set_at           timestamptz NOT NULL,
     PRIMARY KEY (subject, feature_id),
     CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),

@@ -136,7 +136,7 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 		if (would_allow(path, &now, level, amount))
 		{
 			offers[n].plan = plan;
-			offers[n].terms = plan->terms[feature->ordinal];
+			offers[n].terms = quota_path_terms(path, level, plan->terms[feature->ordinal]);
 			n++;
 		}
 	}

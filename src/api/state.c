@@ -246,7 +246,8 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 			quota_row_null(&row);
 		quota_row_int64_or_null(&row, !account->terms->unlimited, account->terms->allowance);
 		quota_row_text(&row, series_of(account->terms));
-		quota_row_bool(&row, own_plan == NULL || own_plan->terms[feature->ordinal] != account->terms);
+		quota_row_bool(&row, own_plan == NULL ||
+					   !quota_terms_are(account->terms, own_plan->terms[feature->ordinal]));
 		quota_row_put(rsinfo, &row);
 	}
 	UnregisterSnapshot(snapshot);

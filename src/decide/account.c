@@ -16,6 +16,7 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "common/int.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -169,6 +170,44 @@ series_of(const QuotaPath *path, const QuotaTerms *terms, const QuotaPeriod *per
 	return series;
 }
 
+/* Setting them checks that they fit; a later override of somebody below may not. */
+static int64
+times(int64 units, int64 quantity)
+{
+	int64		product;
+
+	return pg_mul_s64_overflow(units, quantity, &product) ? PG_INT64_MAX : product;
+}
+
+const QuotaTerms *
+quota_path_terms(const QuotaPath *path, int level, const QuotaTerms *terms)
+{
+	const QuotaSubscription *sub = quota_path_subscription(path, level);
+	QuotaTerms *all;
+
+	if (terms == NULL || !terms->times_quantity || sub == NULL || sub->quantity == 1)
+		return terms;
+	all = (QuotaTerms *) palloc(sizeof(QuotaTerms));
+	*all = *terms;
+	all->each = terms;
+	all->allowance = times(terms->allowance, sub->quantity);
+	all->rollover_max = times(terms->rollover_max, sub->quantity);
+	all->overage_limit = times(terms->overage_limit, sub->quantity);
+	all->caps = (QuotaCap *) palloc(sizeof(QuotaCap) * Max(terms->ncaps, 1));
+	for (int i = 0; i < terms->ncaps; i++)
+	{
+		all->caps[i] = terms->caps[i];
+		all->caps[i].ceiling = times(terms->caps[i].ceiling, sub->quantity);
+	}
+	return all;
+}
+
+bool
+quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored)
+{
+	return terms == stored || (terms->each != NULL && terms->each == stored);
+}
+
 /* The terms that a level has of a feature, or NULL. */
 static const QuotaTerms *
 terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
@@ -176,9 +215,9 @@ terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
 	const QuotaTerms *terms;
 
 	terms = quota_override_of(path->subject, level, feature, path->snapshot);
-	if (terms)
-		return terms;
-	return path->plans[level] ? path->plans[level]->terms[feature->ordinal] : NULL;
+	if (terms == NULL && path->plans[level])
+		terms = path->plans[level]->terms[feature->ordinal];
+	return quota_path_terms(path, level, terms);
 }
 
 /* A bucket of one level; for capacity one number for ever. */
@@ -337,9 +376,11 @@ set_due(const QuotaPath *path, int level, const QuotaTerms *terms, int ordinal, 
 	const QuotaSubscription *sub = path->subscriptions[level];
 	const QuotaTerms *before;
 
-	if (sub == NULL || !sub->due || sub->due_resets || terms != path->plans[level]->terms[ordinal])
+	if (sub == NULL || !sub->due || sub->due_resets ||
+		!quota_terms_are(terms, path->plans[level]->terms[ordinal]))
 		return;
-	before = quota_catalog_version(path->catalog, sub->due_from)->terms[ordinal];
+	before = quota_path_terms(path, level,
+							  quota_catalog_version(path->catalog, sub->due_from)->terms[ordinal]);
 	due->is_due = true;
 	due->at = sub->due_at;
 	due->window = window_of(path, terms, level, sub->due_at);

@@ -76,6 +76,15 @@ extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature
 /* the subscription that a level depends on: its own, else the nearest above, or NULL */
 extern const QuotaSubscription *quota_path_subscription(const QuotaPath *path, int level);
 
+/*
+ * Terms that a level has, stored in a plan or override, as they count there: times
+ * the subscription's quantity, if they are to be.
+ */
+extern const QuotaTerms *quota_path_terms(const QuotaPath *path, int level, const QuotaTerms *terms);
+
+/* are these the stored ones, multiplied or not? */
+extern bool quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored);
+
 /* has a scheduled change of plan come into force that nobody has carried out? */
 extern bool quota_path_is_due(const QuotaPath *path);
 

@@ -191,6 +191,7 @@ quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
 	terms->rate.limit = int64_or(values, nulls, Anum_terms_rate_limit, 0);
 	terms->rate.per_us = int64_or(values, nulls, Anum_terms_rate_per_us, 0);
 	terms->rate.burst = int64_or(values, nulls, Anum_terms_rate_burst, 0);
+	terms->times_quantity = DatumGetBool(values[Anum_terms_times_quantity - 1]);
 	read_notify(values[Anum_terms_notify_percent - 1], values[Anum_terms_notify_remaining - 1],
 				terms);
 	return terms;

@@ -67,6 +67,10 @@ typedef struct QuotaTerms
 	int32	   *percents;		/* of the allowance whose crossing is told */
 	int			nremainders;
 	int64	   *remainders;		/* what is left when it is told */
+	bool		times_quantity; /* units are for each of a subscription's
+								 * quantity */
+	const struct QuotaTerms *each;	/* set where they have been multiplied: what
+									 * is for each */
 } QuotaTerms;
 
 typedef struct QuotaFeature

@@ -108,7 +108,7 @@ typedef enum QuotaRelation
 
 #define Anum_subject_override_subject	1
 #define Anum_subject_override_feature_id 2
-#define Anum_subject_override_set_at	21
+#define Anum_subject_override_set_at	22
 
 /* entitlement and subject_override have their terms at the same places */
 #define Anum_terms_allowance			3
@@ -127,7 +127,8 @@ typedef enum QuotaRelation
 #define Anum_terms_rate_burst			18
 #define Anum_terms_notify_percent		19
 #define Anum_terms_notify_remaining		20
-#define Natts_terms						21	/* of the one that has more */
+#define Anum_terms_times_quantity		21
+#define Natts_terms						22	/* of the one that has more */
 
 /* quota_internal.cap */
 #define Anum_cap_ceiling				1
