@@ -64,3 +64,13 @@ COMMENT ON FUNCTION quota.explain(text, text, bigint) IS
 'Why a debit of amount units would be allowed or refused: for every level of the path its plan, allowance (or capacity), grants, overage, caps and rate, and last the decision.
 available: units there (NULL: no limit, or nothing is counted); takes: how many of the amount would come from there (a cap or rate counts all of it); verdict: ok, or the reason of a refusal.
 Errors: QT404 unknown feature, 22023, 22004, 22001 bad arguments.';
+
+CREATE OR REPLACE FUNCTION quota.preview(subject text, plan text, usage text = 'keep',
+        OUT feature text, OUT kind text, OUT allowance bigint, OUT used bigint, OUT remaining bigint, OUT value jsonb, OUT fits boolean)
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE COST 500 ROWS 10
+    AS 'MODULE_PATHNAME', 'quota_sql_preview';
+COMMENT ON FUNCTION quota.preview(text, text, text) IS
+'One row for every feature, as quota.status() would have it after quota.change_plan(subject, plan, ''now'', usage); nothing is changed.
+fits: use is within allowance and overage; of other kinds, nothing that is given now is lost.
+Errors: QT404 unknown plan, 22023 a retired one that the subject does not have, or another usage; 22004, 22001 bad arguments.';

@@ -22,6 +22,7 @@ AS $$
         ('function', 'explain',         '{reader,app,admin}'),
         ('function', 'offers',          '{reader,app,admin}'),
         ('function', 'plans',           '{reader,app,admin}'),
+        ('function', 'preview',         '{reader,app,admin}'),
         ('function', 'usage',           '{reader,app,admin}'),
         ('function', 'breakdown',       '{reader,app,admin}'),
         ('function', 'unit_hours',      '{reader,app,admin}'),

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 
+#include "api/offers.h"
 #include "api/result.h"
 #include "base/args.h"
 #include "engine/room.h"
@@ -40,9 +41,8 @@ compare_offers(const void *a, const void *b)
 	return strcmp(left->plan->plan, right->plan->plan);
 }
 
-/* The account at a level, or NULL. */
-static QuotaAccount *
-account_at(QuotaAccounts *accounts, int level)
+QuotaAccount *
+quota_account_at(QuotaAccounts *accounts, int level)
 {
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
@@ -69,8 +69,8 @@ begin_anew(QuotaBucketRef *ref)
  * from a window without end; what grants alone gave stays where it is.  What will
  * roll over is not fixed before that, and depends on the plan.
  */
-static void
-go_on(QuotaAccount *after, const QuotaAccount *before)
+void
+quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 {
 	QuotaBucketRef *ref = after->ref;
 	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
@@ -92,13 +92,13 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 {
 	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 	QuotaAccounts then;
-	QuotaAccount *before = account_at(now, level);
+	QuotaAccount *before = quota_account_at(now, level);
 	QuotaAccount *after;
 	QuotaVerdict verdict;
 
 	quota_accounts_of(path, now->feature, refs, &then);
 	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
-	after = account_at(&then, level);
+	after = quota_account_at(&then, level);
 	if (now->feature->kind == QUOTA_METERED)
 	{
 		/* accounts below the new subscription depend on it, too */
@@ -108,7 +108,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 				begin_anew(then.accounts[i].ref);
 		}
 		if (path->subscriptions[level] != NULL && after != NULL && after->ref != NULL)
-			go_on(after, before);
+			quota_go_on(after, before);
 	}
 	quota_judge(path, &then, amount, &verdict);
 	return verdict.reason == QUOTA_OK;

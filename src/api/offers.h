@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * offers.h
+ *		What another plan would do to an account, for reads that pretend it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_OFFERS_H
+#define QUOTA_OFFERS_H
+
+#include "decide/account.h"
+
+/* the account at a level, or NULL */
+extern QuotaAccount *quota_account_at(QuotaAccounts *accounts, int level);
+
+/* what a change of plan, now and with usage keep, lets an account begin with */
+extern void quota_go_on(QuotaAccount *after, const QuotaAccount *before);
+
+#endif							/* QUOTA_OFFERS_H */
