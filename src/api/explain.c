@@ -216,9 +216,7 @@ quota_sql_explain(PG_FUNCTION_ARGS)
 {
 	Explanation e = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
 	char	   *name = quota_arg_feature(fcinfo, 1);
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-	QuotaVerdict verdict;
+	QuotaView	view;
 	QuotaSubject subject;
 	QuotaPath	path;
 
@@ -227,14 +225,12 @@ quota_sql_explain(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	quota_path_look_up_state(&path, &subject);
 	path.used_up_grants = true;
-	quota_accounts_of(&path, quota_catalog_require_feature(path.catalog, name), refs, &accounts);
-	quota_engine_peek(accounts.refs, accounts.nrefs, path.snapshot);
-	quota_judge(&path, &accounts, e.amount, &verdict);
+	quota_view(&path, quota_catalog_require_feature(path.catalog, name), e.amount, &view);
 	e.path = &path;
-	e.accounts = &accounts;
-	for (int i = 0; i < accounts.naccounts; i++)
-		explain_account(&e, &accounts.accounts[i]);
-	explain_decision(&e, &verdict);
+	e.accounts = &view.accounts;
+	for (int i = 0; i < view.accounts.naccounts; i++)
+		explain_account(&e, &view.accounts.accounts[i]);
+	explain_decision(&e, &view.verdict);
 	quota_path_release(&path);
 	return (Datum) 0;
 }

@@ -107,31 +107,29 @@ put_plan(StringInfo buf, const QuotaPath *path)
 static void
 put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-	QuotaVerdict v;
+	const QuotaVerdict *v;
+	QuotaView	view;
 
-	quota_accounts_of(path, feature, refs, &accounts);
-	quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
-	quota_judge(path, &accounts, 1, &v);
+	quota_view(path, feature, 1, &view);
+	v = &view.verdict;
 
 	escape_json(buf, feature->name);
 	appendStringInfoString(buf, ": {");
 	put_text(buf, "kind", quota_kind_name(feature->kind));
 	appendStringInfoString(buf, ", ");
 	put_text(buf, "title", feature->title);
-	appendStringInfo(buf, ", \"allowed\": %s", v.reason == QUOTA_OK ? "true" : "false");
-	put_int64(buf, "allowance", !v.allowance_unlimited, v.allowance);
-	put_int64(buf, "used", true, v.used);
-	put_int64(buf, "reserved", true, v.reserved);
-	put_int64(buf, "remaining", v.limited, v.remaining);
-	put_int64(buf, "overage", true, v.overage);
+	appendStringInfo(buf, ", \"allowed\": %s", v->reason == QUOTA_OK ? "true" : "false");
+	put_int64(buf, "allowance", !v->allowance_unlimited, v->allowance);
+	put_int64(buf, "used", true, v->used);
+	put_int64(buf, "reserved", true, v->reserved);
+	put_int64(buf, "remaining", v->limited, v->remaining);
+	put_int64(buf, "overage", true, v->overage);
 	appendStringInfoString(buf, ", ");
 	put_text(buf, "unit", feature->unit);
-	put_jsonb(buf, "value", quota_value_of(&accounts));
-	put_time(buf, "period_start", v.period_start);
-	put_time(buf, "resets_at", v.resets_at);
-	put_int64(buf, "retry_after", v.retry_after_us >= 0, quota_retry_after_s(&v));
+	put_jsonb(buf, "value", quota_value_of(&view.accounts));
+	put_time(buf, "period_start", v->period_start);
+	put_time(buf, "resets_at", v->resets_at);
+	put_int64(buf, "retry_after", v->retry_after_us >= 0, quota_retry_after_s(v));
 	appendStringInfoChar(buf, '}');
 }
 

@@ -46,9 +46,8 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	char	   *name = quota_arg_feature(fcinfo, 1);
 	int64		amount = quota_arg_amount(fcinfo, 2, "amount");
 	const QuotaFeature *feature;
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-	QuotaVerdict verdict;
+	const QuotaVerdict *verdict;
+	QuotaView	view;
 	QuotaSubject subject;
 	QuotaPath	path;
 	QuotaRow	row = {0};
@@ -60,18 +59,17 @@ quota_sql_check(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is static: there is no amount to check", name),
 				 errhint("Read it with quota.setting().")));
-	quota_accounts_of(&path, feature, refs, &accounts);
-	quota_engine_peek(accounts.refs, accounts.nrefs, path.snapshot);
-	quota_judge(&path, &accounts, amount, &verdict);
+	quota_view(&path, feature, amount, &view);
+	verdict = &view.verdict;
 
-	quota_row_bool(&row, verdict.reason == QUOTA_OK);
-	quota_row_text(&row, quota_reason_name(verdict.reason));
-	quota_row_int64_or_null(&row, !verdict.allowance_unlimited, verdict.allowance);
-	quota_row_int64(&row, verdict.used);
-	quota_row_int64_or_null(&row, verdict.limited, verdict.remaining);
-	quota_row_time(&row, verdict.resets_at);
-	quota_row_interval(&row, verdict.retry_after_us);
-	quota_row_text(&row, verdict.blocked_by);
+	quota_row_bool(&row, verdict->reason == QUOTA_OK);
+	quota_row_text(&row, quota_reason_name(verdict->reason));
+	quota_row_int64_or_null(&row, !verdict->allowance_unlimited, verdict->allowance);
+	quota_row_int64(&row, verdict->used);
+	quota_row_int64_or_null(&row, verdict->limited, verdict->remaining);
+	quota_row_time(&row, verdict->resets_at);
+	quota_row_interval(&row, verdict->retry_after_us);
+	quota_row_text(&row, verdict->blocked_by);
 	quota_path_release(&path);
 	return quota_row_datum(fcinfo, &shape, &row);
 }
@@ -141,29 +139,25 @@ quota_sql_setting(PG_FUNCTION_ARGS)
 static void
 put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *feature)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts;
-	QuotaVerdict v;
+	const QuotaVerdict *v;
+	QuotaView	view;
 	QuotaRow	row = {0};
-	Jsonb	   *value;
 
-	quota_accounts_of(path, feature, refs, &accounts);
-	quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
-	quota_judge(path, &accounts, 1, &v);
-	value = quota_value_of(&accounts);
+	quota_view(path, feature, 1, &view);
+	v = &view.verdict;
 
 	quota_row_text(&row, feature->name);
 	quota_row_text(&row, quota_kind_name(feature->kind));
-	quota_row_text(&row, v.plan);
-	quota_row_bool(&row, v.reason == QUOTA_OK);
-	quota_row_int64_or_null(&row, !v.allowance_unlimited, v.allowance);
-	quota_row_int64(&row, v.used);
-	quota_row_int64(&row, v.reserved);
-	quota_row_int64_or_null(&row, v.limited, v.remaining);
-	quota_row_int64(&row, v.overage);
-	quota_row_jsonb(&row, value);
-	quota_row_time(&row, v.period_start);
-	quota_row_time(&row, v.resets_at);
+	quota_row_text(&row, v->plan);
+	quota_row_bool(&row, v->reason == QUOTA_OK);
+	quota_row_int64_or_null(&row, !v->allowance_unlimited, v->allowance);
+	quota_row_int64(&row, v->used);
+	quota_row_int64(&row, v->reserved);
+	quota_row_int64_or_null(&row, v->limited, v->remaining);
+	quota_row_int64(&row, v->overage);
+	quota_row_jsonb(&row, quota_value_of(&view.accounts));
+	quota_row_time(&row, v->period_start);
+	quota_row_time(&row, v->resets_at);
 	quota_row_text(&row, feature->unit);
 	quota_row_text(&row, feature->title);
 	quota_row_put(rsinfo, &row);

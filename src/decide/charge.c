@@ -408,19 +408,20 @@ void
 quota_charge_verdict(const QuotaSubject *subject, const char *feature, QuotaVerdict *verdict)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-	QuotaAccounts accounts = {0};
 	const QuotaFeature *found;
+	QuotaAccounts none = {0};
+	QuotaView	view;
 	QuotaPath	path;
 
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	found = quota_catalog_feature(path.catalog, feature);
-	/* of a feature that is no more, nothing is left */
 	if (found)
 	{
-		quota_accounts_of(&path, found, refs, &accounts);
-		quota_engine_peek(accounts.refs, accounts.nrefs, snapshot);
+		quota_view(&path, found, 0, &view);
+		*verdict = view.verdict;
 	}
-	quota_judge(&path, &accounts, 0, verdict);
+	else
+		/* of a feature that is no more, nothing is left */
+		quota_judge(&path, &none, 0, verdict);
 	UnregisterSnapshot(snapshot);
 }

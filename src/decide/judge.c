@@ -302,6 +302,14 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 	find_reason(path, accounts, binding, cap, amount, clock, verdict);
 }
 
+void
+quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount, QuotaView *view)
+{
+	quota_accounts_of(path, feature, view->refs, &view->accounts);
+	quota_engine_peek(view->accounts.refs, view->accounts.nrefs, path->snapshot);
+	quota_judge(path, &view->accounts, amount, &view->verdict);
+}
+
 int64
 quota_retry_after_s(const QuotaVerdict *verdict)
 {

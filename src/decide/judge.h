@@ -40,6 +40,18 @@ extern int64 quota_retry_after_s(const QuotaVerdict *verdict);
 extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
 						int64 amount, QuotaVerdict *verdict);
 
+/* A feature's accounts with their numbers of now, and what they allow. */
+typedef struct QuotaView
+{
+	QuotaAccounts accounts;
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];	/* the accounts' */
+	QuotaVerdict verdict;
+} QuotaView;
+
+/* for whoever only looks: under the path's snapshot, and nothing is locked */
+extern void quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount,
+					   QuotaView *view);
+
 /* the account whose boolean or static value counts: the deepest; NULL if none */
 extern const QuotaAccount *quota_value_account(const QuotaAccounts *accounts);
 

@@ -105,23 +105,16 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 {
 	for (int i = 0; i < action->nrequires; i++)
 	{
-		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
-		QuotaAccounts accounts;
-		QuotaVerdict verdict;
+		QuotaView	view;
 
-		quota_accounts_of(path, action->requires[i], refs, &accounts);
-		quota_judge(path, &accounts, 0, &verdict);
-		if (verdict.reason == QUOTA_OK)
+		/* with what is used, which a refusal's DETAIL says */
+		quota_view(path, action->requires[i], 0, &view);
+		if (view.verdict.reason == QUOTA_OK)
 			continue;
 		if (!quota_observing())
-		{
-			/* DETAIL says what is used */
-			quota_engine_peek(accounts.refs, accounts.nrefs, path->snapshot);
-			quota_judge(path, &accounts, 0, &verdict);
-			quota_raise_verdict(path, &accounts, 1, &verdict);
-		}
+			quota_raise_verdict(path, &view.accounts, 1, &view.verdict);
 		quota_denial_record(request->subject.text, action->requires[i]->id,
-							quota_reason_name(verdict.reason), path->at);
+							quota_reason_name(view.verdict.reason), path->at);
 	}
 }
 

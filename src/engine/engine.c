@@ -56,8 +56,12 @@ quota_engine_lock(void)
 void
 quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 {
-	Relation	rel = table_open(quota_relid(QUOTA_BUCKET), AccessShareLock);
+	Relation	rel;
 
+	/* of a boolean or static feature */
+	if (nrefs == 0)
+		return;
+	rel = table_open(quota_relid(QUOTA_BUCKET), AccessShareLock);
 	for (int i = 0; i < nrefs; i++)
 	{
 		QuotaRows	rows = {0};
