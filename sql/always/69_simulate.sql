@@ -1,0 +1,200 @@
+/*
+ * simulate(): what was charged in a time, beside what the present catalog and
+ * another one allow.
+ *
+ * Compared are sums: for each account and window what was used at the end, and the
+ * most that was used in between.  Nothing is decided entry by entry, so what one
+ * refusal would have changed for the next is left out; so are rollover, caps and
+ * rates.  The ledger is added up once; in order it is read only where something came
+ * back, or another catalog has other windows.
+ */
+
+-- As apply_catalog() would have it: whoever has a plan that the catalog lacks keeps its terms.
+CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT terms quota_internal.entitlement)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    plans jsonb := _simulated_terms.catalog -> 'plans';
+    kinds jsonb := quota_internal._catalog_kinds(_simulated_terms.catalog -> 'features');
+    marked text := (SELECT p.key FROM jsonb_each(plans) p WHERE p.value @> '{"default": true}');
+    given record;
+BEGIN
+    FOR given IN
+        SELECT p.name, p.is_default AS was_default, plans -> p.name AS value, quota_internal._newest_version(p.id) AS version_id FROM quota_internal.plan p
+        UNION ALL
+        SELECT e.key, false, e.value, NULL FROM jsonb_each(plans) e WHERE NOT EXISTS (SELECT FROM quota_internal.plan p WHERE p.name = e.key)
+    LOOP
+        is_default := coalesce(given.name = marked, given.was_default AND given.value IS DISTINCT FROM 'null'
+                                                    AND NOT coalesce(given.value @> '{"default": false}', false));
+        plan := given.name;
+        IF given.value IS NULL OR given.value = 'null' THEN
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, e
+                         FROM quota_internal.entitlement e WHERE e.plan_version_id = given.version_id;
+        ELSE
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, t
+                         FROM unnest(quota_internal._catalog_terms('plans', given.value -> 'entitlements', kinds)) t;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._simulated_terms(jsonb) IS
+    'internal: what each plan would give under a catalog that apply_catalog() accepts';
+
+CREATE OR REPLACE FUNCTION quota_internal._limit_of(given boolean, units bigint, times_quantity boolean, quantity bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    RETURN CASE WHEN given IS NOT TRUE THEN 0
+                ELSE coalesce(units * CASE WHEN times_quantity THEN quantity ELSE 1 END::numeric, 'infinity') END;
+COMMENT ON FUNCTION quota_internal._limit_of(boolean, bigint, boolean, bigint) IS
+    'internal: an allowance or a limit of overage as a number: 0 where it is not given, infinity without limit';
+
+/*
+ * The plan of an account is the one that it had last in that time: of its own prefix,
+ * or for a first segment without one the default plan.  An override comes before it,
+ * under either catalog.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._simulated_limits(catalog jsonb, accounts text[], feature_ids int[], since timestamptz, until timestamptz)
+    RETURNS TABLE (account text, feature_id int, allowance_now numeric, overage_now numeric, allowance_then numeric, overage_then numeric,
+                   moves boolean, period text, anchor text, anchor_at timestamptz, starts_at timestamptz, timezone text)
+    LANGUAGE sql STABLE ROWS 100000
+    SET search_path = pg_catalog, pg_temp
+    SET enable_nestloop = off       -- nobody knows how many accounts an array has
+AS $$
+    WITH asked AS MATERIALIZED (
+        SELECT a.account COLLATE "C" AS account, a.feature_id, quota_internal._level(a.account) AS level
+        FROM unnest(_simulated_limits.accounts, _simulated_limits.feature_ids) a(account, feature_id)
+    ), subscribed AS MATERIALIZED (
+        SELECT DISTINCT ON (s.subject) s.subject, s.plan_version_id, p.name AS plan, s.anchor_at, s.timezone, s.quantity
+        FROM quota_internal.subscription s
+            JOIN quota_internal.plan_version v ON v.id = s.plan_version_id JOIN quota_internal.plan p ON p.id = v.plan_id
+        WHERE s.starts_at < _simulated_limits.until
+          AND (s.ends_at IS NULL OR (s.ends_at > s.starts_at AND s.ends_at > _simulated_limits.since))
+        ORDER BY s.subject, s.starts_at DESC
+    ), above AS MATERIALIZED (
+        SELECT DISTINCT ON (a.account) a.account, s.anchor_at, s.timezone, s.quantity
+        FROM (SELECT DISTINCT d.account, d.level FROM asked d WHERE d.level > 0) a CROSS JOIN generate_series(1, a.level) n
+            JOIN subscribed s ON s.subject = array_to_string((string_to_array(a.account, '/'))[:n], '/')
+        ORDER BY a.account, n DESC
+    ), given AS MATERIALIZED (
+        SELECT a.account, a.feature_id, s.plan, a.level = 0 AND s.subject IS NULL AS by_default,
+               CASE WHEN a.level = 0 AND s.subject IS NULL THEN d.version_id ELSE s.plan_version_id END AS version_id,
+               coalesce(s.anchor_at, u.anchor_at) AS starts_at, coalesce(s.timezone, u.timezone, 'UTC') AS timezone,
+               coalesce(s.quantity, u.quantity, 1) AS quantity
+        FROM asked a CROSS JOIN (SELECT quota_internal._default_version() AS version_id) d
+            LEFT JOIN subscribed s ON s.subject = a.account
+            LEFT JOIN above u ON u.account = a.account
+    ), known AS MATERIALIZED (
+        SELECT k.plan, k.is_default, (k.terms).* FROM quota_internal._simulated_terms(_simulated_limits.catalog) k
+    )
+    SELECT g.account, g.feature_id,
+           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(e.feature_id IS NOT NULL, e.allowance, e.times_quantity, g.quantity)
+                ELSE quota_internal._limit_of(true, o.allowance, o.times_quantity, g.quantity) END,
+           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(e.overage, e.overage_limit, e.times_quantity, g.quantity)
+                ELSE quota_internal._limit_of(o.overage, o.overage_limit, o.times_quantity, g.quantity) END,
+           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(k.feature_id IS NOT NULL, k.allowance, k.times_quantity, g.quantity)
+                ELSE quota_internal._limit_of(true, o.allowance, o.times_quantity, g.quantity) END,
+           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(k.overage, k.overage_limit, k.times_quantity, g.quantity)
+                ELSE quota_internal._limit_of(o.overage, o.overage_limit, o.times_quantity, g.quantity) END,
+           o.feature_id IS NULL AND k.feature_id IS NOT NULL
+               AND (e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at)
+                   IS DISTINCT FROM (k.period_months, k.period_days, k.period_us, k.anchor, k.anchor_at),
+           k.period, k.anchor, k.anchor_at, g.starts_at, g.timezone
+    FROM given g
+        LEFT JOIN quota_internal.subject_override o ON o.subject = g.account AND o.feature_id = g.feature_id
+        LEFT JOIN quota_internal.entitlement e ON e.feature_id = g.feature_id AND e.plan_version_id = g.version_id
+        LEFT JOIN known k ON k.feature_id = g.feature_id
+            AND k.plan = CASE WHEN g.by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.plan END
+$$;
+COMMENT ON FUNCTION quota_internal._simulated_limits(jsonb, text[], int[], timestamptz, timestamptz) IS
+    'internal: what limits each account now, and would under a catalog; whether its windows would be others, and then which';
+
+CREATE OR REPLACE FUNCTION quota.simulate(catalog jsonb, since timestamptz, until timestamptz = NULL)
+    RETURNS TABLE (subject text, feature text, used bigint, allowance_now bigint, allowance_then bigint,
+                   blocked_now boolean, blocked_then boolean, overage_then bigint)
+    LANGUAGE quota_plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+    SET jit = off
+    SET enable_nestloop = off
+AS $$
+DECLARE
+    given CONSTANT jsonb := quota_internal._catalog_check_arguments(simulate.catalog, true);
+    ends timestamptz := coalesce(simulate.until, quota_internal._now() + interval '1 microsecond');
+BEGIN
+    PERFORM quota_internal._require(simulate.since IS NOT NULL, 'since');
+    IF ends <= simulate.since THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'until is not after since';
+    END IF;
+    -- for its errors
+    PERFORM count(*) FROM quota.apply_catalog(given, true);
+    RETURN QUERY
+    WITH sums AS MATERIALIZED (
+        SELECT e.account, e.feature_id, e.period_start, sum(e.amount) AS used, bool_or(e.amount < 0) AS came_back
+        FROM quota_internal.ledger_entry e JOIN quota_internal.feature f ON f.id = e.feature_id AND f.kind = 'metered'
+        WHERE e.at >= simulate.since AND e.at < ends AND e.kind <> 't'
+        GROUP BY 1, 2, 3
+    ), limits AS MATERIALIZED (
+        SELECT l.*
+        FROM (SELECT array_agg(d.account) AS accounts, array_agg(d.feature_id) AS feature_ids
+              FROM (SELECT DISTINCT s.account, s.feature_id FROM sums s) d) a,
+            quota_internal._simulated_limits(given, a.accounts, a.feature_ids, simulate.since, ends) l
+    ), ordered AS (
+        -- where the most that was used is not what was used at the end
+        SELECT r.account, r.feature_id, r.period_start, max(r.running) AS peak
+        FROM (SELECT e.account, e.feature_id, e.period_start,
+                     sum(e.amount) OVER (PARTITION BY e.account, e.feature_id, e.period_start ORDER BY e.at, e.id) AS running
+              FROM sums s JOIN quota_internal.ledger_entry e USING (account, feature_id, period_start)
+              WHERE s.came_back AND e.at >= simulate.since AND e.at < ends AND e.kind <> 't') r
+        GROUP BY 1, 2, 3
+    ), moved AS (
+        SELECT r.account, r.feature_id, sum(r.amount) AS used, max(r.running) AS peak
+        FROM (SELECT e.account, e.feature_id, w.window_start, e.amount,
+                     sum(e.amount) OVER (PARTITION BY e.account, e.feature_id, w.window_start ORDER BY e.at, e.id) AS running
+              FROM limits l JOIN quota_internal.ledger_entry e USING (account, feature_id),
+                  LATERAL quota_internal._window(l.period, l.anchor, l.anchor_at, l.starts_at, l.timezone, e.at) w
+              WHERE l.moves AND e.at >= simulate.since AND e.at < ends AND e.kind <> 't') r
+        GROUP BY r.account, r.feature_id, r.window_start
+    ), windows AS (
+        SELECT s.account, s.feature_id, t.is_then, s.used, greatest(coalesce(o.peak, s.used), 0) AS peak
+        FROM sums s LEFT JOIN ordered o USING (account, feature_id, period_start)
+            JOIN limits l USING (account, feature_id) CROSS JOIN (VALUES (false), (true)) t(is_then)
+        WHERE NOT (t.is_then AND l.moves)
+        UNION ALL
+        SELECT m.account, m.feature_id, true, m.used, greatest(m.peak, 0) FROM moved m
+    ), totals AS (
+        SELECT w.account, w.feature_id, w.is_then, sum(w.used) AS used, sum(b.allowance) AS allowance,
+               sum(greatest(w.peak - b.allowance, 0)) AS peak_beyond, sum(least(greatest(w.peak - b.allowance, 0), b.overage)) AS peak_sold,
+               sum(greatest(w.used - b.allowance, 0)) AS beyond, sum(least(greatest(w.used - b.allowance, 0), b.overage)) AS sold
+        FROM windows w JOIN limits l USING (account, feature_id),
+            LATERAL (SELECT CASE WHEN w.is_then THEN l.allowance_then ELSE l.allowance_now END AS allowance,
+                            CASE WHEN w.is_then THEN l.overage_then ELSE l.overage_now END AS overage) b
+        GROUP BY 1, 2, 3
+    ), grants AS (
+        -- what grants could give in that time, of a recurring one a period's amount
+        SELECT g.subject AS account, g.feature_id, sum(greatest(g.amount - coalesce(u.used - coalesce(t.taken, 0), 0), 0)) AS room
+        FROM quota_internal.credit_grant g
+            LEFT JOIN (SELECT e.grant_id, sum(e.amount) AS taken FROM quota_internal.ledger_entry e
+                       WHERE e.grant_id IS NOT NULL AND e.at >= simulate.since AND e.at < ends AND e.kind <> 't' GROUP BY 1) t ON t.grant_id = g.id
+            LEFT JOIN (SELECT u.grant_id, sum(u.used) AS used FROM quota_internal.grant_use u GROUP BY 1) u ON u.grant_id = g.id AND g.period IS NULL
+        WHERE g.effective_at < ends AND g.expires_at > simulate.since AND (g.revoked_at IS NULL OR g.revoked_at > simulate.since)
+        GROUP BY 1, 2
+    )
+    SELECT n.account, f.name, n.used::bigint,
+           CASE WHEN n.allowance < 'infinity' THEN least(n.allowance, 9223372036854775807)::bigint END,
+           CASE WHEN t.allowance < 'infinity' THEN least(t.allowance, 9223372036854775807)::bigint END,
+           n.peak_beyond - coalesce(g.room, 0) > n.peak_sold, t.peak_beyond - coalesce(g.room, 0) > t.peak_sold,
+           greatest(least(t.beyond - coalesce(g.room, 0), t.sold), 0)::bigint
+    FROM totals n JOIN totals t USING (account, feature_id)
+        JOIN quota_internal.feature f ON f.id = n.feature_id
+        LEFT JOIN grants g ON g.account = n.account AND g.feature_id = n.feature_id
+    WHERE NOT n.is_then AND t.is_then
+    ORDER BY 1, 2;
+END
+$$;
+COMMENT ON FUNCTION quota.simulate(jsonb, timestamptz, timestamptz) IS
+'What was charged in [since, until) (NULL: until now), under another catalog: one row for each account and metered feature that the ledger has entries of then.
+used: taken less given back. allowance_now, allowance_then: of all windows with entries, under the present catalog and the given one; NULL: unlimited, 0: not given. blocked: at some moment more was used than allowance, grants and overage have room for. overage_then: what would be sold.
+By the plan that the account had last in that time; overrides stay; grants as they are. Each window begins with what was charged since, so since should be the beginning of a period. Rollover, caps and rates are left out. Writes nothing.
+Errors: those of apply_catalog(), 22004, 22023 until not after since.';
