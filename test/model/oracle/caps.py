@@ -50,8 +50,10 @@ def count(world, account, amount, at=None):
 
 
 def _contains(world, state, at):
-    if state.end is None:  # not open: use of now opens it
-        return at == world.now
+    if at == world.now:  # as a charge's: it opens a first use, or counts in the window that is open, though that began later
+        return True
+    if state.end is None:
+        return False
     opened_at = world.caps[state.key].opened_at if state.key[-1] == "first use" else state.opened_at
     return opened_at <= at < state.closes_at
 
