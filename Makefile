@@ -38,7 +38,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" quota.contro
 MODULE_big := quota
 
 # Folders of src/ are layers; test/lint/layers knows their order.
-LAYERS := base store engine decide api gate worker
+LAYERS := base store engine decide api gate
 OBJS := $(patsubst %.c,%.o,$(sort $(wildcard $(LAYERS:%=src/%/*.c))))
 
 # The install script: the files that sql/MANIFEST names, in its order.

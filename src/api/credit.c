@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * credit.c
- *		quota.credit(), quota.set_usage(), quota.throttle(), and what SQL needs
- *		to give expired holds back and to tell of thresholds.
+ *		quota.credit(), quota.revoke(), quota.set_usage(), quota.throttle(), and what
+ *		SQL needs to clear caps, to give expired holds back and to tell of thresholds.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +22,8 @@
 #include "decide/notify.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_credit);
+PG_FUNCTION_INFO_V1(quota_sql_revoke);
+PG_FUNCTION_INFO_V1(quota_sql_clear_caps);
 PG_FUNCTION_INFO_V1(quota_sql_set_usage);
 PG_FUNCTION_INFO_V1(quota_sql_throttle);
 PG_FUNCTION_INFO_V1(quota_sql_expire_holds);
@@ -131,6 +133,27 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 }
 
 Datum
+quota_sql_revoke(PG_FUNCTION_ARGS)
+{
+	QuotaItem	first = {0};
+	QuotaRequest request = {.items = &first,.nitems = 1};
+	QuotaArgument arguments[2];
+	QuotaCall	call = {.function = "revoke",.arguments = arguments,.narguments = 2};
+
+	quota_require(fcinfo, 0, "grant_id");
+	first.amount = PG_ARGISNULL(1) ? 0 : quota_arg_amount(fcinfo, 1, "amount");
+	request.key = quota_arg_key(fcinfo, 2);
+	request.debit_id = PG_GETARG_INT64(0);
+	quota_prevent_if_not_writable("quota.revoke()");
+	quota_grant_look_up(request.debit_id, &request.subject, &first.feature);
+	arguments[0] = quota_argument_int64("grant_id", request.debit_id);
+	arguments[1] = PG_ARGISNULL(1) ? quota_argument_jsonb("amount", NULL) :
+		quota_argument_int64("amount", first.amount);
+	quota_call_once(&request, &call, quota_revoke);
+	PG_RETURN_INT64(request.items[0].charged);
+}
+
+Datum
 quota_sql_set_usage(PG_FUNCTION_ARGS)
 {
 	static QuotaShape shape = {
@@ -187,6 +210,18 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 	quota_row_int64_or_null(&row, item.verdict.limited, item.verdict.remaining);
 	quota_row_interval(&row, allowed ? -1 : item.verdict.retry_after_us);
 	return quota_row_datum(fcinfo, &shape, &row);
+}
+
+/* quota_internal._clear_caps(subject text, feature text) -> int4 */
+Datum
+quota_sql_clear_caps(PG_FUNCTION_ARGS)
+{
+	QuotaSubject subject;
+	char	   *feature = quota_arg_feature(fcinfo, 1);
+
+	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
+	quota_prevent_if_not_writable("quota.clear_caps()");
+	PG_RETURN_INT32(quota_clear_caps(&subject, feature));
 }
 
 /* quota_internal._expire_holds(subject text, feature_id int4) -> int4 */

@@ -14,10 +14,9 @@
 #include "fmgr.h"
 #include "funcapi.h"
 
-#include "api/offers.h"
 #include "api/result.h"
 #include "base/args.h"
-#include "engine/room.h"
+#include "decide/what_if.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_offers);
 
@@ -39,47 +38,6 @@ compare_offers(const void *a, const void *b)
 	if (!left->terms->unlimited && left->terms->allowance != right->terms->allowance)
 		return left->terms->allowance > right->terms->allowance ? 1 : -1;
 	return strcmp(left->plan->plan, right->plan->plan);
-}
-
-QuotaAccount *
-quota_account_at(QuotaAccounts *accounts, int level)
-{
-	for (int i = 0; i < accounts->naccounts; i++)
-	{
-		if (accounts->accounts[i].level == level)
-			return &accounts->accounts[i];
-	}
-	return NULL;
-}
-
-/* As a new subscription finds it: only grants go on. */
-static void
-begin_anew(QuotaBucketRef *ref)
-{
-	memset(&ref->state, 0, sizeof(ref->state));
-	for (int i = 0; i < ref->ncaps; i++)
-	{
-		ref->caps[i].opened = false;
-		ref->caps[i].used = 0;
-	}
-}
-
-/*
- * The window takes over what was charged in the present one, but a period nothing
- * from a window without end; what grants alone gave stays where it is.  What will
- * roll over is not fixed before that, and depends on the plan.
- */
-void
-quota_go_on(QuotaAccount *after, const QuotaAccount *before)
-{
-	QuotaBucketRef *ref = after->ref;
-	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
-	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
-		!TIMESTAMP_IS_NOEND(after->ref->key.end);
-
-	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
-		ref->state = *state;
-	ref->state.is_prorated = false;
 }
 
 /*
@@ -105,7 +63,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 		for (int i = 0; path->subscriptions[level] == NULL && i < then.naccounts; i++)
 		{
 			if (then.accounts[i].level >= level && then.accounts[i].ref != NULL)
-				begin_anew(then.accounts[i].ref);
+				quota_begin_anew(then.accounts[i].ref);
 		}
 		if (path->subscriptions[level] != NULL && after != NULL && after->ref != NULL)
 			quota_go_on(after, before);

@@ -16,9 +16,10 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-#include "api/offers.h"
 #include "api/result.h"
 #include "base/args.h"
+#include "decide/judge.h"
+#include "decide/what_if.h"
 #include "engine/room.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_preview);
@@ -141,14 +142,6 @@ change_plan(QuotaPath *path, int level, QuotaPlanVersion *plan, Usage usage)
 }
 
 static bool
-is_entitled(const QuotaAccounts *accounts)
-{
-	const QuotaAccount *deepest = quota_value_account(accounts);
-
-	return deepest != NULL && (accounts->feature->kind != QUOTA_BOOLEAN || deepest->terms->on);
-}
-
-static bool
 is_used(const QuotaAccounts *accounts)
 {
 	for (int i = 0; i < accounts->nrefs; i++)
@@ -178,7 +171,7 @@ static bool
 still_fits(const QuotaAccounts *now, const QuotaAccounts *then)
 {
 	if (now->feature->kind != QUOTA_METERED && now->feature->kind != QUOTA_CAPACITY)
-		return is_entitled(then) || !is_entitled(now);
+		return quota_is_entitled(then) || !quota_is_entitled(now);
 	return then->naccounts > 0 ? holds_use(then) : now->naccounts == 0 || !is_used(now);
 }
 

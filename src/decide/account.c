@@ -491,3 +491,14 @@ quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucke
 	if (accounts->naccounts == 0)
 		add_grant_accounts(path, accounts);
 }
+
+QuotaAccount *
+quota_own_account(const QuotaPath *path, QuotaAccounts *accounts)
+{
+	QuotaAccount *deepest;
+
+	if (accounts->naccounts == 0)
+		return NULL;
+	deepest = &accounts->accounts[accounts->naccounts - 1];
+	return deepest->level == path->subject->nlevels - 1 ? deepest : NULL;
+}

@@ -73,6 +73,9 @@ extern int	quota_path_plan_level(const QuotaPath *path);
 extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature,
 							  QuotaBucketRef *refs, QuotaAccounts *accounts);
 
+/* the account of exactly the path's subject, or NULL */
+extern QuotaAccount *quota_own_account(const QuotaPath *path, QuotaAccounts *accounts);
+
 /* the subscription that a level depends on: its own, else the nearest above, or NULL */
 extern const QuotaSubscription *quota_path_subscription(const QuotaPath *path, int level);
 

@@ -20,18 +20,6 @@
 #include "engine/booking.h"
 #include "store/sql.h"
 
-/* The account of exactly the path's subject, or NULL. */
-static QuotaAccount *
-own_account(QuotaAccounts *accounts, const QuotaPath *path)
-{
-	QuotaAccount *deepest;
-
-	if (accounts->naccounts == 0)
-		return NULL;
-	deepest = &accounts->accounts[accounts->naccounts - 1];
-	return deepest->level == path->subject->nlevels - 1 ? deepest : NULL;
-}
-
 static const QuotaFeature *
 require_countable(const QuotaPath *path, const char *name)
 {
@@ -52,7 +40,7 @@ static void
 require_use_for_grant(QuotaAccounts *accounts, const QuotaPath *path)
 {
 	if (accounts->naccounts == 0 || accounts->accounts[0].terms == NULL ||
-		own_account(accounts, path) != NULL)
+		quota_own_account(path, accounts) != NULL)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -122,13 +110,64 @@ quota_credit(QuotaRequest *request)
 				 errmsg("feature \"%s\" is a capacity, which has no caps to go beyond", feature->name)));
 	quota_accounts_of(&path, feature, refs, &accounts);
 	require_use_for_grant(&accounts, &path);
-	own = own_account(&accounts, &path);
+	own = quota_own_account(&path, &accounts);
 	item->id = insert_grant(request, &path, feature,
 							own && own->terms && !own->terms->unlimited ? own->terms->allowance : 0);
 	item->charged = item->amount;
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();
 	quota_charge_verdict(&request->subject, feature->name, &item->verdict);
+}
+
+/* ---- revoke ---- */
+
+void
+quota_grant_look_up(int64 grant_id, QuotaSubject *subject, const char **feature)
+{
+	static QuotaStatement select = {
+		.text = "SELECT g.subject, f.name FROM quota_internal.credit_grant g"
+		" JOIN quota_internal.feature f ON f.id OPERATOR(pg_catalog.=) g.feature_id"
+		" WHERE g.id OPERATOR(pg_catalog.=) $1",
+		.nparams = 1,
+		.types = {INT8OID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[1] = {Int64GetDatum(grant_id)};
+	char	   *whose;
+	QuotaIdentity caller;
+
+	quota_sql_begin(&caller);
+	if (quota_sql_execute(&select, values, NULL) == 0)
+		quota_raise_not_found("grant", psprintf(INT64_FORMAT, grant_id));
+	whose = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	*feature = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+	quota_sql_end(&caller);
+	quota_subject_parse(CStringGetTextDatum(whose), false, subject);
+}
+
+void
+quota_revoke(QuotaRequest *request)
+{
+	static QuotaStatement call = {
+		.text = "SELECT quota_internal._revoke($1, $2)",
+		.nparams = 2,
+		.types = {INT8OID, INT8OID}
+	};
+	QuotaItem  *item = &request->items[0];
+	char		nulls[] = "  ";
+	Datum		values[2];
+	bool		isnull;
+	QuotaIdentity caller;
+
+	values[0] = Int64GetDatum(request->debit_id);
+	values[1] = Int64GetDatum(item->amount);
+	nulls[1] = item->amount == 0 ? 'n' : ' ';
+	quota_sql_begin(&caller);
+	(void) quota_sql_execute(&call, values, nulls);
+	item->charged = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+												&isnull));
+	quota_sql_end(&caller);
+	item->id = item->charged > 0 ? request->debit_id : 0;
 }
 
 /* ---- set_usage ---- */
@@ -311,13 +350,7 @@ set_usage_once(const QuotaPath *path, void *arg)
 	QuotaBucketRef ref;
 
 	quota_accounts_of(path, feature, refs, &accounts);
-	own = own_account(&accounts, path);
-	if (own == NULL)
-	{
-		accounts.naccounts = 0;
-		quota_judge(path, &accounts, 0, &request->items[0].verdict);
-		quota_raise_verdict(path, &accounts, request->items[0].amount, &request->items[0].verdict);
-	}
+	own = quota_require_own_account(path, &accounts, request->items[0].amount);
 	/* this account alone; what it was charged before is no matter of its rate */
 	ref = *own->ref;
 	ref.rate = NULL;
@@ -400,4 +433,42 @@ void
 quota_lower_usage(QuotaRequest *request)
 {
 	quota_attempt(&request->subject, true, lower_once, request);
+}
+
+/* ---- clear_caps ---- */
+
+/* What is asked for, and what came of it. */
+typedef struct Clearing
+{
+	const char *feature;
+	int			ncleared;
+} Clearing;
+
+/* One attempt; false if it has to be repeated. */
+static bool
+clear_once(const QuotaPath *path, void *arg)
+{
+	Clearing   *clearing = (Clearing *) arg;
+	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, clearing->feature);
+	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaAccounts accounts;
+	const QuotaAccount *own;
+
+	if (feature->kind != QUOTA_METERED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is of kind %s: it has no caps",
+						feature->name, quota_kind_name(feature->kind))));
+	quota_accounts_of(path, feature, refs, &accounts);
+	own = quota_require_own_account(path, &accounts, 0);
+	return quota_engine_clear_caps(own->ref, path->at, path->snapshot, &clearing->ncleared);
+}
+
+int
+quota_clear_caps(const QuotaSubject *subject, const char *feature)
+{
+	Clearing	clearing = {.feature = feature};
+
+	quota_attempt(subject, true, clear_once, &clearing);
+	return clearing.ncleared;
 }

@@ -29,8 +29,8 @@ quota_value_account(const QuotaAccounts *accounts)
 }
 
 /* Is there an account, and for a boolean feature one that says true? */
-static bool
-entitled(const QuotaAccounts *accounts)
+bool
+quota_is_entitled(const QuotaAccounts *accounts)
 {
 	const QuotaAccount *deepest = quota_value_account(accounts);
 
@@ -41,7 +41,7 @@ entitled(const QuotaAccounts *accounts)
 bool
 quota_is_given(const QuotaAccounts *accounts)
 {
-	return entitled(accounts) && first_inactive(accounts) == NULL;
+	return quota_is_entitled(accounts) && first_inactive(accounts) == NULL;
 }
 
 Jsonb *
@@ -279,7 +279,7 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 	verdict->period_start = DT_NOBEGIN;
 	verdict->resets_at = DT_NOEND;
 	verdict->retry_after_us = -1;
-	if (!entitled(accounts))
+	if (!quota_is_entitled(accounts))
 	{
 		verdict->reason = QUOTA_NOT_ENTITLED;
 		return;
@@ -300,6 +300,21 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 	}
 	verdict->plan = binding->plan ? binding->plan->plan : NULL;
 	find_reason(path, accounts, binding, cap, amount, clock, verdict);
+}
+
+QuotaAccount *
+quota_require_own_account(const QuotaPath *path, QuotaAccounts *accounts, int64 amount)
+{
+	QuotaAccount *own = quota_own_account(path, accounts);
+	QuotaVerdict verdict;
+
+	if (own == NULL)
+	{
+		accounts->naccounts = 0;
+		quota_judge(path, accounts, 0, &verdict);
+		quota_raise_verdict(path, accounts, amount, &verdict);
+	}
+	return own;
 }
 
 void

@@ -52,6 +52,13 @@ typedef struct QuotaView
 extern void quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount,
 					   QuotaView *view);
 
+/* is there an account, and of a boolean feature one that says true, active or not? */
+extern bool quota_is_entitled(const QuotaAccounts *accounts);
+
+/* quota_own_account(); QT403 where there is none, for which the accounts are given up */
+extern QuotaAccount *quota_require_own_account(const QuotaPath *path, QuotaAccounts *accounts,
+											   int64 amount);
+
 /* the account whose boolean or static value counts: the deepest; NULL if none */
 extern const QuotaAccount *quota_value_account(const QuotaAccounts *accounts);
 

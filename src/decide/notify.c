@@ -276,10 +276,8 @@ own_account(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *
 	if (feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
 		return NULL;
 	quota_accounts_of(path, feature, refs, accounts);
-	if (accounts->naccounts == 0)
-		return NULL;
-	own = &accounts->accounts[accounts->naccounts - 1];
-	if (own->level != path->subject->nlevels - 1 || own->terms == NULL)
+	own = quota_own_account(path, accounts);
+	if (own == NULL || own->terms == NULL)
 		return NULL;
 	quota_engine_peek(own->ref, 1, path->snapshot);
 	return own;

@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -68,32 +67,27 @@ book_at(QuotaAccount *account, const QuotaSubject *subject, const QuotaFeature *
 	}
 }
 
-/* Does the present window of a cap contain the time of the use? */
+/*
+ * Does the present window of a cap contain the time of the use?  One that opens with
+ * the first use is opened by one of now, and else counts what came since.
+ */
 static bool
-cap_counts(const QuotaBucketRef *ref, const QuotaCapRef *cap, TimestampTz now, Snapshot snapshot)
+cap_counts(const QuotaBucketRef *ref, const QuotaCapRef *cap, TimestampTz now)
 {
-	QuotaCapUse use;
-	Relation	rel;
-
 	if (!TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
 		return Min(ref->at, now) >= cap->window.start && Max(ref->at, now) < cap->window.end;
-	if (ref->at == now)
-		return true;
-	/* one that opens with the first use counts what came since */
-	rel = quota_cap_use_open(AccessShareLock);
-	quota_cap_use_find(rel, &ref->key, &cap->key, snapshot, &use);
-	table_close(rel, AccessShareLock);
-	return use.tuple != NULL && now < use.closes_at && ref->at >= use.opened_at;
+	return ref->at == now ||
+		(cap->opened && now < cap->window.end && ref->at >= cap->opened_at);
 }
 
 static void
-keep_caps_that_count(QuotaBucketRef *ref, TimestampTz now, Snapshot snapshot)
+keep_caps_that_count(QuotaBucketRef *ref, TimestampTz now)
 {
 	int			kept = 0;
 
 	for (int i = 0; i < ref->ncaps; i++)
 	{
-		if (cap_counts(ref, &ref->caps[i], now, snapshot))
+		if (cap_counts(ref, &ref->caps[i], now))
 			ref->caps[kept++] = ref->caps[i];
 	}
 	ref->ncaps = kept;
@@ -113,8 +107,11 @@ choose_window(QuotaAccount *account, const QuotaPath *path, const QuotaPath *the
 	quota_engine_peek(account->ref, 1, path->snapshot);
 	/* closed: the engine has found a later one */
 	if (!quota_same_window(&key, &account->ref->key))
+	{
 		book_at(account, path->subject, feature, path->at, path->snapshot);
-	keep_caps_that_count(account->ref, path->at, path->snapshot);
+		quota_engine_peek(account->ref, 1, path->snapshot);
+	}
+	keep_caps_that_count(account->ref, path->at);
 	account->ref->rate = NULL;
 	account->ref->amount = amount;
 }

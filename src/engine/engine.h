@@ -41,6 +41,7 @@ typedef struct QuotaCapRef
 	QuotaWindow window;			/* in: the fixed one, or the one that a first use
 								 * now would open; out: the present one */
 	bool		opened;			/* out: does a use count in it already? */
+	TimestampTz opened_at;		/* out: when that one was opened, if it is */
 	int64		cleared_id;		/* out: as in QuotaCapUse */
 	int64		used;			/* out */
 } QuotaCapRef;
@@ -160,6 +161,14 @@ extern int	quota_engine_expire(const QuotaAccountKey *account);
  * the call does with buckets.
  */
 extern void quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference);
+
+/*
+ * Lets the account's caps count from 0 in the windows that "at" lies in; what was
+ * charged before restores them no more, and one that opens with the first use is
+ * closed.  Sets how many had counted something; false: look up again.
+ */
+extern bool quota_engine_clear_caps(const QuotaBucketRef *ref, TimestampTz at, Snapshot snapshot,
+									int *ncleared);
 
 /*
  * Sets *key to the window that has what a debit took there: a window whose use

@@ -119,6 +119,7 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 	cap->cleared_id = use->cleared_id;
 	if (!cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
 		return;
+	cap->opened_at = use->opened_at;
 	/* a transaction that is older than the window counts in it all the same */
 	cap->window.start = Min(use->opened_at, at);
 	cap->window.end = use->closes_at;

@@ -1,19 +1,22 @@
 /*-------------------------------------------------------------------------
  *
- * offers.h
+ * what_if.h
  *		What another plan would do to an account, for reads that pretend it.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef QUOTA_OFFERS_H
-#define QUOTA_OFFERS_H
+#ifndef QUOTA_WHAT_IF_H
+#define QUOTA_WHAT_IF_H
 
 #include "decide/account.h"
 
 /* the account at a level, or NULL */
 extern QuotaAccount *quota_account_at(QuotaAccounts *accounts, int level);
 
+/* an account as a new subscription finds it: only grants go on */
+extern void quota_begin_anew(QuotaBucketRef *ref);
+
 /* what a change of plan, now and with usage keep, lets an account begin with */
 extern void quota_go_on(QuotaAccount *after, const QuotaAccount *before);
 
-#endif							/* QUOTA_OFFERS_H */
+#endif							/* QUOTA_WHAT_IF_H */

@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * what_if.c
+ *		What another plan would do to an account, for reads that pretend it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "decide/what_if.h"
+#include "engine/room.h"
+
+QuotaAccount *
+quota_account_at(QuotaAccounts *accounts, int level)
+{
+	for (int i = 0; i < accounts->naccounts; i++)
+	{
+		if (accounts->accounts[i].level == level)
+			return &accounts->accounts[i];
+	}
+	return NULL;
+}
+
+void
+quota_begin_anew(QuotaBucketRef *ref)
+{
+	memset(&ref->state, 0, sizeof(ref->state));
+	for (int i = 0; i < ref->ncaps; i++)
+	{
+		ref->caps[i].opened = false;
+		ref->caps[i].used = 0;
+	}
+}
+
+/*
+ * The window takes over what was charged in the present one, but a period nothing
+ * from a window without end; what grants alone gave stays where it is.  What will
+ * roll over is not fixed before that, and depends on the plan.
+ */
+void
+quota_go_on(QuotaAccount *after, const QuotaAccount *before)
+{
+	QuotaBucketRef *ref = after->ref;
+	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
+	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
+		!TIMESTAMP_IS_NOEND(after->ref->key.end);
+
+	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
+		ref->state = *state;
+	ref->state.is_prorated = false;
+}
