@@ -150,7 +150,7 @@ COMMENT ON FUNCTION quota_internal._grants_taken(text, int, bigint, timestamptz,
 /*
  * A part takes it from the amount, so of a recurring grant from each period to come.
  */
-CREATE OR REPLACE FUNCTION quota_internal._revoke(grant_id bigint, amount bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._revoke(grant_id bigint, amount bigint, key_of text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -169,6 +169,8 @@ BEGIN
     SELECT g.* INTO given FROM quota_internal.credit_grant g WHERE g.id = _revoke.grant_id;
     IF given.id IS NULL OR given.revoked_at IS NOT NULL OR given.expires_at <= at THEN
         RETURN 0;
+    ELSIF given.subject <> _revoke.key_of COLLATE "C" THEN
+        RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = format('the subject of grant %s has another name since', given.id), HINT = 'Try again.';
     END IF;
     -- One that is still to come can have been taken from all the same, by transactions with a later time: its
     -- present period is the first one then.
@@ -208,8 +210,8 @@ BEGIN
     RETURN revoked;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._revoke(bigint, bigint) IS
-    'internal: revoke(), its arguments checked and its key claimed; 0 of one that has ended';
+COMMENT ON FUNCTION quota_internal._revoke(bigint, bigint, text) IS
+    'internal: revoke(), its arguments checked; 0 of one that has ended; 40001 if its subject is no longer the one for which a key has been claimed (NULL: none has)';
 
 CREATE OR REPLACE FUNCTION quota.revoke(grant_id bigint, amount bigint = NULL, key text = NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -149,19 +149,22 @@ void
 quota_revoke(QuotaRequest *request)
 {
 	static QuotaStatement call = {
-		.text = "SELECT quota_internal._revoke($1, $2)",
-		.nparams = 2,
-		.types = {INT8OID, INT8OID}
+		.text = "SELECT quota_internal._revoke($1, $2, $3)",
+		.nparams = 3,
+		.types = {INT8OID, INT8OID, TEXTOID}
 	};
 	QuotaItem  *item = &request->items[0];
-	char		nulls[] = "  ";
-	Datum		values[2];
+	char		nulls[] = "   ";
+	Datum		values[3];
 	bool		isnull;
 	QuotaIdentity caller;
 
 	values[0] = Int64GetDatum(request->debit_id);
 	values[1] = Int64GetDatum(item->amount);
 	nulls[1] = item->amount == 0 ? 'n' : ' ';
+	/* the key has been claimed for the subject that the grant had */
+	values[2] = request->key ? CStringGetTextDatum(request->subject.text) : (Datum) 0;
+	nulls[2] = request->key ? ' ' : 'n';
 	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&call, values, nulls);
 	item->charged = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,

@@ -34,7 +34,8 @@ extern void quota_grant_look_up(int64 grant_id, QuotaSubject *subject, const cha
 
 /*
  * Revokes of the grant that request->debit_id names the item's amount, 0: all of it;
- * item->charged is what was left of that.
+ * item->charged is what was left of that.  40001 where the request has a key and the
+ * subject has been renamed since that was claimed.
  */
 extern void quota_revoke(QuotaRequest *request);
 
