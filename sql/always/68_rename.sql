@@ -13,9 +13,18 @@ CREATE OR REPLACE FUNCTION quota_internal._renamed(subject text, whom text, call
 COMMENT ON FUNCTION quota_internal._renamed(text, text, text) IS
     'internal: a subject at or below one that is called otherwise now; 22001 where that is too long';
 
--- What forget() erases, table by table.
+-- What forget() erases, table by table, the ledger left out; in the order in which rename() goes through it.
+CREATE OR REPLACE FUNCTION quota_internal._named(OUT relation name, OUT attribute name) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    VALUES ('hold'::name, 'subject'::name), ('hold_part', 'account'), ('credit_grant', 'subject'), ('opening', 'account'), ('bucket', 'subject'),
+           ('cap_use', 'subject'), ('rate_use', 'subject'), ('usage_hour', 'subject'), ('idempotency_key', 'subject'), ('gate_charge', 'subject'),
+           ('denial', 'subject'), ('event', 'subject'), ('subject_override', 'subject'), ('subscription', 'subject'), ('api_key', 'subject');
+END;
+COMMENT ON FUNCTION quota_internal._named() IS 'internal: the tables beside the ledger whose rows are somebody''s, and the column that says whose';
+
 CREATE OR REPLACE FUNCTION quota_internal._is_somebody(whom text) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     -- The planner expects a first row at once, and reads all to find none: only a bitmap makes use of both halves
     -- of _is_below().
@@ -23,22 +32,19 @@ CREATE OR REPLACE FUNCTION quota_internal._is_somebody(whom text) RETURNS boolea
     SET enable_indexscan = off
     SET enable_indexonlyscan = off
 AS $$
-    SELECT EXISTS (SELECT FROM quota_internal.bucket t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.subscription t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.subject_override t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.credit_grant t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.ledger_entry t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.hold t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.hold_part t WHERE quota_internal._is_below(t.account, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.opening t WHERE quota_internal._is_below(t.account, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.cap_use t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.rate_use t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.usage_hour t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.idempotency_key t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.denial t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.event t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.api_key t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
-        OR EXISTS (SELECT FROM quota_internal.gate_charge t WHERE quota_internal._is_below(t.subject, _is_somebody.whom))
+DECLARE
+    place record;
+    is_there boolean;
+BEGIN
+    FOR place IN SELECT 'ledger_entry' AS relation, 'subject' AS attribute UNION ALL SELECT n.relation, n.attribute FROM quota_internal._named() n LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM quota_internal.%I t WHERE quota_internal._is_below(t.%I, $1))', place.relation, place.attribute)
+            INTO is_there USING _is_somebody.whom;
+        IF is_there THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
 $$;
 COMMENT ON FUNCTION quota_internal._is_somebody(text) IS 'internal: is there anything of a subject or below?';
 
@@ -78,6 +84,7 @@ DECLARE
     whom text := quota_internal._subject(rename.subject);
     called text := quota_internal._new_name(whom, rename.new_subject);
     rewritten bigint;
+    place record;
 BEGIN
     PERFORM quota_internal._begin_erasing('rename');
     IF quota_internal._is_somebody(called) THEN
@@ -89,21 +96,10 @@ BEGIN
     END IF;
 
     rewritten := quota_internal._rename_entries(whom, called);
-    UPDATE quota_internal.hold t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.hold_part t SET account = quota_internal._renamed(t.account, whom, called) WHERE quota_internal._is_below(t.account, whom);
-    UPDATE quota_internal.credit_grant t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.opening t SET account = quota_internal._renamed(t.account, whom, called) WHERE quota_internal._is_below(t.account, whom);
-    UPDATE quota_internal.bucket t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.cap_use t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.rate_use t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.usage_hour t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.idempotency_key t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.gate_charge t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.denial t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.event t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.subject_override t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.subscription t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
-    UPDATE quota_internal.api_key t SET subject = quota_internal._renamed(t.subject, whom, called) WHERE quota_internal._is_below(t.subject, whom);
+    FOR place IN SELECT n.relation, n.attribute FROM quota_internal._named() n LOOP
+        EXECUTE format('UPDATE quota_internal.%1$I t SET %2$I = quota_internal._renamed(t.%2$I, $1, $2) WHERE quota_internal._is_below(t.%2$I, $1)',
+                       place.relation, place.attribute) USING whom, called;
+    END LOOP;
     PERFORM quota_internal._record_event('subject_renamed', called, NULL, jsonb_build_object('subject', whom, 'new_subject', called));
     RETURN rewritten;
 END

@@ -5,16 +5,8 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers
--- The tables of ours in which a row looks like this.
-CREATE FUNCTION pg_temp.tables_with(pattern text) RETURNS SETOF name LANGUAGE plpgsql AS $$
-DECLARE
-    ours name; found boolean;
-BEGIN
-    FOR ours IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'quota_internal'::regnamespace AND c.relkind = 'r' ORDER BY 1 LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM quota_internal.%I t WHERE t::text ~ $1)', ours) INTO found USING pattern;
-        IF found THEN RETURN NEXT ours; END IF;
-    END LOOP;
-END $$;
+\set helpers :abs_srcdir '/sql/include/tables_with.psql'
+\i :helpers
 -- All that anybody sees of a subject and the one above it.
 CREATE FUNCTION pg_temp.shown(whom text) RETURNS TABLE (what text, answer text) LANGUAGE sql AS $$
     SELECT 'me', (quota.me($1) - 'subject')::text
