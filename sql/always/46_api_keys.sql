@@ -37,32 +37,28 @@ CREATE OR REPLACE FUNCTION quota_internal._key_scopes(scopes text[]) RETURNS tex
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    small text[] := quota_internal._require_size(_key_scopes.scopes, 8192, 'scopes');
 BEGIN
-    PERFORM quota_internal._require(small IS NOT NULL, 'scopes');
-    IF array_ndims(small) > 1 OR cardinality(small) > 100 THEN
+    PERFORM quota_internal._require(_key_scopes.scopes IS NOT NULL, 'scopes');
+    IF array_ndims(_key_scopes.scopes) > 1 OR cardinality(_key_scopes.scopes) > 100 THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'scopes must be a list of at most 100';
-    ELSIF EXISTS (SELECT FROM unnest(small) s WHERE s IS NULL OR s = '' OR octet_length(s) > 255 OR s ~ '[\u0001-\u001f\u007f]') THEN
+    ELSIF EXISTS (SELECT FROM unnest(_key_scopes.scopes) s WHERE s IS NULL OR s = '' OR octet_length(s) > 255 OR s ~ '[\u0001-\u001f\u007f]') THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'scopes has an element that is no scope',
             DETAIL = 'A scope has 1 to 255 bytes and no control character.';
     END IF;
-    RETURN small;
+    RETURN _key_scopes.scopes;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._key_scopes(text[]) IS 'internal: the scopes of an API key, at most 100 of 1 to 255 bytes, 8 kB in all; 22004, 22023';
+COMMENT ON FUNCTION quota_internal._key_scopes(text[]) IS 'internal: the scopes of an API key, at most 100 of 1 to 255 bytes; 22004, 22023';
 
-CREATE OR REPLACE FUNCTION quota.create_api_key(subject text, name text, expires_at timestamptz = NULL, scopes text[] = '{}',
-        OUT id bigint, OUT secret text)
-    LANGUAGE quota_plpgsql VOLATILE SECURITY DEFINER
+CREATE OR REPLACE FUNCTION quota_internal._create_api_key(subject text, name text, expires_at timestamptz, scopes text[], OUT id bigint, OUT secret text)
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    who    text := quota_internal._subject(create_api_key.subject);
-    called text := quota_internal._key_name(create_api_key.name);
-    may    text[] := quota_internal._key_scopes(create_api_key.scopes);
-    ends   timestamptz := nullif(create_api_key.expires_at, 'infinity');
+    who    text := quota_internal._subject(_create_api_key.subject);
+    called text := quota_internal._key_name(_create_api_key.name);
+    may    text[] := quota_internal._key_scopes(_create_api_key.scopes);
+    ends   timestamptz := nullif(_create_api_key.expires_at, 'infinity');
     at     timestamptz := quota_internal._now();
 BEGIN
     IF ends <= at THEN
@@ -71,14 +67,28 @@ BEGIN
     PERFORM quota_internal._require_time(ends, 'expires_at');
     -- as administration of a subject does: forget() and rename() hold it
     LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
-    create_api_key.id := nextval('quota_internal.api_key_id_seq');
-    create_api_key.secret := format('qk_%s_%s', create_api_key.id, encode(quota_internal._random_bytes(32), 'hex'));
+    _create_api_key.id := nextval('quota_internal.api_key_id_seq');
+    _create_api_key.secret := format('qk_%s_%s', _create_api_key.id, encode(quota_internal._random_bytes(32), 'hex'));
     INSERT INTO quota_internal.api_key (id, subject, name, scopes, digest, created_at, expires_at)
-        VALUES (create_api_key.id, who, called, may, sha256(convert_to(create_api_key.secret, 'UTF8')), at, ends);
-    INSERT INTO quota_internal.api_key_use (key_id) VALUES (create_api_key.id);
+        VALUES (_create_api_key.id, who, called, may, sha256(convert_to(_create_api_key.secret, 'UTF8')), at, ends);
+    INSERT INTO quota_internal.api_key_use (key_id) VALUES (_create_api_key.id);
     PERFORM quota_internal._record_event('api_key_created', who, NULL,
-        jsonb_build_object('key_id', create_api_key.id, 'name', called, 'scopes', may, 'expires_at', ends));
+        jsonb_build_object('key_id', _create_api_key.id, 'name', called, 'scopes', may, 'expires_at', ends));
 END
+$$;
+COMMENT ON FUNCTION quota_internal._create_api_key(text, text, timestamptz, text[]) IS
+    'internal: create_api_key() with scopes that are not too large to unpack';
+
+-- PL/pgSQL unpacks an array before anything can look at its size.
+CREATE OR REPLACE FUNCTION quota.create_api_key(subject text, name text, expires_at timestamptz = NULL, scopes text[] = '{}',
+        OUT id bigint, OUT secret text)
+    LANGUAGE quota_sql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+    SELECT k.id, k.secret
+    FROM quota_internal._create_api_key(create_api_key.subject, create_api_key.name, create_api_key.expires_at,
+                                        quota_internal._require_size(create_api_key.scopes, 8192, 'scopes')) k
 $$;
 COMMENT ON FUNCTION quota.create_api_key(text, text, timestamptz, text[]) IS
 'Makes an API key for a subject and returns its secret, which is shown this once: only a digest is stored. name is for people and need not be unique; scopes are the application''s words, which authenticate() hands back.

@@ -234,9 +234,8 @@ DECLARE
     member regclass;
     remembers boolean;
 BEGIN
-    PERFORM quota_internal._require(recount.feature IS NOT NULL, 'feature');
-    PERFORM quota_internal._require(recount.dry_run IS NOT NULL, 'dry_run');
     known := quota_internal._feature(recount.feature);
+    PERFORM quota_internal._require(recount.dry_run IS NOT NULL, 'dry_run');
     SELECT bool_or(m.remembered_by IS NOT NULL) INTO remembers FROM quota_internal._gate_member(known.name) m;
     IF known.kind <> 'capacity' AND NOT (known.kind = 'metered' AND coalesce(remembers, false)) THEN
         RAISE EXCEPTION USING ERRCODE = '22023',

@@ -48,6 +48,28 @@ invalid(const char *message)
 			 errmsg("%s", message)));
 }
 
+static char *
+source_from_arg(FunctionCallInfo fcinfo, int arg)
+{
+	char	   *source;
+
+	quota_require(fcinfo, arg, "source");
+	if (!quota_arg_fits(fcinfo, arg, MAX_SOURCE_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("source is too long"),
+				 errdetail("At most %d bytes are allowed.", MAX_SOURCE_BYTES)));
+	source = TextDatumGetCString(PG_GETARG_DATUM(arg));
+	if (source[0] == '\0')
+		invalid("source must not be empty");
+	for (const char *c = source; *c != '\0'; c++)
+	{
+		if ((unsigned char) *c < 0x20 || *c == 0x7f)
+			invalid("source has a control character");
+	}
+	return source;
+}
+
 /* effective_at, expires_at, every, priority, source, beyond_caps: from the arguments 3 to 7, 10 */
 static void
 credit_from_args(FunctionCallInfo fcinfo, QuotaCredit *credit)
@@ -71,15 +93,7 @@ credit_from_args(FunctionCallInfo fcinfo, QuotaCredit *credit)
 	}
 	quota_require(fcinfo, 6, "priority");
 	credit->priority = PG_GETARG_INT32(6);
-	quota_require(fcinfo, 7, "source");
-	if (toast_raw_datum_size(PG_GETARG_DATUM(7)) - VARHDRSZ > MAX_SOURCE_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("source is too long"),
-				 errdetail("At most %d bytes are allowed.", MAX_SOURCE_BYTES)));
-	credit->source = TextDatumGetCString(PG_GETARG_DATUM(7));
-	if (credit->source[0] == '\0')
-		invalid("source must not be empty");
+	credit->source = source_from_arg(fcinfo, 7);
 	quota_require(fcinfo, 10, "beyond_caps");
 	credit->beyond_caps = PG_GETARG_BOOL(10);
 }

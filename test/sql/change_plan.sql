@@ -350,34 +350,3 @@ WHERE b.units IS DISTINCT FROM l.units;
 SELECT count(*) > 0 AS transfers, sum(amount) FROM quota_internal.ledger_entry WHERE kind = 't';
 SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM quota_internal.bucket;
 SELECT count(*) FROM quota_internal.bucket WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);
-
---
--- Texts that are stored compressed are refused by their size, and nothing unpacks them
---
-CREATE TABLE regress_big (t text, j jsonb);
-ALTER TABLE regress_big ALTER t SET COMPRESSION pglz;
-INSERT INTO regress_big VALUES (repeat('x', 100000000), jsonb_build_object('features', repeat('x', 100000000)));
--- another backend, with a memory of its own
-\c
-\i :helpers
--- the most memory that this backend has had, in kB; nothing where there is no such file
-CREATE FUNCTION pg_temp.peak() RETURNS int LANGUAGE sql AS $$
-    SELECT coalesce(substring(pg_read_file('/proc/self/status', 0, 10000, true) FROM 'VmHWM:\s*(\d+)')::int, 0)
-$$;
-SELECT quota.subscribe('big', 'pro') > 0;
-SELECT pg_temp.peak() AS before \gset
-SELECT pg_column_size(t) < 2000000 AS compressed, octet_length(t) FROM regress_big;
-\pset format unaligned
-\pset tuples_only on
--- each in a statement of its own
-SELECT format('SELECT %1$L AS call, pg_temp.code(%2$L)', c.args, 'SELECT quota.' || c.args || ' FROM regress_big')
-FROM (VALUES ('subscribe(t, ''pro'')'), ('subscribe(''u'', t)'), ('subscribe(''u'', ''pro'', timezone => t)'), ('subscribe(''u'', ''pro'', external_id => t)'),
-             ('change_plan(t, ''pro'')'), ('change_plan(''big'', t)'), ('change_plan(''u'', t)'), ('change_plan(''big'', ''pro'', t)'), ('change_plan(''big'', ''pro'', ''now'', t)'),
-             ('cancel(t)'), ('cancel(''big'', t)'), ('set_status(t, ''active'')'), ('set_status(''big'', t)'),
-             ('override(t, ''tokens'', NULL)'), ('override(''u'', t, NULL)'), ('override(''u'', t, ''{"allowance": 1}'')'), ('override(''u'', ''tokens'', j)'),
-             ('usage(''big'', ''tokens'', ''2026-01-01'', step => t)'), ('grant_access(t, ''app'')'), ('grant_access(current_user, t)'), ('revoke_access(t)'),
-             ('apply_catalog(j)'), ('apply_catalog(j, true)')) c(args) \gexec
-\pset tuples_only off
-\pset format aligned
-SELECT pg_temp.peak() - :before < 50000 AS flat;
-DROP TABLE regress_big;

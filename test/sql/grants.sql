@@ -249,7 +249,7 @@ SELECT pg_temp.code(format('SELECT quota.credit(''bad'', ''tokens'', %s)', a)) F
 SELECT pg_temp.code(format('SELECT quota.credit(''bad'', ''tokens'', 5, %s)', a)) FROM unnest(ARRAY[
     '''2026-01-10''', '''2025-01-01''', '''-infinity''', '''2026-01-20'', ''2026-01-20''', '''2026-01-20'', ''2026-01-21''', 'NULL, ''infinity''',
     'NULL, ''-infinity''', 'NULL, ''20000-01-01''', '''20000-01-01''', 'every => ''nonsense''', 'every => ''''', 'every => ''10 seconds''', 'every => ''-1 month''',
-    'every => ''1 mon -1 day''', 'every => repeat(''x'', 1000000)', 'priority => NULL', 'source => NULL', 'source => ''''', 'source => repeat(''x'', 129)',
+    'every => ''1 mon -1 day''', 'every => repeat(''x'', 1000000)', 'priority => NULL', 'source => NULL', 'source => ''''', 'source => repeat(''x'', 129)', 'source => E''a\x01''',
     'key => ''''', 'key => repeat(''k'', 256)', 'metadata => ''[]''']) a;
 SELECT pg_temp.code('SELECT quota.credit(NULL, ''tokens'', 5)'), pg_temp.code('SELECT quota.credit(''a//b'', ''tokens'', 5)'), pg_temp.code('SELECT quota.credit(''a'', NULL, 5)');
 SELECT pg_temp.code('SELECT quota.credit(''bad'', ''tokens'', 9223372036854775807)');
