@@ -181,11 +181,11 @@ BEGIN
         WHERE g.effective_at < ends AND g.expires_at > simulate.since AND (g.revoked_at IS NULL OR g.revoked_at > simulate.since)
         GROUP BY 1, 2
     )
-    SELECT n.account, f.name, n.used::bigint,
+    SELECT n.account, f.name, least(n.used, 9223372036854775807)::bigint,
            CASE WHEN n.allowance < 'infinity' THEN least(n.allowance, 9223372036854775807)::bigint END,
            CASE WHEN t.allowance < 'infinity' THEN least(t.allowance, 9223372036854775807)::bigint END,
            n.peak_beyond - coalesce(g.room, 0) > n.peak_sold, t.peak_beyond - coalesce(g.room, 0) > t.peak_sold,
-           greatest(least(t.beyond - coalesce(g.room, 0), t.sold), 0)::bigint
+           greatest(least(t.beyond - coalesce(g.room, 0), t.sold, 9223372036854775807), 0)::bigint
     FROM totals n JOIN totals t USING (account, feature_id)
         JOIN quota_internal.feature f ON f.id = n.feature_id
         LEFT JOIN grants g ON g.account = n.account AND g.feature_id = n.feature_id

@@ -60,5 +60,8 @@ BEGIN READ ONLY; SELECT count(*) FROM quota.simulate(quota.export_catalog(), '20
 SELECT c, pg_temp.code('SELECT quota.simulate(' || c || ')') FROM unnest(ARRAY[$$NULL, now()$$, $$'{}', NULL$$, $$'[]', now()$$, $$'{"plan": {}}', '2020-01-01'$$,
     $$'{}', '2026-01-02', '2026-01-01'$$, $$'{}', '2026-01-02', '2026-01-02'$$, $$'{}', 'infinity'$$, $$'{"features": {}}', '2026-01-01'$$,
     $$'{"plans": {"free": {"entitlements": {"tokens": {"allowance": -1}}}}}', '2026-01-01'$$, $$'{"plans": {}}', '2026-01-01'$$]) c;
+-- What is beyond the type is its end: one subject does not cost the others the report.
+SELECT quota.record('ivy', 'tokens', 9223372036854775807, at) IS NOT NULL FROM unnest('{2026-01-10, 2026-02-01}'::timestamptz[]) at;
+SELECT * FROM quota.simulate(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,tokens,overage}', 'true'), '2026-01-01 00:00+00') WHERE subject = 'ivy';
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
