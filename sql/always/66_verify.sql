@@ -31,6 +31,9 @@ AS $$
                                WHERE m.subject = b.subject AND m.feature_id = b.feature_id AND m.source_id = b.source_id
                                  AND m.period_start = b.period_start AND m.period_end = b.period_end) AS is_plain
         FROM quota_internal.bucket b
+        -- of an account without any there is nothing to tell
+        WHERE (b.subject, b.feature_id, b.source_id)
+              IN (SELECT r.subject, r.feature_id, r.source_id FROM quota_internal.bucket r WHERE r.rolled_in IS NOT NULL)
         WINDOW earlier AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start, b.period_end
                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
                later AS (PARTITION BY b.subject, b.feature_id, b.source_id ORDER BY b.period_start DESC, b.period_end DESC
@@ -56,6 +59,7 @@ CREATE OR REPLACE FUNCTION quota.verify(OUT check_name text, OUT subject text, O
     SET TimeZone = 'UTC'
     SET DateStyle = 'ISO'
     SET jit = off       -- so many expressions take longer to compile than to compute
+    SET enable_hashagg = off        -- nobody knows how many accounts the ledger has: sorting does not mind
 AS $$
     SELECT v.check_name, v.subject, coalesce(f.name, v.feature_id::text) AS feature, v.detail
     FROM (

@@ -9,9 +9,11 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_buckets(OUT check_name text, O
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH booked AS (
-        SELECT s.account, s.feature_id, s.source_id, s.period_start, s.period_end,
-               CASE WHEN s.source IN ('a', 'c', 'C') THEN 'used' ELSE quota_internal._entry_source(s.source) END AS counter,
-               sum(s.amount) AS amount
+        SELECT s.account AS subject, s.feature_id, s.source_id, s.period_start, s.period_end,
+               coalesce(sum(s.amount) FILTER (WHERE s.source IN ('a', 'c', 'C')), 0) AS used,
+               coalesce(sum(s.amount) FILTER (WHERE s.source = 'g'), 0) AS granted,
+               coalesce(sum(s.amount) FILTER (WHERE s.source = 'v'), 0) AS overage,
+               coalesce(sum(s.amount) FILTER (WHERE s.source = 'o'), 0) AS overdrawn
         FROM (
             SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source, sum(e.amount) AS amount
             FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5, 6
@@ -23,18 +25,17 @@ AS $$
                 SELECT FROM quota_internal.bucket b WHERE b.subject = o.account AND b.feature_id = o.feature_id
                 AND b.source_id = o.source_id AND b.period_start = o.period_start AND b.period_end = o.period_end)
         ) s
-        GROUP BY 1, 2, 3, 4, 5, 6
-    ), counted AS (
-        SELECT b.subject AS account, b.feature_id, b.source_id, b.period_start, b.period_end, c.counter, c.amount
-        FROM quota_internal.bucket b,
-            LATERAL (VALUES ('used', b.used), ('grant', b.granted), ('overage', b.overage), ('overdrawn', b.overdrawn)) c(counter, amount)
-        WHERE c.amount <> 0
+        GROUP BY 1, 2, 3, 4, 5
     )
-    SELECT 'bucket', account, feature_id,
+    SELECT 'bucket', subject, feature_id,
            format('%s in the window from %s to %s (source %s): the bucket says %s, its ledger entries add up to %s',
-                  counter, period_start, period_end, source_id, coalesce(c.amount, 0), coalesce(l.amount, 0))
-    FROM counted c FULL JOIN booked l USING (account, feature_id, source_id, period_start, period_end, counter)
-    WHERE coalesce(c.amount, 0) <> coalesce(l.amount, 0)
+                  c.counter, period_start, period_end, source_id, coalesce(c.counted, 0), coalesce(c.booked, 0))
+    FROM quota_internal.bucket b FULL JOIN booked l USING (subject, feature_id, source_id, period_start, period_end),
+        LATERAL (VALUES ('used', b.used, l.used), ('grant', b.granted, l.granted), ('overage', b.overage, l.overage),
+                        ('overdrawn', b.overdrawn, l.overdrawn)) c(counter, counted, booked)
+    WHERE (coalesce(b.used, 0), coalesce(b.granted, 0), coalesce(b.overage, 0), coalesce(b.overdrawn, 0))
+          <> (coalesce(l.used, 0), coalesce(l.granted, 0), coalesce(l.overage, 0), coalesce(l.overdrawn, 0))
+      AND coalesce(c.counted, 0) <> coalesce(c.booked, 0)
 $$;
 COMMENT ON FUNCTION quota_internal._verify_buckets() IS 'internal: every bucket is the sum of its ledger entries';
 
@@ -52,6 +53,15 @@ AS $$
         GROUP BY 1
     ), counted AS (
         SELECT u.grant_id, sum(u.used) AS amount FROM quota_internal.grant_use u GROUP BY 1
+    ), revoked AS (
+        -- by how much its amount has fallen: the last event of one that is revoked is of what it had left, which stays its amount
+        SELECT g.id AS grant_id, sum(e.revoked) FILTER (WHERE g.revoked_at IS NULL OR e.later IS NOT NULL) AS amount
+        FROM (SELECT e.subject, c.grant_id, c.revoked, lead(e.id) OVER (PARTITION BY e.subject, c.grant_id ORDER BY e.id) AS later
+              FROM quota_internal.event e,
+                  LATERAL (SELECT (e.data ->> 'grant_id')::bigint AS grant_id, (e.data ->> 'revoked')::bigint AS revoked) c
+              WHERE e.type = 'grant_revoked') e
+            JOIN quota_internal.credit_grant g ON g.id = e.grant_id AND g.subject = e.subject
+        GROUP BY 1
     )
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s: its periods say %s taken, its ledger entries add up to %s',
@@ -62,8 +72,9 @@ AS $$
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s: more was taken in the period from %s than it gives, %s of %s', g.id, u.period_start, u.used, g.amount)
     FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id
+        LEFT JOIN revoked r ON r.grant_id = g.id
     -- periods that were over when a part was revoked had more
-    WHERE u.used > g.amount + CASE WHEN g.period IS NULL THEN 0 ELSE quota_internal._revoked_of(g) END
+    WHERE u.used > g.amount + CASE WHEN g.period IS NULL THEN 0 ELSE coalesce(r.amount, 0) END
     UNION ALL
     SELECT 'grant', g.subject, g.feature_id,
            format('grant %s is%s marked as used up, and %s of %s are taken', g.id, CASE WHEN g.used_up THEN '' ELSE ' not' END,
@@ -97,9 +108,10 @@ AS $$
                         (e.data ->> 'effective_at')::timestamptz AS effective_at,
                         coalesce((e.data ->> 'expires_at')::timestamptz, 'infinity') AS expires_at) c
         LEFT JOIN quota_internal.credit_grant g ON g.id = c.grant_id
+        LEFT JOIN revoked v ON v.grant_id = g.id
     WHERE e.type = 'credited'
       AND CASE WHEN g.id IS NOT NULL
-               THEN (g.subject, g.feature_id, g.amount + quota_internal._revoked_of(g), g.effective_at, g.expires_at, g.period)
+               THEN (g.subject, g.feature_id, g.amount + coalesce(v.amount, 0), g.effective_at, g.expires_at, g.period)
                     IS DISTINCT FROM (e.subject, e.feature_id, c.amount, c.effective_at, c.expires_at, c.every)
                -- those that are over go when the feature becomes another kind
                ELSE c.expires_at > quota_internal._now()
@@ -109,14 +121,23 @@ COMMENT ON FUNCTION quota_internal._verify_grants() IS 'internal: what was taken
 
 /*
  * Every account on the path is charged the same, and never gets back more.  One
- * pass over the ledger, for all that can be said of an operation.
+ * pass over the ledger, for all that can be said of an operation; of most, which have
+ * a single entry, that entry says it.
  */
 CREATE OR REPLACE FUNCTION quota_internal._verify_debits(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH level AS MATERIALIZED (
+    WITH entry AS (
+        SELECT e.debit_id, e.id, e.account, e.subject, e.feature_id, e.levels, e.kind, e.amount,
+               count(*) OVER (PARTITION BY e.debit_id) AS entries,
+               e.amount < 0 AND e.kind IN ('d', 'h', 'm') OR e.amount > 0 AND e.kind IN ('r', 'b', 'l', 'x')
+               OR (e.source = 'g') < (e.grant_id IS NOT NULL) OR (e.source = 'g') > (e.grant_id IS NOT NULL OR e.kind = 't')
+               OR e.period_start >= e.period_end OR e.levels NOT BETWEEN 1 AND 255
+               OR NOT (e.subject = e.account OR starts_with(e.subject, e.account || '/')) AS malformed
+        FROM quota_internal.ledger_entry e
+    ), level AS MATERIALIZED (
         SELECT e.debit_id, e.account,
                min(e.feature_id) AS feature_id, max(e.feature_id) AS last_feature,
                min(e.levels) AS levels, max(e.levels) AS last_levels,
@@ -127,12 +148,9 @@ AS $$
                bool_or(e.kind IN ('d', 'h')) AS begins,
                bool_or(e.kind IN ('r', 's', 'l', 'x', 'm')) AS goes_on,
                count(*) FILTER (WHERE e.id = e.debit_id) AS firsts,
-               min(e.id) AS id,
-               bool_or(e.amount < 0 AND e.kind IN ('d', 'h', 'm') OR e.amount > 0 AND e.kind IN ('r', 'b', 'l', 'x')
-                       OR (e.source = 'g') < (e.grant_id IS NOT NULL) OR (e.source = 'g') > (e.grant_id IS NOT NULL OR e.kind = 't')
-                       OR e.period_start >= e.period_end OR e.levels NOT BETWEEN 1 AND 255
-                       OR NOT (e.subject = e.account OR starts_with(e.subject, e.account || '/'))) AS malformed
-        FROM quota_internal.ledger_entry e
+               min(e.id) AS id, bool_or(e.malformed) AS malformed
+        FROM entry e
+        WHERE e.entries > 1 OR e.kind NOT IN ('d', 'h', 'b', 'c') OR e.malformed
         GROUP BY 1, 2
     ), operation AS (
         SELECT l.debit_id, max(l.account) AS account, max(l.feature_id) AS feature_id,
@@ -183,6 +201,7 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_marks(OUT check_name text, OUT
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_nestloop = off       -- or a month of the ledger is read for every mark
 AS $$
     WITH marked AS (
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.moved_start, b.moved_end, b.moved_id
@@ -222,19 +241,3 @@ AS $$
                 OR b.earlier_id[cardinality(b.earlier_id)] >= b.moved_id))
 $$;
 COMMENT ON FUNCTION quota_internal._verify_marks() IS 'internal: what a windows mark says is where its use went';
-/*
- * The last event of a grant that has been revoked is of what it had left, which stays
- * its amount.
- */
-CREATE OR REPLACE FUNCTION quota_internal._revoked_of(given quota_internal.credit_grant) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(sum(e.revoked) FILTER (WHERE (given).revoked_at IS NULL OR NOT e.is_last), 0)::bigint
-    FROM (SELECT (e.data ->> 'revoked')::bigint AS revoked, e.id = max(e.id) OVER () AS is_last
-          FROM quota_internal.event e
-          WHERE e.subject = (given).subject AND e.type = 'grant_revoked' AND (e.data ->> 'grant_id')::bigint = (given).id) e
-$$;
-COMMENT ON FUNCTION quota_internal._revoked_of(quota_internal.credit_grant) IS
-    'internal: by how much a grant''s amount has fallen, by its events';
-

@@ -58,16 +58,16 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_references(OUT check_name text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'reference', r.subject, r.feature_id, format('a row of quota_internal.%s names feature %s, which does not exist', r.tab, r.feature_id)
+    SELECT DISTINCT 'reference', r.subject, r.feature_id, format('a row of quota_internal.%s names feature %s, which does not exist', r.tab, r.feature_id)
     FROM (
         SELECT 'entitlement' AS tab, NULL AS subject, t.feature_id FROM quota_internal.entitlement t
-        UNION SELECT 'subject_override', t.subject, t.feature_id FROM quota_internal.subject_override t
-        UNION SELECT 'bucket', t.subject, t.feature_id FROM quota_internal.bucket t
+        UNION ALL SELECT 'subject_override', t.subject, t.feature_id FROM quota_internal.subject_override t
+        UNION ALL SELECT 'bucket', t.subject, t.feature_id FROM quota_internal.bucket t
         WHERE t.used <> 0 OR t.overdrawn <> 0 OR t.granted IS NOT NULL OR t.overage IS NOT NULL
-        UNION SELECT 'credit_grant', t.subject, t.feature_id FROM quota_internal.credit_grant t
-        UNION SELECT 'hold', t.subject, t.feature_id FROM quota_internal.hold t
-        UNION SELECT 'action_charge', NULL, t.feature_id FROM quota_internal.action_charge t
-        UNION SELECT 'action_require', NULL, t.feature_id FROM quota_internal.action_require t
+        UNION ALL SELECT 'credit_grant', t.subject, t.feature_id FROM quota_internal.credit_grant t
+        UNION ALL SELECT 'hold', t.subject, t.feature_id FROM quota_internal.hold t
+        UNION ALL SELECT 'action_charge', NULL, t.feature_id FROM quota_internal.action_charge t
+        UNION ALL SELECT 'action_require', NULL, t.feature_id FROM quota_internal.action_require t
     ) r
     WHERE NOT EXISTS (SELECT FROM quota_internal.feature f WHERE f.id = r.feature_id)
     UNION ALL

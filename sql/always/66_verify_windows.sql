@@ -115,6 +115,7 @@ AS $$
             JOIN quota_internal.ledger_entry e ON e.account = t.subject AND e.feature_id = t.feature_id AND coalesce(e.source_id = t.source_id, true)
         -- what was recorded late may lie in a window that was over
         WHERE e.kind IN ('d', 'h') AND e.occurred_at IS NULL AND NOT EXISTS (SELECT FROM quota_internal.credit_grant g WHERE g.id = e.grant_id AND g.beyond_caps) AND e.at >= t.since AND e.xid > t.after AND e.epoch = t.epoch AND e.at >= quota_internal._kept_since()
+          AND e.at >= (SELECT min(f.since) FROM term f)     -- most months are older
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), early AS (
         -- a time before the anchor counts as the anchor
