@@ -40,25 +40,27 @@ CREATE OR REPLACE VIEW quota.metrics AS
 SELECT 'quota_account_windows' AS name, '{}'::jsonb AS labels, greatest(c.reltuples, 0)::numeric AS value
 FROM pg_class c WHERE c.oid = 'quota_internal.bucket'::regclass
 UNION ALL
-SELECT 'quota_subscriptions', jsonb_build_object('plan', p.name, 'status', s.status), round(count(*) * 100 / s.percent)
+SELECT 'quota_subscriptions', jsonb_build_object('plan', p.name, 'status', s.status), round(sum(s.sampled) * 100 / s.percent)
 FROM (SELECT CASE WHEN d.is_due THEN u.next_version_id ELSE u.plan_version_id END AS version_id,
              CASE WHEN u.starts_at > n.at THEN 'scheduled' WHEN u.ends_at <= n.at THEN 'ended'
-                  WHEN d.is_due AND i.status = 'trialing' THEN 'active' ELSE i.status END AS status, n.percent
+                  WHEN d.is_due AND i.status = 'trialing' THEN 'active' ELSE i.status END AS status, n.percent, count(*) AS sampled
       FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, now()) AS at,
                    least(100, 1000000 / greatest(c.reltuples, 1))::numeric AS percent
             FROM pg_class c WHERE c.oid = 'quota_internal.subscription'::regclass OFFSET 0) n
           CROSS JOIN LATERAL (SELECT * FROM quota_internal.subscription TABLESAMPLE SYSTEM (n.percent) REPEATABLE (1)) u
           CROSS JOIN LATERAL (SELECT coalesce(u.next_at <= n.at AND (u.ends_at IS NULL OR u.next_at < u.ends_at), false) AS is_due) d
           CROSS JOIN LATERAL (SELECT CASE WHEN u.paused_until <= n.at THEN u.paused_from ELSE u.status END AS status) i
-      WHERE u.ends_at IS NULL OR u.ends_at > u.starts_at) s
+      WHERE u.ends_at IS NULL OR u.ends_at > u.starts_at
+      GROUP BY 1, 2, 3) s
     JOIN quota_internal.plan_version v ON v.id = s.version_id JOIN quota_internal.plan p ON p.id = v.plan_id
 GROUP BY p.name, s.status, s.percent
 UNION ALL
-SELECT 'quota_holds', jsonb_build_object('state', t.state), count(h.expires_at)
-FROM (VALUES ('open', false), ('expired', true)) t(state, expired)
-    LEFT JOIN (quota_internal.hold h CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at OFFSET 0) n)
-        ON NOT h.expiry_seen AND (h.expires_at <= n.at) = t.expired
-GROUP BY t.state
+SELECT 'quota_holds', jsonb_build_object('state', t.state), t.holds
+FROM (SELECT count(*) FILTER (WHERE h.expires_at > n.at) AS open, count(*) FILTER (WHERE h.expires_at <= n.at) AS expired
+      FROM quota_internal.hold h
+          CROSS JOIN (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at OFFSET 0) n
+      WHERE NOT h.expiry_seen) c
+    CROSS JOIN LATERAL (VALUES ('open', c.open), ('expired', c.expired)) t(state, holds)
 UNION ALL
 SELECT 'quota_ledger_entries', '{}', sum(greatest(c.reltuples, 0))::numeric
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'quota_internal.ledger_entry'::regclass
