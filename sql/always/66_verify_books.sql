@@ -207,11 +207,15 @@ AS $$
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.moved_start, b.moved_end, b.moved_id
         FROM quota_internal.bucket b WHERE b.moved_id IS NOT NULL
     ), booked AS (
-        SELECT m.subject AS account, m.feature_id, m.source_id, m.period_start, m.period_end,
-               coalesce(sum(e.amount) FILTER (WHERE e.id < m.moved_id OR (e.kind = 't' AND e.amount < 0)), 0) AS left_here
-        FROM marked m
-            LEFT JOIN quota_internal.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
-                AND e.period_start = m.period_start AND e.period_end = m.period_end
+        SELECT o.account, o.feature_id, o.source_id, o.period_start, o.period_end,
+               coalesce(sum(o.amount) FILTER (WHERE o.transfer IS NULL OR o.amount < 0), 0) AS left_here
+        FROM (SELECT m.subject AS account, m.feature_id, m.source_id, m.period_start, m.period_end, t.transfer, sum(e.amount) AS amount
+              FROM marked m
+                  LEFT JOIN quota_internal.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
+                      AND e.period_start = m.period_start AND e.period_end = m.period_end AND (e.id < m.moved_id OR e.kind = 't')
+                  -- whether a transfer came or went its sum says: more may have come back to one grant than was taken here
+                  CROSS JOIN LATERAL (SELECT CASE WHEN e.id >= m.moved_id THEN e.debit_id END AS transfer) t
+              GROUP BY 1, 2, 3, 4, 5, 6) o
         GROUP BY 1, 2, 3, 4, 5
     )
     SELECT 'mark', m.subject, m.feature_id,

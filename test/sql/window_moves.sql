@@ -98,5 +98,23 @@ SELECT count(*) FROM quota.apply_catalog('{"plans": {"free": {"default": true, "
 SET quota.clock = '2026-07-10 12:00:00+00';
 SELECT allowance FROM quota.check('f', 'tokens');
 
+-- More can have come back to a grant in a window than was taken from it there: what a correction gave back, a refund gives
+-- back again as long as the grant has use. Such a window moves like any other
+SET quota.clock = '2026-08-10 12:00:00+00';
+SELECT quota.override('w', 'tokens', '{"allowance": 3, "period": "month"}');
+SELECT id AS first FROM quota.credit('w', 'tokens', 10, expires_at => '2026-09-15', priority => 1) \gset
+SELECT id AS second FROM quota.credit('w', 'tokens', 10, priority => 2) \gset
+SELECT remaining FROM quota.debit('w', 'tokens', 6);
+SET quota.clock = '2026-09-10 12:00:00+00';
+SELECT id AS d FROM quota.debit('w', 'tokens', 5) \gset
+SELECT remaining FROM quota.set_usage('w', 'tokens', 0);
+SET quota.clock = '2026-09-20 12:00:00+00';
+SELECT remaining FROM quota.debit('w', 'tokens', 5);
+SELECT refunded, remaining FROM quota.refund(:d);
+SELECT remaining FROM quota.debit('w', 'tokens', 4);
+SELECT grant_id = :first AS first, sum(amount) FROM quota_internal.ledger_entry WHERE account = 'w' AND source = 'g' AND period_start = '2026-09-01' GROUP BY 1 ORDER BY 1;
+SELECT quota.override('w', 'tokens', '{"allowance": 80}');
+SELECT allowance, used, remaining FROM quota.check('w', 'tokens');
+
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
