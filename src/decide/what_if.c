@@ -36,14 +36,14 @@ quota_begin_anew(QuotaBucketRef *ref)
 
 /*
  * The window takes over what was charged in the present one, but a period nothing
- * from a window without end; what grants alone gave stays where it is.  What will
- * roll over is not fixed before that, and depends on the plan.
+ * from a window without end; and to and from an account of grants alone nothing
+ * moves.  What will roll over is not fixed before that, and depends on the plan.
  */
 void
 quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 {
 	QuotaBucketRef *ref = after->ref;
-	const QuotaBucketState *state = before && before->terms ? &before->ref->state : NULL;
+	const QuotaBucketState *state = before && before->terms && after->terms ? &before->ref->state : NULL;
 	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
 		!TIMESTAMP_IS_NOEND(after->ref->key.end);
 

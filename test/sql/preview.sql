@@ -18,6 +18,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "seats": {"entitlements": {"tokens": {"allowance": 40, "period": "month", "times_quantity": true}, "docs": {"allowance": 1, "times_quantity": true}}},
               "pro": {"entitlements": {"tokens": {"allowance": 100, "period": "month"}, "calls": {"allowance": 10, "period": "day"}, "docs": {"allowance": 30},
                       "api": {"rate": {"limit": 60, "per": "1 minute"}}, "mindmap": {"value": true}, "size": {"value": 50}}},
+              "bare": {"entitlements": {"docs": {"allowance": 2}}},
               "gone": {"entitlements": {"tokens": {"allowance": 5}}}}}');
 SELECT quota.subscribe('acme', 'pro', starts_at => '2026-01-03', quantity => 2) > 0, quota.subscribe('old', 'gone') > 0;
 SELECT quota.subscribe('paused', 'pro') > 0, quota.set_status('paused', 'paused');
@@ -53,9 +54,9 @@ BEGIN
         FROM jsonb_array_elements(before) b JOIN jsonb_array_elements(after) a ON a -> 'feature' = b -> 'feature' WHERE a <> b;
 END $$;
 SELECT count(*) AS compared, count(d) AS differ
-FROM unnest('{acme,acme/ann,life,share,nobody,paused,over,a/b/c}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p,
+FROM unnest('{acme,acme/ann,life,share,nobody,paused,over,a/b/c}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,bare,pro}'::text[]) p,
     unnest('{keep,reset,prorate}'::text[]) u LEFT JOIN LATERAL pg_temp.differs(s, p, u) d ON true;
-SELECT d FROM unnest('{acme,acme/ann,life,share,nobody,paused,over,a/b/c}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p,
+SELECT d FROM unnest('{acme,acme/ann,life,share,nobody,paused,over,a/b/c}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,bare,pro}'::text[]) p,
     unnest('{keep,reset,prorate}'::text[]) u, LATERAL pg_temp.differs(s, p, u) d;
 
 -- would the smaller one fit?
