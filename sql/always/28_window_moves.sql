@@ -33,9 +33,14 @@ BEGIN
     IF (_take_over.old_start, _take_over.old_end) = (_take_over.new_start, _take_over.new_end) THEN
         RETURN;
     END IF;
-    INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
-        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.old_start, _take_over.old_end)
-        ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
+    IF NOT EXISTS (SELECT FROM quota_internal.bucket b
+                   WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
+                     AND b.source_id = _take_over.source_id
+                     AND b.period_start = _take_over.old_start AND b.period_end = _take_over.old_end) THEN
+        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
+            VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.old_start, _take_over.old_end)
+            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
+    END IF;
 
     LOOP
         SELECT b.* INTO link FROM quota_internal.bucket b
@@ -52,16 +57,22 @@ BEGIN
         link_end := link.moved_end;
     END LOOP;
 
-    INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance)
+    INSERT INTO quota_internal.bucket AS b (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance,
+                                            used, overdrawn, granted, overage, reserved, rolled_in, rolled_out)
         VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end,
-                total.plan_version_id, total.allowance)
-        ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
-    SELECT b.* INTO link FROM quota_internal.bucket b
-        WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-          AND b.source_id = _take_over.source_id
-          AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
-        FOR UPDATE;
-    PERFORM quota_internal._move_in(operation, link, total);
+                total.plan_version_id, total.allowance,
+                total.used, total.overdrawn, total.granted, total.overage, total.reserved, total.rolled_in, total.rolled_out)
+        ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING
+        RETURNING b.* INTO link;
+    IF NOT FOUND THEN
+        SELECT b.* INTO link FROM quota_internal.bucket b
+            WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
+              AND b.source_id = _take_over.source_id
+              AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
+            FOR UPDATE;
+        PERFORM quota_internal._move_in(link, total);
+    END IF;
+    PERFORM quota_internal._record_arrival(operation, link, total);
 END
 $$;
 COMMENT ON FUNCTION quota_internal._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
@@ -122,8 +133,11 @@ BEGIN
             id := quota_internal._record_transfer(id, link, 'g', - part.amount, part.grant_id);
         END LOOP;
     END IF;
-    id := quota_internal._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
-    RETURN quota_internal._record_transfer(id, link, 'o', - link.overdrawn);
+    IF link.overage IS NOT NULL OR link.overdrawn > 0 THEN
+        id := quota_internal._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
+        id := quota_internal._record_transfer(id, link, 'o', - link.overdrawn);
+    END IF;
+    RETURN id;
 END
 $$;
 COMMENT ON FUNCTION quota_internal._move_out(bigint, quota_internal.bucket, timestamptz, timestamptz) IS
@@ -167,15 +181,13 @@ $$;
 COMMENT ON FUNCTION quota_internal._end_mark(text, int, bigint, timestamptz, timestamptz) IS
     'internal: the account has come back to a window that another one took over: its mark becomes one of the earlier ones';
 
-CREATE OR REPLACE FUNCTION quota_internal._move_in(operation bigint, bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._move_in(bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     link quota_internal.bucket := _move_in.bucket;
     sums quota_internal.bucket := quota_internal._add_use(_move_in.bucket, _move_in.total);
-    id   bigint := _move_in.operation;
-    part record;
 BEGIN
     IF link.moved_id IS NOT NULL THEN
         PERFORM quota_internal._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
@@ -185,20 +197,38 @@ BEGIN
             reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL
         WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
           AND b.period_start = link.period_start AND b.period_end = link.period_end;
-    id := quota_internal._record_transfer(id, link, 'a', (_move_in.total).used);
-    FOR part IN
-        SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota_internal.ledger_entry e
-        WHERE e.debit_id = _move_in.operation AND e.kind = 't' AND e.source = 'g'
-        GROUP BY e.grant_id ORDER BY e.grant_id
-    LOOP
-        id := quota_internal._record_transfer(id, link, 'g', part.amount, part.grant_id);
-    END LOOP;
-    id := quota_internal._record_transfer(id, link, 'v', coalesce((_move_in.total).overage, 0));
-    PERFORM quota_internal._record_transfer(id, link, 'o', (_move_in.total).overdrawn);
 END
 $$;
-COMMENT ON FUNCTION quota_internal._move_in(bigint, quota_internal.bucket, quota_internal.bucket) IS
-    'internal: adds to a bucket whose row is locked what an operation has moved out of others; its mark becomes one of the earlier ones';
+COMMENT ON FUNCTION quota_internal._move_in(quota_internal.bucket, quota_internal.bucket) IS
+    'internal: adds to a bucket whose row is locked what was moved out of others; its mark becomes one of the earlier ones';
+
+CREATE OR REPLACE FUNCTION quota_internal._record_arrival(operation bigint, bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    link  quota_internal.bucket := _record_arrival.bucket;
+    total quota_internal.bucket := _record_arrival.total;
+    part  record;
+BEGIN
+    PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'a', total.used);
+    IF total.granted IS NOT NULL THEN
+        FOR part IN
+            SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota_internal.ledger_entry e
+            WHERE e.debit_id = _record_arrival.operation AND e.kind = 't' AND e.source = 'g'
+            GROUP BY e.grant_id ORDER BY e.grant_id
+        LOOP
+            PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'g', part.amount, part.grant_id);
+        END LOOP;
+    END IF;
+    IF total.overage IS NOT NULL OR total.overdrawn > 0 THEN
+        PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'v', coalesce(total.overage, 0));
+        PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'o', total.overdrawn);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._record_arrival(bigint, quota_internal.bucket, quota_internal.bucket) IS
+    'internal: the ledger entries of what an operation has moved into a bucket, as what it was';
 
 CREATE OR REPLACE FUNCTION quota_internal._record_transfer(operation bigint, bucket quota_internal.bucket, source "char", amount bigint,
                                                            grant_id bigint DEFAULT NULL) RETURNS bigint
