@@ -113,8 +113,9 @@ CASES = (
          " WHERE l.xid >= (SELECT x.xid FROM large.exported x)"
          " AND l.xid < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AND l.id > (SELECT 0)",
          "one pass", "SELECT sum(e.amount) FROM quota_internal.ledger_entry e WHERE e.at >= '2026-06-20'", 3),
-    Case("rename, 120,000 entries", "SELECT quota.rename('both', 'both2')", "and back", "SELECT quota.rename('both2', 'both')", None),
     Case("maintain, nothing to do", "SELECT * FROM quota.maintain()", None, None, 50),
+    # leaves dead rows, so none but verify comes after it
+    Case("rename, 120,000 entries", "SELECT quota.rename('both', 'both2')", "and back", "SELECT quota.rename('both2', 'both')", None),
     # an error, if it finds anything
     Case("verify", "SELECT 1 / (count(*) = 0)::int FROM quota.verify()", "one pass over all entries", ALL_ENTRIES, None),
 )

@@ -119,12 +119,14 @@ BEGIN
     IF last_hour < past AND last_hour < dropped THEN
         last_hour := last_hour + interval '1 hour';
     END IF;
-    -- of months that have been dropped nothing but the rollup is left: an hour counts where it begins
-    SELECT min(h.hour) INTO first_split
-    FROM quota_internal.usage_hour h
-    WHERE (h.subject = whose OR (h.subject > whose || '/' AND h.subject < whose || '0'))
-      AND h.feature_id = whose_feature AND h.hour >= greatest(first_hour, dropped) AND h.hour < last_hour
-      AND quota_internal._is_split(h.hour, wanted, zone);
+    IF zone <> 'UTC' THEN       -- whose hours are those of the rollup
+        -- of months that have been dropped nothing but the rollup is left: an hour counts where it begins
+        SELECT min(h.hour) INTO first_split
+        FROM quota_internal.usage_hour h
+        WHERE (h.subject = whose OR (h.subject > whose || '/' AND h.subject < whose || '0'))
+          AND h.feature_id = whose_feature AND h.hour >= greatest(first_hour, dropped) AND h.hour < last_hour
+          AND quota_internal._is_split(h.hour, wanted, zone);
+    END IF;
     -- the rest, and what is not rolled up, from the ledger
     entries := format('(e.subject = %1$L OR (e.subject > %1$L || ''/'' AND e.subject < %1$L || ''0'')) AND e.feature_id = %2$s '
                       'AND e.at >= %3$L AND e.at < %4$L', whose, whose_feature, usage.since, past);
