@@ -44,7 +44,6 @@ COMMENT ON FUNCTION quota_internal._simulated_terms(jsonb) IS
 
 CREATE OR REPLACE FUNCTION quota_internal._limit_of(given boolean, units bigint, times_quantity boolean, quantity bigint) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
     RETURN CASE WHEN given IS NOT TRUE THEN 0
                 ELSE coalesce(units * CASE WHEN times_quantity THEN quantity ELSE 1 END::numeric, 'infinity') END;
 COMMENT ON FUNCTION quota_internal._limit_of(boolean, bigint, boolean, bigint) IS
@@ -150,11 +149,12 @@ BEGIN
         GROUP BY 1, 2, 3
     ), moved AS (
         SELECT r.account, r.feature_id, sum(r.amount) AS used, max(r.running) AS peak
-        FROM (SELECT e.account, e.feature_id, w.window_start, e.amount,
-                     sum(e.amount) OVER (PARTITION BY e.account, e.feature_id, w.window_start ORDER BY e.at, e.id) AS running
-              FROM limits l JOIN quota_internal.ledger_entry e USING (account, feature_id),
-                  LATERAL quota_internal._window(l.period, l.anchor, l.anchor_at, l.starts_at, l.timezone, e.at) w
-              WHERE l.moves AND e.at >= simulate.since AND e.at < ends AND e.kind <> 't') r
+        FROM (SELECT e.account, e.feature_id, e.window_start, e.amount,
+                     sum(e.amount) OVER (PARTITION BY e.account, e.feature_id, e.window_start ORDER BY e.at, e.id) AS running
+              FROM (SELECT e.account, e.feature_id, e.at, e.id, e.amount,
+                           (quota_internal._window(l.period, l.anchor, l.anchor_at, l.starts_at, l.timezone, e.at)).window_start
+                    FROM limits l JOIN quota_internal.ledger_entry e USING (account, feature_id)
+                    WHERE l.moves AND e.at >= simulate.since AND e.at < ends AND e.kind <> 't') e) r
         GROUP BY r.account, r.feature_id, r.window_start
     ), windows AS (
         SELECT s.account, s.feature_id, t.is_then, s.used, greatest(coalesce(o.peak, s.used), 0) AS peak

@@ -65,14 +65,23 @@ get_timezone(FunctionCallInfo fcinfo, int argno)
 	return quota_timezone(text_to_cstring(PG_GETARG_TEXT_PP(argno)));
 }
 
+/* The row's type is looked up once in a statement: simulate() asks for a window of every entry. */
 static Datum
 make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
-	TupleDesc	tupdesc;
+	FmgrInfo   *flinfo = fcinfo->flinfo;
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+	if (flinfo->fn_extra == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(flinfo->fn_mcxt);
+		TupleDesc	tupdesc;
+
+		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		flinfo->fn_extra = BlessTupleDesc(tupdesc);
+		MemoryContextSwitchTo(caller);
+	}
+	return HeapTupleGetDatum(heap_form_tuple((TupleDesc) flinfo->fn_extra, values, nulls));
 }
 
 /* quota_internal._period(period text) -> (months int, days int, us bigint) */
