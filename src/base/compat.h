@@ -23,6 +23,11 @@
 #error "quota supports PostgreSQL 15 to 18"
 #endif
 
+/* 16 took VARDATA_ANY() and its like out of postgres.h (commit d952373a98) */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /*
  * 16 lets an update say "only summarizing indexes" (commit 19d8e2308b), so
  * table_tuple_update() and ExecInsertIndexTuples() changed shape.

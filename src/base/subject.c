@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/subject.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_subject);
