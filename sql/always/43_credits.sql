@@ -123,7 +123,8 @@ AS $$
                                       _grants_taken.period_start, _grants_taken.period_end) h
         WHERE h.source = 'g'),
     taken AS (
-        SELECT e.grant_id, min(e.at) AS since, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
+        -- what came with a transfer was taken at some time before
+        SELECT e.grant_id, CASE WHEN bool_or(e.kind = 't') THEN '-infinity' ELSE min(e.at) END AS since, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
         FROM quota_internal.ledger_entry e LEFT JOIN held h ON h.grant_id = e.grant_id
         WHERE (e.subject = _grants_taken.account COLLATE "C"
                OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
@@ -131,14 +132,25 @@ AS $$
           AND e.source = 'g' AND e.source_id = _grants_taken.source_id
           AND e.period_start = _grants_taken.period_start AND e.period_end = _grants_taken.period_end
         GROUP BY e.grant_id),
+    reserved AS (
+        SELECT e.grant_id, min(e.at) AS at, sum(e.amount) AS amount
+        FROM quota_internal.hold_part p JOIN quota_internal.ledger_entry e ON e.debit_id = p.hold_id
+        WHERE p.account = _grants_taken.account COLLATE "C" AND p.feature_id = _grants_taken.feature_id
+          AND e.account = _grants_taken.account COLLATE "C" AND e.feature_id = _grants_taken.feature_id AND e.source = 'g' AND e.kind <> 'm'
+        GROUP BY e.debit_id, e.grant_id),
+    uses AS (
+        SELECT u.grant_id, u.period_start, u.period_end,
+               u.used - coalesce((SELECT sum(r.amount) FROM reserved r
+                                  WHERE r.grant_id = u.grant_id AND r.at >= u.period_start AND r.at < u.period_end), 0) AS used
+        FROM taken t JOIN quota_internal.grant_use u ON u.grant_id = t.grant_id
+        WHERE u.period_start < _grants_taken.period_end AND u.period_end > least(_grants_taken.period_start, t.since)),
     -- of a recurring grant the latest period first: only its first can be another window's as well
     periods AS (
         SELECT u.grant_id, u.period_start, g.priority, u.period_end, g.created_at, t.amount, u.used,
                coalesce(sum(u.used) OVER (PARTITION BY u.grant_id ORDER BY u.period_start DESC
                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS later
-        FROM taken t JOIN quota_internal.credit_grant g ON g.id = t.grant_id JOIN quota_internal.grant_use u ON u.grant_id = t.grant_id
-        WHERE u.used > 0 AND u.period_start < _grants_taken.period_end
-          AND u.period_end > least(_grants_taken.period_start, t.since))
+        FROM taken t JOIN quota_internal.credit_grant g ON g.id = t.grant_id JOIN uses u ON u.grant_id = t.grant_id
+        WHERE u.used > 0)
     SELECT p.grant_id, p.period_start, least(p.amount - p.later, p.used)::bigint
     FROM periods p
     WHERE p.amount > p.later

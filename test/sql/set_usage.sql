@@ -128,3 +128,25 @@ SELECT pg_temp.code('SELECT quota.set_usage(''k'', ''on'', 1)'), pg_temp.code('S
 SELECT pg_temp.code('SELECT quota.set_usage(''k'', ''tokens'', 9223372036854775807)');
 SELECT used, remaining FROM quota.check('k', 'tokens');
 SELECT * FROM quota.verify();
+
+-- What grants gave comes back to them before the allowance, also what another window has brought along
+SET quota.clock = '2026-01-07 00:00:00+00';
+SELECT remaining FROM quota.credit('m', 'tokens', 1, every => 'day', effective_at => '2026-01-01');
+SELECT remaining FROM quota.debit('m', 'tokens', 101);
+SET quota.clock = '2026-01-28 00:00:00+00';
+SELECT count(*) FROM quota.apply_catalog('{"plans": {"free": {"default": true, "entitlements": {"docs": {"allowance": 5}, "tokens": {"allowance": 200, "period": "10 days"}}}, "none": {"entitlements": {}}}}');
+SELECT * FROM pg_temp.counts WHERE subject = 'm';
+SELECT remaining FROM quota.set_usage('m', 'tokens', 40);
+SELECT * FROM pg_temp.counts WHERE subject = 'm';
+SELECT period_start, used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'm';
+SELECT * FROM quota.verify();
+-- nor does a hold lose what it has of another period of the grant, when a transaction is older
+SET quota.clock = '2026-02-08 00:00:00+00';
+SELECT remaining FROM quota.credit('p', 'tokens', 2, every => 'day', effective_at => '2026-02-01');
+SELECT remaining FROM quota.debit('p', 'tokens', 200);
+SELECT reserved, remaining FROM quota.reserve('p', 'tokens', 2, '1 day');
+SET quota.clock = '2026-02-07 00:00:00+00';
+SELECT remaining FROM quota.debit('p', 'tokens', 2);
+SELECT remaining FROM quota.set_usage('p', 'tokens', 201);
+SELECT u.period_start, u.used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'p' ORDER BY 1;
+SELECT * FROM quota.verify();
