@@ -128,7 +128,7 @@ AS $$
                 AND t.first_use = (c.window_start = '-infinity')
             LEFT JOIN early y ON y.account = c.subject AND y.feature_id = c.feature_id,
             LATERAL (SELECT coalesce(sum(o.charged), 0) AS charged, coalesce(sum(o.known), 0) AS known,
-                            coalesce(sum(o.came_back) FILTER (WHERE o.known IS NOT NULL), 0) AS came_back
+                            coalesce(sum(o.came_back) FILTER (WHERE o.charged IS NOT NULL), 0) AS came_back
                      FROM (SELECT sum(e.amount) FILTER (WHERE e.amount > 0 AND i.lies_in) AS charged,
                                   -- what is older than its window was charged when its own had closed, and counts in a cap of its own time
                                   sum(e.amount) FILTER (WHERE e.kind IN ('d', 'h') AND i.lies_in AND coalesce(e.occurred_at, e.at) >= c.opened_at AND e.source_id = c.source_id

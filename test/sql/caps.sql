@@ -151,3 +151,16 @@ SELECT remaining, resets_at FROM quota.debit('h', 'tokens', 1);
 SELECT id AS h FROM quota.reserve('h', 'tokens', 20) \gset
 SELECT released, remaining FROM quota.release(:h);
 SELECT * FROM quota.verify();
+
+-- A cap that comes with a change of plan counts from 0; what comes back restores it by where its charge lies, also of what
+-- was charged in its window before it was there
+SET quota.clock = '2026-01-20 10:00:00+00';
+SELECT count(*) FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,flat}', '{"entitlements": {"tokens": {"allowance": 100, "period": "month"}}}'));
+SELECT quota.subscribe('n', 'flat') IS NOT NULL AS s;
+SELECT id AS d FROM quota.debit('n', 'tokens', 20) \gset
+SELECT quota.change_plan('n', 'day') IS NOT NULL AS c;
+SET quota.clock = '2026-01-20 11:00:00+00';
+SELECT remaining FROM quota.debit('n', 'tokens', 25, 'k');
+SELECT refunded, remaining FROM quota.refund(:d);
+SELECT * FROM pg_temp.caps WHERE subject = 'n';
+SELECT * FROM quota.verify();
