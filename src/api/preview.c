@@ -175,6 +175,15 @@ still_fits(const QuotaAccounts *now, const QuotaAccounts *then)
 	return then->naccounts > 0 ? holds_use(then) : now->naccounts == 0 || !is_used(now);
 }
 
+/* A change that is due comes first, unless it is this one, or use begins anew. */
+static void
+link_due(const QuotaAccount *before, QuotaAccount *after, bool is_another)
+{
+	if (is_another && before != NULL && after != NULL && after->ref != NULL &&
+		after->ref->key.source_id == before->ref->key.source_id)
+		after->ref->due.first = before->ref;
+}
+
 static void
 put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *path,
 			const QuotaFeature *feature)
@@ -193,9 +202,10 @@ put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *p
 	quota_accounts_of(now_path, feature, now_refs, &now);
 	quota_engine_peek(now.refs, now.nrefs, now_path->snapshot);
 	quota_accounts_of(path, feature, refs, &then);
-	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
 	before = quota_account_at(&now, level);
 	after = quota_account_at(&then, level);
+	link_due(before, after, sub != now_path->subscriptions[level]);
+	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
 	if (feature->kind == QUOTA_METERED && after != NULL && sub->source_id != NEW_SOURCE &&
 		(before == NULL || before->ref->key.start != after->ref->key.start ||
 		 before->ref->key.end != after->ref->key.end))

@@ -57,6 +57,8 @@ typedef struct QuotaDue
 	QuotaWindow window;			/* goes on, or begins, on the new terms */
 	bool		prorates;		/* its limit is shared with: */
 	int64		old_allowance;
+	const struct QuotaBucketRef *first; /* another one was due before: that of
+										 * this account; or NULL */
 } QuotaDue;
 
 /* One account of a request: a window, and what limits it. */

@@ -52,24 +52,22 @@ prorated(int64 old, int64 new, const QuotaDue *due)
 	return (int64) (((int128) old * elapsed + (int128) new * (length - elapsed)) / length);
 }
 
-/* What quota_internal._set_terms() will do to the state of the window that a due change is about. */
+/* What quota_internal._set_terms() will do to the state of a window, if a due change is about it. */
 static void
-show_due(const QuotaBucketRef *ref, QuotaBucketState *state)
+show_due(const QuotaBucketRef *ref, const QuotaWindowKey *key, QuotaBucketState *state)
 {
 	const QuotaDue *due = &ref->due;
 
+	if (due->first)
+		show_due(due->first, key, state);
+	if (!due->is_due || due->window.start != key->start || due->window.end != key->end)
+		return;
 	if (due->prorates)
 		state->prorated = prorated(state->is_prorated ? state->prorated : due->old_allowance,
 								   ref->allowance, due);
 	state->is_prorated = due->prorates && state->prorated != ref->allowance;
 	state->unlimited = ref->unlimited;
 	state->allowance = ref->allowance;
-}
-
-static bool
-is_about(const QuotaDue *due, const QuotaWindowKey *key)
-{
-	return due->is_due && due->window.start == key->start && due->window.end == key->end;
 }
 
 /* The last charged window that the account has a row of; false if there is none. */
@@ -89,8 +87,7 @@ show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired
 		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
 		before->state = past.state;
 	}
-	if (is_about(&ref->due, &before->key))
-		show_due(ref, &before->state);
+	show_due(ref, &before->key, &before->state);
 	return true;
 }
 
@@ -217,8 +214,7 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE loc
 	quota_rows_show(ref, rows);
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	if (is_about(&ref->due, &ref->key))
-		show_due(ref, &ref->state);
+	show_due(ref, &ref->key, &ref->state);
 	shown = rows->bucket;
 	shown.state = ref->state;
 	if (quota_rollover_is_open(ref, &shown))

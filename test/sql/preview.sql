@@ -73,5 +73,19 @@ COMMIT;
 SELECT a, pg_temp.code('SELECT count(*) FROM quota.preview(' || a || ')') FROM unnest(ARRAY[
     $$'acme', 'nix'$$, $$'acme', NULL$$, $$'acme', ''$$, $$'acme', repeat('x', 2000)$$, $$'acme', 'gone'$$, $$'acme', 'pro', 'nix'$$, $$'acme', 'pro', NULL$$,
     $$'acme', 'pro', repeat('keep', 100000)$$, $$'', 'pro'$$, $$NULL, 'pro'$$, $$'a//b', 'pro'$$]) a;
+-- a change that is due and that nobody has carried out comes first: its share is what another one shares with, and rolls over
+SELECT quota.subscribe('due', 'pro', starts_at => '2026-01-03', quantity => 2) > 0, quota.subscribe('due/less', 'over', starts_at => '2026-01-03') > 0;
+SELECT quota.change_plan('due', 'over', 'period_end', 'prorate') > 0, quota.change_plan('due/less', 'small', 'period_end', 'prorate') > 0;
+SET quota.clock = '2026-02-02 12:00:00+00';
+SELECT remaining FROM quota.debit('due', 'tokens', 30);
+SET quota.clock = '2026-02-16 12:00:00+00';
+SELECT s, c.allowance, p.allowance AS shared FROM unnest('{due,due/less}'::text[]) s, quota.status(s) c, quota.preview(s, 'pro', 'prorate') p
+WHERE c.feature = 'tokens' AND p.feature = 'tokens';
+SELECT d FROM unnest('{due,due/less}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p,
+    unnest('{keep,reset,prorate}'::text[]) u, LATERAL pg_temp.differs(s, p, u) d;
+SET quota.clock = '2026-03-16 12:00:00+00';
+SELECT s, c.allowance FROM unnest('{due,due/less}'::text[]) s, quota.status(s) c WHERE c.feature = 'tokens';
+SELECT d FROM unnest('{due,due/less}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p,
+    unnest('{keep,reset,prorate}'::text[]) u, LATERAL pg_temp.differs(s, p, u) d;
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
