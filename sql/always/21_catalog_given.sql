@@ -127,7 +127,6 @@ CREATE OR REPLACE FUNCTION quota_internal._catalog_terms(path text, entitlements
 AS $$
 DECLARE
     given record;
-    terms quota_internal.entitlement;
     result quota_internal.entitlement[] := '{}';
 BEGIN
     FOR given IN
@@ -138,9 +137,8 @@ BEGIN
         IF given.kind IS NULL THEN
             PERFORM quota_internal._catalog_error(given.path, 'no such feature', 'Declare it under "features".');
         END IF;
-        terms := quota_internal._catalog_entitlement(given.path, given.kind, given.value);
-        terms.feature_id := given.feature_id;
-        result := result || terms;
+        result := result || ROW(NULL, given.feature_id,
+                                quota_internal._catalog_entitlement(given.path, given.kind, given.value))::quota_internal.entitlement;
     END LOOP;
     RETURN result;
 END

@@ -96,10 +96,10 @@ CREATE OR REPLACE FUNCTION quota_internal._catalog_same_version(version_id int, 
 AS $$
     -- The parts of a period say all that it means, so its text is not compared.
     WITH stored AS (
-        SELECT quota_internal._terms_meaning(e) AS meaning
+        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning
         FROM quota_internal.entitlement e WHERE e.plan_version_id = _catalog_same_version.version_id
     ), wanted AS (
-        SELECT quota_internal._terms_meaning(e) AS meaning FROM unnest(_catalog_same_version.terms) e
+        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning FROM unnest(_catalog_same_version.terms) e
     )
     SELECT EXISTS (SELECT FROM quota_internal.plan_version v
                    WHERE v.id = _catalog_same_version.version_id
@@ -127,14 +127,8 @@ BEGIN
     FROM quota_internal.plan_version v WHERE v.plan_id = _catalog_store_version.plan_id
     RETURNING id INTO version_id;
 
-    INSERT INTO quota_internal.entitlement (plan_version_id, feature_id, allowance,
-                                            period, period_months, period_days, period_us, anchor, anchor_at, value,
-                                            rollover_max, overage, overage_limit, caps,
-                                            rate_limit, rate_per, rate_per_us, rate_burst, notify_percent, notify_remaining, times_quantity)
-    SELECT version_id, e.feature_id, e.allowance,
-           e.period, e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at, e.value,
-           e.rollover_max, e.overage, e.overage_limit, e.caps,
-           e.rate_limit, e.rate_per, e.rate_per_us, e.rate_burst, e.notify_percent, e.notify_remaining, e.times_quantity
+    INSERT INTO quota_internal.entitlement (plan_version_id, feature_id, terms)
+    SELECT version_id, e.feature_id, e.terms
     FROM unnest(terms) e;
 END
 $$;

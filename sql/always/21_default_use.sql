@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION quota_internal._default_windows(version_id int, at ti
 AS $$
     SELECT e.feature_id, w.window_start, w.window_end
     FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id AND f.kind = 'metered'
-         CROSS JOIN LATERAL quota_internal._window(e.period, e.anchor, e.anchor_at, NULL, 'UTC', _default_windows.at) w
+         CROSS JOIN LATERAL quota_internal._window((e.terms).period, (e.terms).anchor, (e.terms).anchor_at, NULL, 'UTC', _default_windows.at) w
     WHERE e.plan_version_id = _default_windows.version_id
 $$;
 COMMENT ON FUNCTION quota_internal._default_windows(int, timestamptz) IS
@@ -101,12 +101,12 @@ CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, ne
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota_internal.bucket b SET plan_version_id = n.plan_version_id, allowance = n.allowance, prorated = NULL
+    UPDATE quota_internal.bucket b SET plan_version_id = n.plan_version_id, allowance = (n.terms).allowance, prorated = NULL
     FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) w
         JOIN quota_internal.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
         JOIN quota_internal.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
         LATERAL quota_internal._default_buckets(w.feature_id, w.window_start, w.window_end) d
-    WHERE (n.rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND n.allowance IS DISTINCT FROM d.allowance
+    WHERE ((n.terms).rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND (n.terms).allowance IS DISTINCT FROM d.allowance
       AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
       AND b.period_start = d.period_start AND b.period_end = d.period_end
 $$;

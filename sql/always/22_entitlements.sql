@@ -1,6 +1,6 @@
 /*
- * Entitlements: what their JSON says, as the typed terms that quota_internal.entitlement
- * and quota_internal.subject_override have, and back.  For plans (21_catalog_given) and for
+ * Entitlements: what their JSON says, as the typed terms that plans
+ * and overrides have, and back.  For plans (21_catalog_given) and for
  * overrides (32_overrides).
  *
  * Each key has a function that reads it; what keys say of each other is looked at
@@ -202,7 +202,7 @@ COMMENT ON FUNCTION quota_internal._catalog_notify(text, jsonb) IS
 -- The whole
 -- ---------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION quota_internal._catalog_require_sense(path text, terms quota_internal.entitlement)
+CREATE OR REPLACE FUNCTION quota_internal._catalog_require_sense(path text, terms quota_internal.terms_fields)
     RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -225,17 +225,16 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._catalog_require_sense(text, quota_internal.entitlement) IS
+COMMENT ON FUNCTION quota_internal._catalog_require_sense(text, quota_internal.terms_fields) IS
     'internal: refuses (22023) terms of a metered or capacity feature that can mean nothing beside each other';
 
--- Of the row, the terms are filled, as NOT NULL columns want them.
 CREATE OR REPLACE FUNCTION quota_internal._catalog_entitlement(path text, kind text, entitlement jsonb)
-    RETURNS quota_internal.entitlement
+    RETURNS quota_internal.terms
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    terms quota_internal.entitlement;
+    terms quota_internal.terms_fields;
 BEGIN
     PERFORM quota_internal._catalog_object(path, kind, entitlement);
 
@@ -280,13 +279,12 @@ $$;
 COMMENT ON FUNCTION quota_internal._catalog_entitlement(text, text, jsonb) IS
     'internal: the terms in the JSON of an entitlement for a feature of a kind, from a plan or an override; 22023, 22003, 22001 with the path';
 
-CREATE OR REPLACE FUNCTION quota_internal._terms_meaning(terms quota_internal.entitlement)
-    RETURNS quota_internal.entitlement
+CREATE OR REPLACE FUNCTION quota_internal._terms_meaning(terms quota_internal.terms_fields)
+    RETURNS quota_internal.terms_fields
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    terms.plan_version_id := NULL;
     terms.period := NULL;
     terms.rate_per := NULL;
     IF terms.caps <> '{}' THEN
@@ -303,8 +301,15 @@ BEGIN
     RETURN terms;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._terms_meaning(quota_internal.entitlement) IS
-    'internal: the terms in a form that is equal for terms that mean the same: without the texts of periods, caps and thresholds in order, of no version';
+COMMENT ON FUNCTION quota_internal._terms_meaning(quota_internal.terms_fields) IS
+    'internal: the terms in a form that is equal for terms that mean the same: without the texts of periods, caps and thresholds in order';
+
+CREATE OR REPLACE FUNCTION quota_internal._same_series(a quota_internal.terms_fields, b quota_internal.terms_fields) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((a).period_months, (a).period_days, (a).period_us, (a).anchor, (a).anchor_at)
+           IS NOT DISTINCT FROM ((b).period_months, (b).period_days, (b).period_us, (b).anchor, (b).anchor_at);
+COMMENT ON FUNCTION quota_internal._same_series(quota_internal.terms_fields, quota_internal.terms_fields) IS
+    'internal: whether two terms have the same period and anchor';
 
 -- ---------------------------------------------------------------------------
 -- As JSON again
@@ -338,7 +343,7 @@ COMMENT ON FUNCTION quota_internal._export_notify(int[], bigint[]) IS
  * No value that is NULL stays, but for the allowance and a static value: what
  * stands in the other keys has none.
  */
-CREATE OR REPLACE FUNCTION quota_internal._export_entitlement(kind text, terms quota_internal.entitlement)
+CREATE OR REPLACE FUNCTION quota_internal._export_entitlement(kind text, terms quota_internal.terms_fields)
     RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -365,5 +370,5 @@ AS $$
                  'times_quantity', nullif((terms).times_quantity, false)))
     END
 $$;
-COMMENT ON FUNCTION quota_internal._export_entitlement(text, quota_internal.entitlement) IS
+COMMENT ON FUNCTION quota_internal._export_entitlement(text, quota_internal.terms_fields) IS
     'internal: the JSON of an entitlement for a feature of a kind, without what is default';

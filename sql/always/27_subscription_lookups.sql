@@ -54,7 +54,7 @@ END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
 
-CREATE OR REPLACE FUNCTION quota_internal._override_terms(kind text, entitlement jsonb) RETURNS quota_internal.entitlement
+CREATE OR REPLACE FUNCTION quota_internal._override_terms(kind text, entitlement jsonb) RETURNS quota_internal.terms
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -69,21 +69,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota_internal._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
-
-CREATE OR REPLACE FUNCTION quota_internal._override_meaning(override quota_internal.subject_override) RETURNS quota_internal.entitlement
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-    SET TimeZone = 'UTC'
-AS $$
-DECLARE
-    terms quota_internal.entitlement := jsonb_populate_record(NULL::quota_internal.entitlement, to_jsonb(_override_meaning.override));
-BEGIN
-    terms.feature_id := NULL;
-    terms.value := (_override_meaning.override).value;      -- a JSON null is no SQL NULL
-    RETURN quota_internal._terms_meaning(terms);
-END
-$$;
-COMMENT ON FUNCTION quota_internal._override_meaning(quota_internal.subject_override) IS 'internal: the terms of an override as _terms_meaning() gives those of an entitlement';
 
 CREATE OR REPLACE FUNCTION quota_internal._no_retired(plan text, retired boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -210,7 +195,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota_internal._record_event(text, text, int, jsonb) IS 'internal: one row of quota.events';
 
-CREATE OR REPLACE FUNCTION quota_internal._require_product(terms quota_internal.entitlement, quantity bigint) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._require_product(terms quota_internal.terms_fields, quantity bigint) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -222,17 +207,17 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._require_product(quota_internal.entitlement, bigint) IS
+COMMENT ON FUNCTION quota_internal._require_product(quota_internal.terms_fields, bigint) IS
     'internal: raises 22003 where the units of terms times a quantity are more than a bigint holds';
 
 CREATE OR REPLACE FUNCTION quota_internal._require_quantity(subject text, version_id int, quantity bigint) RETURNS void
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota_internal._require_product(e, _require_quantity.quantity) FROM quota_internal.entitlement e
-        WHERE e.plan_version_id = _require_quantity.version_id AND e.times_quantity;
-    SELECT quota_internal._require_product(jsonb_populate_record(NULL::quota_internal.entitlement, to_jsonb(o)), _require_quantity.quantity)
-        FROM quota_internal.subject_override o WHERE o.subject = _require_quantity.subject COLLATE "C" AND o.times_quantity
+    SELECT quota_internal._require_product(e.terms, _require_quantity.quantity) FROM quota_internal.entitlement e
+        WHERE e.plan_version_id = _require_quantity.version_id AND (e.terms).times_quantity;
+    SELECT quota_internal._require_product(o.terms, _require_quantity.quantity) FROM quota_internal.subject_override o
+        WHERE o.subject = _require_quantity.subject COLLATE "C" AND (o.terms).times_quantity
 $$;
 COMMENT ON FUNCTION quota_internal._require_quantity(text, int, bigint) IS
     'internal: raises 22003 where a quantity is too large for a plan version or the subject''s overrides';

@@ -16,20 +16,20 @@ DECLARE
     at     timestamptz := quota_internal._now();
     what   quota_internal.feature;
     old    quota_internal.subject_override;
-    terms  quota_internal.entitlement;
+    given  quota_internal.terms;
     standings bigint[];
     before record;
 BEGIN
     LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
     what := quota_internal._lock_feature(override.feature);
     IF override.entitlement IS NOT NULL THEN
-        terms := quota_internal._override_terms(what.kind, override.entitlement);
+        given := quota_internal._override_terms(what.kind, override.entitlement);
     END IF;
 
     -- whoever changes the plan meanwhile waits, or is waited for, here
     PERFORM quota_internal._current_subscription(who);
-    IF terms.times_quantity THEN
-        PERFORM quota_internal._require_product(terms, quota_internal._quantity_for(who, at));
+    IF given.times_quantity THEN
+        PERFORM quota_internal._require_product(given, quota_internal._quantity_for(who, at));
     END IF;
     LOOP
         SELECT o.* INTO old FROM quota_internal.subject_override o
@@ -42,14 +42,8 @@ BEGIN
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;
-        INSERT INTO quota_internal.subject_override (subject, feature_id, allowance, period, period_months, period_days, period_us,
-                                                     anchor, anchor_at, value, rollover_max, overage, overage_limit, caps,
-                                                     rate_limit, rate_per, rate_per_us, rate_burst,
-                                                     notify_percent, notify_remaining, times_quantity, set_at)
-            VALUES (who, what.id, terms.allowance, terms.period, terms.period_months, terms.period_days, terms.period_us,
-                    terms.anchor, terms.anchor_at, terms.value, terms.rollover_max, terms.overage, terms.overage_limit, terms.caps,
-                    terms.rate_limit, terms.rate_per, terms.rate_per_us, terms.rate_burst,
-                    terms.notify_percent, terms.notify_remaining, terms.times_quantity, at)
+        INSERT INTO quota_internal.subject_override (subject, feature_id, terms, set_at)
+            VALUES (who, what.id, given, at)
             ON CONFLICT ON CONSTRAINT subject_override_pkey DO NOTHING;
         -- else somebody else has just set it: look again, at theirs
         EXIT WHEN FOUND;
@@ -58,21 +52,11 @@ BEGIN
     IF override.entitlement IS NULL THEN
         DELETE FROM quota_internal.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     ELSIF old.subject IS NOT NULL THEN
-        IF quota_internal._override_meaning(old) IS NOT DISTINCT FROM quota_internal._terms_meaning(terms) THEN
+        IF quota_internal._terms_meaning(old.terms) IS NOT DISTINCT FROM quota_internal._terms_meaning(given) THEN
             RETURN;     -- also in other words
         END IF;
         UPDATE quota_internal.subject_override o
-            SET allowance = terms.allowance, period = terms.period, period_months = terms.period_months,
-                period_days = terms.period_days, period_us = terms.period_us,
-                anchor = terms.anchor, anchor_at = terms.anchor_at, value = terms.value,
-                rollover_max = terms.rollover_max, overage = terms.overage, overage_limit = terms.overage_limit, caps = terms.caps,
-                rate_limit = terms.rate_limit, rate_per = terms.rate_per, rate_per_us = terms.rate_per_us, rate_burst = terms.rate_burst,
-                notify_percent = terms.notify_percent, notify_remaining = terms.notify_remaining,
-                times_quantity = terms.times_quantity,
-                set_at = CASE WHEN (o.period_months, o.period_days, o.period_us, o.anchor, o.anchor_at)
-                                   IS NOT DISTINCT FROM (terms.period_months, terms.period_days, terms.period_us,
-                                                         terms.anchor, terms.anchor_at)
-                              THEN o.set_at ELSE at END
+            SET terms = given, set_at = CASE WHEN quota_internal._same_series(old.terms, given) THEN o.set_at ELSE at END
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
     PERFORM quota_internal._keep_use(who, before, at, 'keep', what.id);

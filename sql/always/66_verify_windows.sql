@@ -92,17 +92,17 @@ AS $$
     ), capped AS (
         -- caps that are known to have been there since the last change; of the default plan nobody knows since when it is
         SELECT o.subject, o.feature_id, NULL::bigint AS source_id, o.caps, greatest(o.set_at, o.at) AS at, o.xid
-        FROM (SELECT o.subject, o.feature_id, o.caps, o.set_at, max(c.at) AS at, max(c.xid) AS xid
+        FROM (SELECT o.subject, o.feature_id, (o.terms).caps, o.set_at, max(c.at) AS at, max(c.xid) AS xid
               FROM quota_internal.subject_override o,
                   LATERAL (SELECT array_to_string((string_to_array(o.subject, '/'))[:n], '/') COLLATE "C" AS prefix
                            FROM generate_series(1, quota_internal._level(o.subject) + 1) n) l
                   LEFT JOIN changed c ON c.subject = l.prefix
-              WHERE o.caps <> '{}' GROUP BY o.subject, o.feature_id) o
+              WHERE (o.terms).caps <> '{}' GROUP BY o.subject, o.feature_id) o
         UNION ALL
-        SELECT s.subject, t.feature_id, s.source_id, t.caps, greatest(v.created_at, s.starts_at, c.at), c.xid
+        SELECT s.subject, t.feature_id, s.source_id, (t.terms).caps, greatest(v.created_at, s.starts_at, c.at), c.xid
         FROM quota_internal.subscription s JOIN quota_internal.entitlement t ON t.plan_version_id = s.plan_version_id JOIN quota_internal.plan_version v ON v.id = t.plan_version_id
             LEFT JOIN changed c ON c.subject = s.subject
-        WHERE t.caps <> '{}' AND s.starts_at <= quota_internal._now() AND coalesce(s.ends_at > quota_internal._now(), true) AND coalesce(s.next_at > quota_internal._now(), true)
+        WHERE (t.terms).caps <> '{}' AND s.starts_at <= quota_internal._now() AND coalesce(s.ends_at > quota_internal._now(), true) AND coalesce(s.next_at > quota_internal._now(), true)
           AND NOT EXISTS (SELECT FROM quota_internal.subject_override o WHERE o.subject = s.subject AND o.feature_id = t.feature_id)
     ), term AS (
         -- who charged meanwhile may not have seen the change: some time, and a later transaction of this cluster

@@ -10,7 +10,7 @@
  */
 
 -- As apply_catalog() would have it: whoever has a plan that the catalog lacks keeps its terms.
-CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT terms quota_internal.entitlement)
+CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT feature_id int, OUT terms quota_internal.terms)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -30,10 +30,10 @@ BEGIN
                                                     AND NOT coalesce(given.value @> '{"default": false}', false));
         plan := given.name;
         IF given.value IS NULL OR given.value = 'null' THEN
-            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, e
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, e.feature_id, e.terms
                          FROM quota_internal.entitlement e WHERE e.plan_version_id = given.version_id;
         ELSE
-            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, t
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, t.feature_id, t.terms
                          FROM unnest(quota_internal._catalog_terms('plans', given.value -> 'entitlements', kinds)) t;
         END IF;
     END LOOP;
@@ -42,12 +42,21 @@ $$;
 COMMENT ON FUNCTION quota_internal._simulated_terms(jsonb) IS
     'internal: what each plan would give under a catalog that apply_catalog() accepts';
 
-CREATE OR REPLACE FUNCTION quota_internal._limit_of(given boolean, units bigint, times_quantity boolean, quantity bigint) RETURNS numeric
+-- Without SET, so that they are inlined.
+CREATE OR REPLACE FUNCTION quota_internal._allowance_of(terms quota_internal.terms_fields, quantity bigint) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN given IS NOT TRUE THEN 0
-                ELSE coalesce(units * CASE WHEN times_quantity THEN quantity ELSE 1 END::numeric, 'infinity') END;
-COMMENT ON FUNCTION quota_internal._limit_of(boolean, bigint, boolean, bigint) IS
-    'internal: an allowance or a limit of overage as a number: 0 where it is not given, infinity without limit';
+    RETURN CASE WHEN (terms).anchor IS NULL THEN 0
+                ELSE coalesce((terms).allowance * CASE WHEN (terms).times_quantity THEN quantity ELSE 1 END::numeric, 'infinity') END;
+COMMENT ON FUNCTION quota_internal._allowance_of(quota_internal.terms_fields, bigint) IS
+    'internal: an allowance as a number: 0 where nothing is given, infinity without limit';
+
+CREATE OR REPLACE FUNCTION quota_internal._overage_of(terms quota_internal.terms_fields, quantity bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (terms).overage
+                THEN coalesce((terms).overage_limit * CASE WHEN (terms).times_quantity THEN quantity ELSE 1 END::numeric, 'infinity')
+                ELSE 0 END;
+COMMENT ON FUNCTION quota_internal._overage_of(quota_internal.terms_fields, bigint) IS
+    'internal: a limit of overage as a number: 0 where there is none, infinity without limit';
 
 /*
  * The plan of an account is the one that it had last in that time: of its own prefix,
@@ -85,26 +94,21 @@ AS $$
             LEFT JOIN subscribed s ON s.subject = a.account
             LEFT JOIN above u ON u.account = a.account
     ), known AS MATERIALIZED (
-        SELECT k.plan, k.is_default, (k.terms).* FROM quota_internal._simulated_terms(_simulated_limits.catalog) k
+        SELECT * FROM quota_internal._simulated_terms(_simulated_limits.catalog)
+    ), limited AS MATERIALIZED (
+        SELECT g.*, coalesce(o.terms, e.terms) AS terms_now, coalesce(o.terms, k.terms) AS terms_then
+        FROM given g
+            LEFT JOIN quota_internal.subject_override o ON o.subject = g.account AND o.feature_id = g.feature_id
+            LEFT JOIN quota_internal.entitlement e ON e.feature_id = g.feature_id AND e.plan_version_id = g.version_id
+            LEFT JOIN known k ON k.feature_id = g.feature_id
+                AND k.plan = CASE WHEN g.by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.plan END
     )
-    SELECT g.account, g.feature_id,
-           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(e.feature_id IS NOT NULL, e.allowance, e.times_quantity, g.quantity)
-                ELSE quota_internal._limit_of(true, o.allowance, o.times_quantity, g.quantity) END,
-           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(e.overage, e.overage_limit, e.times_quantity, g.quantity)
-                ELSE quota_internal._limit_of(o.overage, o.overage_limit, o.times_quantity, g.quantity) END,
-           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(k.feature_id IS NOT NULL, k.allowance, k.times_quantity, g.quantity)
-                ELSE quota_internal._limit_of(true, o.allowance, o.times_quantity, g.quantity) END,
-           CASE WHEN o.feature_id IS NULL THEN quota_internal._limit_of(k.overage, k.overage_limit, k.times_quantity, g.quantity)
-                ELSE quota_internal._limit_of(o.overage, o.overage_limit, o.times_quantity, g.quantity) END,
-           o.feature_id IS NULL AND k.feature_id IS NOT NULL
-               AND (e.period_months, e.period_days, e.period_us, e.anchor, e.anchor_at)
-                   IS DISTINCT FROM (k.period_months, k.period_days, k.period_us, k.anchor, k.anchor_at),
-           k.period, k.anchor, k.anchor_at, g.starts_at, g.timezone
-    FROM given g
-        LEFT JOIN quota_internal.subject_override o ON o.subject = g.account AND o.feature_id = g.feature_id
-        LEFT JOIN quota_internal.entitlement e ON e.feature_id = g.feature_id AND e.plan_version_id = g.version_id
-        LEFT JOIN known k ON k.feature_id = g.feature_id
-            AND k.plan = CASE WHEN g.by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.plan END
+    SELECT l.account, l.feature_id,
+           quota_internal._allowance_of(l.terms_now, l.quantity), quota_internal._overage_of(l.terms_now, l.quantity),
+           quota_internal._allowance_of(l.terms_then, l.quantity), quota_internal._overage_of(l.terms_then, l.quantity),
+           (l.terms_then).anchor IS NOT NULL AND NOT quota_internal._same_series(l.terms_now, l.terms_then),
+           (l.terms_then).period, (l.terms_then).anchor, (l.terms_then).anchor_at, l.starts_at, l.timezone
+    FROM limited l
 $$;
 COMMENT ON FUNCTION quota_internal._simulated_limits(jsonb, text[], int[], timestamptz, timestamptz) IS
     'internal: what limits each account now, and would under a catalog; whether its windows would be others, and then which';

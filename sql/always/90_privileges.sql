@@ -33,7 +33,7 @@ BEGIN
             SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner
                 FROM pg_type t WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[])
                     -- of tables and views, too: a column of their rows would be in an update's way
-                    AND (t.typtype = 'r' OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+                    AND (t.typtype IN ('r', 'd') OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
         ) o
         ORDER BY 1, 2
     LOOP

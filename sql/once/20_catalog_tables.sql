@@ -67,81 +67,70 @@ COMMENT ON TABLE quota_internal.plan_version IS 'one version of a plan; never ch
 COMMENT ON COLUMN quota_internal.plan_version.period IS 'the billing period as the catalog wrote it; period_months, period_days, period_us (microseconds) are its parsed form';
 COMMENT ON COLUMN quota_internal.plan_version.grace IS 'how long past_due still lets work go on, as the catalog wrote it; NULL = not at all; grace_months, grace_days, grace_us are its parsed form';
 
-/*
- * The columns from allowance on are the terms of an entitlement; subject_override
- * has the same ones at the same attribute numbers, so that one C function
- * (quota_terms_from_tuple in src/store/catalog.c) reads both.
- */
+-- What an entitlement gives.  C reads the fields by their numbers, Anum_terms_* in src/store/schema.h.
+CREATE TYPE quota_internal.terms_fields AS (
+    allowance        int8,
+    period           text,
+    period_months    int4,
+    period_days      int4,
+    period_us        int8,
+    anchor           text,
+    anchor_at        timestamptz,
+    value            jsonb,
+    rollover_max     int8,
+    overage          bool,
+    overage_limit    int8,
+    caps             quota_internal.cap[],
+    rate_limit       int8,
+    rate_per         text,
+    rate_per_us      int8,
+    rate_burst       int8,
+    notify_percent   int4[],
+    notify_remaining int8[],
+    times_quantity   bool
+);
+COMMENT ON TYPE quota_internal.terms_fields IS 'internal: the fields of quota_internal.terms';
+COMMENT ON COLUMN quota_internal.terms_fields.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
+COMMENT ON COLUMN quota_internal.terms_fields.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
+COMMENT ON COLUMN quota_internal.terms_fields.rollover_max IS 'most units that roll over into the next period; NULL = none do';
+COMMENT ON COLUMN quota_internal.terms_fields.overage IS 'may use go on beyond allowance and grants, to be invoiced? up to overage_limit units per period, NULL = without limit';
+COMMENT ON COLUMN quota_internal.terms_fields.caps IS 'further limits in windows of their own';
+COMMENT ON COLUMN quota_internal.terms_fields.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
+COMMENT ON COLUMN quota_internal.terms_fields.notify_percent IS 'percentages of the allowance whose crossing writes an event';
+COMMENT ON COLUMN quota_internal.terms_fields.notify_remaining IS 'what is left when an event is written';
+COMMENT ON COLUMN quota_internal.terms_fields.times_quantity IS 'allowance, overage_limit, rollover_max and the ceilings of caps are for each of the subscription''s quantity';
+COMMENT ON COLUMN quota_internal.terms_fields.value IS 'static: any JSON value; boolean: true or false';
+
+CREATE DOMAIN quota_internal.terms AS quota_internal.terms_fields
+    CONSTRAINT whole CHECK (VALUE IS NOT DISTINCT FROM NULL
+        OR num_nulls((VALUE).period_months, (VALUE).period_days, (VALUE).period_us, (VALUE).anchor, (VALUE).overage, (VALUE).caps,
+                     (VALUE).notify_percent, (VALUE).notify_remaining, (VALUE).times_quantity) = 0)
+    CONSTRAINT amounts CHECK (least((VALUE).allowance, (VALUE).rollover_max, (VALUE).overage_limit) >= 0)
+    CONSTRAINT anchor CHECK ((VALUE).anchor IN ('calendar', 'subscription', 'timestamp')
+        AND ((VALUE).anchor = 'timestamp') = ((VALUE).anchor_at IS NOT NULL) AND isfinite(coalesce((VALUE).anchor_at, 'epoch')))
+    CONSTRAINT overage CHECK ((VALUE).overage OR (VALUE).overage_limit IS NULL)
+    CONSTRAINT rate CHECK (num_nulls((VALUE).rate_limit, (VALUE).rate_per, (VALUE).rate_per_us, (VALUE).rate_burst) IN (0, 4)
+        AND least((VALUE).rate_limit, (VALUE).rate_per_us, (VALUE).rate_burst) > 0);
+COMMENT ON DOMAIN quota_internal.terms IS 'internal: what an entitlement gives, in the typed form that debits are decided by';
+
 CREATE TABLE quota_internal.entitlement (
     plan_version_id int4 NOT NULL,
     feature_id      int4 NOT NULL,
-    allowance       int8 CHECK (allowance >= 0),
-    period          text,
-    period_months   int4 NOT NULL DEFAULT 0,
-    period_days     int4 NOT NULL DEFAULT 0,
-    period_us       int8 NOT NULL DEFAULT 0,
-    anchor          text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
-    anchor_at       timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
-    value           jsonb,
-    rollover_max    int8 CHECK (rollover_max >= 0),
-    overage         bool NOT NULL DEFAULT false,
-    overage_limit   int8 CHECK (overage_limit >= 0),
-    caps            quota_internal.cap[] NOT NULL DEFAULT '{}',
-    rate_limit      int8 CHECK (rate_limit > 0),
-    rate_per        text,
-    rate_per_us     int8 CHECK (rate_per_us > 0),
-    rate_burst      int8 CHECK (rate_burst > 0),
-    notify_percent  int4[] NOT NULL DEFAULT '{}',
-    notify_remaining int8[] NOT NULL DEFAULT '{}',
-    times_quantity  bool NOT NULL DEFAULT false,
-    PRIMARY KEY (plan_version_id, feature_id),
-    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),
-    CHECK (overage OR overage_limit IS NULL),
-    CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
-           AND (rate_limit IS NULL) = (rate_burst IS NULL))
+    terms           quota_internal.terms NOT NULL,
+    PRIMARY KEY (plan_version_id, feature_id)
 );
 COMMENT ON TABLE quota_internal.entitlement IS 'what one plan version gives of one feature';
-COMMENT ON COLUMN quota_internal.entitlement.allowance IS 'metered, capacity: units per period, or held at once; NULL = unlimited';
-COMMENT ON COLUMN quota_internal.entitlement.period IS 'as the catalog wrote it, NULL = lifetime; period_months, period_days, period_us (microseconds) are its parsed form';
-COMMENT ON COLUMN quota_internal.entitlement.rollover_max IS 'most units that roll over into the next period; NULL = none do';
-COMMENT ON COLUMN quota_internal.entitlement.overage IS 'may use go on beyond allowance and grants, to be invoiced? up to overage_limit units per period, NULL = without limit';
-COMMENT ON COLUMN quota_internal.entitlement.caps IS 'further limits in windows of their own';
-COMMENT ON COLUMN quota_internal.entitlement.rate_limit IS 'units per rate_per (parsed: rate_per_us microseconds), at most rate_burst at once; NULL = no rate';
-COMMENT ON COLUMN quota_internal.entitlement.notify_percent IS 'percentages of the allowance whose crossing writes an event';
-COMMENT ON COLUMN quota_internal.entitlement.notify_remaining IS 'what is left when an event is written';
-COMMENT ON COLUMN quota_internal.entitlement.times_quantity IS 'allowance, overage_limit, rollover_max and the ceilings of caps are for each of the subscription''s quantity';
-COMMENT ON COLUMN quota_internal.entitlement.value IS 'static: any JSON value; boolean: true or false';
 
 CREATE TABLE quota_internal.subject_override (
-    subject          text COLLATE "C" NOT NULL,
-    feature_id       int4 NOT NULL,
-    allowance        int8 CHECK (allowance >= 0),
-    period           text,
-    period_months    int4 NOT NULL DEFAULT 0,
-    period_days      int4 NOT NULL DEFAULT 0,
-    period_us        int8 NOT NULL DEFAULT 0,
-    anchor           text NOT NULL DEFAULT 'calendar' CHECK (anchor IN ('calendar', 'subscription', 'timestamp')),
-    anchor_at        timestamptz CHECK (anchor_at IS NULL OR isfinite(anchor_at)),
-    value            jsonb,
-    rollover_max     int8 CHECK (rollover_max >= 0),
-    overage          bool NOT NULL DEFAULT false,
-    overage_limit    int8 CHECK (overage_limit >= 0),
-    caps             quota_internal.cap[] NOT NULL DEFAULT '{}',
-    rate_limit       int8 CHECK (rate_limit > 0),
-    rate_per         text,
-    rate_per_us      int8 CHECK (rate_per_us > 0),
-    rate_burst       int8 CHECK (rate_burst > 0),
-    notify_percent   int4[] NOT NULL DEFAULT '{}',
-    notify_remaining int8[] NOT NULL DEFAULT '{}',
-    times_quantity   bool NOT NULL DEFAULT false,
-    set_at           timestamptz NOT NULL,
-    PRIMARY KEY (subject, feature_id),
-    CHECK ((anchor = 'timestamp') = (anchor_at IS NOT NULL)),
-    CHECK (overage OR overage_limit IS NULL),
-    CHECK ((rate_limit IS NULL) = (rate_per IS NULL) AND (rate_limit IS NULL) = (rate_per_us IS NULL)
-           AND (rate_limit IS NULL) = (rate_burst IS NULL))
+    subject    text COLLATE "C" NOT NULL,
+    feature_id int4 NOT NULL,
+    terms      quota_internal.terms NOT NULL,
+    set_at     timestamptz NOT NULL,
+    PRIMARY KEY (subject, feature_id)
 );
 COMMENT ON TABLE quota_internal.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
+COMMENT ON COLUMN quota_internal.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';
+
 CREATE SEQUENCE quota_internal.action_id_seq AS int4;
 CREATE TABLE quota_internal.action (
     id         int4 PRIMARY KEY DEFAULT nextval('quota_internal.action_id_seq'),
@@ -176,5 +165,3 @@ CREATE TABLE quota_internal.action_price (
 );
 COMMENT ON TABLE quota_internal.action_price IS 'prices per unit of a charge, one for each dimension';
 COMMENT ON COLUMN quota_internal.action_price.dimension IS 'a key of charge_units(); empty: the units of charge()';
-
-COMMENT ON COLUMN quota_internal.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';

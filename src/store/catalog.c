@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "base/errors.h"
 #include "store/action.h"
@@ -97,34 +98,43 @@ elements(Datum value, Datum **elements)
 	return n;
 }
 
-static Datum
-cap_attribute(HeapTupleHeader cap, int attnum)
+/* Takes a value of a composite type apart. */
+static void
+deform_row(Datum row, Datum *values, bool *nulls, int nfields)
 {
-	bool		isnull;
-	Datum		value = GetAttributeByNum(cap, (AttrNumber) attnum, &isnull);
+	HeapTupleHeader header = DatumGetHeapTupleHeader(row);
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header),.t_data = header};
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+											  HeapTupleHeaderGetTypMod(header));
 
-	if (isnull)
-		elog(ERROR, "quota: unexpected null in attribute %d of a cap", attnum);
-	return value;
+	if (desc->natts != nfields)
+		elog(ERROR, "quota: unexpected number of fields of a row: %d", desc->natts);
+	heap_deform_tuple(&tuple, desc, values, nulls);
+	ReleaseTupleDesc(desc);
 }
 
 static void
 read_caps(Datum caps, QuotaTerms *terms)
 {
-	Datum	   *values;
+	Datum	   *rows;
 
-	terms->ncaps = elements(caps, &values);
+	terms->ncaps = elements(caps, &rows);
 	if (terms->ncaps > 0)
 		terms->caps = (QuotaCap *) palloc0(sizeof(QuotaCap) * terms->ncaps);
 	for (int i = 0; i < terms->ncaps; i++)
 	{
-		HeapTupleHeader cap = DatumGetHeapTupleHeader(values[i]);
+		QuotaCap   *cap = &terms->caps[i];
+		Datum		values[Natts_cap];
+		bool		nulls[Natts_cap];
 
-		terms->caps[i].ceiling = DatumGetInt64(cap_attribute(cap, Anum_cap_ceiling));
-		terms->caps[i].period.months = DatumGetInt32(cap_attribute(cap, Anum_cap_period_months));
-		terms->caps[i].period.days = DatumGetInt32(cap_attribute(cap, Anum_cap_period_days));
-		terms->caps[i].period.us = DatumGetInt64(cap_attribute(cap, Anum_cap_period_us));
-		terms->caps[i].first_use = DatumGetBool(cap_attribute(cap, Anum_cap_first_use));
+		deform_row(rows[i], values, nulls, Natts_cap);
+		if (memchr(nulls, true, sizeof(nulls)) != NULL)
+			elog(ERROR, "quota: unexpected null in a cap");
+		cap->ceiling = DatumGetInt64(values[Anum_cap_ceiling - 1]);
+		cap->period.months = DatumGetInt32(values[Anum_cap_period_months - 1]);
+		cap->period.days = DatumGetInt32(values[Anum_cap_period_days - 1]);
+		cap->period.us = DatumGetInt64(values[Anum_cap_period_us - 1]);
+		cap->first_use = DatumGetBool(values[Anum_cap_first_use - 1]);
 	}
 }
 
@@ -163,16 +173,14 @@ int64_or(const Datum *values, const bool *nulls, int attnum, int64 none)
 	return nulls[attnum - 1] ? none : DatumGetInt64(values[attnum - 1]);
 }
 
-/* The most rows of a catalog are read here: the tuple is taken apart only once. */
 QuotaTerms *
-quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind)
+quota_terms_from_datum(Datum row, QuotaKind kind)
 {
 	QuotaTerms *terms = (QuotaTerms *) palloc0(sizeof(QuotaTerms));
 	Datum		values[Natts_terms];
 	bool		nulls[Natts_terms];
 
-	Assert(desc->natts <= Natts_terms);
-	heap_deform_tuple(tuple, desc, values, nulls);
+	deform_row(row, values, nulls, Natts_terms);
 	terms->unlimited = nulls[Anum_terms_allowance - 1];
 	terms->allowance = int64_or(values, nulls, Anum_terms_allowance, 0);
 	terms->period.months = DatumGetInt32(values[Anum_terms_period_months - 1]);
@@ -337,7 +345,8 @@ load_entitlement(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 										  DatumGetInt32(quota_attribute(tuple, desc, Anum_entitlement_feature_id)));
 	if (version == NULL || feature == NULL)
 		quota_raise_damaged("entitlement", "It names a version of a plan, or a feature, that does not exist.");
-	version->terms[feature->ordinal] = quota_terms_from_tuple(tuple, desc, feature->kind);
+	version->terms[feature->ordinal] =
+		quota_terms_from_datum(quota_attribute(tuple, desc, Anum_entitlement_terms), feature->kind);
 }
 
 /* The newest version of each plan, once all are known; plans are forgotten then. */

@@ -144,7 +144,7 @@ extern const QuotaFeature *quota_catalog_require_feature(const QuotaCatalog *cat
 extern const QuotaFeature *quota_catalog_feature_by_id(const QuotaCatalog *catalog, int32 id);
 extern QuotaPlanVersion *quota_catalog_version(const QuotaCatalog *catalog, int32 id);
 
-/* terms of a tuple of entitlement or subject_override, in CurrentMemoryContext */
-extern QuotaTerms *quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, QuotaKind kind);
+/* of a value of type quota_internal.terms, in CurrentMemoryContext */
+extern QuotaTerms *quota_terms_from_datum(Datum row, QuotaKind kind);
 
 #endif							/* QUOTA_CATALOG_H */

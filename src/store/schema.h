@@ -19,6 +19,7 @@ typedef enum QuotaRelation
 	QUOTA_PLAN,
 	QUOTA_PLAN_VERSION,
 	QUOTA_ENTITLEMENT,
+	QUOTA_TERMS_FIELDS,
 	QUOTA_ACTION,
 	QUOTA_ACTION_REQUIRE,
 	QUOTA_ACTION_CHARGE,
@@ -105,30 +106,32 @@ typedef enum QuotaRelation
 
 #define Anum_entitlement_plan_version_id 1
 #define Anum_entitlement_feature_id		2
+#define Anum_entitlement_terms			3
 
 #define Anum_subject_override_subject	1
 #define Anum_subject_override_feature_id 2
-#define Anum_subject_override_set_at	22
+#define Anum_subject_override_terms		3
+#define Anum_subject_override_set_at	4
 
-/* entitlement and subject_override have their terms at the same places */
-#define Anum_terms_allowance			3
-#define Anum_terms_period_months		5
-#define Anum_terms_period_days			6
-#define Anum_terms_period_us			7
-#define Anum_terms_anchor				8
-#define Anum_terms_anchor_at			9
-#define Anum_terms_value				10
-#define Anum_terms_rollover_max			11
-#define Anum_terms_overage				12
-#define Anum_terms_overage_limit		13
-#define Anum_terms_caps					14
-#define Anum_terms_rate_limit			15
-#define Anum_terms_rate_per_us			17
-#define Anum_terms_rate_burst			18
-#define Anum_terms_notify_percent		19
-#define Anum_terms_notify_remaining		20
-#define Anum_terms_times_quantity		21
-#define Natts_terms						22	/* of the one that has more */
+/* quota_internal.terms_fields */
+#define Anum_terms_allowance			1
+#define Anum_terms_period_months		3
+#define Anum_terms_period_days			4
+#define Anum_terms_period_us			5
+#define Anum_terms_anchor				6
+#define Anum_terms_anchor_at			7
+#define Anum_terms_value				8
+#define Anum_terms_rollover_max			9
+#define Anum_terms_overage				10
+#define Anum_terms_overage_limit		11
+#define Anum_terms_caps					12
+#define Anum_terms_rate_limit			13
+#define Anum_terms_rate_per_us			15
+#define Anum_terms_rate_burst			16
+#define Anum_terms_notify_percent		17
+#define Anum_terms_notify_remaining		18
+#define Anum_terms_times_quantity		19
+#define Natts_terms						19
 
 /* quota_internal.cap */
 #define Anum_cap_ceiling				1
@@ -136,6 +139,7 @@ typedef enum QuotaRelation
 #define Anum_cap_period_days			4
 #define Anum_cap_period_us				5
 #define Anum_cap_first_use				6
+#define Natts_cap						6
 
 #define Anum_subscription_id			1
 #define Anum_subscription_subject		2

@@ -178,7 +178,8 @@ quota_override_of(const QuotaSubject *subject, int level, const QuotaFeature *fe
 	tuple = quota_scan_next(&scan);
 	if (tuple != NULL)
 	{
-		terms = quota_terms_from_tuple(tuple, desc, feature->kind);
+		terms = quota_terms_from_datum(quota_attribute(tuple, desc, Anum_subject_override_terms),
+									   feature->kind);
 		if (terms->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
 			terms->anchor_at =
 				DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subject_override_set_at));

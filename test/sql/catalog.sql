@@ -13,8 +13,8 @@ SET quota.clock = '2026-01-15 12:00+00';
 
 CREATE VIEW pg_temp.versions AS
 SELECT p.name, v.version AS v, v.period AS billing, p.is_default AS def, p.retired_at IS NOT NULL AS retired,
-       (SELECT string_agg(concat_ws(' ', f.name, coalesce(e.value::text, coalesce(e.allowance::text, 'unlimited')),
-                                    'per ' || e.period, nullif(e.anchor, 'calendar'), e.anchor_at), ', ' ORDER BY f.name)
+       (SELECT string_agg(concat_ws(' ', f.name, coalesce((e.terms).value::text, coalesce((e.terms).allowance::text, 'unlimited')),
+                                    'per ' || (e.terms).period, nullif((e.terms).anchor, 'calendar'), (e.terms).anchor_at), ', ' ORDER BY f.name)
         FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id WHERE e.plan_version_id = v.id) AS gives
 FROM quota_internal.plan p LEFT JOIN quota_internal.plan_version v ON v.plan_id = p.id
 ORDER BY p.name, v.version;

@@ -12,10 +12,10 @@ CREATE EXTENSION quota CASCADE;
 SET quota.clock = '2026-01-15 12:00+00';
 
 CREATE VIEW pg_temp.terms AS
-SELECT p.name AS plan, v.version AS v, f.name AS feature, e.rollover_max AS rollover, e.overage, e.overage_limit AS "limit",
-       e.caps::text AS caps, e.rate_limit AS rate, e.rate_per AS per, e.rate_per_us AS us, e.rate_burst AS burst,
-       e.notify_percent AS percent, e.notify_remaining AS remaining
-FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id
+SELECT p.name AS plan, v.version AS v, f.name AS feature, t.rollover_max AS rollover, t.overage, t.overage_limit AS "limit",
+       t.caps::text AS caps, t.rate_limit AS rate, t.rate_per AS per, t.rate_per_us AS us, t.rate_burst AS burst,
+       t.notify_percent AS percent, t.notify_remaining AS remaining
+FROM quota_internal.entitlement e CROSS JOIN LATERAL (SELECT (e.terms).*) t JOIN quota_internal.feature f ON f.id = e.feature_id
      JOIN quota_internal.plan_version v ON v.id = e.plan_version_id JOIN quota_internal.plan p ON p.id = v.plan_id
 ORDER BY p.name, v.version, f.name;
 CREATE VIEW pg_temp.graces AS
@@ -142,9 +142,9 @@ SET DateStyle = 'ISO, YMD';
 -- overrides
 --
 CREATE VIEW pg_temp.overrides AS
-SELECT o.subject, f.name AS feature, o.allowance, o.period, o.rollover_max AS rollover, o.overage, o.overage_limit AS "limit", o.caps::text AS caps,
-       o.rate_limit AS rate, o.rate_per AS per, o.rate_per_us AS us, o.rate_burst AS burst, o.notify_percent AS percent, o.notify_remaining AS remaining, o.set_at
-FROM quota_internal.subject_override o JOIN quota_internal.feature f ON f.id = o.feature_id ORDER BY o.subject, f.name;
+SELECT o.subject, f.name AS feature, t.allowance, t.period, t.rollover_max AS rollover, t.overage, t.overage_limit AS "limit", t.caps::text AS caps,
+       t.rate_limit AS rate, t.rate_per AS per, t.rate_per_us AS us, t.rate_burst AS burst, t.notify_percent AS percent, t.notify_remaining AS remaining, o.set_at
+FROM quota_internal.subject_override o CROSS JOIN LATERAL (SELECT (o.terms).*) t JOIN quota_internal.feature f ON f.id = o.feature_id ORDER BY o.subject, f.name;
 SELECT quota.override('vip', 'tokens', catalog #> '{plans,pro,entitlements,tokens}') FROM start;
 SELECT quota.override('vip', 'api', '{"rate": {"limit": 3, "per": "10 seconds"}}');
 SELECT quota.override('vip', 'docs', '{"allowance": 3, "notify": [100]}');

@@ -169,7 +169,7 @@ CALL pg_temp.damage('a table for somebody', $$GRANT UPDATE ON quota_internal.buc
 CALL pg_temp.damage('rate used', $$INSERT INTO quota_internal.rate_use SELECT 'beta', pg_temp.feature(), '2030-01-01'$$);
 CALL pg_temp.damage('event deleted', $$DELETE FROM quota_internal.event WHERE type = 'plan_changed'$$);
 CALL pg_temp.damage('denials deleted', $$DELETE FROM quota_internal.denial$$);
-CALL pg_temp.damage('allowance of a plan changed', $$UPDATE quota_internal.entitlement SET allowance = allowance * 2$$);
+CALL pg_temp.damage('allowance of a plan changed', $$UPDATE quota_internal.entitlement SET terms.allowance = (terms).allowance * 2$$);
 CALL pg_temp.damage('subscription that ends later', $$UPDATE quota_internal.subscription SET ends_at = '2030-01-01' WHERE subject = 'beta'$$);
 CALL pg_temp.damage('debit with other metadata', format($$UPDATE quota_internal.ledger_entry SET metadata = '{}' WHERE debit_id = %s$$, :al_id));
 SELECT n, damage, checks FROM noticed ORDER BY n;
