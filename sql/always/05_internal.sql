@@ -41,12 +41,12 @@ COMMENT ON FUNCTION quota_internal._subject(text) IS
 
 CREATE OR REPLACE FUNCTION quota_internal._windows(subject text, at timestamptz,
         OUT feature_id int4, OUT source_id int8, OUT period_start timestamptz, OUT period_end timestamptz,
-        OUT plan_version_id int4, OUT allowance int8, OUT series text, OUT overridden bool)
+        OUT plan_version_id int4, OUT allowance int8, OUT series text, OUT overridden bool, OUT of_members bool)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
     AS 'MODULE_PATHNAME', 'quota_sql_windows';
 COMMENT ON FUNCTION quota_internal._windows(text, timestamptz) IS
-    'internal: the window that a time (NULL: now) lies in of every metered account of exactly this prefix, as the newest committed state has it, and its terms: allowance (NULL: unlimited), series (the same text for the same period and anchor, NULL for a lifetime), overridden (they are not those of the prefix''s own plan)';
+    'internal: the window that a time (NULL: now) lies in of every metered account of exactly this prefix, as the newest committed state has it, and its terms: allowance (NULL: unlimited), series (the same text for the same period and anchor, NULL for a lifetime), overridden (they are not those of the prefix''s own plan), of_members (they are what the prefix above gives its members)';
 
 CREATE OR REPLACE FUNCTION quota_internal._positive(value bigint, argument text) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

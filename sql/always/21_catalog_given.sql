@@ -127,6 +127,7 @@ CREATE OR REPLACE FUNCTION quota_internal._catalog_terms(path text, entitlements
 AS $$
 DECLARE
     given record;
+    entry quota_internal.entitlement;
     result quota_internal.entitlement[] := '{}';
 BEGIN
     FOR given IN
@@ -137,8 +138,9 @@ BEGIN
         IF given.kind IS NULL THEN
             PERFORM quota_internal._catalog_error(given.path, 'no such feature', 'Declare it under "features".');
         END IF;
-        result := result || ROW(NULL, given.feature_id,
-                                quota_internal._catalog_entitlement(given.path, given.kind, given.value))::quota_internal.entitlement;
+        entry := quota_internal._catalog_entitlement(given.path, given.kind, given.value);
+        entry.feature_id := given.feature_id;
+        result := result || entry;
     END LOOP;
     RETURN result;
 END

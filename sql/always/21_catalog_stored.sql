@@ -96,10 +96,10 @@ CREATE OR REPLACE FUNCTION quota_internal._catalog_same_version(version_id int, 
 AS $$
     -- The parts of a period say all that it means, so its text is not compared.
     WITH stored AS (
-        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning
+        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning, quota_internal._terms_meaning(e.members) AS members
         FROM quota_internal.entitlement e WHERE e.plan_version_id = _catalog_same_version.version_id
     ), wanted AS (
-        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning FROM unnest(_catalog_same_version.terms) e
+        SELECT e.feature_id, quota_internal._terms_meaning(e.terms) AS meaning, quota_internal._terms_meaning(e.members) AS members FROM unnest(_catalog_same_version.terms) e
     )
     SELECT EXISTS (SELECT FROM quota_internal.plan_version v
                    WHERE v.id = _catalog_same_version.version_id
@@ -127,8 +127,8 @@ BEGIN
     FROM quota_internal.plan_version v WHERE v.plan_id = _catalog_store_version.plan_id
     RETURNING id INTO version_id;
 
-    INSERT INTO quota_internal.entitlement (plan_version_id, feature_id, terms)
-    SELECT version_id, e.feature_id, e.terms
+    INSERT INTO quota_internal.entitlement (plan_version_id, feature_id, terms, members)
+    SELECT version_id, e.feature_id, e.terms, e.members
     FROM unnest(terms) e;
 END
 $$;

@@ -16,7 +16,7 @@ COMMENT ON FUNCTION quota_internal._newest_version(int) IS
  * on it.  Where the transaction's snapshot is older than the lock, the look
  * itself would miss what was committed in between.
  */
-CREATE OR REPLACE FUNCTION quota_internal._lock_buckets()
+CREATE OR REPLACE FUNCTION quota_internal._lock_buckets(problem text, reason text)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -24,15 +24,14 @@ AS $$
 BEGIN
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION USING ERRCODE = '0A000',
-            MESSAGE = format('this catalog cannot be applied at isolation level %s',
-                             current_setting('transaction_isolation')),
-            DETAIL = 'It removes a feature, changes its kind, or gives the default plan another period or anchor, so what is used meanwhile has to be seen.',
-            HINT = 'Apply it at isolation level read committed.';
+            MESSAGE = format('%s at isolation level %s', problem, current_setting('transaction_isolation')),
+            DETAIL = format('%s, so what is used meanwhile has to be seen.', reason),
+            HINT = 'Do it at isolation level read committed.';
     END IF;
     LOCK TABLE quota_internal.bucket IN EXCLUSIVE MODE;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._lock_buckets() IS
+COMMENT ON FUNCTION quota_internal._lock_buckets(text, text) IS
     'internal: makes whoever charges wait until the transaction ends; 0A000 in a transaction that keeps its first snapshot';
 
 CREATE OR REPLACE FUNCTION quota_internal._lock_feature_use()
@@ -42,7 +41,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_feature_use()
 AS $$
 BEGIN
     -- buckets first: whoever has one locked may be about to carry out a change of plan
-    PERFORM quota_internal._lock_buckets();
+    PERFORM quota_internal._lock_buckets('this catalog cannot be applied', 'It removes a feature or changes its kind');
     LOCK TABLE quota_internal.subscription, quota_internal.subject_override, quota_internal.credit_grant IN SHARE ROW EXCLUSIVE MODE;
 END
 $$;

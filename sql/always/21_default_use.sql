@@ -12,28 +12,29 @@ COMMENT ON FUNCTION quota_internal._default_version() IS
 
 /*
  * All accounts of the default plan have the same window of a feature: their
- * zone is UTC, and the anchor "subscription" counts as calendar.
+ * zone is UTC, and the anchor "subscription" counts as calendar.  Members', too.
  */
 CREATE OR REPLACE FUNCTION quota_internal._default_windows(version_id int, at timestamptz)
-    RETURNS TABLE (feature_id int, window_start timestamptz, window_end timestamptz)
+    RETURNS TABLE (feature_id int, level int, terms quota_internal.terms, window_start timestamptz, window_end timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT e.feature_id, w.window_start, w.window_end
+    SELECT e.feature_id, t.level, t.terms, w.window_start, w.window_end
     FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id AND f.kind = 'metered'
-         CROSS JOIN LATERAL quota_internal._window((e.terms).period, (e.terms).anchor, (e.terms).anchor_at, NULL, 'UTC', _default_windows.at) w
-    WHERE e.plan_version_id = _default_windows.version_id
+         CROSS JOIN LATERAL (VALUES (0, e.terms), (1, e.members)) t(level, terms)
+         CROSS JOIN LATERAL quota_internal._window((t.terms).period, (t.terms).anchor, (t.terms).anchor_at, NULL, 'UTC', _default_windows.at) w
+    WHERE e.plan_version_id = _default_windows.version_id AND (t.terms).anchor IS NOT NULL
 $$;
 COMMENT ON FUNCTION quota_internal._default_windows(int, timestamptz) IS
-    'internal: the windows that a version has at a time for all who have it as the default plan';
+    'internal: the windows that a version has at a time for all who have it as the default plan (level 0), and for members (level 1), with the terms';
 
 /*
- * The buckets that count for the default plan are those of single segments
- * that depend on no subscription and have no override.  Whoever has a
+ * The buckets that count for the default plan are those of single segments, and
+ * of two for members, that depend on no subscription and have no override.  Whoever has a
  * subscription now is no exception: what the default plan charged before must
  * still be there when it ends.
  */
-CREATE OR REPLACE FUNCTION quota_internal._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz)
+CREATE OR REPLACE FUNCTION quota_internal._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz, level int DEFAULT 0)
     RETURNS SETOF quota_internal.bucket
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -41,11 +42,11 @@ AS $$
     SELECT b.* FROM quota_internal.bucket b
     WHERE b.feature_id = _default_buckets.feature_id AND b.source_id = 0
       AND b.period_start = _default_buckets.window_start AND b.period_end = _default_buckets.window_end
-      AND strpos(b.subject, '/') = 0
+      AND quota_internal._level(b.subject) = _default_buckets.level
       AND NOT EXISTS (SELECT FROM quota_internal.subject_override o
-                      WHERE o.subject = b.subject AND o.feature_id = b.feature_id)
+                      WHERE o.subject IN (b.subject, split_part(b.subject, '/', 1)) AND o.feature_id = b.feature_id)
 $$;
-COMMENT ON FUNCTION quota_internal._default_buckets(int, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._default_buckets(int, timestamptz, timestamptz, int) IS
     'internal: the buckets of the default plan''s accounts in one window';
 
 /*
@@ -101,11 +102,10 @@ CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, ne
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota_internal.bucket b SET plan_version_id = n.plan_version_id, allowance = (n.terms).allowance, prorated = NULL
-    FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) w
-        JOIN quota_internal.entitlement n ON n.plan_version_id = _set_default_terms.new_version AND n.feature_id = w.feature_id
-        JOIN quota_internal.entitlement o ON o.plan_version_id = _set_default_terms.old_version AND o.feature_id = w.feature_id,
-        LATERAL quota_internal._default_buckets(w.feature_id, w.window_start, w.window_end) d
+    UPDATE quota_internal.bucket b SET plan_version_id = _set_default_terms.new_version, allowance = (n.terms).allowance, prorated = NULL
+    FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) n
+        JOIN quota_internal._default_windows(_set_default_terms.old_version, _set_default_terms.at) o USING (feature_id, level),
+        LATERAL quota_internal._default_buckets(n.feature_id, n.window_start, n.window_end, n.level) d
     WHERE ((n.terms).rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND (n.terms).allowance IS DISTINCT FROM d.allowance
       AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
       AND b.period_start = d.period_start AND b.period_end = d.period_end
@@ -127,13 +127,13 @@ BEGIN
     FOR move IN
         SELECT n.feature_id, o.window_start AS old_start, o.window_end AS old_end, n.window_start, n.window_end
         FROM quota_internal._default_windows(new_version, at) n
-             LEFT JOIN quota_internal._default_windows(old_version, at) o ON o.feature_id = n.feature_id
-        WHERE (o.window_start, o.window_end) IS DISTINCT FROM (n.window_start, n.window_end)
+             LEFT JOIN quota_internal._default_windows(old_version, at) o ON o.feature_id = n.feature_id AND o.level = 0
+        WHERE n.level = 0 AND (o.window_start, o.window_end) IS DISTINCT FROM (n.window_start, n.window_end)
         ORDER BY n.feature_id
     LOOP
         -- Nobody charges a feature that the default plan gives only from now on.
         IF NOT locked AND move.old_start IS NOT NULL THEN
-            PERFORM quota_internal._lock_buckets();
+            PERFORM quota_internal._lock_buckets('this catalog cannot be applied', 'It gives the default plan another period or anchor');
             locked := true;
         END IF;
         IF move.old_start IS NOT NULL THEN

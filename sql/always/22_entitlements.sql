@@ -228,7 +228,7 @@ $$;
 COMMENT ON FUNCTION quota_internal._catalog_require_sense(text, quota_internal.terms_fields) IS
     'internal: refuses (22023) terms of a metered or capacity feature that can mean nothing beside each other';
 
-CREATE OR REPLACE FUNCTION quota_internal._catalog_entitlement(path text, kind text, entitlement jsonb)
+CREATE OR REPLACE FUNCTION quota_internal._entitlement_terms(path text, kind text, entitlement jsonb)
     RETURNS quota_internal.terms
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -276,8 +276,34 @@ BEGIN
     RETURN terms;
 END
 $$;
+COMMENT ON FUNCTION quota_internal._entitlement_terms(text, text, jsonb) IS
+    'internal: the terms in the JSON of an entitlement for a feature of a kind, but for its members; 22023, 22003, 22001 with the path';
+
+-- Of the row, what depends on the JSON is filled.
+CREATE OR REPLACE FUNCTION quota_internal._catalog_entitlement(path text, kind text, entitlement jsonb)
+    RETURNS quota_internal.entitlement
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given CONSTANT jsonb := entitlement -> 'members';
+    result quota_internal.entitlement;
+BEGIN
+    result.terms := quota_internal._entitlement_terms(path, kind, entitlement);
+    IF given IS NULL THEN
+        RETURN result;
+    ELSIF (result.terms).times_quantity THEN
+        PERFORM quota_internal._catalog_error(path || '.members', 'not allowed beside times_quantity');
+    ELSIF given ? 'members' THEN
+        PERFORM quota_internal._catalog_error(path || '.members.members', 'not allowed within members',
+                                              'Give those further below an override, or their team a plan of its own.');
+    END IF;
+    result.members := quota_internal._entitlement_terms(path || '.members', kind, given);
+    RETURN result;
+END
+$$;
 COMMENT ON FUNCTION quota_internal._catalog_entitlement(text, text, jsonb) IS
-    'internal: the terms in the JSON of an entitlement for a feature of a kind, from a plan or an override; 22023, 22003, 22001 with the path';
+    'internal: what the JSON of an entitlement gives of a feature of a kind, from a plan or an override: to its subject, and (members, else NULL) to each subject one segment below; 22023, 22003, 22001 with the path';
 
 CREATE OR REPLACE FUNCTION quota_internal._terms_meaning(terms quota_internal.terms_fields)
     RETURNS quota_internal.terms_fields
@@ -343,14 +369,14 @@ COMMENT ON FUNCTION quota_internal._export_notify(int[], bigint[]) IS
  * No value that is NULL stays, but for the allowance and a static value: what
  * stands in the other keys has none.
  */
-CREATE OR REPLACE FUNCTION quota_internal._export_entitlement(kind text, terms quota_internal.terms_fields)
+CREATE OR REPLACE FUNCTION quota_internal._export_terms(kind text, terms quota_internal.terms_fields)
     RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN _export_entitlement.kind IN ('boolean', 'static') THEN jsonb_build_object('value', (terms).value)
-        ELSE CASE WHEN _export_entitlement.kind = 'rate' THEN '{}' ELSE jsonb_build_object('allowance', (terms).allowance) END
+        WHEN _export_terms.kind IN ('boolean', 'static') THEN jsonb_build_object('value', (terms).value)
+        ELSE CASE WHEN _export_terms.kind = 'rate' THEN '{}' ELSE jsonb_build_object('allowance', (terms).allowance) END
              || jsonb_strip_nulls(jsonb_build_object(
                  'period', (terms).period,
                  'anchor', CASE (terms).anchor
@@ -370,5 +396,17 @@ AS $$
                  'times_quantity', nullif((terms).times_quantity, false)))
     END
 $$;
-COMMENT ON FUNCTION quota_internal._export_entitlement(text, quota_internal.terms_fields) IS
+COMMENT ON FUNCTION quota_internal._export_terms(text, quota_internal.terms_fields) IS
+    'internal: the JSON of terms for a feature of a kind, without what is default';
+
+CREATE OR REPLACE FUNCTION quota_internal._export_entitlement(kind text, entitlement quota_internal.entitlement)
+    RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT quota_internal._export_terms(_export_entitlement.kind, (entitlement).terms)
+           || CASE WHEN (entitlement).members IS NULL THEN '{}'
+                   ELSE jsonb_build_object('members', quota_internal._export_terms(_export_entitlement.kind, (entitlement).members)) END
+$$;
+COMMENT ON FUNCTION quota_internal._export_entitlement(text, quota_internal.entitlement) IS
     'internal: the JSON of an entitlement for a feature of a kind, without what is default';

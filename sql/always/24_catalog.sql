@@ -104,7 +104,7 @@ AS $$
            || CASE WHEN (v.period_months, v.period_days, v.period_us) = (1, 0, 0) THEN '{}' ELSE jsonb_build_object('period', v.period) END
            || CASE WHEN v.grace IS NULL THEN '{}' ELSE jsonb_build_object('grace', v.grace) END
            || jsonb_build_object('entitlements',
-                (SELECT coalesce(jsonb_object_agg(f.name, quota_internal._export_entitlement(f.kind, e.terms)), '{}')
+                (SELECT coalesce(jsonb_object_agg(f.name, quota_internal._export_entitlement(f.kind, e)), '{}')
                  FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id
                  WHERE e.plan_version_id = v.id))
     FROM quota_internal.plan_version v WHERE v.id = quota_internal._newest_version((plan).id)

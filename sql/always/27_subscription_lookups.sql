@@ -54,21 +54,21 @@ END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_feature(text) IS 'internal: a feature''s row, locked against being deleted; QT404 if there is none';
 
-CREATE OR REPLACE FUNCTION quota_internal._override_terms(kind text, entitlement jsonb) RETURNS quota_internal.terms
+CREATE OR REPLACE FUNCTION quota_internal._override_entitlement(kind text, entitlement jsonb) RETURNS quota_internal.entitlement
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    given jsonb := quota_internal._require_size(_override_terms.entitlement, 65536, 'entitlement');
+    given jsonb := quota_internal._require_size(_override_entitlement.entitlement, 65536, 'entitlement');
 BEGIN
     IF jsonb_typeof(given) = 'null' THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'override: must be an object',
             HINT = 'SQL NULL removes an override; a driver may have sent its null as JSON.';
     END IF;
-    RETURN quota_internal._catalog_entitlement('override', _override_terms.kind, given);
+    RETURN quota_internal._catalog_entitlement('override', _override_entitlement.kind, given);
 END
 $$;
-COMMENT ON FUNCTION quota_internal._override_terms(text, jsonb) IS 'internal: the terms in an override''s JSON; errors name the path, which begins with override; 22023 over 64 kB';
+COMMENT ON FUNCTION quota_internal._override_entitlement(text, jsonb) IS 'internal: the terms in an override''s JSON, and those of members; errors name the path, which begins with override; 22023 over 64 kB';
 
 CREATE OR REPLACE FUNCTION quota_internal._no_retired(plan text, retired boolean) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -214,10 +214,12 @@ CREATE OR REPLACE FUNCTION quota_internal._require_quantity(subject text, versio
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota_internal._require_product(e.terms, _require_quantity.quantity) FROM quota_internal.entitlement e
-        WHERE e.plan_version_id = _require_quantity.version_id AND (e.terms).times_quantity;
-    SELECT quota_internal._require_product(o.terms, _require_quantity.quantity) FROM quota_internal.subject_override o
-        WHERE o.subject = _require_quantity.subject COLLATE "C" AND (o.terms).times_quantity
+    SELECT quota_internal._require_product(t.terms, _require_quantity.quantity)
+    FROM (SELECT e.terms, e.members FROM quota_internal.entitlement e WHERE e.plan_version_id = _require_quantity.version_id
+          UNION ALL
+          SELECT o.terms, o.members FROM quota_internal.subject_override o WHERE o.subject = _require_quantity.subject COLLATE "C") g,
+        LATERAL (VALUES (g.terms), (g.members)) t(terms)
+    WHERE (t.terms).times_quantity
 $$;
 COMMENT ON FUNCTION quota_internal._require_quantity(text, int, bigint) IS
     'internal: raises 22003 where a quantity is too large for a plan version or the subject''s overrides';

@@ -262,12 +262,12 @@ COMMENT ON FUNCTION quota_internal._record_transfer(bigint, quota_internal.bucke
 CREATE OR REPLACE FUNCTION quota_internal._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL,
                                                           OUT features int[], OUT sources bigint[],
                                                           OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[],
-                                                          OUT allowances bigint[], OUT series text[], OUT overridden boolean[])
+                                                          OUT allowances bigint[], OUT series text[], OUT overridden boolean[], OUT members boolean[])
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_agg(w.feature_id), array_agg(w.source_id), array_agg(w.period_start), array_agg(w.period_end),
-           array_agg(b.moved_start IS NOT NULL), array_agg(w.allowance), array_agg(w.series), array_agg(w.overridden)
+           array_agg(b.moved_start IS NOT NULL), array_agg(w.allowance), array_agg(w.series), array_agg(w.overridden), array_agg(w.of_members)
     FROM quota_internal._windows(_windows_before.subject, _windows_before.at) w
         LEFT JOIN quota_internal.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
             AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
@@ -310,6 +310,9 @@ COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timest
  * A feature that was not given before takes nothing over, with one exception: if
  * its window is one that was moved away from, as when a plan without the feature
  * came in between, that use comes back.
+ *
+ * What a team gives its members goes on where period and anchor stay, and begins
+ * at 0 where they do not: so nothing has to be known of members who come later.
  */
 CREATE OR REPLACE FUNCTION quota_internal._keep_use(subject text, before record, at timestamptz, usage text,
                                                     only_feature int DEFAULT NULL, at_end boolean DEFAULT false) RETURNS void
@@ -322,12 +325,13 @@ BEGIN
     FOR moved IN
         SELECT a.*, b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end,
                NOT b.marked AS follow, k.moved_start, k.moved_id, b.allowance AS old_allowance,
-               a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series
+               a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series,
+               (a.of_members OR coalesce(b.of_members, false)) AND (b.feature_id IS NULL OR a.series IS DISTINCT FROM b.series) AS begins
         FROM quota_internal._windows(_keep_use.subject, _keep_use.at) a
             JOIN quota_internal.feature f ON f.id = a.feature_id
             LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked,
-                             before.allowances, before.series, before.overridden)
-                AS b(feature_id, source_id, period_start, period_end, marked, allowance, series, overridden)
+                             before.allowances, before.series, before.overridden, before.members)
+                AS b(feature_id, source_id, period_start, period_end, marked, allowance, series, overridden, of_members)
                 ON b.feature_id = a.feature_id AND b.source_id = a.source_id
             LEFT JOIN quota_internal.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
                 AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
@@ -336,10 +340,10 @@ BEGIN
     LOOP
         IF NOT moved.is_new THEN
             PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end,
-                                          moved.period_start, moved.period_end, _keep_use.at_end, moved.follow);
+                                          moved.period_start, moved.period_end, _keep_use.at_end OR moved.begins, moved.follow);
         ELSIF moved.moved_start IS NOT NULL THEN
             PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends,
-                                          moved.period_start, moved.period_end, _keep_use.at_end)
+                                          moved.period_start, moved.period_end, _keep_use.at_end OR moved.begins)
             FROM quota_internal._window_now(_keep_use.subject, moved.feature_id, moved.source_id,
                                             moved.period_start, moved.period_end, moved.moved_id - 1) w;
         END IF;

@@ -27,34 +27,89 @@ $$;
 COMMENT ON FUNCTION quota_internal._dependents(quota_internal.subscription, timestamptz) IS
     'internal: the subject of a subscription, and those below it that have an account which depends on it';
 
-CREATE OR REPLACE FUNCTION quota_internal._standing_of_dependents(live quota_internal.subscription, at timestamptz,
-        OUT subject text, OUT standings bigint[], OUT windows jsonb) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION quota_internal._member_features(version_ids int[]) RETURNS int[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(DISTINCT e.feature_id) FROM quota_internal.entitlement e
+    WHERE e.plan_version_id = ANY (_member_features.version_ids) AND (e.members).anchor IS NOT NULL
+$$;
+COMMENT ON FUNCTION quota_internal._member_features(int[]) IS
+    'internal: the features of which plan versions give something to members, NULL for none';
+
+/*
+ * Whoever has used nothing has nothing that could go on.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._members_of(subject text, feature_ids int[], at timestamptz) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT DISTINCT b.subject FROM quota_internal.bucket b
+    WHERE b.subject > _members_of.subject || '/' COLLATE "C" AND b.subject < _members_of.subject || '0' COLLATE "C"
+      AND strpos(substr(b.subject, length(_members_of.subject) + 2), '/') = 0
+      AND b.feature_id = ANY (_members_of.feature_ids) AND b.period_end > _members_of.at
+      AND NOT EXISTS (SELECT FROM quota_internal.subject_override o WHERE o.subject = b.subject AND o.feature_id = b.feature_id)
+$$;
+COMMENT ON FUNCTION quota_internal._members_of(text, int[], timestamptz) IS
+    'internal: the subjects one segment below another that have used one of the features in a window that is not over, and have no override of it';
+
+/*
+ * In the order of charges, so that no charge of several can stand in the way.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._gives_members(subject text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM quota_internal.subscription s JOIN quota_internal.entitlement e ON e.plan_version_id IN (s.plan_version_id, s.next_version_id)
+                   WHERE s.subject = _gives_members.subject COLLATE "C" AND (e.members).anchor IS NOT NULL)
+        OR EXISTS (SELECT FROM quota_internal.subject_override o
+                   WHERE (o.subject = _gives_members.subject COLLATE "C"
+                          OR o.subject > _gives_members.subject || '/' COLLATE "C" AND o.subject < _gives_members.subject || '0' COLLATE "C")
+                     AND (o.members).anchor IS NOT NULL)
+$$;
+COMMENT ON FUNCTION quota_internal._gives_members(text) IS
+    'internal: whether a subject''s plan, or an override of it or below it, gives something to members';
+
+CREATE OR REPLACE FUNCTION quota_internal._lock_windows(subjects text[], at timestamptz, only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    FOR subject IN
-        SELECT d FROM quota_internal._dependents(_standing_of_dependents.live, _standing_of_dependents.at) d ORDER BY d COLLATE "C"
-    LOOP
-        standings := quota_internal._lock_standings(subject);
-        windows := to_jsonb(w) FROM quota_internal._windows_before(subject, _standing_of_dependents.at) w;
-        RETURN NEXT;
-    END LOOP;
+    PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
+        WHERE b.subject = ANY (_lock_windows.subjects) AND b.period_end > _lock_windows.at
+          AND (_lock_windows.only_feature IS NULL OR b.feature_id = _lock_windows.only_feature)
+        ORDER BY f.name COLLATE "C", b.subject COLLATE "C", b.period_start, b.period_end
+        FOR UPDATE OF b;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._standing_of_dependents(quota_internal.subscription, timestamptz) IS
-    'internal: what _keep_all() needs to know of the time before a change';
+COMMENT ON FUNCTION quota_internal._lock_windows(text[], timestamptz, int) IS
+    'internal: locks the buckets of subjects, of all features or one, whose windows are not over';
 
-CREATE OR REPLACE FUNCTION quota_internal._steady(subjects text[], windows jsonb, at timestamptz) RETURNS boolean[]
+CREATE OR REPLACE FUNCTION quota_internal._standings_before(given text[], at timestamptz, only_feature int DEFAULT NULL,
+                                                            OUT subjects text[], OUT standings jsonb, OUT windows jsonb)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM quota_internal._lock_windows(given, at, only_feature);
+    SELECT array_agg(g.subject ORDER BY g.n), jsonb_agg(to_jsonb(quota_internal._standings(g.subject)) ORDER BY g.n), jsonb_agg(to_jsonb(w) ORDER BY g.n)
+        INTO subjects, standings, windows
+        FROM unnest(given) WITH ORDINALITY g(subject, n), LATERAL quota_internal._windows_before(g.subject, _standings_before.at, only_feature) w;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._standings_before(text[], timestamptz, int) IS
+    'internal: what _keep_all() needs to know of subjects before a change; their buckets are locked';
+
+CREATE OR REPLACE FUNCTION quota_internal._steady(subjects text[], windows jsonb, at timestamptz, only_feature int) RETURNS boolean[]
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_agg((w.windows -> 'features', w.windows -> 'sources', w.windows -> 'starts', w.windows -> 'ends')
                      = (b.windows -> 'features', b.windows -> 'sources', b.windows -> 'starts', b.windows -> 'ends') ORDER BY b.n)
     FROM ROWS FROM (unnest(_steady.subjects), jsonb_array_elements(_steady.windows)) WITH ORDINALITY b(subject, windows, n),
-        LATERAL (SELECT to_jsonb(w) AS windows FROM quota_internal._windows_before(b.subject, _steady.at) w) w
+        LATERAL (SELECT to_jsonb(w) AS windows FROM quota_internal._windows_before(b.subject, _steady.at, only_feature) w) w
 $$;
-COMMENT ON FUNCTION quota_internal._steady(text[], jsonb, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._steady(text[], jsonb, timestamptz, int) IS
     'internal: of each subject, whether all its windows are those that it had before: then no use moves';
 
 /*
@@ -74,12 +129,13 @@ $$;
 COMMENT ON FUNCTION quota_internal._set_terms_of(text[], timestamptz) IS
     'internal: notes in the buckets of the present windows of subjects the plan and allowance that they go on under; a share of prorate ends';
 
-CREATE OR REPLACE FUNCTION quota_internal._keep_all(subjects text[], standings jsonb, windows jsonb, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._keep_all(subjects text[], standings jsonb, windows jsonb, at timestamptz,
+                                                    only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    steady CONSTANT boolean[] := quota_internal._steady(_keep_all.subjects, _keep_all.windows, _keep_all.at);
+    steady CONSTANT boolean[] := quota_internal._steady(_keep_all.subjects, _keep_all.windows, _keep_all.at, only_feature);
     before record;
 BEGIN
     PERFORM quota_internal._set_terms_of(ARRAY(SELECT s.subject FROM unnest(_keep_all.subjects, steady) s(subject, steady) WHERE s.steady), _keep_all.at);
@@ -88,8 +144,8 @@ BEGIN
         SELECT w.* INTO before
             FROM jsonb_to_record(_keep_all.windows -> n - 1)
                 AS w(features int[], sources bigint[], starts timestamptz[], ends timestamptz[], marked boolean[],
-                     allowances bigint[], series text[], overridden boolean[]);
-        PERFORM quota_internal._keep_use(_keep_all.subjects[n], before, _keep_all.at, 'keep');
+                     allowances bigint[], series text[], overridden boolean[], members boolean[]);
+        PERFORM quota_internal._keep_use(_keep_all.subjects[n], before, _keep_all.at, 'keep', only_feature);
     END LOOP;
     PERFORM quota_internal._tell_crossed(t.subject, ARRAY(SELECT e.value::bigint FROM jsonb_array_elements_text(t.standings) WITH ORDINALITY e(value, place)
                                                           ORDER BY e.place))
@@ -97,5 +153,5 @@ BEGIN
     ORDER BY t.n;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._keep_all(text[], jsonb, jsonb, timestamptz) IS
-    'internal: after a change, for each of the subjects: as _keep_use() and _tell_crossed()';
+COMMENT ON FUNCTION quota_internal._keep_all(text[], jsonb, jsonb, timestamptz, int) IS
+    'internal: after a change (of one feature, or of all), for each of the subjects: as _keep_use() and _tell_crossed()';

@@ -30,12 +30,20 @@ AS $$
 DECLARE
     who    CONSTANT text := (_set_version.live).subject;
     resets CONSTANT boolean := _set_version.usage = 'reset';
+    team   CONSTANT text[] := CASE WHEN NOT resets THEN
+        ARRAY(SELECT quota_internal._members_of(who, quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]),
+                                                _set_version.at)) END;
     standings bigint[];
     before record;
+    before_of_team record;
 BEGIN
+    IF team <> '{}' THEN
+        PERFORM quota_internal._lock_windows(who || team, _set_version.at);
+    END IF;
     standings := quota_internal._lock_standings(who);
     IF NOT resets THEN
         before := quota_internal._windows_before(who, _set_version.at);
+        before_of_team := quota_internal._standings_before(team, _set_version.at);
     END IF;
     UPDATE quota_internal.subscription s
         SET plan_version_id = _set_version.version_id,
@@ -44,6 +52,7 @@ BEGIN
         WHERE s.id = (_set_version.live).id;
     IF NOT resets THEN
         PERFORM quota_internal._keep_use(who, before, _set_version.at, _set_version.usage, at_end => _set_version.at_end);
+        PERFORM quota_internal._keep_all(before_of_team.subjects, before_of_team.standings, before_of_team.windows, _set_version.at);
     END IF;
     PERFORM quota_internal._tell_crossed(who, standings);
 END

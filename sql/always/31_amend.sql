@@ -175,6 +175,9 @@ DECLARE
 BEGIN
     PERFORM quota_internal._require(given IS NOT NULL, 'changes');
     PERFORM quota_internal._catalog_object('changes', 'subscription', given);
+    IF given ? 'timezone' AND quota_internal._gives_members(who) THEN
+        PERFORM quota_internal._lock_buckets('this time zone cannot be changed', 'Members whom nobody has seen yet get other windows');
+    END IF;
     LOCK TABLE quota_internal.bucket, quota_internal.subscription IN ROW EXCLUSIVE MODE;
     old := quota_internal._require_subscription(who);
     live := old;
@@ -187,9 +190,7 @@ BEGIN
     IF (amended.timezone, amended.quantity) = (live.timezone, live.quantity) OR live.starts_at > at THEN
         PERFORM quota_internal._store_amendment(amended);
     ELSE
-        SELECT array_agg(d.subject ORDER BY d.subject) AS subjects, jsonb_agg(to_jsonb(d.standings) ORDER BY d.subject) AS standings,
-               jsonb_agg(d.windows ORDER BY d.subject) AS windows
-            INTO before FROM quota_internal._standing_of_dependents(live, at) d;
+        before := quota_internal._standings_before(ARRAY(SELECT quota_internal._dependents(live, at)), at);
         PERFORM quota_internal._store_amendment(amended);
         PERFORM quota_internal._keep_all(before.subjects, before.standings, before.windows, at);
     END IF;

@@ -1,5 +1,17 @@
 /* Overrides; the locks are those of 30_subscriptions. */
 
+CREATE OR REPLACE FUNCTION quota_internal._team(subject text, feature_id int, members_before quota_internal.terms_fields,
+                                                members_after quota_internal.terms_fields, at timestamptz) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(m) FROM quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at) m
+    WHERE (members_before).anchor IS NOT NULL OR (members_after).anchor IS NOT NULL
+       OR EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL)
+$$;
+COMMENT ON FUNCTION quota_internal._team(text, int, quota_internal.terms_fields, quota_internal.terms_fields, timestamptz) IS
+    'internal: whom an override of a subject can concern beside itself: members that have used the feature, where it or a plan gives something to members';
+
 /*
  * The account's window may begin elsewhere afterwards, so this acts as
  * change_plan keep.  The moment at which an override was set, the anchor
@@ -16,21 +28,21 @@ DECLARE
     at     timestamptz := quota_internal._now();
     what   quota_internal.feature;
     old    quota_internal.subject_override;
-    given  quota_internal.terms;
+    given  quota_internal.entitlement;
     standings bigint[];
     before record;
+    before_of_team record;
 BEGIN
     LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
     what := quota_internal._lock_feature(override.feature);
     IF override.entitlement IS NOT NULL THEN
-        given := quota_internal._override_terms(what.kind, override.entitlement);
+        given := quota_internal._override_entitlement(what.kind, override.entitlement);
     END IF;
 
     -- whoever changes the plan meanwhile waits, or is waited for, here
     PERFORM quota_internal._current_subscription(who);
-    IF given.times_quantity THEN
-        PERFORM quota_internal._require_product(given, quota_internal._quantity_for(who, at));
-    END IF;
+    PERFORM quota_internal._require_product(t, quota_internal._quantity_for(who, at))
+    FROM unnest(ARRAY[given.terms, given.members]) t WHERE t.times_quantity;
     LOOP
         SELECT o.* INTO old FROM quota_internal.subject_override o
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id FOR UPDATE;
@@ -39,11 +51,12 @@ BEGIN
         END IF;
         standings := quota_internal._lock_standings(who);
         before := quota_internal._windows_before(who, at, what.id);
+        before_of_team := quota_internal._standings_before(quota_internal._team(who, what.id, old.members, given.members, at), at, what.id);
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;
-        INSERT INTO quota_internal.subject_override (subject, feature_id, terms, set_at)
-            VALUES (who, what.id, given, at)
+        INSERT INTO quota_internal.subject_override (subject, feature_id, terms, members, set_at)
+            VALUES (who, what.id, given.terms, given.members, at)
             ON CONFLICT ON CONSTRAINT subject_override_pkey DO NOTHING;
         -- else somebody else has just set it: look again, at theirs
         EXIT WHEN FOUND;
@@ -52,14 +65,17 @@ BEGIN
     IF override.entitlement IS NULL THEN
         DELETE FROM quota_internal.subject_override o WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     ELSIF old.subject IS NOT NULL THEN
-        IF quota_internal._terms_meaning(old.terms) IS NOT DISTINCT FROM quota_internal._terms_meaning(given) THEN
+        IF (quota_internal._terms_meaning(old.terms), quota_internal._terms_meaning(old.members))
+           IS NOT DISTINCT FROM (quota_internal._terms_meaning(given.terms), quota_internal._terms_meaning(given.members)) THEN
             RETURN;     -- also in other words
         END IF;
         UPDATE quota_internal.subject_override o
-            SET terms = given, set_at = CASE WHEN quota_internal._same_series(old.terms, given) THEN o.set_at ELSE at END
+            SET terms = given.terms, members = given.members,
+                set_at = CASE WHEN quota_internal._same_series(old.terms, given.terms) THEN o.set_at ELSE at END
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
     PERFORM quota_internal._keep_use(who, before, at, 'keep', what.id);
+    PERFORM quota_internal._keep_all(before_of_team.subjects, before_of_team.standings, before_of_team.windows, at, what.id);
     PERFORM quota_internal._tell_crossed(who, standings);
     IF override.entitlement IS NULL THEN
         PERFORM quota_internal._record_event('override_removed', who, what.id, '{}');

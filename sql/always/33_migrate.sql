@@ -44,6 +44,25 @@ $$;
 COMMENT ON FUNCTION quota_internal._lock_buckets_of(text[], timestamptz) IS
     'internal: locks the buckets of subjects as far as they are free, and returns the subjects that have others';
 
+CREATE OR REPLACE FUNCTION quota_internal._with_members(subjects text[], version_ids int[], at timestamptz) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    features CONSTANT int[] := quota_internal._member_features(_with_members.version_ids);
+BEGIN
+    IF features IS NULL THEN
+        RETURN _with_members.subjects;
+    END IF;
+    -- a member can have a subscription of its own
+    RETURN ARRAY(SELECT s.subject FROM unnest(_with_members.subjects) s(subject)
+                 UNION
+                 SELECT m FROM unnest(_with_members.subjects) s(subject), quota_internal._members_of(s.subject, features, _with_members.at) m);
+END
+$$;
+COMMENT ON FUNCTION quota_internal._with_members(text[], int[], timestamptz) IS
+    'internal: subjects, and of those to whose members one of the plan versions gives something, the members';
+
 CREATE OR REPLACE FUNCTION quota_internal._record_changes(changed quota_internal.subscription[], version_id int, at timestamptz) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
@@ -73,10 +92,9 @@ BEGIN
     old := ARRAY(SELECT s FROM quota_internal.subscription s
                  WHERE s.id = ANY (_migrate_locked.locked) AND s.plan_version_id = ANY (_migrate_locked.older)
                    AND (s.ends_at IS NULL OR s.ends_at > _migrate_locked.at));
-    SELECT array_agg(o.subject) AS subjects, jsonb_agg(to_jsonb(quota_internal._standings(o.subject))) AS standings, jsonb_agg(to_jsonb(w)) AS windows
-        INTO before
-        FROM unnest(old) o, LATERAL quota_internal._windows_before(o.subject, _migrate_locked.at) w
-        WHERE o.starts_at <= _migrate_locked.at;
+    before := quota_internal._standings_before(
+        quota_internal._with_members(ARRAY(SELECT o.subject FROM unnest(old) o WHERE o.starts_at <= _migrate_locked.at),
+                                     _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at), _migrate_locked.at);
     UPDATE quota_internal.subscription s SET plan_version_id = _migrate_locked.version_id FROM unnest(old) o WHERE s.id = o.id;
     PERFORM quota_internal._keep_all(before.subjects, before.standings, before.windows, _migrate_locked.at);
     PERFORM quota_internal._record_changes(old, _migrate_locked.version_id, _migrate_locked.at);
@@ -91,9 +109,12 @@ CREATE OR REPLACE FUNCTION quota_internal._migrate_free(batch quota_internal.sub
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    busy text[] := quota_internal._lock_buckets_of(ARRAY(SELECT DISTINCT b.subject FROM unnest(_migrate_free.batch) b), _migrate_free.at);
+    busy text[] := quota_internal._lock_buckets_of(
+        quota_internal._with_members(ARRAY(SELECT DISTINCT b.subject FROM unnest(_migrate_free.batch) b),
+                                     _migrate_free.older || _migrate_free.version_id, _migrate_free.at), _migrate_free.at);
 BEGIN
-    RETURN quota_internal._migrate_locked(ARRAY(SELECT b.id FROM unnest(_migrate_free.batch) b WHERE b.subject <> ALL (busy)),
+    RETURN quota_internal._migrate_locked(ARRAY(SELECT b.id FROM unnest(_migrate_free.batch) b
+                                                WHERE NOT EXISTS (SELECT FROM unnest(busy) x WHERE x = b.subject OR starts_with(x, b.subject || '/'))),
                                           _migrate_free.version_id, _migrate_free.older, _migrate_free.at);
 END
 $$;
@@ -121,15 +142,13 @@ CREATE OR REPLACE FUNCTION quota_internal._migrate_last(version_id int, older in
 AS $$
 DECLARE
     last_id bigint;
-    who     text;
     moved   bigint := 0;
 BEGIN
     WHILE moved = 0 LOOP
         last_id := quota_internal._left_behind(_migrate_last.older, _migrate_last.at);
         EXIT WHEN last_id IS NULL;
-        SELECT s.subject INTO who FROM quota_internal.subscription s WHERE s.id = last_id FOR UPDATE;
+        PERFORM FROM quota_internal.subscription s WHERE s.id = last_id FOR UPDATE;
         IF FOUND THEN
-            PERFORM quota_internal._lock_standings(who);
             moved := quota_internal._migrate_locked(ARRAY[last_id], _migrate_last.version_id, _migrate_last.older, _migrate_last.at);
         END IF;
     END LOOP;

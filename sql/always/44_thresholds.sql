@@ -44,10 +44,12 @@ AS $$
 BEGIN
     PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = _lock_standings.subject COLLATE "C" AND b.period_end > quota_internal._now()
-          AND (EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = b.feature_id
-                       AND ((e.terms).notify_percent <> '{}' OR (e.terms).notify_remaining <> '{}'))
-               OR EXISTS (SELECT FROM quota_internal.subject_override o WHERE o.feature_id = b.feature_id AND o.subject = b.subject
-                          AND ((o.terms).notify_percent <> '{}' OR (o.terms).notify_remaining <> '{}')))
+          AND EXISTS (SELECT FROM (SELECT e.terms, e.members FROM quota_internal.entitlement e WHERE e.feature_id = b.feature_id
+                                   UNION ALL
+                                   SELECT o.terms, o.members FROM quota_internal.subject_override o
+                                   WHERE o.feature_id = b.feature_id AND o.subject IN (b.subject, regexp_replace(b.subject, '/[^/]*$', ''))) g,
+                          LATERAL (VALUES (g.terms), (g.members)) t(terms)
+                      WHERE (t.terms).notify_percent <> '{}' OR (t.terms).notify_remaining <> '{}')
         ORDER BY f.name COLLATE "C", b.period_start, b.period_end
         FOR UPDATE OF b;
     RETURN quota_internal._standings(_lock_standings.subject);

@@ -10,7 +10,7 @@
  */
 
 -- As apply_catalog() would have it: whoever has a plan that the catalog lacks keeps its terms.
-CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT feature_id int, OUT terms quota_internal.terms)
+CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT feature_id int, OUT terms quota_internal.terms, OUT members quota_internal.terms)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -30,10 +30,10 @@ BEGIN
                                                     AND NOT coalesce(given.value @> '{"default": false}', false));
         plan := given.name;
         IF given.value IS NULL OR given.value = 'null' THEN
-            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, e.feature_id, e.terms
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, e.feature_id, e.terms, e.members
                          FROM quota_internal.entitlement e WHERE e.plan_version_id = given.version_id;
         ELSE
-            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, t.feature_id, t.terms
+            RETURN QUERY SELECT _simulated_terms.plan, _simulated_terms.is_default, t.feature_id, t.terms, t.members
                          FROM unnest(quota_internal._catalog_terms('plans', given.value -> 'entitlements', kinds)) t;
         END IF;
     END LOOP;
@@ -71,7 +71,8 @@ CREATE OR REPLACE FUNCTION quota_internal._simulated_limits(catalog jsonb, accou
     SET enable_nestloop = off       -- nobody knows how many accounts an array has
 AS $$
     WITH asked AS MATERIALIZED (
-        SELECT a.account COLLATE "C" AS account, a.feature_id, quota_internal._level(a.account) AS level
+        SELECT a.account COLLATE "C" AS account, a.feature_id, quota_internal._level(a.account) AS level,
+               nullif(regexp_replace(a.account, '/[^/]*$', ''), a.account) COLLATE "C" AS team
         FROM unnest(_simulated_limits.accounts, _simulated_limits.feature_ids) a(account, feature_id)
     ), subscribed AS MATERIALIZED (
         SELECT DISTINCT ON (s.subject) s.subject, s.plan_version_id, p.name AS plan, s.anchor_at, s.timezone, s.quantity
@@ -89,19 +90,28 @@ AS $$
         SELECT a.account, a.feature_id, s.plan, a.level = 0 AND s.subject IS NULL AS by_default,
                CASE WHEN a.level = 0 AND s.subject IS NULL THEN d.version_id ELSE s.plan_version_id END AS version_id,
                coalesce(s.anchor_at, u.anchor_at) AS starts_at, coalesce(s.timezone, u.timezone, 'UTC') AS timezone,
-               coalesce(s.quantity, u.quantity, 1) AS quantity
+               coalesce(s.quantity, u.quantity, 1) AS quantity,
+               a.team, t.plan AS team_plan, a.level = 1 AND s.subject IS NULL AND t.subject IS NULL AS team_by_default,
+               CASE WHEN a.level = 1 AND s.subject IS NULL AND t.subject IS NULL THEN d.version_id ELSE t.plan_version_id END AS team_version_id
         FROM asked a CROSS JOIN (SELECT quota_internal._default_version() AS version_id) d
             LEFT JOIN subscribed s ON s.subject = a.account
+            LEFT JOIN subscribed t ON t.subject = a.team
             LEFT JOIN above u ON u.account = a.account
     ), known AS MATERIALIZED (
         SELECT * FROM quota_internal._simulated_terms(_simulated_limits.catalog)
     ), limited AS MATERIALIZED (
-        SELECT g.*, coalesce(o.terms, e.terms) AS terms_now, coalesce(o.terms, k.terms) AS terms_then
+        -- an override, the account's own plan, or what the override or plan above gives to members
+        SELECT g.*, coalesce(o.terms, e.terms, CASE WHEN p.feature_id IS NULL THEN f.members ELSE p.members END) AS terms_now,
+               coalesce(o.terms, k.terms, CASE WHEN p.feature_id IS NULL THEN m.members ELSE p.members END) AS terms_then
         FROM given g
             LEFT JOIN quota_internal.subject_override o ON o.subject = g.account AND o.feature_id = g.feature_id
             LEFT JOIN quota_internal.entitlement e ON e.feature_id = g.feature_id AND e.plan_version_id = g.version_id
             LEFT JOIN known k ON k.feature_id = g.feature_id
                 AND k.plan = CASE WHEN g.by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.plan END
+            LEFT JOIN quota_internal.subject_override p ON p.subject = g.team AND p.feature_id = g.feature_id
+            LEFT JOIN quota_internal.entitlement f ON f.feature_id = g.feature_id AND f.plan_version_id = g.team_version_id
+            LEFT JOIN known m ON m.feature_id = g.feature_id
+                AND m.plan = CASE WHEN g.team_by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.team_plan END
     )
     SELECT l.account, l.feature_id,
            quota_internal._allowance_of(l.terms_now, l.quantity), quota_internal._overage_of(l.terms_now, l.quantity),

@@ -117,18 +117,22 @@ CREATE TABLE quota_internal.entitlement (
     plan_version_id int4 NOT NULL,
     feature_id      int4 NOT NULL,
     terms           quota_internal.terms NOT NULL,
+    members         quota_internal.terms,
     PRIMARY KEY (plan_version_id, feature_id)
 );
 COMMENT ON TABLE quota_internal.entitlement IS 'what one plan version gives of one feature';
+COMMENT ON COLUMN quota_internal.entitlement.members IS 'the terms of every subject one segment below; NULL = none';
 
 CREATE TABLE quota_internal.subject_override (
     subject    text COLLATE "C" NOT NULL,
     feature_id int4 NOT NULL,
     terms      quota_internal.terms NOT NULL,
+    members    quota_internal.terms,
     set_at     timestamptz NOT NULL,
     PRIMARY KEY (subject, feature_id)
 );
 COMMENT ON TABLE quota_internal.subject_override IS 'an entitlement for one subject prefix; replaces the plan''s wholly at its level';
+COMMENT ON COLUMN quota_internal.subject_override.members IS 'the terms of every subject one segment below; NULL = none';
 COMMENT ON COLUMN quota_internal.subject_override.set_at IS 'when it was set; the anchor "subscription" of a prefix without any subscription';
 
 CREATE SEQUENCE quota_internal.action_id_seq AS int4;

@@ -74,6 +74,8 @@ explain_plan(Explanation *e, const QuotaAccount *account, const char *level)
 	else
 		detail = psprintf("plan %s, version %d, %s", account->plan->plan, account->plan->version,
 						  sub ? sub->status : "by default");
+	if (account->of_members)
+		detail = psprintf("%s; what the level above gives its members", detail);
 	put_step(e, level, "plan", detail, false, 0, false, 0,
 			 account->active ? "ok" : quota_reason_name(QUOTA_SUBSCRIPTION_INACTIVE));
 }

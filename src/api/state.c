@@ -242,6 +242,7 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 		quota_row_text(&row, series_of(account->terms));
 		quota_row_bool(&row, own_plan == NULL ||
 					   !quota_terms_are(account->terms, own_plan->terms[feature->ordinal]));
+		quota_row_bool(&row, account->of_members);
 		quota_row_put(rsinfo, &row);
 	}
 	UnregisterSnapshot(snapshot);

@@ -6,7 +6,8 @@
  * A level is an account of a feature if its subscription's plan or an override
  * gives the feature; without any subscription on the path the default plan
  * counts for the first segment.  An override replaces the plan wholly at its
- * level.  An account depends on the subscription of its level, else on the
+ * level.  Where neither gives the feature, what the level above gives its members
+ * counts as if it were an override.  An account depends on the subscription of its level, else on the
  * nearest above: that one's status, time zone and start count, and its id is
  * part of the bucket's key, so that a new subscription starts at zero.
  *
@@ -208,16 +209,15 @@ quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored)
 	return terms == stored || (terms->each != NULL && terms->each == stored);
 }
 
-/* The terms that a level has of a feature, or NULL. */
+/* The terms that an override or the plan of a level gives it of a feature, or NULL. */
 static const QuotaTerms *
-terms_of(const QuotaPath *path, int level, const QuotaFeature *feature)
+given_terms(const QuotaPath *path, int level, const QuotaFeature *feature)
 {
-	const QuotaTerms *terms;
+	const QuotaTerms *override = quota_override_of(path->subject, level, feature, path->snapshot);
 
-	terms = quota_override_of(path->subject, level, feature, path->snapshot);
-	if (terms == NULL && path->plans[level])
-		terms = path->plans[level]->terms[feature->ordinal];
-	return quota_path_terms(path, level, terms);
+	if (override != NULL || path->plans[level] == NULL)
+		return override;
+	return path->plans[level]->terms[feature->ordinal];
 }
 
 /* A bucket of one level; for capacity one number for ever. */
@@ -359,8 +359,8 @@ window_of(const QuotaPath *path, const QuotaTerms *terms, int level, TimestampTz
 	return quota_series_window(&series, at);
 }
 
-static bool
-same_series(const QuotaTerms *a, const QuotaTerms *b)
+bool
+quota_same_series(const QuotaTerms *a, const QuotaTerms *b)
 {
 	return a->period.months == b->period.months && a->period.days == b->period.days &&
 		a->period.us == b->period.us && a->anchor == b->anchor && a->anchor_at == b->anchor_at;
@@ -386,7 +386,7 @@ set_due(const QuotaPath *path, int level, const QuotaTerms *terms, int ordinal, 
 	due->window = window_of(path, terms, level, sub->due_at);
 	if (before == NULL || !sub->due_prorates)
 		return;
-	due->prorates = !quota_period_is_lifetime(&terms->period) && same_series(before, terms) &&
+	due->prorates = !quota_period_is_lifetime(&terms->period) && quota_same_series(before, terms) &&
 		!before->unlimited && !terms->unlimited;
 	due->old_allowance = before->allowance;
 }
@@ -425,6 +425,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 
 	account->level = level;
 	account->terms = terms;
+	account->of_members = false;
 	account->plan = named >= 0 ? path->plans[named] : NULL;
 	set_activity(path, level, account);
 	account->ref = ref;
@@ -474,19 +475,26 @@ void
 quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *refs,
 				  QuotaAccounts *accounts)
 {
+	const QuotaTerms *above = NULL;
+
 	accounts->refs = refs;
 	accounts->feature = feature;
 	accounts->naccounts = 0;
 	accounts->nrefs = 0;
 	for (int level = 0; level < path->subject->nlevels; level++)
 	{
-		const QuotaTerms *terms = terms_of(path, level, feature);
+		const QuotaTerms *given = given_terms(path, level, feature);
+		bool		of_members = given == NULL && above != NULL && above->members != NULL;
+		const QuotaTerms *terms = quota_path_terms(path, level, of_members ? above->members : given);
 		QuotaBucketRef *ref = NULL;
 
+		above = given;
 		if (feature->kind == QUOTA_CAPACITY || (terms && has_buckets(feature->kind)))
 			ref = add_ref(accounts, path, level);
-		if (terms)
-			add_account(accounts, path, level, terms, ref);
+		if (terms == NULL)
+			continue;
+		add_account(accounts, path, level, terms, ref);
+		accounts->accounts[accounts->naccounts - 1].of_members = of_members;
 	}
 	if (accounts->naccounts == 0)
 		add_grant_accounts(path, accounts);

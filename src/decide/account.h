@@ -35,6 +35,7 @@ typedef struct QuotaAccount
 	int			level;
 	const QuotaTerms *terms;	/* NULL: grants alone */
 	const QuotaPlanVersion *plan;	/* what the account depends on, or NULL */
+	bool		of_members;		/* terms are what the level above gives its members */
 	bool		active;			/* else: */
 	TimestampTz active_from;	/* when a pause ends; DT_NOEND: that is not known */
 	QuotaBucketRef *ref;		/* metered, capacity, rate: into refs; else NULL */
@@ -84,6 +85,9 @@ extern const QuotaSubscription *quota_path_subscription(const QuotaPath *path, i
  * the subscription's quantity, if they are to be.
  */
 extern const QuotaTerms *quota_path_terms(const QuotaPath *path, int level, const QuotaTerms *terms);
+
+/* have they the same period and anchor? */
+extern bool quota_same_series(const QuotaTerms *a, const QuotaTerms *b);
 
 /* are these the stored ones, multiplied or not? */
 extern bool quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored);

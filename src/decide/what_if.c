@@ -36,8 +36,9 @@ quota_begin_anew(QuotaBucketRef *ref)
 
 /*
  * The window takes over what was charged in the present one, but a period nothing
- * from a window without end; and to and from an account of grants alone nothing
- * moves.  What will roll over is not fixed before that, and depends on the plan.
+ * from a window without end, and what a team gives its members nothing where period
+ * or anchor differ; to and from an account of grants alone nothing moves.  What will
+ * roll over is not fixed before that, and depends on the plan.
  */
 void
 quota_go_on(QuotaAccount *after, const QuotaAccount *before)
@@ -46,6 +47,9 @@ quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 	const QuotaBucketState *state = before && before->terms && after->terms ? &before->ref->state : NULL;
 	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
 		!TIMESTAMP_IS_NOEND(after->ref->key.end);
+
+	if (state && (before->of_members || after->of_members))
+		begins |= !quota_same_series(before->terms, after->terms);
 
 	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
 		ref->state = *state;

@@ -173,8 +173,8 @@ int64_or(const Datum *values, const bool *nulls, int attnum, int64 none)
 	return nulls[attnum - 1] ? none : DatumGetInt64(values[attnum - 1]);
 }
 
-QuotaTerms *
-quota_terms_from_datum(Datum row, QuotaKind kind)
+static QuotaTerms *
+read_terms(Datum row, QuotaKind kind)
 {
 	QuotaTerms *terms = (QuotaTerms *) palloc0(sizeof(QuotaTerms));
 	Datum		values[Natts_terms];
@@ -202,6 +202,19 @@ quota_terms_from_datum(Datum row, QuotaKind kind)
 	terms->times_quantity = DatumGetBool(values[Anum_terms_times_quantity - 1]);
 	read_notify(values[Anum_terms_notify_percent - 1], values[Anum_terms_notify_remaining - 1],
 				terms);
+	return terms;
+}
+
+QuotaTerms *
+quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, int terms_attnum, int members_attnum,
+					   QuotaKind kind)
+{
+	QuotaTerms *terms = read_terms(quota_attribute(tuple, desc, terms_attnum), kind);
+	bool		isnull;
+	Datum		members = heap_getattr(tuple, members_attnum, desc, &isnull);
+
+	if (!isnull)
+		terms->members = read_terms(members, kind);
 	return terms;
 }
 
@@ -346,7 +359,8 @@ load_entitlement(QuotaCatalog *catalog, HeapTuple tuple, TupleDesc desc)
 	if (version == NULL || feature == NULL)
 		quota_raise_damaged("entitlement", "It names a version of a plan, or a feature, that does not exist.");
 	version->terms[feature->ordinal] =
-		quota_terms_from_datum(quota_attribute(tuple, desc, Anum_entitlement_terms), feature->kind);
+		quota_terms_from_tuple(tuple, desc, Anum_entitlement_terms, Anum_entitlement_members,
+							   feature->kind);
 }
 
 /* The newest version of each plan, once all are known; plans are forgotten then. */

@@ -71,6 +71,7 @@ typedef struct QuotaTerms
 								 * quantity */
 	const struct QuotaTerms *each;	/* set where they have been multiplied: what
 									 * is for each */
+	struct QuotaTerms *members; /* of every subject one segment below, or NULL */
 } QuotaTerms;
 
 typedef struct QuotaFeature
@@ -144,7 +145,11 @@ extern const QuotaFeature *quota_catalog_require_feature(const QuotaCatalog *cat
 extern const QuotaFeature *quota_catalog_feature_by_id(const QuotaCatalog *catalog, int32 id);
 extern QuotaPlanVersion *quota_catalog_version(const QuotaCatalog *catalog, int32 id);
 
-/* of a value of type quota_internal.terms, in CurrentMemoryContext */
-extern QuotaTerms *quota_terms_from_datum(Datum row, QuotaKind kind);
+/*
+ * What a row of entitlement or subject_override gives, in CurrentMemoryContext; the
+ * numbers are those of its columns.
+ */
+extern QuotaTerms *quota_terms_from_tuple(HeapTuple tuple, TupleDesc desc, int terms_attnum,
+										  int members_attnum, QuotaKind kind);
 
 #endif							/* QUOTA_CATALOG_H */

@@ -107,11 +107,13 @@ typedef enum QuotaRelation
 #define Anum_entitlement_plan_version_id 1
 #define Anum_entitlement_feature_id		2
 #define Anum_entitlement_terms			3
+#define Anum_entitlement_members		4
 
 #define Anum_subject_override_subject	1
 #define Anum_subject_override_feature_id 2
 #define Anum_subject_override_terms		3
-#define Anum_subject_override_set_at	4
+#define Anum_subject_override_members	4
+#define Anum_subject_override_set_at	5
 
 /* quota_internal.terms_fields */
 #define Anum_terms_allowance			1

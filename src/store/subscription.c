@@ -178,11 +178,14 @@ quota_override_of(const QuotaSubject *subject, int level, const QuotaFeature *fe
 	tuple = quota_scan_next(&scan);
 	if (tuple != NULL)
 	{
-		terms = quota_terms_from_datum(quota_attribute(tuple, desc, Anum_subject_override_terms),
-									   feature->kind);
+		Datum		set_at = quota_attribute(tuple, desc, Anum_subject_override_set_at);
+
+		terms = quota_terms_from_tuple(tuple, desc, Anum_subject_override_terms,
+									   Anum_subject_override_members, feature->kind);
 		if (terms->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
-			terms->anchor_at =
-				DatumGetTimestampTz(quota_attribute(tuple, desc, Anum_subject_override_set_at));
+			terms->anchor_at = DatumGetTimestampTz(set_at);
+		if (terms->members != NULL && terms->members->anchor == QUOTA_ANCHOR_SUBSCRIPTION)
+			terms->members->anchor_at = DatumGetTimestampTz(set_at);
 	}
 	quota_scan_end(&scan);
 	table_close(rel, AccessShareLock);
