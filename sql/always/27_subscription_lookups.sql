@@ -186,12 +186,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota_internal._plan_words(int) IS 'internal: the names of a plan version';
 
+-- PL/pgSQL keeps its plans, here and below; a function in SQL is parsed and planned by every statement that calls it.
 CREATE OR REPLACE FUNCTION quota_internal._record_event(type text, subject text, feature_id int, data jsonb) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     INSERT INTO quota_internal.event (at, type, subject, feature_id, data)
-    VALUES (quota_internal._now(), _record_event.type, _record_event.subject, _record_event.feature_id, _record_event.data)
+    VALUES (quota_internal._now(), _record_event.type, _record_event.subject, _record_event.feature_id, _record_event.data);
+END
 $$;
 COMMENT ON FUNCTION quota_internal._record_event(text, text, int, jsonb) IS 'internal: one row of quota.events';
 
@@ -211,15 +214,17 @@ COMMENT ON FUNCTION quota_internal._require_product(quota_internal.terms_fields,
     'internal: raises 22003 where the units of terms times a quantity are more than a bigint holds';
 
 CREATE OR REPLACE FUNCTION quota_internal._require_quantity(subject text, version_id int, quantity bigint) RETURNS void
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT quota_internal._require_product(t.terms, _require_quantity.quantity)
+BEGIN
+    PERFORM quota_internal._require_product(t.terms, _require_quantity.quantity)
     FROM (SELECT e.terms, e.members FROM quota_internal.entitlement e WHERE e.plan_version_id = _require_quantity.version_id
           UNION ALL
           SELECT o.terms, o.members FROM quota_internal.subject_override o WHERE o.subject = _require_quantity.subject COLLATE "C") g,
         LATERAL (VALUES (g.terms), (g.members)) t(terms)
-    WHERE (t.terms).times_quantity
+    WHERE (t.terms).times_quantity;
+END
 $$;
 COMMENT ON FUNCTION quota_internal._require_quantity(text, int, bigint) IS
     'internal: raises 22003 where a quantity is too large for a plan version or the subject''s overrides';
