@@ -15,7 +15,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
-\set who_am_i 'SELECT current_user, session_user, pg_temp.code(\'CREATE ROLE pay_planted SUPERUSER\');'
+\set who_am_i 'SELECT current_user, session_user, left(pg_temp.code(\'CREATE ROLE pay_planted SUPERUSER\'), 5) AS code;'
 
 -- Every function, succeeding and failing, as each kind of role.
 CREATE TEMP TABLE result (role text, name text, which text, result text, differs text);

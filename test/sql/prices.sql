@@ -67,9 +67,9 @@ SELECT q.*, c.charged = q.amount AS as_charged
 FROM quota.quote('chat', '{"input": 100, "output": 35, "cached": 0.4}') q JOIN quota.charge_units('u', 'chat', '{"input": 100, "output": 35, "cached": 0.4}') c USING (feature) ORDER BY 1;
 SELECT q.*, c.charged = q.amount AS as_charged FROM quota.quote('embed', '7') q JOIN quota.charge('u', 'embed', 7) c USING (feature) ORDER BY 1;
 ROLLBACK;
-SET transaction_read_only = on;
+BEGIN READ ONLY;
 SELECT amount FROM quota.quote('embed', '1');
-RESET transaction_read_only;
+COMMIT;
 -- bad input
 SELECT c.call, pg_temp.try('SELECT amount FROM quota.quote(' || c.call || ')')
 FROM (VALUES ($$NULL, '1'$$), ($$'embed', NULL$$), ($$'nix', '1'$$), ($$'old', '1'$$), ($$'', '1'$$), ($$repeat('x', 129), '1'$$),
