@@ -85,6 +85,7 @@ CREATE OR REPLACE FUNCTION quota.create_api_key(subject text, name text, expires
     LANGUAGE quota_sql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
+    SET plan_cache_mode = force_generic_plan    -- 18 plans for each value, which unpacks it
 AS $$
     SELECT k.id, k.secret
     FROM quota_internal._create_api_key(create_api_key.subject, create_api_key.name, create_api_key.expires_at,

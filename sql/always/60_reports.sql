@@ -52,6 +52,7 @@ CREATE OR REPLACE FUNCTION quota_internal._statement(whose text, whose_feature i
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = auto
 AS $$
 DECLARE
     newest record;
@@ -104,6 +105,7 @@ CREATE OR REPLACE FUNCTION quota.statement(subject text, feature text,
     RETURNS SETOF record
     LANGUAGE quota_sql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 100
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan    -- 18 plans for each value, which unpacks it
 AS $$
     SELECT s.*
     FROM quota_internal._statement(quota_internal._subject($1), (quota_internal._feature($2)).id, coalesce($3, '-infinity'), coalesce($4, 'infinity'),
