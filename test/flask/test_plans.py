@@ -137,8 +137,8 @@ def test_team_shares_one_budget_with_a_limit_for_each(person, callback, server):
 
     # a limit of one's own below it
     spent = hand.post("/api/answers", data={"question": "How does the hoist work?"}).json()["tokens"]
-    assert boss.post(f"/members/{me['id']}/limit", {"tokens": str(spent + 10)}).status_code == 200
-    # it counts from when it was set: there was no account at the member's level before
+    assert boss.post(f"/members/{me['id']}/limit", {"tokens": str(2 * spent + 10)}).status_code == 200
+    # what the month had counts: it takes the place of the limit that the plan gives each member
     same = {"question": "How does the hoist work?"}
     assert hand.post("/api/answers", data=same).json()["tokens"] == spent
     refused = hand.post("/api/answers", data=same)

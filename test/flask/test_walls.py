@@ -155,17 +155,16 @@ def test_team_shows_each_members_limit_and_use(person, callback, server, owner):
         block = page[page.index(f'data-member="{member}"') :]
         return re.sub(r"\s+", " ", block[: block.index("</form>")])
 
-    assert f"{spent:,} of 5,000,000 tokens" in shown() and "no limit of their own" in shown()
+    assert f"{spent:,} of 1,000,000 tokens" in shown() and "the plan’s limit for each member" in shown()
     assert boss.post(f"/members/{member}/limit", {"tokens": "9000"}).status_code == 200
-    # a limit counts from when it is set
-    assert "0 of 9,000 tokens" in shown() and 'value="9000"' in shown() and "their own limit" in shown()
+    assert f"{spent:,} of 9,000 tokens" in shown() and 'value="9000"' in shown() and "their own limit" in shown()
     again = hand.post("/api/answers", data={"question": "How does the hoist number 3 work?"}).json()["tokens"]
-    assert f"{again:,} of 9,000 tokens" in shown()
+    assert f"{spent + again:,} of 9,000 tokens" in shown()
     # what the page says is what quota was told, also when it refuses
     assert boss.post(f"/members/{member}/limit", {"tokens": "x"}).status_code == 422
     assert 'value="9000"' in shown()
     assert boss.post(f"/members/{member}/limit", {"tokens": ""}).status_code == 200
-    assert "no limit of their own" in shown()
+    assert f"{spent + again:,} of 1,000,000 tokens" in shown() and "the plan’s limit for each member" in shown()
 
 
 # -- History

@@ -168,13 +168,13 @@ def history_rows(connection, user, since=None, until=None, most=200):
     ).all()
 
 
-def tokens_used_by(connection, member, since):
-    """llm_tokens of one member: what counts against a limit of their own, which begins when it is set; without
-    one all that was charged to them since a time."""
-    if member.token_limit is not None:
+def tokens_used_by(connection, member, limit, since):
+    """llm_tokens of one member: what counts against the limit that they have, their own or the plan's; without
+    one (None) all that was charged to them since a time."""
+    if limit is not None:
         for row in quota_flask.call(connection, "explain", subject=member.subject, feature="llm_tokens"):
             if row.level == member.subject and row.source == "allowance":
-                return member.token_limit - row.available
+                return limit - row.available
     rows = quota_flask.call(connection, "usage", subject=member.subject, feature="llm_tokens", since=since)
     return sum(row.used for row in rows)
 

@@ -55,7 +55,7 @@ class Workspace(Base):
 
 class User(Base):
     """Who signs in and spends.  `role` is owner (may change the plan and invite) or member; `token_limit` the
-    member's own llm_tokens a month, as quota was told (None: no limit beside the workspace's)."""
+    member's own llm_tokens a month, as quota was told (None: what the plan gives each member)."""
 
     __tablename__ = "users"
     __table_args__ = (UniqueConstraint("workspace_id", "slug"),)

@@ -311,7 +311,9 @@ def team():
     with current_app.db.app.connect() as connection:
         state = quota_flask.me(connection, g.user.workspace.slug)
         since = state["features"]["llm_tokens"]["period_start"]
-        used = {member.id: account.tokens_used_by(connection, member, since) for member in members}
+        each = current_app.plans.member_limit(state["plan"]["name"])
+        limits = {member.id: each if member.token_limit is None else member.token_limit for member in members}
+        used = {member.id: account.tokens_used_by(connection, member, limits[member.id], since) for member in members}
     invited = request.args.get("invited")
     link = url_for("auth.sign_up", invitation=invited, _external=True) if invited else None
-    return render_template("team.html", state=state, members=members, used=used, link=link)
+    return render_template("team.html", state=state, members=members, limits=limits, used=used, link=link)

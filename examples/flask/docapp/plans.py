@@ -63,7 +63,8 @@ class PlanManager:
 
     def plans(self):
         """Every plan on offer, cheapest first: dicts with plan, title, default, price_cents, summary and
-        features [{feature, title, unit, kind, and allowance (None: unlimited) with period, or value}]."""
+        features [{feature, title, unit, kind, and allowance (None: unlimited) with period, or value; members: the
+        same for each member}]."""
         with self._engine.connect() as connection:
             catalog = call(connection, "export_catalog").scalar_one()
         listed = []
@@ -84,6 +85,12 @@ class PlanManager:
                 }
             )
         return sorted(listed, key=lambda p: (p["price_cents"], p["plan"]))
+
+    def member_limit(self, plan):
+        """llm_tokens a month that a plan gives each member of a workspace at most, or None."""
+        features = next((p["features"] for p in self.plans() if p["plan"] == plan), [])
+        terms = next((f for f in features if f["feature"] == "llm_tokens"), {})
+        return terms.get("members", {}).get("allowance")
 
     def with_value(self, feature, least):
         """Offers for a static feature whose value is a number: the plans whose value is at least `least`,
@@ -218,7 +225,7 @@ class PlanManager:
             self.revoke_api_key(subject, key.id)
 
     def limit_member(self, subject, tokens_per_month):
-        """Give one member a limit of their own on llm_tokens, below the workspace's (None: no limit)."""
+        """Give one member a limit of their own on llm_tokens, in place of what the plan gives each (None: that again)."""
         with self._engine.begin() as connection:
             if tokens_per_month is None:
                 connection.execute(_UNLIMIT, {"subject": subject})

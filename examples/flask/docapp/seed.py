@@ -58,10 +58,10 @@ ACCOUNTS = (
     ("ben@example.org", "Ben Carter", "Carter", None, "Free, one document short of its limit and nearly out of tokens"),
     ("cleo@example.org", "Cleo Marsh", "Marsh & Partners", "team", "Team, the owner: see the page Team"),
 )
-#: of the last workspace: email, name, tokens a month of their own (None: no limit), note
+#: of the last workspace: email, name, tokens a month of their own (None: what the plan gives each), note
 MEMBERS = (
     ("dan@example.org", "Dan Okafor", 4_000, "a member of Cleo's, nearly at his own limit: ask something"),
-    ("eve@example.org", "Eve Lindt", None, "a member of Cleo's without a limit of her own"),
+    ("eve@example.org", "Eve Lindt", None, "a member of Cleo's with the limit that the plan gives everybody"),
 )
 HISTORY_DAYS = 90
 
