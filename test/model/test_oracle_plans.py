@@ -172,3 +172,26 @@ def test_observe_takes_what_was_asked(status, reasons):
     story.world.settings["enforcement"] = "observe"
     answers = [story.one("try_debit", "acme", "tokens", amount=30, up_to=True) for _ in reasons]
     assert [(answer[1], answer[3]) for answer in answers] == [(reason, 30) for reason in reasons]
+
+
+def test_members_have_what_the_level_above_gives_them():
+    each = {"allowance": 4, "period": "month"}
+    story = Story(metered(20, members=each), metered(100, members=each))
+    assert story.numbers("acme/al") == (4, 0, 4)  # of the default plan, though nobody knows it
+    story.debit(3, "acme/al")
+    assert (story.take(2, "acme/al"), story.take(2, "acme/al/phone")) == ("quota_exceeded",) * 2
+    assert (story.numbers("acme/bo"), story.left()) == ((4, 0, 4), 17)
+    story.one("override", "acme/al", "tokens", entitlement={"allowance": 9, "period": "month"})
+    assert story.numbers("acme/al") == (9, 3, 6)
+    story.one("subscribe", "acme", plan="pro")
+    story.one("override", "acme/al", "tokens", entitlement=None)
+    assert story.numbers("acme/al") == (4, 0, 4)  # a new subscription begins at 0
+    story.debit(3, "acme/al")
+    story.catalog({}, metered(100, members={"allowance": 6, "period": "month"}))
+    story.one("change_plan", "acme", plan="pro")
+    assert story.numbers("acme/al") == (6, 3, 3)
+    story.catalog({}, metered(100, members={"allowance": 6, "period": "day"}))
+    story.one("change_plan", "acme", plan="pro")
+    assert story.numbers("acme/al") == (6, 0, 6)  # another period: from 0
+    story.one("subscribe", "acme/cy", plan="free")
+    assert story.left("acme/cy") == 6  # its own plan gives nothing

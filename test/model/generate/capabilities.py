@@ -6,6 +6,7 @@ ALL = {
     "overage": "entitlements with overage",
     "rollover": "entitlements with rollover",
     "caps": "entitlements with caps",
+    "members": "entitlements with members",
     "rate": "kind rate, rates of metered entitlements, throttle",
     "grants": "credit, revoke",
     "holds": "reserve, extend, settle, release",

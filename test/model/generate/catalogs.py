@@ -61,6 +61,16 @@ def extras(rng, terms, can):
 
 
 def entitlement(rng, kind, can):
+    terms = _terms(rng, kind, can)
+    if "members" in can and rng.random() < 0.3:
+        terms["members"] = _terms(rng, kind, can)
+        for key in ("period", "anchor"):  # often the same
+            if rng.random() < 0.5 and key in terms and key in terms["members"]:
+                terms["members"][key] = terms[key]
+    return terms
+
+
+def _terms(rng, kind, can):
     if kind == "rate":
         return {"rate": rate(rng)}
     if kind == "boolean":

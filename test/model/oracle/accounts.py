@@ -19,6 +19,7 @@ class Account(NamedTuple):
     start: Optional[int]  # of its window; None: since ever, and for other kinds than metered
     end: Optional[int]
     active: bool
+    of_members: bool = False  # it has what the level above gives its members
 
     @property
     def source(self):
@@ -115,7 +116,7 @@ def entitled(world, subject, feature, at):
     levels = prefixes(subject)
     subscribed = {level: subscription_at(world, level, at) for level in levels}
     default = None if any(subscribed.values()) else world.default_plan()
-    found, nearest = [], None
+    found, nearest, above = [], None, (None, None)
     for level in levels:
         own = subscribed[level]
         nearest = own or nearest
@@ -125,13 +126,17 @@ def entitled(world, subject, feature, at):
             entitlement = world.versions[own.plan, own.version].entitlements.get(feature)
         if entitlement is None and default and level == levels[0]:
             entitlement = world.newest(default).entitlements.get(feature)
+        set_at = override and override.set_at
+        (from_above, above_at), above = above, (entitlement, set_at)
+        of_members = entitlement is None and from_above is not None and from_above.members is not None
+        if of_members:
+            entitlement, set_at = from_above.members, above_at
         if entitlement is None:
             continue
-        set_at = override and override.set_at
         start, end = entitlement_window(entitlement, world.features[feature].kind, nearest, set_at, at)
         plan = nearest.plan if nearest else default
         found.append(
-            Account(level, feature, entitlement, plan, nearest, set_at, start, end, is_active(world, nearest, at))
+            Account(level, feature, entitlement, plan, nearest, set_at, start, end, is_active(world, nearest, at), of_members)
         )
     return found
 

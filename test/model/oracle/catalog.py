@@ -10,6 +10,13 @@ from .world import Action, Cap, Entitlement, Feature, Plan, Rate, Version
 
 def entitlement_of(kind, given):
     """Of the catalog's JSON for one feature."""
+    entitlement = _terms_of(kind, given)
+    if "members" in given:
+        entitlement = entitlement._replace(members=_terms_of(kind, given["members"]))
+    return entitlement
+
+
+def _terms_of(kind, given):
     if kind in ("boolean", "static"):
         return Entitlement(None, None, "calendar", given["value"])
     if kind in ("metered", "capacity") and "allowance" not in given:

@@ -1,8 +1,9 @@
 """Use that continues in another window when a plan, an override or the default plan changes."""
 
-from .accounts import entitled, entitlement_window
+from .accounts import entitled, entitlement_window, prefixes
 from .books import count_of
 from .rooms import bucket_of
+from .times import period_of
 from .world import SOURCES, Bucket, Operation
 
 
@@ -85,14 +86,31 @@ def go_on(world, old, new, at_end=False):
 def keep(world, subject, features, change, at=None, at_end=False):
     """Runs change(); where the current window became another one, use goes on there.
     (accounts before, accounts after)"""
-    before = metered_accounts(world, subject, features, at)
+    everyone = [subject, *_members(world, subject)]
+    before = {who: metered_accounts(world, who, features, at) for who in everyone}
     change()
-    after = metered_accounts(world, subject, features, at)
-    for feature, account in after.items():
-        old = before[feature].window if feature in before else _holder(world, account.window)
-        go_on(world, old, account.window, at_end)
-        new_limit(world, account.window, account.entitlement.allowance)
-    return before, after
+    after = {who: metered_accounts(world, who, features, at) for who in everyone}
+    for who in everyone:
+        for feature, account in after[who].items():
+            old = before[who].get(feature)
+            of_members = account.of_members or bool(old and old.of_members)
+            if who == subject or of_members:
+                begins = at_end or (of_members and not _same_series(old, account))
+                go_on(world, old.window if old else _holder(world, account.window), account.window, begins)
+                new_limit(world, account.window, account.entitlement.allowance)
+    return before[subject], after[subject]
+
+
+def _members(world, subject):
+    """The subjects one segment below that have used something."""
+    return sorted({window[0] for window in world.buckets if window[0].rpartition("/")[0] == subject})
+
+
+def _same_series(old, new):
+    if old is None:
+        return False
+    a, b = old.entitlement, new.entitlement
+    return (period_of(a.period), a.anchor) == (period_of(b.period), b.anchor)
 
 
 def new_limit(world, window, allowance):
@@ -116,14 +134,15 @@ def _holder(world, window):
 
 
 def default_windows(world):
-    """feature -> (start, end) of the default plan's current metered windows."""
+    """(feature, segments below) -> (start, end) of the default plan's current metered windows; of members: 1 below."""
     plan = world.default_plan()
     if plan is None:
         return {}
     return {
-        feature: entitlement_window(entitlement, "metered", None, None, world.now)
+        (feature, below): entitlement_window(terms, "metered", None, None, world.now)
         for feature, entitlement in world.newest(plan).entitlements.items()
-        if world.features[feature].kind == "metered"
+        for below, terms in enumerate((entitlement, entitlement.members))
+        if terms is not None and world.features[feature].kind == "metered"
     }
 
 
@@ -131,13 +150,15 @@ def keep_default_use(world, before):
     """A new version of the default plan acts as change_plan keep for whoever is on it."""
     after = default_windows(world)
     for subject, feature, source, start, end in list(world.buckets):
+        below = subject.count("/")
         if (
             source is None
-            and "/" not in subject
-            and (subject, feature) not in world.overrides
-            and before.get(feature) == (start, end)
-            and feature in after
+            and below <= 1
+            and not any((level, feature) in world.overrides for level in prefixes(subject))
+            and before.get((feature, below)) == (start, end)
+            and (feature, below) in after
         ):
-            window = subject, feature, None, *after[feature]
-            go_on(world, (subject, feature, None, start, end), window)
-            new_limit(world, window, world.newest(world.default_plan()).entitlements[feature].allowance)
+            window = subject, feature, None, *after[feature, below]
+            go_on(world, (subject, feature, None, start, end), window, at_end=below == 1)
+            terms = world.newest(world.default_plan()).entitlements[feature]
+            new_limit(world, window, (terms.members if below else terms).allowance)

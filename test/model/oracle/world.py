@@ -45,6 +45,7 @@ class Entitlement(NamedTuple):
     caps: tuple = ()
     rate: Optional[Rate] = None
     notify: tuple = ()
+    members: Any = None  # Entitlement of every subject one segment below
 
 
 NOTHING = Entitlement(0, None, "calendar")  # of an account of grants alone
