@@ -67,7 +67,7 @@ run_in($node, 'shop', q{
 		"plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 10, "period": "month"}, "docs": {"allowance": 2}}},
 				  "pro": {"period": "year", "external_ids": ["price_1"], "metadata": {"cents": 900},
 						  "entitlements": {"tokens": {"allowance": 1000, "period": "month", "anchor": "subscription"},
-										   "docs": {"allowance": 20}, "mindmap": {"value": true}, "max_mb": {"value": {"a": [1, null]}}}},
+										   "docs": {"allowance": 20, "members": {"allowance": 5}}, "mindmap": {"value": true}, "max_mb": {"value": {"a": [1, null]}}}},
 				  "old": {"entitlements": {}}}}');
 	SELECT quota.subscribe('past', 'pro', '2020-01-01', '2021-01-01');
 	SELECT quota.subscribe('acme', 'old');
@@ -86,7 +86,8 @@ run_in($node, 'shop', q{
 	SET quota.enforcement = observe;
 	SELECT quota.debit('nobody', 'tokens', 100);
 	RESET quota.enforcement;
-	SELECT quota.override('nobody', 'tokens', '{"allowance": 500, "period": "year"}');
+	SELECT quota.override('nobody', 'tokens', '{"allowance": 500, "period": "year", "members": {"allowance": 7, "period": "day",
+		"caps": [{"limit": 6, "per": "hour"}], "notify": [50]}}');
 	SELECT quota.cancel('acme');
 	-- its digest and its use are in the dump, its secret in a table of the application's
 	CREATE TABLE public.kept AS SELECT secret FROM quota.create_api_key('acme/alice', 'ci', scopes => '{read}');
@@ -166,6 +167,8 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	like($err, qr/QT402/, "$db: and the limit still holds");
 	is(run_in($server, $db, q{SELECT refunded FROM quota.refund(1)}), '25', "$db: a debit from before the dump can be refunded");
 	is(run_in($server, $db, q{SELECT allowance, used FROM quota.check('nobody', 'tokens')}), '500|104', "$db: use moved by an override, overdrawn included");
+	is(run_in($server, $db, q{SELECT allowance, remaining FROM quota.check('nobody/x', 'tokens') UNION ALL SELECT allowance, remaining FROM quota.check('acme/bob', 'docs')}),
+		"7|6\n5|5", "$db: what members have, by an override and by a plan");
 	is(run_in($server, $db, q{SELECT used FROM quota_internal.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
 	is(run_in($server, $db, q{SELECT plan, status, current_period_end = starts_at + interval '1 year', ends_at = current_period_end FROM quota.subscriptions WHERE subject = 'acme'}),
 		'pro|active|t|t', "$db: subscription, and its cancellation");
