@@ -19,7 +19,7 @@ BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
 ALTER TABLE quota_internal.bucket ALTER COLUMN used TYPE numeric; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
 BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
 ALTER TABLE quota_internal.bucket DROP COLUMN overdrawn CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
-BEGIN; ALTER TYPE quota_internal.terms_fields DROP ATTRIBUTE allowance CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
+BEGIN; ALTER TYPE quota_internal.terms_fields DROP ATTRIBUTE rate_limit CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
 -- another kind of relation under the name
 BEGIN; ALTER TABLE quota_internal.bucket RENAME TO other; CREATE VIEW quota_internal.bucket AS SELECT * FROM quota_internal.other;
 SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
