@@ -25,15 +25,17 @@ COLUMNS = {
     "check": "allowed reason allowance used remaining resets_at retry_after blocked_by",
     "status": "feature kind plan allowed allowance used reserved remaining overage value period_start resets_at unit title",
     "offers": "plan title allowance metadata",
+    "preview": "feature kind allowance used remaining value fits",
     "statement": "id at subject kind amount source running metadata",
     "apply_catalog": "object name change",
     "subscribe": "id",
     "change_plan": "id",
+    "amend": "id",
     "recount": "subject recorded actual",
 }
 DETAILED = {"QT402", "QT403", "QT429"}
 UNORDERED = {"apply_catalog"}
-KINDS = {"subscribe": "subscription", "change_plan": "subscription", "credit": "grant"}  # of ids; else an operation
+KINDS = {"subscribe": "subscription", "change_plan": "subscription", "amend": "subscription", "credit": "grant"}  # of ids; else an operation
 NOT_COMPARED = {("statement", "id"), ("explain", "*")}
 # For whoever searches on behind a known difference: "try_debit.blocked_by,statement.*".
 NOT_COMPARED |= {tuple(name.split(".")) for name in os.environ.get("QUOTA_MODEL_IGNORE", "").split(",") if name}

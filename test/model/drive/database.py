@@ -18,8 +18,8 @@ from oracle.errors import Fault
 
 from . import tables
 
-TIMES = {"starts_at", "ends_at", "since", "until", "expires_at", "effective_at", "at"}
-JSONS = {"catalog", "entitlement", "metadata", "amounts", "units"}
+TIMES = {"starts_at", "ends_at", "trial_ends_at", "since", "until", "expires_at", "effective_at", "at"}
+JSONS = {"catalog", "changes", "entitlement", "metadata", "amounts", "units"}
 class ServerGone(Exception):
     """The server crashed, or ended the session."""
 
@@ -68,6 +68,8 @@ def literal(name, value):
         return None
     if name in TIMES:
         return times.text_of(value)
+    if name == "changes":  # times in it, as instants
+        return json.dumps({key: times.text_of(at) if key in TIMES else at for key, at in value.items()})
     if name in JSONS and not isinstance(value, str):  # charge's units are a number as text
         return json.dumps(value)
     return value

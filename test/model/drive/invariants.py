@@ -22,15 +22,18 @@ FROM (SELECT grant_id, used AS units FROM quota_internal.grant_use
 GROUP BY 1 HAVING sum(units) <> 0"""
 ROLLOVERS = """
 SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start END, nullif(b.period_end, 'infinity'),
-       sum(coalesce(rolled_in, 0))::bigint, sum(coalesce(rolled_out, 0))::bigint
+       sum(coalesce(rolled_in, 0)), sum(coalesce(rolled_out, 0))
 FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
 PERIODS = """
 SELECT subject, feature, CASE WHEN isfinite(period_end) THEN period_start END, nullif(period_end, 'infinity'),
-       sum(used)::bigint, sum(overage)::bigint, sum(overdrawn)::bigint
+       sum(used), sum(overage), sum(overdrawn)
 FROM quota.periods
 GROUP BY 1, 2, 3, 4"""
+SUBSCRIPTIONS = """
+SELECT subject, starts_at, plan, version, status, ends_at, trial_ends_at, next_plan, next_plan_at, timezone, quantity, paused_until
+FROM quota.subscriptions WHERE status <> 'ended'"""
 GATED = {"table", "counted", "recount"}  # keys of the metadata that gates write
 HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
@@ -46,7 +49,8 @@ def find(world, database, identities):
         return "ledger and buckets", [], wrong[:5]
     return (
         _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
-        or _periods(world, database) or tables.find(world, database)
+        or _periods(world, database) or _subscriptions(world, database)
+        or tables.find(world, database)
     )
 
 
@@ -83,6 +87,21 @@ def _periods(world, database):
         expected[key] = tuple(map(sum, zip(expected.get(key, (0, 0, 0)), more)))
     got = {row[:4]: row[4:] for row in database.rows(PERIODS)}
     return _differing("periods", _charged(expected), _charged(got))
+
+
+def _subscriptions(world, database):
+    """Those that have not ended."""
+    expected = {}
+    for sub in world.subscriptions.values():
+        if sub.ends_at is not None and sub.ends_at <= max(world.now, sub.starts_at):
+            continue
+        coming = sub.next if sub.ends_at is None or sub.next is None or sub.next.at < sub.ends_at else None
+        expected[sub.subject, sub.starts_at] = (
+            sub.plan, sub.version, "scheduled" if sub.starts_at > world.now else sub.status, sub.ends_at,
+            None if sub.activated else sub.trial_end, coming and coming.plan, coming and coming.at, sub.zone, sub.quantity,
+            sub.paused_until,
+        )
+    return _differing("subscriptions", expected, {row[:2]: row[2:] for row in database.rows(SUBSCRIPTIONS)})
 
 
 def _charged(periods):

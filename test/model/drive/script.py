@@ -5,7 +5,7 @@ import json
 from oracle import times
 
 from . import tables
-from .database import JSONS, TIMES
+from .database import JSONS, TIMES, literal
 
 
 def _quoted(text):
@@ -20,7 +20,7 @@ def _shown(name, value):
     if name in TIMES:
         return _quoted(times.text_of(value))
     if name in JSONS and not isinstance(value, str):
-        return _quoted(json.dumps(value, ensure_ascii=False))
+        return _quoted(json.dumps(json.loads(literal(name, value)), ensure_ascii=False))
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else _quoted(value)

@@ -67,6 +67,9 @@ def entitlement(rng, kind, can):
         for key in ("period", "anchor"):  # often the same
             if rng.random() < 0.5 and key in terms and key in terms["members"]:
                 terms["members"][key] = terms[key]
+    elif "quantity" in can and "allowance" in terms and rng.random() < 0.45:
+        if (terms["allowance"] or 0) < 2**60 or rng.random() < 0.2:
+            terms["times_quantity"] = rng.random() < 0.9
     return terms
 
 

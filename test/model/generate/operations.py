@@ -4,6 +4,7 @@ import os
 
 from oracle import caps, grants, rates, times
 from oracle.accounts import accounts
+from oracle.amendments import older
 from oracle.decide import decide
 
 from . import capabilities, catalogs
@@ -29,6 +30,7 @@ WEIGHTS = {
 MORE_WEIGHTS = {
     ("rate", "throttle"): 8, ("grants", "credit"): 7, ("grants", "revoke"): 2, ("holds", "reserve"): 12,
     ("holds", "extend"): 5, ("holds", "settle"): 8, ("holds", "release_hold"): 4, ("set_usage", "set_usage"): 4,
+    ("amend", "amend"): 4, ("migrate", "migrate"): 1.5, ("preview", "preview"): 2.5,
     ("record", "record"): 5, ("clear_caps", "clear_caps"): 1.5,
     ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2,
     ("gates", "write"): 45, ("gates", "protect"): 1.5, ("gates", "unprotect"): 0.7, ("gates", "recount"): 1.5,
@@ -431,6 +433,38 @@ class Generator:
             operation["arguments"]["effective"] = self.rng.choice(["period_end", "period_end", "now"])
         if "usage" in self.can and self.rng.random() < 0.6:
             operation["arguments"]["usage"] = self.rng.choice(["keep", "reset", "prorate", "prorate"])
+        return operation
+
+    def _amend(self):
+        rng, now, changes = self.rng, self.world.now, {}
+        live = sorted({sub.subject for sub in self.world.subscriptions.values() if sub.ends_at is None or sub.ends_at > now})
+        subject = rng.choice(live) if live and rng.random() < 0.9 else self._subscriber()
+        keys = ["ends_at", "timezone", "timezone", "quantity", "quantity", "metadata"]
+        if any(not sub.activated for sub in self.world.subscriptions.values() if sub.subject == subject) or rng.random() < 0.05:
+            keys += ["trial_ends_at"] * 3
+        for key in rng.sample(keys, rng.choice([1, 1, 1, 2])):
+            if rng.random() < 0.12:
+                changes[key] = None
+            elif key in ("trial_ends_at", "ends_at"):
+                changes[key] = now + rng.choice([times.HOUR, 3 * times.DAY, 20 * times.DAY, 100 * times.DAY, 400 * times.DAY, 0])
+            else:
+                changes[key] = rng.choice({"timezone": catalogs.ZONES, "quantity": [1, 1, 2, 3, 4, 10, 0], "metadata": METADATA}[key])
+        if rng.random() < 0.02:
+            changes["plan"] = "pro"
+        return self._call("amend", subject=subject, changes=changes)
+
+    def _migrate(self):
+        behind = [name for name in sorted(self.world.plans) if older(self.world, name)]
+        plan = self.rng.choice(behind) if behind and self.rng.random() < 0.8 else self._plan()
+        operation = self._call("migrate", plan=plan)
+        if self.rng.random() < 0.3:  # all or none: which ones come first is nobody's business
+            operation["arguments"]["max_subjects"] = self.rng.choice([100, 2**31 - 1, 0, -1])
+        return operation
+
+    def _preview(self):
+        operation = self._call("preview", subject=self._subscriber(), plan=self._plan())
+        if self.rng.random() < 0.6:
+            operation["arguments"]["usage"] = self.rng.choice(["reset", "prorate", "keep", "often"])
         return operation
 
     def _subscriber(self):

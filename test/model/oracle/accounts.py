@@ -3,6 +3,7 @@
 from typing import NamedTuple, Optional
 
 from . import rollover, times
+from .errors import MAX
 from .grants import has_valid_grant
 from .world import NOTHING, Entitlement, Subscription
 
@@ -120,25 +121,53 @@ def entitled(world, subject, feature, at):
     for level in levels:
         own = subscribed[level]
         nearest = own or nearest
-        override = world.overrides.get((level, feature))
-        entitlement = override.entitlement if override else None
-        if entitlement is None and own:
-            entitlement = world.versions[own.plan, own.version].entitlements.get(feature)
-        if entitlement is None and default and level == levels[0]:
-            entitlement = world.newest(default).entitlements.get(feature)
-        set_at = override and override.set_at
+        entitlement, set_at = terms(world, level, feature, own, default)
         (from_above, above_at), above = above, (entitlement, set_at)
         of_members = entitlement is None and from_above is not None and from_above.members is not None
         if of_members:
             entitlement, set_at = from_above.members, above_at
         if entitlement is None:
             continue
+        entitlement = multiplied(entitlement, nearest.quantity if nearest else 1)
         start, end = entitlement_window(entitlement, world.features[feature].kind, nearest, set_at, at)
         plan = nearest.plan if nearest else default
         found.append(
             Account(level, feature, entitlement, plan, nearest, set_at, start, end, is_active(world, nearest, at), of_members)
         )
     return found
+
+
+def terms(world, level, feature, own, default):
+    """(entitlement or None, when the override was set): what a level is given as it was written."""
+    override = world.overrides.get((level, feature))
+    if override:
+        return override.entitlement, override.set_at
+    if own:
+        return world.versions[own.plan, own.version].entitlements.get(feature), None
+    if default and "/" not in level:
+        return world.newest(default).entitlements.get(feature), None
+    return None, None
+
+
+def multiplied(entitlement, quantity):
+    """For so many of the subscription; what is too great is the greatest bigint."""
+    if not entitlement.times_quantity:
+        return entitlement
+
+    def product(units):
+        return None if units is None else min(MAX, units * quantity)
+
+    return entitlement._replace(
+        allowance=product(entitlement.allowance), rollover=product(entitlement.rollover),
+        overage=product(entitlement.overage),
+        caps=tuple(cap._replace(limit=product(cap.limit)) for cap in entitlement.caps),
+    )
+
+
+def too_large(entitlement, quantity):
+    """Has one of its units no room in a bigint?"""
+    units = [entitlement.allowance, entitlement.rollover, entitlement.overage, *(cap.limit for cap in entitlement.caps)]
+    return entitlement.times_quantity and any(each is not None and each * quantity > MAX for each in units)
 
 
 def _granted(world, subject, feature, at):

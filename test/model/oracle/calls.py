@@ -1,6 +1,6 @@
 """The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
 
-from . import batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, subscriptions, tables
+from . import amendments, batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, subscriptions, tables
 from .arguments import check_feature, check_subject
 from .catalog import apply_catalog, entitlement_of
 from .due import bring_about
@@ -30,6 +30,8 @@ FUNCTIONS = {
     "change_plan": _scalar(plan_changes.change_plan),
     "cancel": _scalar(subscriptions.cancel),
     "set_status": _scalar(plan_changes.set_status),
+    "amend": _scalar(amendments.amend),
+    "migrate": _scalar(amendments.migrate),
     "override": _scalar(_override),
     "debit": _one(enforce.debit),
     "try_debit": _one(enforce.try_debit),
@@ -54,6 +56,7 @@ FUNCTIONS = {
     "status": reads.status,
     "me": _scalar(reads.me),
     "offers": reads.offers,
+    "preview": reads.preview,
     "statement": reads.statement,
     "explain": reads.explain,
     "protect": _scalar(gates.protect),

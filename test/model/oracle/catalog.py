@@ -32,6 +32,7 @@ def _terms_of(kind, given):
         tuple(Cap(cap["limit"], cap["per"], cap.get("window") == "first_use") for cap in given.get("caps", ())),
         _rate_of(given.get("rate")),
         tuple(map(str, given.get("notify", ()))),
+        given.get("times_quantity", False),
     )
 
 

@@ -113,6 +113,25 @@ def _same_series(old, new):
     return (period_of(a.period), a.anchor) == (period_of(b.period), b.anchor)
 
 
+def keep_below(world, sub, change):
+    """As keep(), for a subscription's own accounts and those below that depend on it."""
+    known = {level for level, _ in world.overrides} | {window[0] for window in world.buckets}
+    levels = [sub.subject] + sorted(level for level in known if level.startswith(sub.subject + "/"))
+    before = {level: _depending(world, level, sub) for level in levels}
+    change()
+    for level in levels:
+        for feature, account in _depending(world, level, sub).items():
+            old = before[level][feature].window if feature in before[level] else _holder(world, account.window)
+            go_on(world, old, account.window)
+            new_limit(world, account.window, account.entitlement.allowance)
+
+
+def _depending(world, level, sub):
+    """feature -> the level's own metered account, of those that depend on a subscription."""
+    found = metered_accounts(world, level, None, world.now)
+    return {feature: a for feature, a in found.items() if a.subscription and a.subscription.id == sub.id}
+
+
 def new_limit(world, window, allowance):
     """The window goes on under another limit."""
     if window in world.buckets:

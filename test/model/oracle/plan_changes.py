@@ -6,7 +6,7 @@ from .errors import invalid
 from .moves import keep, metered_accounts, prorate
 from .rooms import limit_of
 from .subscriptions import (
-    billing_period, future_subscription, meant, require_plan, subscribe, uncancelled_end, until_next,
+    billing_period, future_subscription, meant, require_plan, require_quantity, subscribe, uncancelled_end, until_next,
 )
 from .times import period_of
 from .world import Scheduled
@@ -21,9 +21,12 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
     if sub is None:
         return subscribe(world, subject, plan)
     version = world.plans[plan].version
+    require_quantity(world, subject, plan, version, sub.quantity)
     if sub.cancelled or not sub.activated:
         sub = sub._replace(cancelled=False, ends_at=until_next(world, sub, uncancelled_end(sub)))
-    if effective == "period_end" and present:
+    if _is_the_same(world, sub, plan, effective, usage, present):
+        world.subscriptions[sub.id] = sub._replace(next=None)
+    elif effective == "period_end" and present:
         at = billing_period(world, sub)[1]
         if not sub.activated:
             at = sub.trial_end
@@ -36,6 +39,13 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
     else:
         _change(world, sub, plan, version, "keep", world.now)
     return sub.id
+
+
+def _is_the_same(world, sub, plan, effective, usage, present):
+    """It has this version, and neither begins anew nor is a trial confirmed."""
+    if (plan, world.plans[plan].version) != (sub.plan, sub.version):
+        return False
+    return not present or (usage != "reset" and (effective == "now" or sub.activated))
 
 
 def set_status(world, subject, status, until=None):
@@ -51,12 +61,22 @@ def set_status(world, subject, status, until=None):
         since, before = sub.past_due_since, sub.paused_from or sub.status
     changed = sub._replace(status=status, past_due_since=since, paused_from=before, paused_until=until)
     if status == "active" and not sub.activated:
-        changed = changed._replace(activated=True)
-        if not sub.cancelled:
-            changed = changed._replace(ends_at=until_next(world, sub, sub.booked_end))
+        changed = activated(world, changed)
     world.subscriptions[sub.id] = changed
-    if sub.next and changed.activated and not sub.activated:  # the trial's end has come
-        _change(world, changed, sub.next.plan, sub.next.version, sub.next.usage, world.now, True)
+    end_trial(world, sub)
+
+
+def activated(world, sub):
+    """Its trial is over."""
+    end = sub.ends_at if sub.cancelled else until_next(world, sub, sub.booked_end)
+    return sub._replace(activated=True, ends_at=end)
+
+
+def end_trial(world, before):
+    """What was scheduled for the end of a trial that has come early."""
+    sub = world.subscriptions[before.id]
+    if sub.next and sub.activated and not before.activated:
+        _change(world, sub, sub.next.plan, sub.next.version, sub.next.usage, world.now, True)
 
 
 def _change(world, sub, plan, version, usage, at, at_end=False):

@@ -1,14 +1,15 @@
 """What reads answer: check, has, setting, status, me, offers, statement."""
 
 from . import times
-from .accounts import accounts, prefixes, subscription_at
+from .accounts import accounts, multiplied, prefixes, subscription_at
 from .arguments import check_amount, check_feature, check_subject
 from .credits import listed
 from .decide import NO_ROOM, TOO_FAST, decide, whole_seconds
-from .errors import invalid, not_found
+from .errors import Fault, invalid, not_found
 from .holds import reserved_in
 from .plan_changes import change_plan
-from .subscriptions import billing_period, subscribe
+from .rooms import level_of
+from .subscriptions import billing_period, require_plan, subscribe
 
 
 def _require_feature(world, feature):
@@ -122,10 +123,10 @@ def me(world, subject):
     }
 
 
-def _pretend(world, subject, sub, plan):
-    """change_plan keep; without a present subscription one from now, whatever is to come."""
+def _pretend(world, subject, sub, plan, usage="keep"):
+    """change_plan now; without a present subscription one from now, whatever is to come."""
     if sub:
-        change_plan(world, subject, plan)
+        change_plan(world, subject, plan, usage=usage)
     else:
         world.subject_subscriptions[subject] = ()
         subscribe(world, subject, plan)
@@ -148,8 +149,52 @@ def offers(world, subject, feature, amount=1):
         verdict = decide(world, subject, feature, amount)
         world.journal.rollback(mark)
         if verdict.allowed:
-            rows.append((name, plan.title, world.newest(name).entitlements[feature].allowance, plan.metadata))
+            terms = multiplied(world.newest(name).entitlements[feature], sub.quantity if sub else 1)
+            rows.append((name, plan.title, terms.allowance, plan.metadata))
     return sorted(rows, key=lambda row: (row[2] is None, row[2] or 0, row[0].encode()))
+
+
+def preview(world, subject, plan, usage="keep"):
+    """What status would show after change_plan: (feature, kind, allowance, used, remaining, value, fits)"""
+    check_subject(subject)
+    if plan is None or usage is None:
+        raise Fault("22004", "an argument is NULL")
+    if usage not in ("keep", "reset", "prorate"):
+        raise invalid("usage")
+    sub = subscription_at(world, subject, world.now)
+    require_plan(world, subject, plan, sub and sub.plan)
+    mark = world.journal.mark()
+    before = {name: _given(world, subject, name) for name in world.features}
+    _pretend(world, subject, sub, plan, usage)
+    rows = [
+        (name, kind, allowance, used, remaining, value, _fits(world, subject, name, before[name]))
+        for name, kind, _, _, allowance, used, _, remaining, _, value, *_ in status(world, subject)
+    ]
+    world.journal.rollback(mark)
+    return rows
+
+
+def _given(world, subject, feature):
+    """Of what is counted: is something of it used?  Else: is it given, whatever the status?"""
+    found = accounts(world, subject, feature)
+    if world.features[feature].kind in ("metered", "capacity"):
+        return any(level_of(world, account).used for account in found)
+    return bool(found) and (world.features[feature].kind != "boolean" or found[-1].entitlement.value is True)
+
+
+def _fits(world, subject, feature, given):
+    """Is nothing lost of what was given, and no account over its allowance and overage?"""
+    found = accounts(world, subject, feature)
+    if not found:
+        return not given
+    if world.features[feature].kind in ("metered", "capacity"):
+        return all(_within(level_of(world, account)) for account in found)
+    return not given or _given(world, subject, feature)
+
+
+def _within(level):
+    overage = level.account.entitlement.overage
+    return level.allowance is None or overage is None or level.used <= level.allowance + overage
 
 
 def _reported_account(levels, subject):

@@ -1,17 +1,18 @@
 """Who has which plan: subscribe, cancel, override."""
 
 from . import times
-from .accounts import subscription_at
+from .accounts import subscription_at, too_large
 from .arguments import check_subject
 from .errors import Fault, invalid, not_found
 from .moves import keep
 from .world import Override, Subscription
 
 
-def _overlaps(world, subject, starts_at, ends_at):
+def overlaps(world, subject, starts_at, ends_at, but=None):
+    """Is there another one at that time? but: its number, which does not count."""
     for number in world.subject_subscriptions.get(subject, ()):
         sub = world.subscriptions[number]
-        if sub.ends_at == sub.starts_at:  # never was
+        if number == but or sub.ends_at == sub.starts_at:  # never was
             continue
         if (ends_at is None or sub.starts_at < ends_at) and (sub.ends_at is None or starts_at < sub.ends_at):
             return True
@@ -35,9 +36,10 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     require_plan(world, subject, plan)
     trial_end = None
     if trial is not None:
-        trial_end = _earlier(ends_at, times.add(starts_at, times.period_of(trial), 1, timezone))
-    end = _earlier(ends_at, trial_end)
-    if _overlaps(world, subject, starts_at, end):
+        trial_end = earlier(ends_at, times.add(starts_at, times.period_of(trial), 1, timezone))
+    end = earlier(ends_at, trial_end)
+    require_quantity(world, subject, plan, world.plans[plan].version, quantity)
+    if overlaps(world, subject, starts_at, end):
         raise Fault("23P01", "another subscription at that time")
     number = world.next_id()
     world.subscriptions[number] = Subscription(
@@ -46,6 +48,14 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     )
     world.subject_subscriptions[subject] = world.subject_subscriptions.get(subject, ()) + (number,)
     return number
+
+
+def require_quantity(world, subject, plan, version, quantity):
+    """What the plan or the subject's overrides give for each of the quantity fits."""
+    given = list(world.versions[plan, version].entitlements.values())
+    given += [override.entitlement for (level, _), override in world.overrides.items() if level == subject]
+    if any(too_large(entitlement, quantity) for entitlement in given):
+        raise Fault("22003", "quantity is too large")
 
 
 def future_subscription(world, subject):
@@ -72,14 +82,14 @@ def until_next(world, sub, end):
         for other in map(world.subscriptions.get, world.subject_subscriptions[sub.subject])
         if other.starts_at > sub.starts_at and other.ends_at != other.starts_at
     ]
-    return _earlier(min(starts, default=None), end)
+    return earlier(min(starts, default=None), end)
 
 
 def uncancelled_end(sub):
-    return _earlier(sub.booked_end, None if sub.activated else sub.trial_end)
+    return earlier(sub.booked_end, None if sub.activated else sub.trial_end)
 
 
-def _earlier(one, other):
+def earlier(one, other):
     """Of two ends, None being no end."""
     return min((end for end in (one, other) if end is not None), default=None)
 
@@ -114,6 +124,9 @@ def override(world, subject, feature, entitlement):
     if feature not in world.features:
         raise not_found(f"feature {feature}")
     key = subject, feature
+    own = subscription_at(world, subject, world.now) or future_subscription(world, subject)
+    if entitlement and own and too_large(entitlement, own.quantity):
+        raise Fault("22003", "entitlement is too large")
     old = world.overrides.get(key)
 
     def change():

@@ -45,6 +45,7 @@ class Entitlement(NamedTuple):
     caps: tuple = ()
     rate: Optional[Rate] = None
     notify: tuple = ()
+    times_quantity: bool = False  # units are for each of the subscription's quantity
     members: Any = None  # Entitlement of every subject one segment below
 
 
