@@ -254,27 +254,19 @@ $$;
 COMMENT ON FUNCTION quota_internal._record_transfer(bigint, quota_internal.bucket, "char", bigint, bigint) IS
     'internal: one ledger entry of a transfer; returns the id of the operation, which the first entry gives';
 
-/*
- * The windows of a subject at a time as parallel arrays, to be kept over a
- * change; marked says whether the bucket there bears a mark already, which then
- * is an old one.
- */
-CREATE OR REPLACE FUNCTION quota_internal._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL,
-                                                          OUT features int[], OUT sources bigint[],
-                                                          OUT starts timestamptz[], OUT ends timestamptz[], OUT marked boolean[],
-                                                          OUT allowances bigint[], OUT series text[], OUT overridden boolean[], OUT members boolean[])
+CREATE OR REPLACE FUNCTION quota_internal._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL)
+    RETURNS quota_internal.account_window[]
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(w.feature_id), array_agg(w.source_id), array_agg(w.period_start), array_agg(w.period_end),
-           array_agg(b.moved_start IS NOT NULL), array_agg(w.allowance), array_agg(w.series), array_agg(w.overridden), array_agg(w.of_members)
+    SELECT array_agg(ROW(w.*, b.moved_start IS NOT NULL)::quota_internal.account_window)
     FROM quota_internal._windows(_windows_before.subject, _windows_before.at) w
         LEFT JOIN quota_internal.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
             AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
     WHERE _windows_before.only_feature IS NULL OR w.feature_id = _windows_before.only_feature
 $$;
 COMMENT ON FUNCTION quota_internal._windows_before(text, timestamptz, int) IS
-    'internal: what _keep_use needs to know of the time before a change, of all features or one';
+    'internal: the windows of a subject at a time, of all features or one, to be kept over a change for _keep_use()';
 
 /*
  * A lifetime is no period, so what was used over years is not a month's: a
@@ -314,8 +306,9 @@ COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timest
  * What a team gives its members goes on where period and anchor stay, and begins
  * at 0 where they do not: so nothing has to be known of members who come later.
  */
-CREATE OR REPLACE FUNCTION quota_internal._keep_use(subject text, before record, at timestamptz, usage text,
-                                                    only_feature int DEFAULT NULL, at_end boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._keep_use(subject text, before quota_internal.account_window[], at timestamptz, usage text,
+                                                    only_feature int DEFAULT NULL, at_end boolean DEFAULT false,
+                                                    as_member boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -329,13 +322,10 @@ BEGIN
                (a.of_members OR coalesce(b.of_members, false)) AND (b.feature_id IS NULL OR a.series IS DISTINCT FROM b.series) AS begins
         FROM quota_internal._windows(_keep_use.subject, _keep_use.at) a
             JOIN quota_internal.feature f ON f.id = a.feature_id
-            LEFT JOIN unnest(before.features, before.sources, before.starts, before.ends, before.marked,
-                             before.allowances, before.series, before.overridden, before.members)
-                AS b(feature_id, source_id, period_start, period_end, marked, allowance, series, overridden, of_members)
-                ON b.feature_id = a.feature_id AND b.source_id = a.source_id
+            LEFT JOIN unnest(before) b ON b.feature_id = a.feature_id AND b.source_id = a.source_id
             LEFT JOIN quota_internal.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
                 AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
-        WHERE _keep_use.only_feature IS NULL OR a.feature_id = _keep_use.only_feature
+        WHERE (_keep_use.only_feature IS NULL OR a.feature_id = _keep_use.only_feature) AND (a.of_members OR NOT as_member)
         ORDER BY f.name
     LOOP
         IF NOT moved.is_new THEN
@@ -354,8 +344,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._keep_use(text, record, timestamptz, text, int, boolean) IS
-    'internal: after a change at a time (at_end: of a billing period), lets use go on in the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on';
+COMMENT ON FUNCTION quota_internal._keep_use(text, quota_internal.account_window[], timestamptz, text, int, boolean, boolean) IS
+    'internal: after a change at a time (at_end: of a billing period), lets use go on in the windows of that time where they are others than before, and notes the new terms there; with usage prorate shares the limit of a window that goes on; as_member: only of what its team gives it';
 
 /*
  * The row is made where there is none: a share of the window has to be somewhere,

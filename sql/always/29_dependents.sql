@@ -78,80 +78,74 @@ BEGIN
     PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = ANY (_lock_windows.subjects) AND b.period_end > _lock_windows.at
           AND (_lock_windows.only_feature IS NULL OR b.feature_id = _lock_windows.only_feature)
+          AND (f.kind = 'metered' OR quota_internal._has_thresholds(b.subject, b.feature_id))
         ORDER BY f.name COLLATE "C", b.subject COLLATE "C", b.period_start, b.period_end
         FOR UPDATE OF b;
 END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_windows(text[], timestamptz, int) IS
-    'internal: locks the buckets of subjects, of all features or one, whose windows are not over';
+    'internal: locks the buckets of subjects, of all features or one, whose use can move or whose thresholds a change of limits can cross';
 
-CREATE OR REPLACE FUNCTION quota_internal._standings_before(given text[], at timestamptz, only_feature int DEFAULT NULL,
-                                                            OUT subjects text[], OUT standings jsonb, OUT windows jsonb)
+CREATE OR REPLACE FUNCTION quota_internal._standings_before(subjects text[], at timestamptz, only_feature int DEFAULT NULL, as_members boolean DEFAULT false)
+    RETURNS quota_internal.standing[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota_internal._lock_windows(given, at, only_feature);
-    SELECT array_agg(g.subject ORDER BY g.n), jsonb_agg(to_jsonb(quota_internal._standings(g.subject)) ORDER BY g.n), jsonb_agg(to_jsonb(w) ORDER BY g.n)
-        INTO subjects, standings, windows
-        FROM unnest(given) WITH ORDINALITY g(subject, n), LATERAL quota_internal._windows_before(g.subject, _standings_before.at, only_feature) w;
+    PERFORM quota_internal._lock_windows(subjects, at, only_feature);
+    RETURN ARRAY(SELECT ROW(s.subject, as_members, quota_internal._standings(s.subject),
+                            quota_internal._windows_before(s.subject, at, only_feature))::quota_internal.standing
+                 FROM unnest(subjects) WITH ORDINALITY s(subject, n) ORDER BY s.n);
 END
 $$;
-COMMENT ON FUNCTION quota_internal._standings_before(text[], timestamptz, int) IS
+COMMENT ON FUNCTION quota_internal._standings_before(text[], timestamptz, int, boolean) IS
     'internal: what _keep_all() needs to know of subjects before a change; their buckets are locked';
 
-CREATE OR REPLACE FUNCTION quota_internal._steady(subjects text[], windows jsonb, at timestamptz, only_feature int) RETURNS boolean[]
+CREATE OR REPLACE FUNCTION quota_internal._is_steady(before quota_internal.standing, at timestamptz, only_feature int) RETURNS boolean
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg((w.windows -> 'features', w.windows -> 'sources', w.windows -> 'starts', w.windows -> 'ends')
-                     = (b.windows -> 'features', b.windows -> 'sources', b.windows -> 'starts', b.windows -> 'ends') ORDER BY b.n)
-    FROM ROWS FROM (unnest(_steady.subjects), jsonb_array_elements(_steady.windows)) WITH ORDINALITY b(subject, windows, n),
-        LATERAL (SELECT to_jsonb(w) AS windows FROM quota_internal._windows_before(b.subject, _steady.at, only_feature) w) w
+    SELECT coalesce(bool_and((a.period_start, a.period_end) IS NOT DISTINCT FROM (b.period_start, b.period_end)), true)
+    FROM unnest((before).windows) b
+        FULL JOIN unnest(quota_internal._windows_before((before).subject, _is_steady.at, only_feature)) a USING (feature_id, source_id)
 $$;
-COMMENT ON FUNCTION quota_internal._steady(text[], jsonb, timestamptz, int) IS
-    'internal: of each subject, whether all its windows are those that it had before: then no use moves';
+COMMENT ON FUNCTION quota_internal._is_steady(quota_internal.standing, timestamptz, int) IS
+    'internal: whether all windows of a subject are those that it had before: then no use moves';
 
 /*
  * What _set_terms() does where no use moves, for many subjects by one statement.
  */
-CREATE OR REPLACE FUNCTION quota_internal._set_terms_of(subjects text[], at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._set_terms_of(steady quota_internal.standing[], at timestamptz, only_feature int) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
 AS $$
     UPDATE quota_internal.bucket b
         SET plan_version_id = w.plan_version_id, allowance = w.allowance, prorated = NULL
-        FROM unnest(_set_terms_of.subjects) s(subject), LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
+        FROM unnest(_set_terms_of.steady) s, LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
         WHERE b.subject = s.subject COLLATE "C" AND b.feature_id = w.feature_id AND b.source_id = w.source_id
           AND b.period_start = w.period_start AND b.period_end = w.period_end
+          AND (_set_terms_of.only_feature IS NULL OR w.feature_id = _set_terms_of.only_feature) AND (w.of_members OR NOT s.as_member)
           AND (b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance) IS DISTINCT FROM (w.plan_version_id, w.allowance))
 $$;
-COMMENT ON FUNCTION quota_internal._set_terms_of(text[], timestamptz) IS
+COMMENT ON FUNCTION quota_internal._set_terms_of(quota_internal.standing[], timestamptz, int) IS
     'internal: notes in the buckets of the present windows of subjects the plan and allowance that they go on under; a share of prorate ends';
 
-CREATE OR REPLACE FUNCTION quota_internal._keep_all(subjects text[], standings jsonb, windows jsonb, at timestamptz,
-                                                    only_feature int DEFAULT NULL) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._keep_all(before quota_internal.standing[], at timestamptz, only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    steady CONSTANT boolean[] := quota_internal._steady(_keep_all.subjects, _keep_all.windows, _keep_all.at, only_feature);
-    before record;
+    steady CONSTANT boolean[] := ARRAY(SELECT quota_internal._is_steady(b, at, only_feature) FROM unnest(before) b);
+    moved  quota_internal.standing;
 BEGIN
-    PERFORM quota_internal._set_terms_of(ARRAY(SELECT s.subject FROM unnest(_keep_all.subjects, steady) s(subject, steady) WHERE s.steady), _keep_all.at);
-    FOR n IN 1 .. coalesce(cardinality(_keep_all.subjects), 0) LOOP
+    PERFORM quota_internal._set_terms_of(ARRAY(SELECT before[n] FROM generate_subscripts(before, 1) n WHERE steady[n]), at, only_feature);
+    FOR n IN 1 .. cardinality(before) LOOP
         CONTINUE WHEN steady[n];
-        SELECT w.* INTO before
-            FROM jsonb_to_record(_keep_all.windows -> n - 1)
-                AS w(features int[], sources bigint[], starts timestamptz[], ends timestamptz[], marked boolean[],
-                     allowances bigint[], series text[], overridden boolean[], members boolean[]);
-        PERFORM quota_internal._keep_use(_keep_all.subjects[n], before, _keep_all.at, 'keep', only_feature);
+        moved := before[n];
+        PERFORM quota_internal._keep_use(moved.subject, moved.windows, at, 'keep', only_feature, as_member => moved.as_member);
     END LOOP;
-    PERFORM quota_internal._tell_crossed(t.subject, ARRAY(SELECT e.value::bigint FROM jsonb_array_elements_text(t.standings) WITH ORDINALITY e(value, place)
-                                                          ORDER BY e.place))
-    FROM ROWS FROM (unnest(_keep_all.subjects), jsonb_array_elements(_keep_all.standings)) WITH ORDINALITY t(subject, standings, n)
-    ORDER BY t.n;
+    PERFORM quota_internal._tell_crossed(b.subject, b.limits) FROM unnest(before) b;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._keep_all(text[], jsonb, jsonb, timestamptz, int) IS
+COMMENT ON FUNCTION quota_internal._keep_all(quota_internal.standing[], timestamptz, int) IS
     'internal: after a change (of one feature, or of all), for each of the subjects: as _keep_use() and _tell_crossed()';

@@ -34,8 +34,8 @@ DECLARE
         ARRAY(SELECT quota_internal._members_of(who, quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]),
                                                 _set_version.at)) END;
     standings bigint[];
-    before record;
-    before_of_team record;
+    before quota_internal.account_window[];
+    before_of_team quota_internal.standing[] := '{}';
 BEGIN
     IF team <> '{}' THEN
         PERFORM quota_internal._lock_windows(who || team, _set_version.at);
@@ -43,7 +43,7 @@ BEGIN
     standings := quota_internal._lock_standings(who);
     IF NOT resets THEN
         before := quota_internal._windows_before(who, _set_version.at);
-        before_of_team := quota_internal._standings_before(team, _set_version.at);
+        before_of_team := quota_internal._standings_before(team, _set_version.at, as_members => true);
     END IF;
     UPDATE quota_internal.subscription s
         SET plan_version_id = _set_version.version_id,
@@ -52,7 +52,7 @@ BEGIN
         WHERE s.id = (_set_version.live).id;
     IF NOT resets THEN
         PERFORM quota_internal._keep_use(who, before, _set_version.at, _set_version.usage, at_end => _set_version.at_end);
-        PERFORM quota_internal._keep_all(before_of_team.subjects, before_of_team.standings, before_of_team.windows, _set_version.at);
+        PERFORM quota_internal._keep_all(before_of_team, _set_version.at);
     END IF;
     PERFORM quota_internal._tell_crossed(who, standings);
 END

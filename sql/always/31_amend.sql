@@ -171,7 +171,7 @@ DECLARE
     old     quota_internal.subscription;
     live    quota_internal.subscription;
     amended quota_internal.subscription;
-    before  record;
+    before  quota_internal.standing[];
 BEGIN
     PERFORM quota_internal._require(given IS NOT NULL, 'changes');
     PERFORM quota_internal._catalog_object('changes', 'subscription', given);
@@ -192,7 +192,7 @@ BEGIN
     ELSE
         before := quota_internal._standings_before(ARRAY(SELECT quota_internal._dependents(live, at)), at);
         PERFORM quota_internal._store_amendment(amended);
-        PERFORM quota_internal._keep_all(before.subjects, before.standings, before.windows, at);
+        PERFORM quota_internal._keep_all(before, at);
     END IF;
     PERFORM quota_internal._record_amendment(old, amended);
     RETURN live.id;

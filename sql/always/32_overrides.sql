@@ -5,9 +5,9 @@ CREATE OR REPLACE FUNCTION quota_internal._team(subject text, feature_id int, me
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(m) FROM quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at) m
-    WHERE (members_before).anchor IS NOT NULL OR (members_after).anchor IS NOT NULL
-       OR EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL)
+    SELECT ARRAY(SELECT quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at)
+                 WHERE (members_before).anchor IS NOT NULL OR (members_after).anchor IS NOT NULL
+                    OR EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL))
 $$;
 COMMENT ON FUNCTION quota_internal._team(text, int, quota_internal.terms_fields, quota_internal.terms_fields, timestamptz) IS
     'internal: whom an override of a subject can concern beside itself: members that have used the feature, where it or a plan gives something to members';
@@ -30,8 +30,8 @@ DECLARE
     old    quota_internal.subject_override;
     given  quota_internal.entitlement;
     standings bigint[];
-    before record;
-    before_of_team record;
+    before quota_internal.account_window[];
+    before_of_team quota_internal.standing[];
 BEGIN
     LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
     what := quota_internal._lock_feature(override.feature);
@@ -51,7 +51,7 @@ BEGIN
         END IF;
         standings := quota_internal._lock_standings(who);
         before := quota_internal._windows_before(who, at, what.id);
-        before_of_team := quota_internal._standings_before(quota_internal._team(who, what.id, old.members, given.members, at), at, what.id);
+        before_of_team := quota_internal._standings_before(quota_internal._team(who, what.id, old.members, given.members, at), at, what.id, true);
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;
@@ -75,7 +75,7 @@ BEGIN
             WHERE o.subject = who COLLATE "C" AND o.feature_id = what.id;
     END IF;
     PERFORM quota_internal._keep_use(who, before, at, 'keep', what.id);
-    PERFORM quota_internal._keep_all(before_of_team.subjects, before_of_team.standings, before_of_team.windows, at, what.id);
+    PERFORM quota_internal._keep_all(before_of_team, at, what.id);
     PERFORM quota_internal._tell_crossed(who, standings);
     IF override.entitlement IS NULL THEN
         PERFORM quota_internal._record_event('override_removed', who, what.id, '{}');

@@ -44,24 +44,23 @@ $$;
 COMMENT ON FUNCTION quota_internal._lock_buckets_of(text[], timestamptz) IS
     'internal: locks the buckets of subjects as far as they are free, and returns the subjects that have others';
 
-CREATE OR REPLACE FUNCTION quota_internal._with_members(subjects text[], version_ids int[], at timestamptz) RETURNS text[]
+CREATE OR REPLACE FUNCTION quota_internal._members_of_all(owners text[], version_ids int[], at timestamptz) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    features CONSTANT int[] := quota_internal._member_features(_with_members.version_ids);
+    features CONSTANT int[] := quota_internal._member_features(_members_of_all.version_ids);
 BEGIN
     IF features IS NULL THEN
-        RETURN _with_members.subjects;
+        RETURN '{}';
     END IF;
-    -- a member can have a subscription of its own
-    RETURN ARRAY(SELECT s.subject FROM unnest(_with_members.subjects) s(subject)
-                 UNION
-                 SELECT m FROM unnest(_with_members.subjects) s(subject), quota_internal._members_of(s.subject, features, _with_members.at) m);
+    -- one that is an owner itself is moved as such
+    RETURN ARRAY(SELECT m FROM unnest(owners) o(subject), quota_internal._members_of(o.subject, features, _members_of_all.at) m
+                 EXCEPT SELECT o.subject FROM unnest(owners) o(subject));
 END
 $$;
-COMMENT ON FUNCTION quota_internal._with_members(text[], int[], timestamptz) IS
-    'internal: subjects, and of those to whose members one of the plan versions gives something, the members';
+COMMENT ON FUNCTION quota_internal._members_of_all(text[], int[], timestamptz) IS
+    'internal: the members of subjects to whose members one of the plan versions gives something';
 
 CREATE OR REPLACE FUNCTION quota_internal._record_changes(changed quota_internal.subscription[], version_id int, at timestamptz) RETURNS void
     LANGUAGE sql
@@ -85,18 +84,22 @@ CREATE OR REPLACE FUNCTION quota_internal._migrate_locked(locked bigint[], versi
 AS $$
 DECLARE
     old    quota_internal.subscription[];
-    before record;
+    owners text[];
+    team   text[];
+    before quota_internal.standing[];
 BEGIN
     PERFORM quota_internal._carry_out(s.subject) FROM quota_internal.subscription s
         WHERE s.id = ANY (_migrate_locked.locked) AND s.next_at <= _migrate_locked.at;
     old := ARRAY(SELECT s FROM quota_internal.subscription s
                  WHERE s.id = ANY (_migrate_locked.locked) AND s.plan_version_id = ANY (_migrate_locked.older)
                    AND (s.ends_at IS NULL OR s.ends_at > _migrate_locked.at));
-    before := quota_internal._standings_before(
-        quota_internal._with_members(ARRAY(SELECT o.subject FROM unnest(old) o WHERE o.starts_at <= _migrate_locked.at),
-                                     _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at), _migrate_locked.at);
+    owners := ARRAY(SELECT o.subject FROM unnest(old) o WHERE o.starts_at <= _migrate_locked.at);
+    team := quota_internal._members_of_all(owners, _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at);
+    PERFORM quota_internal._lock_windows(owners || team, _migrate_locked.at);
+    before := quota_internal._standings_before(owners, _migrate_locked.at)
+              || quota_internal._standings_before(team, _migrate_locked.at, as_members => true);
     UPDATE quota_internal.subscription s SET plan_version_id = _migrate_locked.version_id FROM unnest(old) o WHERE s.id = o.id;
-    PERFORM quota_internal._keep_all(before.subjects, before.standings, before.windows, _migrate_locked.at);
+    PERFORM quota_internal._keep_all(before, _migrate_locked.at);
     PERFORM quota_internal._record_changes(old, _migrate_locked.version_id, _migrate_locked.at);
     RETURN cardinality(old);
 END
@@ -109,9 +112,9 @@ CREATE OR REPLACE FUNCTION quota_internal._migrate_free(batch quota_internal.sub
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    busy text[] := quota_internal._lock_buckets_of(
-        quota_internal._with_members(ARRAY(SELECT DISTINCT b.subject FROM unnest(_migrate_free.batch) b),
-                                     _migrate_free.older || _migrate_free.version_id, _migrate_free.at), _migrate_free.at);
+    owners text[] := ARRAY(SELECT DISTINCT b.subject FROM unnest(_migrate_free.batch) b);
+    busy   text[] := quota_internal._lock_buckets_of(
+        owners || quota_internal._members_of_all(owners, _migrate_free.older || _migrate_free.version_id, _migrate_free.at), _migrate_free.at);
 BEGIN
     RETURN quota_internal._migrate_locked(ARRAY(SELECT b.id FROM unnest(_migrate_free.batch) b
                                                 WHERE NOT EXISTS (SELECT FROM unnest(busy) x WHERE x = b.subject OR starts_with(x, b.subject || '/'))),

@@ -33,6 +33,21 @@ CREATE OR REPLACE FUNCTION quota_internal._tell_crossed(subject text, standings 
 COMMENT ON FUNCTION quota_internal._tell_crossed(text, bigint[]) IS
     'internal: the events of the thresholds that a subject''s own accounts have reached, but had not reached by the standings of before';
 
+CREATE OR REPLACE FUNCTION quota_internal._has_thresholds(subject text, feature_id int) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM (SELECT e.terms, e.members FROM quota_internal.entitlement e WHERE e.feature_id = _has_thresholds.feature_id
+                                UNION ALL
+                                SELECT o.terms, o.members FROM quota_internal.subject_override o
+                                WHERE o.feature_id = _has_thresholds.feature_id
+                                  AND o.subject IN (_has_thresholds.subject, regexp_replace(_has_thresholds.subject, '/[^/]*$', ''))) g,
+                       LATERAL (VALUES (g.terms), (g.members)) t(terms)
+                   WHERE (t.terms).notify_percent <> '{}' OR (t.terms).notify_remaining <> '{}')
+$$;
+COMMENT ON FUNCTION quota_internal._has_thresholds(text, int) IS
+    'internal: whether any plan, or an override of a subject or of the one above it, has thresholds for a feature';
+
 /*
  * A charge in flight is decided by the old limits, and tells by them; so its use
  * is waited for, where that can matter, in the order of charges.
@@ -44,12 +59,7 @@ AS $$
 BEGIN
     PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = _lock_standings.subject COLLATE "C" AND b.period_end > quota_internal._now()
-          AND EXISTS (SELECT FROM (SELECT e.terms, e.members FROM quota_internal.entitlement e WHERE e.feature_id = b.feature_id
-                                   UNION ALL
-                                   SELECT o.terms, o.members FROM quota_internal.subject_override o
-                                   WHERE o.feature_id = b.feature_id AND o.subject IN (b.subject, regexp_replace(b.subject, '/[^/]*$', ''))) g,
-                          LATERAL (VALUES (g.terms), (g.members)) t(terms)
-                      WHERE (t.terms).notify_percent <> '{}' OR (t.terms).notify_remaining <> '{}')
+          AND quota_internal._has_thresholds(b.subject, b.feature_id)
         ORDER BY f.name COLLATE "C", b.period_start, b.period_end
         FOR UPDATE OF b;
     RETURN quota_internal._standings(_lock_standings.subject);

@@ -117,6 +117,31 @@ COMMENT ON COLUMN quota_internal.bucket.period_end IS 'part of the key: a month 
  * window, wherever it was taken from.  A fixed cap has a row for each window, one
  * that opens with the first use a single row that moves along.
  */
+-- What a change of a subject's terms needs to know of the time before it (28_window_moves, 29_dependents).
+CREATE TYPE quota_internal.account_window AS (
+    feature_id      int4,
+    source_id       int8,
+    period_start    timestamptz,
+    period_end      timestamptz,
+    plan_version_id int4,
+    allowance       int8,
+    series          text,
+    overridden      bool,
+    of_members      bool,
+    marked          bool
+);
+COMMENT ON TYPE quota_internal.account_window IS 'internal: a metered account''s window at a time, as _windows() has it';
+COMMENT ON COLUMN quota_internal.account_window.marked IS 'the bucket there bears a mark already, which then is an old one';
+
+CREATE TYPE quota_internal.standing AS (
+    subject    text,
+    as_member  bool,
+    limits     int8[],
+    windows    quota_internal.account_window[]
+);
+COMMENT ON TYPE quota_internal.standing IS 'internal: a subject before a change: its windows, and limits and use as _standings() has them';
+COMMENT ON COLUMN quota_internal.standing.as_member IS 'the change is one of its team''s: of its accounts it concerns those alone which it has as a member';
+
 CREATE TABLE quota_internal.cap_use (
     subject       text COLLATE "C" NOT NULL,
     feature_id    int4 NOT NULL,

@@ -19,6 +19,7 @@ SELECT count(*) FROM quota.apply_catalog('{
                                                    "members": {"allowance": 30, "period": "month", "rollover": {"max": 20}, "notify": [50]}}}},
               "daily": {"entitlements": {"tokens": {"allowance": 1000, "period": "month", "members": {"allowance": 10, "period": "day"}}}},
               "solo": {"entitlements": {"calls": {"allowance": 7, "period": "month"}}},
+              "duo": {"entitlements": {"calls": {"allowance": 70, "period": "month"}}},
               "own": {"entitlements": {"tokens": {"allowance": 50, "period": "month"}}}}}');
 CREATE VIEW pg_temp.used AS
 SELECT b.subject, f.name AS feature, b.source_id = 0 AS by_default, b.period_start, b.period_end, b.used, b.overdrawn, b.allowance
@@ -64,6 +65,16 @@ SELECT feature, allowance, used, remaining, fits FROM quota.preview('acme/cy', '
 SELECT quota.change_plan('acme/cy', 'own') > 0 AS changed;
 SELECT allowance, used, remaining FROM quota.check('acme/cy', 'tokens');
 SELECT quota.change_plan('acme/cy', 'solo') > 0 AS changed;
+SELECT allowance, used, remaining FROM quota.check('acme/cy', 'tokens');
+-- a change of the team's terms leaves alone what a member has by itself, such as a share of prorate
+SELECT quota.change_plan('acme/cy', 'duo', usage => 'prorate') > 0 AS changed;
+SELECT allowance, used, remaining FROM quota.check('acme/cy', 'calls');
+SELECT quota.change_plan('acme', 'wide') > 0 AS changed;
+SELECT quota.override('acme', 'tokens', '{"allowance": 500, "period": "month", "members": {"allowance": 9, "period": "month"}}');
+SELECT quota.override('acme', 'tokens', NULL);
+SELECT quota.change_plan('acme', 'daily') > 0 AS changed;
+SELECT quota.change_plan('acme', 'team') > 0 AS changed;
+SELECT allowance, used, remaining FROM quota.check('acme/cy', 'calls');
 SELECT allowance, used, remaining FROM quota.check('acme/cy', 'tokens');
 -- what the level above gives is its override's, if it has one
 SELECT quota.override('acme', 'tokens', '{"allowance": 500, "period": "month"}');
