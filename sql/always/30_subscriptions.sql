@@ -30,12 +30,15 @@ AS $$
 DECLARE
     who    CONSTANT text := (_set_version.live).subject;
     resets CONSTANT boolean := _set_version.usage = 'reset';
-    team   CONSTANT text[] := CASE WHEN NOT resets THEN
-        ARRAY(SELECT quota_internal._members_of(who, quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]),
-                                                _set_version.at)) END;
+    -- a reset begins anew for those who depend on this subscription: use goes on for members with one of their own
+    team   CONSTANT text[] :=
+        ARRAY(SELECT m FROM quota_internal._members_of(who, quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]),
+                                                       _set_version.at) m
+              WHERE NOT resets OR EXISTS (SELECT FROM quota_internal.subscription s WHERE s.subject = m COLLATE "C" AND s.starts_at <= _set_version.at
+                                                 AND (s.ends_at IS NULL OR s.ends_at > _set_version.at)));
     standings bigint[];
     before quota_internal.account_window[];
-    before_of_team quota_internal.standing[] := '{}';
+    before_of_team quota_internal.standing[];
 BEGIN
     IF team <> '{}' THEN
         PERFORM quota_internal._lock_windows(who || team, _set_version.at);
@@ -43,8 +46,8 @@ BEGIN
     standings := quota_internal._lock_standings(who);
     IF NOT resets THEN
         before := quota_internal._windows_before(who, _set_version.at);
-        before_of_team := quota_internal._standings_before(team, _set_version.at, as_members => true);
     END IF;
+    before_of_team := quota_internal._standings_before(team, _set_version.at, as_members => true);
     UPDATE quota_internal.subscription s
         SET plan_version_id = _set_version.version_id,
             anchor_at = CASE WHEN resets THEN _set_version.at ELSE s.anchor_at END,
@@ -52,8 +55,8 @@ BEGIN
         WHERE s.id = (_set_version.live).id;
     IF NOT resets THEN
         PERFORM quota_internal._keep_use(who, before, _set_version.at, _set_version.usage, at_end => _set_version.at_end);
-        PERFORM quota_internal._keep_all(before_of_team, _set_version.at);
     END IF;
+    PERFORM quota_internal._keep_all(before_of_team, _set_version.at);
     PERFORM quota_internal._tell_crossed(who, standings);
 END
 $$;

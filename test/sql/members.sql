@@ -109,12 +109,19 @@ FROM quota.events WHERE type = 'threshold_reached' ORDER BY id;
 -- a reset begins anew
 SELECT quota.change_plan('acme', 'wide', usage => 'reset') > 0 AS changed;
 SELECT allowance, used, remaining FROM quota.check('acme/al', 'tokens');
+-- but not of a member with a subscription of its own: for it, as for an override, use goes on
+SELECT quota.subscribe('delta', 'team') > 0 AS subscribed, quota.subscribe('delta/own', 'solo') > 0 AS member;
+SELECT remaining FROM quota.debit('delta/own', 'tokens', 7);
+SELECT quota.change_plan('delta', 'wide', usage => 'reset') > 0 AS changed;
+SELECT * FROM pg_temp.used WHERE subject LIKE 'delta/%';
+SELECT allowance, used, remaining FROM quota.check('delta/own', 'tokens');
 -- what is left rolls over by the limit that was in force at the end
 SELECT remaining FROM quota.debit('acme/al', 'tokens', 2);
 SELECT quota.change_plan('acme', 'team') > 0 AS changed;
 SET quota.clock = '2026-02-20 12:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('acme/al', 'tokens');
 SELECT remaining FROM quota.debit('acme/al', 'tokens', 14);
+SELECT allowance, used, remaining FROM quota.check('delta/own', 'tokens');
 SELECT * FROM quota.verify();
 
 --
