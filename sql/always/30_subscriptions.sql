@@ -30,18 +30,22 @@ AS $$
 DECLARE
     who    CONSTANT text := (_set_version.live).subject;
     resets CONSTANT boolean := _set_version.usage = 'reset';
-    -- a reset begins anew for those who depend on this subscription: use goes on for members with one of their own
-    team   CONSTANT text[] :=
-        ARRAY(SELECT m FROM quota_internal._members_of(who, quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]),
-                                                       _set_version.at) m
-              WHERE NOT resets OR EXISTS (SELECT FROM quota_internal.subscription s WHERE s.subject = m COLLATE "C" AND s.starts_at <= _set_version.at
-                                                 AND (s.ends_at IS NULL OR s.ends_at > _set_version.at)));
+    features CONSTANT int[] := quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]);
+    team   text[] := '{}';
     standings bigint[];
     before quota_internal.account_window[];
     before_of_team quota_internal.standing[];
 BEGIN
-    IF team <> '{}' THEN
-        PERFORM quota_internal._lock_windows(who || team, _set_version.at);
+    IF features IS NOT NULL THEN
+        -- twice: whoever's first charge was waited for is seen only afterwards
+        FOR look IN 1 .. 2 LOOP
+            -- a reset begins anew for those who depend on this subscription: use goes on for members with one of their own
+            team := ARRAY(SELECT m FROM quota_internal._members_of(who, features, _set_version.at) m
+                          WHERE NOT resets OR EXISTS (SELECT FROM quota_internal.subscription s
+                                                      WHERE s.subject = m COLLATE "C" AND s.starts_at <= _set_version.at
+                                                        AND (s.ends_at IS NULL OR s.ends_at > _set_version.at)));
+            PERFORM quota_internal._lock_windows(who || team, _set_version.at);
+        END LOOP;
     END IF;
     standings := quota_internal._lock_standings(who);
     IF NOT resets THEN

@@ -1,16 +1,25 @@
 /* Overrides; the locks are those of 30_subscriptions. */
 
+/*
+ * Every charge of a member is one of the subject, too: so those in flight are
+ * waited for, and a member's first one is seen.
+ */
 CREATE OR REPLACE FUNCTION quota_internal._team(subject text, feature_id int, members_before quota_internal.terms_fields,
                                                 members_after quota_internal.terms_fields, at timestamptz) RETURNS text[]
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY(SELECT quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at)
-                 WHERE (members_before).anchor IS NOT NULL OR (members_after).anchor IS NOT NULL
-                    OR EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL))
+BEGIN
+    IF (members_before).anchor IS NULL AND (members_after).anchor IS NULL
+       AND NOT EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL) THEN
+        RETURN '{}';
+    END IF;
+    PERFORM quota_internal._lock_windows(ARRAY[_team.subject], _team.at, _team.feature_id);
+    RETURN ARRAY(SELECT quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at));
+END
 $$;
 COMMENT ON FUNCTION quota_internal._team(text, int, quota_internal.terms_fields, quota_internal.terms_fields, timestamptz) IS
-    'internal: whom an override of a subject can concern beside itself: members that have used the feature, where it or a plan gives something to members';
+    'internal: whom an override of a subject can concern beside itself: members that have used the feature, where it or a plan gives something to members; its own windows are locked then';
 
 /*
  * The account's window may begin elsewhere afterwards, so this acts as

@@ -96,6 +96,8 @@ BEGIN
     owners := ARRAY(SELECT o.subject FROM unnest(old) o WHERE o.starts_at <= _migrate_locked.at);
     team := quota_internal._members_of_all(owners, _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at);
     PERFORM quota_internal._lock_windows(owners || team, _migrate_locked.at);
+    -- again: a member whose first charge was waited for is seen only now
+    team := quota_internal._members_of_all(owners, _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at);
     before := quota_internal._standings_before(owners, _migrate_locked.at)
               || quota_internal._standings_before(team, _migrate_locked.at, as_members => true);
     UPDATE quota_internal.subscription s SET plan_version_id = _migrate_locked.version_id FROM unnest(old) o WHERE s.id = o.id;
