@@ -190,6 +190,10 @@ BEGIN
     IF (amended.timezone, amended.quantity) = (live.timezone, live.quantity) OR live.starts_at > at THEN
         PERFORM quota_internal._store_amendment(amended);
     ELSE
+        -- a member whose first charge is waited for here is seen only afterwards
+        IF quota_internal._gives_members(who) THEN
+            PERFORM quota_internal._lock_windows(ARRAY(SELECT quota_internal._dependents(live, at)), at);
+        END IF;
         before := quota_internal._standings_before(ARRAY(SELECT quota_internal._dependents(live, at)), at);
         PERFORM quota_internal._store_amendment(amended);
         PERFORM quota_internal._keep_all(before, at);
