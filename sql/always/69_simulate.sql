@@ -101,7 +101,8 @@ AS $$
         SELECT * FROM quota_internal._simulated_terms(_simulated_limits.catalog)
     ), limited AS MATERIALIZED (
         -- an override, the account's own plan, or what the override or plan above gives to members
-        SELECT g.*, coalesce(o.terms, e.terms, CASE WHEN p.feature_id IS NULL THEN f.members ELSE p.members END) AS terms_now,
+        SELECT g.*, coalesce(p.feature_id, f.feature_id) IS NOT NULL AS above_now, coalesce(p.feature_id, m.feature_id) IS NOT NULL AS above_then,
+               coalesce(o.terms, e.terms, CASE WHEN p.feature_id IS NULL THEN f.members ELSE p.members END) AS terms_now,
                coalesce(o.terms, k.terms, CASE WHEN p.feature_id IS NULL THEN m.members ELSE p.members END) AS terms_then
         FROM given g
             LEFT JOIN quota_internal.subject_override o ON o.subject = g.account AND o.feature_id = g.feature_id
@@ -114,8 +115,11 @@ AS $$
                 AND m.plan = CASE WHEN g.team_by_default THEN (SELECT d.plan FROM known d WHERE d.is_default LIMIT 1) ELSE g.team_plan END
     )
     SELECT l.account, l.feature_id,
-           quota_internal._allowance_of(l.terms_now, l.quantity), quota_internal._overage_of(l.terms_now, l.quantity),
-           quota_internal._allowance_of(l.terms_then, l.quantity), quota_internal._overage_of(l.terms_then, l.quantity),
+           -- without a limit of its own, that of the team is all there is
+           CASE WHEN (l.terms_now).anchor IS NULL AND l.above_now THEN 'infinity' ELSE quota_internal._allowance_of(l.terms_now, l.quantity) END,
+           quota_internal._overage_of(l.terms_now, l.quantity),
+           CASE WHEN (l.terms_then).anchor IS NULL AND l.above_then THEN 'infinity' ELSE quota_internal._allowance_of(l.terms_then, l.quantity) END,
+           quota_internal._overage_of(l.terms_then, l.quantity),
            (l.terms_then).anchor IS NOT NULL AND NOT quota_internal._same_series(l.terms_now, l.terms_then),
            (l.terms_then).period, (l.terms_then).anchor, (l.terms_then).anchor_at, l.starts_at, l.timezone
     FROM limited l
@@ -209,6 +213,6 @@ END
 $$;
 COMMENT ON FUNCTION quota.simulate(jsonb, timestamptz, timestamptz) IS
 'What was charged in [since, until) (NULL: until now), under another catalog: one row for each account and metered feature that the ledger has entries of then.
-used: taken less given back. allowance_now, allowance_then: of all windows with entries, under the present catalog and the given one; NULL: unlimited, 0: not given. blocked: at some moment more was used than allowance, grants and overage have room for. overage_then: what would be sold.
+used: taken less given back. allowance_now, allowance_then: of all windows with entries, under the present catalog and the given one; NULL: unlimited, also where only the level above gives the feature; 0: not given. blocked: at some moment more was used than allowance, grants and overage have room for. overage_then: what would be sold.
 By the plan that the account had last in that time; overrides stay; grants as they are. Each window begins with what was charged since, so since should be the beginning of a period. Rollover, caps and rates are left out. Writes nothing.
 Errors: those of apply_catalog(), 22004, 22023 until not after since.';

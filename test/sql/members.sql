@@ -209,6 +209,9 @@ SELECT * FROM pg_temp.try($$SELECT quota.amend('acme', '{"quantity": 92233720368
 SELECT remaining FROM quota.record('acme/al', 'tokens', 2, at => '2026-03-02 12:00+00');
 SELECT subject, used, allowance_now, allowance_then, blocked_now, blocked_then
 FROM quota.simulate(jsonb_set(quota.export_catalog(), '{plans,team,entitlements,tokens,members,allowance}', '6'), '2026-03-01') WHERE subject LIKE 'acme%' AND feature = 'tokens';
+-- a limit of members that goes stops nobody
+SELECT subject, used, allowance_now, allowance_then, blocked_now, blocked_then
+FROM quota.simulate(quota.export_catalog() #- '{plans,team,entitlements,tokens,members}', '2026-03-01') WHERE subject LIKE 'acme%' AND feature = 'tokens';
 SELECT quota.rename('acme', 'acne') > 0 AS renamed;
 SELECT allowance, used, remaining FROM quota.check('acne/al', 'tokens');
 SELECT quota.cancel('acne', 'now') > '2026-01-01' AS cancelled;
