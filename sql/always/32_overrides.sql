@@ -38,6 +38,7 @@ DECLARE
     what   quota_internal.feature;
     old    quota_internal.subject_override;
     given  quota_internal.entitlement;
+    own    quota_internal.subscription;
     standings bigint[];
     before quota_internal.account_window[];
     before_of_team quota_internal.standing[];
@@ -49,8 +50,9 @@ BEGIN
     END IF;
 
     -- whoever changes the plan meanwhile waits, or is waited for, here
-    PERFORM quota_internal._current_subscription(who);
-    PERFORM quota_internal._require_product(t, quota_internal._quantity_for(who, at))
+    own := quota_internal._current_subscription(who);
+    -- by the subscription that is there, or is to come
+    PERFORM quota_internal._require_product(t, coalesce(own.quantity, quota_internal._quantity_for(who, at)))
     FROM unnest(ARRAY[given.terms, given.members]) t WHERE t.times_quantity;
     LOOP
         SELECT o.* INTO old FROM quota_internal.subject_override o

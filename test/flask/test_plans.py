@@ -214,7 +214,7 @@ def test_seed_makes_accounts_with_a_past_and_is_idempotent(ready, seeded, server
             {"since": since},
         ).scalar_one()
     page = cleo.get("/team", headers={"Accept": "text/html"}).text
-    assert used > 0 and f"{used:,} of 5,000,000 tokens" in page
+    assert used > 0 and f"{used:,} of 1,000,000 tokens" in page
 
 
 def test_settings_are_demanded(ready):

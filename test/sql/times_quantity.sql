@@ -64,6 +64,9 @@ SELECT q, pg_temp.try(q) FROM unnest(ARRAY[
     $$SELECT quota.subscribe('x', 'big', quantity => 2)$$, $$SELECT quota.change_plan('pro', 'big')$$,
     $$SELECT quota.change_plan('pro', 'big', 'period_end')$$, $$SELECT quota.amend('acme', '{"quantity": 9223372036854775807}')$$,
     $$SELECT quota.override('pro/ann', 'tokens', '{"allowance": 5000000000000000000, "times_quantity": true}')$$]) q;
+-- also by a subscription that is to come
+SELECT quota.subscribe('later', 'flat', starts_at => '2026-03-01', quantity => 2) > 0;
+SELECT pg_temp.code($$SELECT quota.override('later', 'docs', '{"allowance": 5000000000000000000, "times_quantity": true}')$$);
 SELECT quota.subscribe('x', 'big') > 0;
 SELECT pg_temp.code($$SELECT quota.amend('x', '{"quantity": 2}')$$);
 -- what is no boolean
