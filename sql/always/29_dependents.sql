@@ -37,25 +37,6 @@ $$;
 COMMENT ON FUNCTION quota_internal._member_features(int[]) IS
     'internal: the features of which plan versions give something to members, NULL for none';
 
-/*
- * Whoever has used nothing has nothing that could go on.
- */
-CREATE OR REPLACE FUNCTION quota_internal._members_of(subject text, feature_ids int[], at timestamptz) RETURNS SETOF text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT DISTINCT b.subject FROM quota_internal.bucket b
-    WHERE b.subject > _members_of.subject || '/' COLLATE "C" AND b.subject < _members_of.subject || '0' COLLATE "C"
-      AND strpos(substr(b.subject, length(_members_of.subject) + 2), '/') = 0
-      AND b.feature_id = ANY (_members_of.feature_ids) AND b.period_end > _members_of.at
-      AND NOT EXISTS (SELECT FROM quota_internal.subject_override o WHERE o.subject = b.subject AND o.feature_id = b.feature_id)
-$$;
-COMMENT ON FUNCTION quota_internal._members_of(text, int[], timestamptz) IS
-    'internal: the subjects one segment below another that have used one of the features in a window that is not over, and have no override of it';
-
-/*
- * In the order of charges, so that no charge of several can stand in the way.
- */
 CREATE OR REPLACE FUNCTION quota_internal._gives_members(subject text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -70,6 +51,35 @@ $$;
 COMMENT ON FUNCTION quota_internal._gives_members(text) IS
     'internal: whether a subject''s plan, or an override of it or below it, gives something to members';
 
+/*
+ * Whoever has used nothing has nothing that could go on.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._members_of(owners text[], feature_ids int[], at timestamptz) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF feature_ids IS NULL THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(
+        SELECT b.subject
+        FROM unnest(owners) o(subject)
+            JOIN quota_internal.bucket b ON b.subject > o.subject || '/' COLLATE "C" AND b.subject < o.subject || '0' COLLATE "C"
+                AND strpos(substr(b.subject, length(o.subject) + 2), '/') = 0
+        WHERE b.feature_id = ANY (feature_ids) AND b.period_end > _members_of.at
+          AND NOT EXISTS (SELECT FROM quota_internal.subject_override v WHERE v.subject = b.subject AND v.feature_id = b.feature_id)
+        EXCEPT
+        -- who is an owner, too, is looked at as such
+        SELECT o.subject FROM unnest(owners) o(subject));
+END
+$$;
+COMMENT ON FUNCTION quota_internal._members_of(text[], int[], timestamptz) IS
+    'internal: the subjects one segment below others that have used one of the features (NULL: none) in a window that is not over, and have no override of it';
+
+/*
+ * In the order of charges, so that no charge of several can stand in the way.
+ */
 CREATE OR REPLACE FUNCTION quota_internal._lock_windows(subjects text[], at timestamptz, only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -86,6 +96,24 @@ $$;
 COMMENT ON FUNCTION quota_internal._lock_windows(text[], timestamptz, int) IS
     'internal: locks the buckets of subjects, of all features or one, whose use can move or whose thresholds a change of limits can cross';
 
+/*
+ * Every charge of a member is one of its owner, too.  So a member whose first
+ * charge is in flight is seen once the owners' windows are locked.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._lock_members(owners text[], feature_ids int[], at timestamptz, only_feature int DEFAULT NULL) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF feature_ids IS NOT NULL THEN
+        PERFORM quota_internal._lock_windows(owners || quota_internal._members_of(owners, feature_ids, at), at, only_feature);
+    END IF;
+    RETURN quota_internal._members_of(owners, feature_ids, at);
+END
+$$;
+COMMENT ON FUNCTION quota_internal._lock_members(text[], int[], timestamptz, int) IS
+    'internal: _members_of(), with the buckets locked of owners and members, of all features or one';
+
 CREATE OR REPLACE FUNCTION quota_internal._standings_before(subjects text[], at timestamptz, only_feature int DEFAULT NULL, as_members boolean DEFAULT false)
     RETURNS quota_internal.standing[]
     LANGUAGE plpgsql
@@ -101,16 +129,21 @@ $$;
 COMMENT ON FUNCTION quota_internal._standings_before(text[], timestamptz, int, boolean) IS
     'internal: what _keep_all() needs to know of subjects before a change; their buckets are locked';
 
-CREATE OR REPLACE FUNCTION quota_internal._is_steady(before quota_internal.standing, at timestamptz, only_feature int) RETURNS boolean
+/*
+ * For many subjects by one statement: a function for one subject would have
+ * _windows_before() planned for each.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._steady(before quota_internal.standing[], at timestamptz, only_feature int) RETURNS boolean[]
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(bool_and((a.period_start, a.period_end) IS NOT DISTINCT FROM (b.period_start, b.period_end)), true)
-    FROM unnest((before).windows) b
-        FULL JOIN unnest(quota_internal._windows_before((before).subject, _is_steady.at, only_feature)) a USING (feature_id, source_id)
+    SELECT array_agg(NOT EXISTS (SELECT FROM unnest(b.windows) x FULL JOIN unnest(a.windows) y USING (feature_id, source_id)
+                                 WHERE (x.period_start, x.period_end) IS DISTINCT FROM (y.period_start, y.period_end)) ORDER BY b.n)
+    FROM unnest(_steady.before) WITH ORDINALITY b(subject, as_member, limits, windows, n),
+        LATERAL (SELECT quota_internal._windows_before(b.subject, _steady.at, only_feature) AS windows) a
 $$;
-COMMENT ON FUNCTION quota_internal._is_steady(quota_internal.standing, timestamptz, int) IS
-    'internal: whether all windows of a subject are those that it had before: then no use moves';
+COMMENT ON FUNCTION quota_internal._steady(quota_internal.standing[], timestamptz, int) IS
+    'internal: of each subject, whether all its windows are those that it had before: then no use moves; NULL for no subjects';
 
 /*
  * What _set_terms() does where no use moves, for many subjects by one statement.
@@ -135,7 +168,7 @@ CREATE OR REPLACE FUNCTION quota_internal._keep_all(before quota_internal.standi
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    steady CONSTANT boolean[] := ARRAY(SELECT quota_internal._is_steady(b, at, only_feature) FROM unnest(before) b);
+    steady CONSTANT boolean[] := quota_internal._steady(before, at, only_feature);
     moved  quota_internal.standing;
 BEGIN
     PERFORM quota_internal._set_terms_of(ARRAY(SELECT before[n] FROM generate_subscripts(before, 1) n WHERE steady[n]), at, only_feature);

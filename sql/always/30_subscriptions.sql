@@ -30,22 +30,17 @@ AS $$
 DECLARE
     who    CONSTANT text := (_set_version.live).subject;
     resets CONSTANT boolean := _set_version.usage = 'reset';
-    features CONSTANT int[] := quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]);
-    team   text[] := '{}';
+    team   text[];
     standings bigint[];
     before quota_internal.account_window[];
     before_of_team quota_internal.standing[];
 BEGIN
-    IF features IS NOT NULL THEN
-        -- twice: whoever's first charge was waited for is seen only afterwards
-        FOR look IN 1 .. 2 LOOP
-            -- a reset begins anew for those who depend on this subscription: use goes on for members with one of their own
-            team := ARRAY(SELECT m FROM quota_internal._members_of(who, features, _set_version.at) m
-                          WHERE NOT resets OR EXISTS (SELECT FROM quota_internal.subscription s
-                                                      WHERE s.subject = m COLLATE "C" AND s.starts_at <= _set_version.at
-                                                        AND (s.ends_at IS NULL OR s.ends_at > _set_version.at)));
-            PERFORM quota_internal._lock_windows(who || team, _set_version.at);
-        END LOOP;
+    team := quota_internal._lock_members(ARRAY[who],
+        quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]), _set_version.at);
+    IF resets THEN
+        -- use goes on for those alone who depend on another subscription, their own
+        team := ARRAY(SELECT m FROM unnest(team) m JOIN quota_internal.subscription s ON s.subject = m COLLATE "C"
+                      WHERE s.starts_at <= _set_version.at AND (s.ends_at IS NULL OR s.ends_at > _set_version.at));
     END IF;
     standings := quota_internal._lock_standings(who);
     IF NOT resets THEN

@@ -1,25 +1,14 @@
 /* Overrides; the locks are those of 30_subscriptions. */
 
-/*
- * Every charge of a member is one of the subject, too: so those in flight are
- * waited for, and a member's first one is seen.
- */
-CREATE OR REPLACE FUNCTION quota_internal._team(subject text, feature_id int, members_before quota_internal.terms_fields,
-                                                members_after quota_internal.terms_fields, at timestamptz) RETURNS text[]
-    LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION quota_internal._concerns_members(feature_id int, before quota_internal.terms_fields, after quota_internal.terms_fields) RETURNS boolean
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-    IF (members_before).anchor IS NULL AND (members_after).anchor IS NULL
-       AND NOT EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _team.feature_id AND (e.members).anchor IS NOT NULL) THEN
-        RETURN '{}';
-    END IF;
-    PERFORM quota_internal._lock_windows(ARRAY[_team.subject], _team.at, _team.feature_id);
-    RETURN ARRAY(SELECT quota_internal._members_of(_team.subject, ARRAY[_team.feature_id], _team.at));
-END
+    SELECT (_concerns_members.before).anchor IS NOT NULL OR (_concerns_members.after).anchor IS NOT NULL
+        OR EXISTS (SELECT FROM quota_internal.entitlement e WHERE e.feature_id = _concerns_members.feature_id AND (e.members).anchor IS NOT NULL)
 $$;
-COMMENT ON FUNCTION quota_internal._team(text, int, quota_internal.terms_fields, quota_internal.terms_fields, timestamptz) IS
-    'internal: whom an override of a subject can concern beside itself: members that have used the feature, where it or a plan gives something to members; its own windows are locked then';
+COMMENT ON FUNCTION quota_internal._concerns_members(int, quota_internal.terms_fields, quota_internal.terms_fields) IS
+    'internal: whether an override, with what it gave and gives to members, or a plan in its place gives them something of a feature';
 
 /*
  * The account's window may begin elsewhere afterwards, so this acts as
@@ -39,6 +28,7 @@ DECLARE
     old    quota_internal.subject_override;
     given  quota_internal.entitlement;
     own    quota_internal.subscription;
+    team   text[];
     standings bigint[];
     before quota_internal.account_window[];
     before_of_team quota_internal.standing[];
@@ -62,7 +52,9 @@ BEGIN
         END IF;
         standings := quota_internal._lock_standings(who);
         before := quota_internal._windows_before(who, at, what.id);
-        before_of_team := quota_internal._standings_before(quota_internal._team(who, what.id, old.members, given.members, at), at, what.id, true);
+        team := quota_internal._lock_members(ARRAY[who], CASE WHEN quota_internal._concerns_members(what.id, old.members, given.members) THEN ARRAY[what.id] END,
+                                             at, what.id);
+        before_of_team := quota_internal._standings_before(team, at, what.id, as_members => true);
         IF old.subject IS NOT NULL THEN
             EXIT;
         END IF;

@@ -44,24 +44,6 @@ $$;
 COMMENT ON FUNCTION quota_internal._lock_buckets_of(text[], timestamptz) IS
     'internal: locks the buckets of subjects as far as they are free, and returns the subjects that have others';
 
-CREATE OR REPLACE FUNCTION quota_internal._members_of_all(owners text[], version_ids int[], at timestamptz) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    features CONSTANT int[] := quota_internal._member_features(_members_of_all.version_ids);
-BEGIN
-    IF features IS NULL THEN
-        RETURN '{}';
-    END IF;
-    -- one that is an owner itself is moved as such
-    RETURN ARRAY(SELECT m FROM unnest(owners) o(subject), quota_internal._members_of(o.subject, features, _members_of_all.at) m
-                 EXCEPT SELECT o.subject FROM unnest(owners) o(subject));
-END
-$$;
-COMMENT ON FUNCTION quota_internal._members_of_all(text[], int[], timestamptz) IS
-    'internal: the members of subjects to whose members one of the plan versions gives something';
-
 CREATE OR REPLACE FUNCTION quota_internal._record_changes(changed quota_internal.subscription[], version_id int, at timestamptz) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
@@ -94,10 +76,7 @@ BEGIN
                  WHERE s.id = ANY (_migrate_locked.locked) AND s.plan_version_id = ANY (_migrate_locked.older)
                    AND (s.ends_at IS NULL OR s.ends_at > _migrate_locked.at));
     owners := ARRAY(SELECT o.subject FROM unnest(old) o WHERE o.starts_at <= _migrate_locked.at);
-    team := quota_internal._members_of_all(owners, _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at);
-    PERFORM quota_internal._lock_windows(owners || team, _migrate_locked.at);
-    -- again: a member whose first charge was waited for is seen only now
-    team := quota_internal._members_of_all(owners, _migrate_locked.older || _migrate_locked.version_id, _migrate_locked.at);
+    team := quota_internal._lock_members(owners, quota_internal._member_features(_migrate_locked.older || _migrate_locked.version_id), _migrate_locked.at);
     before := quota_internal._standings_before(owners, _migrate_locked.at)
               || quota_internal._standings_before(team, _migrate_locked.at, as_members => true);
     UPDATE quota_internal.subscription s SET plan_version_id = _migrate_locked.version_id FROM unnest(old) o WHERE s.id = o.id;
@@ -116,7 +95,8 @@ AS $$
 DECLARE
     owners text[] := ARRAY(SELECT DISTINCT b.subject FROM unnest(_migrate_free.batch) b);
     busy   text[] := quota_internal._lock_buckets_of(
-        owners || quota_internal._members_of_all(owners, _migrate_free.older || _migrate_free.version_id, _migrate_free.at), _migrate_free.at);
+        owners || quota_internal._members_of(owners, quota_internal._member_features(_migrate_free.older || _migrate_free.version_id), _migrate_free.at),
+        _migrate_free.at);
 BEGIN
     RETURN quota_internal._migrate_locked(ARRAY(SELECT b.id FROM unnest(_migrate_free.batch) b
                                                 WHERE NOT EXISTS (SELECT FROM unnest(busy) x WHERE x = b.subject OR starts_with(x, b.subject || '/'))),

@@ -415,7 +415,7 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 }
 
 /* terms NULL: grants alone, with allowance 0 and one lifetime period */
-static void
+static QuotaAccount *
 add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 			const QuotaTerms *terms, QuotaBucketRef *ref)
 {
@@ -430,7 +430,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	set_activity(path, level, account);
 	account->ref = ref;
 	if (ref == NULL)
-		return;
+		return account;
 	ref->unlimited = terms != NULL && terms->unlimited;
 	ref->allowance = terms ? terms->allowance : 0;
 	ref->plan_version_id = account->plan ? account->plan->id : 0;
@@ -443,6 +443,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	}
 	if (kind != QUOTA_RATE)
 		add_grants(path, kind, ref);
+	return account;
 }
 
 static bool
@@ -491,10 +492,8 @@ quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucke
 		above = given;
 		if (feature->kind == QUOTA_CAPACITY || (terms && has_buckets(feature->kind)))
 			ref = add_ref(accounts, path, level);
-		if (terms == NULL)
-			continue;
-		add_account(accounts, path, level, terms, ref);
-		accounts->accounts[accounts->naccounts - 1].of_members = of_members;
+		if (terms)
+			add_account(accounts, path, level, terms, ref)->of_members = of_members;
 	}
 	if (accounts->naccounts == 0)
 		add_grant_accounts(path, accounts);
