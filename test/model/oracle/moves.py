@@ -95,7 +95,7 @@ def keep(world, subject, features, change, at=None, at_end=False):
             old = before[who].get(feature)
             of_members = account.of_members or bool(old and old.of_members)
             if who == subject or of_members:
-                begins = at_end or (of_members and not _same_series(old, account))
+                begins = at_end or (of_members and not (old and same_series(old.entitlement, account.entitlement)))
                 go_on(world, old.window if old else _holder(world, account.window), account.window, begins)
                 new_limit(world, account.window, account.entitlement.allowance)
     return before[subject], after[subject]
@@ -106,11 +106,9 @@ def _members(world, subject):
     return sorted({window[0] for window in world.buckets if window[0].rpartition("/")[0] == subject})
 
 
-def _same_series(old, new):
-    if old is None:
-        return False
-    a, b = old.entitlement, new.entitlement
-    return (period_of(a.period), a.anchor) == (period_of(b.period), b.anchor)
+def same_series(old, new):
+    """Whether two entitlements have the same period and anchor."""
+    return (period_of(old.period), old.anchor) == (period_of(new.period), new.anchor)
 
 
 def keep_below(world, sub, change):

@@ -3,12 +3,11 @@
 from .accounts import subscription_at
 from .arguments import check_subject
 from .errors import invalid
-from .moves import keep, metered_accounts, prorate
+from .moves import keep, metered_accounts, prorate, same_series
 from .rooms import limit_of
 from .subscriptions import (
     billing_period, future_subscription, meant, require_plan, require_quantity, subscribe, uncancelled_end, until_next,
 )
-from .times import period_of
 from .world import Scheduled
 
 
@@ -104,8 +103,7 @@ def _prorate(world, before, after, old, at):
     """The window's limit: what the old one gives for the time that has passed, and
     the new one for the rest."""
     terms, new = before.entitlement, after.entitlement.allowance
-    same = (period_of(terms.period), terms.anchor) == (period_of(after.entitlement.period), after.entitlement.anchor)
-    if not same or None in (old, new, terms.period) or before.window != after.window:
+    if not same_series(terms, after.entitlement) or None in (old, new, terms.period) or before.window != after.window:
         return
     length, elapsed = after.end - after.start, max(0, at - after.start)
     prorate(world, after, (old * elapsed + new * (length - elapsed)) // length)
