@@ -95,7 +95,7 @@ AS $$
          WHERE h.feature_id = _feature_use.feature_id AND h.expires_at > quota_internal._now() LIMIT 1)
         UNION ALL
         (SELECT 7, 'Use of it is counted.'
-         FROM quota_internal.bucket b
+         FROM quota_internal.window_use b
          WHERE b.feature_id = _feature_use.feature_id
            AND (b.used <> 0 OR b.granted <> 0 OR b.overage <> 0 OR b.overdrawn <> 0) LIMIT 1)
         UNION ALL

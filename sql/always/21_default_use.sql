@@ -91,28 +91,6 @@ $$;
 COMMENT ON FUNCTION quota_internal._keep_same_window(int, timestamptz, timestamptz) IS
     'internal: makes the buckets of all accounts of the default plan in a window count again';
 
-/*
- * What rolls over later is reckoned with the terms that a bucket bears, those of
- * its last charge, and so is what a hold that is settled late finds in it.  Where
- * neither can come they say nothing that counts, and the buckets of everybody are
- * left alone.
- */
-CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, new_version int, at timestamptz)
-    RETURNS void
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    UPDATE quota_internal.bucket b SET plan_version_id = _set_default_terms.new_version, allowance = (n.terms).allowance, prorated = NULL
-    FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) n
-        JOIN quota_internal._default_windows(_set_default_terms.old_version, _set_default_terms.at) o USING (feature_id, level),
-        LATERAL quota_internal._default_buckets(n.feature_id, n.window_start, n.window_end, n.level) d
-    WHERE ((n.terms).rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND (n.terms).allowance IS DISTINCT FROM d.allowance
-      AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
-      AND b.period_start = d.period_start AND b.period_end = d.period_end
-$$;
-COMMENT ON FUNCTION quota_internal._set_default_terms(int, int, timestamptz) IS
-    'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over or have open holds';
-
 -- Acts as change_plan keep for all who have the default plan.
 CREATE OR REPLACE FUNCTION quota_internal._keep_default_use(old_version int, new_version int)
     RETURNS void

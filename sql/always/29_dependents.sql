@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION quota_internal._dependents(live quota_internal.subscr
 AS $$
     SELECT (_dependents.live).subject
     UNION
-    SELECT b.subject FROM quota_internal.bucket b
+    SELECT b.subject FROM quota_internal.window_use b
     WHERE b.subject > (_dependents.live).subject || '/' COLLATE "C" AND b.subject < (_dependents.live).subject || '0' COLLATE "C"
       AND b.source_id = (_dependents.live).source_id AND b.period_end > _dependents.at
     UNION
@@ -65,7 +65,7 @@ BEGIN
     RETURN ARRAY(
         SELECT b.subject
         FROM unnest(owners) o(subject)
-            JOIN quota_internal.bucket b ON b.subject > o.subject || '/' COLLATE "C" AND b.subject < o.subject || '0' COLLATE "C"
+            JOIN quota_internal.window_use b ON b.subject > o.subject || '/' COLLATE "C" AND b.subject < o.subject || '0' COLLATE "C"
                 AND strpos(substr(b.subject, length(o.subject) + 2), '/') = 0
         WHERE b.feature_id = ANY (feature_ids) AND b.period_end > _members_of.at
           AND NOT EXISTS (SELECT FROM quota_internal.subject_override v WHERE v.subject = b.subject AND v.feature_id = b.feature_id)
@@ -85,7 +85,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_windows(subjects text[], at time
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
+    PERFORM FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = ANY (_lock_windows.subjects) AND b.period_end > _lock_windows.at
           AND (_lock_windows.only_feature IS NULL OR b.feature_id = _lock_windows.only_feature)
           AND (f.kind = 'metered' OR quota_internal._has_thresholds(b.subject, b.feature_id))
@@ -144,24 +144,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota_internal._steady(quota_internal.standing[], timestamptz, int) IS
     'internal: of each subject, whether all its windows are those that it had before: then no use moves; NULL for no subjects';
-
-/*
- * What _set_terms() does where no use moves, for many subjects by one statement.
- */
-CREATE OR REPLACE FUNCTION quota_internal._set_terms_of(steady quota_internal.standing[], at timestamptz, only_feature int) RETURNS void
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    UPDATE quota_internal.bucket b
-        SET plan_version_id = w.plan_version_id, allowance = w.allowance, prorated = NULL
-        FROM unnest(_set_terms_of.steady) s, LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
-        WHERE b.subject = s.subject COLLATE "C" AND b.feature_id = w.feature_id AND b.source_id = w.source_id
-          AND b.period_start = w.period_start AND b.period_end = w.period_end
-          AND (_set_terms_of.only_feature IS NULL OR w.feature_id = _set_terms_of.only_feature) AND (w.of_members OR NOT s.as_member)
-          AND (b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance) IS DISTINCT FROM (w.plan_version_id, w.allowance))
-$$;
-COMMENT ON FUNCTION quota_internal._set_terms_of(quota_internal.standing[], timestamptz, int) IS
-    'internal: notes in the buckets of the present windows of subjects the plan and allowance that they go on under; a share of prorate ends';
 
 CREATE OR REPLACE FUNCTION quota_internal._keep_all(before quota_internal.standing[], at timestamptz, only_feature int DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql

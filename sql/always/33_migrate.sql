@@ -31,12 +31,12 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_buckets_of(subjects text[], at t
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH free AS MATERIALIZED (
-        SELECT b.subject FROM quota_internal.bucket b
+        SELECT b.subject FROM quota_internal.window_use b
         WHERE b.subject = ANY (_lock_buckets_of.subjects) AND b.period_end > _lock_buckets_of.at
         FOR UPDATE SKIP LOCKED
     )
     SELECT coalesce(array_agg(a.subject), '{}')
-    FROM (SELECT b.subject, count(*) AS n FROM quota_internal.bucket b
+    FROM (SELECT b.subject, count(*) AS n FROM quota_internal.window_use b
           WHERE b.subject = ANY (_lock_buckets_of.subjects) AND b.period_end > _lock_buckets_of.at GROUP BY b.subject) a
         LEFT JOIN (SELECT f.subject, count(*) AS n FROM free f GROUP BY f.subject) l ON l.subject = a.subject
     WHERE a.n > coalesce(l.n, 0)

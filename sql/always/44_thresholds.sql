@@ -57,7 +57,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_standings(subject text) RETURNS 
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
+    PERFORM FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = _lock_standings.subject COLLATE "C" AND b.period_end > quota_internal._now()
           AND quota_internal._has_thresholds(b.subject, b.feature_id)
         ORDER BY f.name COLLATE "C", b.period_start, b.period_end

@@ -30,7 +30,7 @@ BEGIN
             UNION ALL
             SELECT x.at, x.amount FROM expired x WHERE x.at >= $3
         ), total AS (
-            SELECT coalesce((SELECT sum(b.used) FROM quota_internal.bucket b WHERE b.subject = $1 AND b.feature_id = $2), 0)
+            SELECT coalesce((SELECT sum(b.used) FROM quota_internal.window_use b WHERE b.subject = $1 AND b.feature_id = $2), 0)
                    + coalesce((SELECT sum(x.amount) FROM expired x), 0)
                    - coalesce((SELECT sum(c.amount) FROM change c), 0) AS at_first
         )

@@ -43,7 +43,7 @@ AS $$
     WITH counted AS (
         -- an expired hold that nobody has given back yet is in both
         SELECT b.subject, b.used - coalesce(b.reserved, 0) AS used
-        FROM quota_internal.bucket b WHERE b.feature_id = (_capacity_own.feature).id
+        FROM quota_internal.window_use b WHERE b.feature_id = (_capacity_own.feature).id
     ), below AS (
         SELECT regexp_replace(c.subject, '/[^/]*$', '') COLLATE "C" AS subject, sum(c.used) AS used
         FROM counted c WHERE c.subject LIKE '%/%' GROUP BY 1

@@ -219,41 +219,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota_internal._drop_keys() IS 'internal: drops idempotency keys whose entries are gone';
 
-/*
- * The newest window of an account stays: what rolls over begins there.  So does a
- * window that a kept entry names, as the sums of the two must agree.
- */
-CREATE OR REPLACE FUNCTION quota_internal._drop_windows() RETURNS bigint
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH edge AS (
-        SELECT p.dropped_before AS at FROM quota_internal.posting p
-    ), named AS MATERIALIZED (
-        SELECT DISTINCT e.account, e.feature_id, e.source_id, e.period_start, e.period_end
-        FROM quota_internal.ledger_entry e
-        WHERE e.period_end <= (SELECT edge.at FROM edge)
-    ), old AS (
-        SELECT b.ctid
-        FROM quota_internal.bucket b
-        WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL
-          AND EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id
-                      AND n.source_id = b.source_id AND n.period_start >= b.period_end)
-          AND NOT EXISTS (SELECT FROM named n WHERE n.account = b.subject AND n.feature_id = b.feature_id
-                          AND n.source_id = b.source_id AND n.period_start = b.period_start AND n.period_end = b.period_end)
-        FOR UPDATE SKIP LOCKED
-    ), gone AS (
-        DELETE FROM quota_internal.bucket b USING old WHERE b.ctid = old.ctid
-        RETURNING b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
-    ), sums AS (
-        DELETE FROM quota_internal.opening o USING gone g
-        WHERE o.account = g.subject AND o.feature_id = g.feature_id AND o.source_id = g.source_id
-          AND o.period_start = g.period_start AND o.period_end = g.period_end AND o.source <> 'g'
-    )
-    SELECT count(*) FROM gone
-$$;
-COMMENT ON FUNCTION quota_internal._drop_windows() IS 'internal: drops buckets of windows that ended before the oldest month';
-
 CREATE OR REPLACE FUNCTION quota_internal._tidy(OUT task text, OUT rows bigint) RETURNS SETOF record
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

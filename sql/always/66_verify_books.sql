@@ -30,7 +30,7 @@ AS $$
     SELECT 'bucket', subject, feature_id,
            format('%s in the window from %s to %s (source %s): the bucket says %s, its ledger entries add up to %s',
                   c.counter, period_start, period_end, source_id, coalesce(c.counted, 0), coalesce(c.booked, 0))
-    FROM quota_internal.bucket b FULL JOIN booked l USING (subject, feature_id, source_id, period_start, period_end),
+    FROM quota_internal.window_use b FULL JOIN booked l USING (subject, feature_id, source_id, period_start, period_end),
         LATERAL (VALUES ('used', b.used, l.used), ('grant', b.granted, l.granted), ('overage', b.overage, l.overage),
                         ('overdrawn', b.overdrawn, l.overdrawn)) c(counter, counted, booked)
     WHERE (coalesce(b.used, 0), coalesce(b.granted, 0), coalesce(b.overage, 0), coalesce(b.overdrawn, 0))

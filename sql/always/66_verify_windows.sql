@@ -26,7 +26,7 @@ AS $$
         SELECT p.account, p.feature_id, sum(p.stands_at) AS amount FROM part p GROUP BY 1, 2
     ), counted AS (
         SELECT b.subject AS account, b.feature_id, sum(b.reserved) AS amount
-        FROM quota_internal.bucket b WHERE b.reserved IS NOT NULL GROUP BY 1, 2
+        FROM quota_internal.window_use b WHERE b.reserved IS NOT NULL GROUP BY 1, 2
     )
     SELECT 'reserved', account, feature_id,
            format('the buckets say %s reserved, the ledger entries of its holds add up to %s', coalesce(c.amount, 0), coalesce(l.amount, 0))

@@ -15,7 +15,7 @@ SELECT b.subject, f.name AS feature, p.name AS plan, b.period_start, b.period_en
        greatest(coalesce(b.reserved, 0) - coalesce(x.amount, 0), 0) AS reserved,
        nullif(b.source_id, 0) AS source_id
 FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestamptz, clock_timestamp()) AS at) c
-    CROSS JOIN quota_internal.bucket b
+    CROSS JOIN quota_internal.window_use b
     JOIN quota_internal.feature f ON f.id = b.feature_id AND f.kind = 'metered'
     LEFT JOIN quota_internal.plan_version v ON v.id = b.plan_version_id
     LEFT JOIN quota_internal.plan p ON p.id = v.plan_id

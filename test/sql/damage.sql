@@ -15,9 +15,11 @@ BEGIN; ALTER TABLE quota_internal.ledger_entry ADD COLUMN n1 int, ADD COLUMN n2 
 SELECT * FROM quota.debit('ann', 'tokens', metadata => '{"a": 1}'); ROLLBACK;
 BEGIN; ALTER TABLE quota_internal.plan ADD COLUMN n1 int; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
 -- other types, missing columns: no limit may be read as "unlimited"
-BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
+BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; ALTER EXTENSION quota DROP VIEW quota_internal.window_use;
+DROP VIEW quota.periods, quota_internal.window_use;
 ALTER TABLE quota_internal.bucket ALTER COLUMN used TYPE numeric; SELECT * FROM quota.check('ann', 'tokens'); ROLLBACK;
-BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; DROP VIEW quota.periods;
+BEGIN; ALTER EXTENSION quota DROP VIEW quota.periods; ALTER EXTENSION quota DROP VIEW quota_internal.window_use;
+DROP VIEW quota.periods, quota_internal.window_use;
 ALTER TABLE quota_internal.bucket DROP COLUMN overdrawn CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
 BEGIN; ALTER TYPE quota_internal.terms_fields DROP ATTRIBUTE rate_limit CASCADE; SELECT * FROM quota.debit('ann', 'tokens'); ROLLBACK;
 -- another kind of relation under the name

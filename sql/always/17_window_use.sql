@@ -1,0 +1,21 @@
+/*
+ * The windows that count.  Whoever reads the use of a window in SQL reads it here,
+ * and locks its row by this view.
+ */
+CREATE OR REPLACE VIEW quota_internal.window_use AS
+SELECT b.subject, b.feature_id, b.plan_version_id, b.source_id, b.period_start, b.period_end,
+       b.used, b.overdrawn, b.allowance, b.granted, b.overage, b.reserved, b.rolled_in, b.rolled_out, b.prorated, b.moved_start, b.moved_id
+FROM quota_internal.bucket b;
+COMMENT ON VIEW quota_internal.window_use IS 'internal: the use of one account in one window, a row for each window';
+
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN SELECT v.attname, coalesce(col_description(t.attrelid, t.attnum), 'part of the key') AS comment
+             FROM pg_attribute v JOIN pg_attribute t ON t.attrelid = 'quota_internal.bucket'::regclass AND t.attname = v.attname
+             WHERE v.attrelid = 'quota_internal.window_use'::regclass LOOP
+        EXECUTE format('COMMENT ON COLUMN quota_internal.window_use.%I IS %L', c.attname, c.comment);
+    END LOOP;
+END
+$$;
