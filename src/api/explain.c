@@ -87,31 +87,31 @@ explain_allowance(Explanation *e, const QuotaAccount *account, const char *level
 	StringInfoData detail;
 
 	initStringInfo(&detail);
-	if (ref->unlimited)
+	if (ref->limits.unlimited)
 		appendStringInfoString(&detail, "unlimited");
 	else
 		appendStringInfo(&detail, INT64_FORMAT " of " INT64_FORMAT " used",
 						 quota_shown_use(ref), quota_shown_allowance(ref));
-	if (ref->state.is_prorated)
-		appendStringInfo(&detail, ", prorated to " INT64_FORMAT, ref->state.prorated);
-	if (ref->state.rolled_in > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " rolled over", ref->state.rolled_in);
-	if (ref->state.reserved > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", ref->state.reserved);
-	if (ref->state.counts.overdrawn > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", ref->state.counts.overdrawn);
+	if (ref->balance.bucket.is_prorated)
+		appendStringInfo(&detail, ", prorated to " INT64_FORMAT, ref->balance.bucket.prorated);
+	if (ref->balance.bucket.rolled_in > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " rolled over", ref->balance.bucket.rolled_in);
+	if (ref->balance.bucket.reserved > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", ref->balance.bucket.reserved);
+	if (ref->balance.bucket.counts.overdrawn > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", ref->balance.bucket.counts.overdrawn);
 	if (!TIMESTAMP_NOT_FINITE(ref->key.end))
 		appendStringInfo(&detail, ", until %s", time_text(ref->key.end));
-	put_step(e, level, ref->counts_only ? "capacity" : "allowance", detail.data, !ref->unlimited,
-			 quota_allowance_left(ref), true, ref->change.used, "ok");
+	put_step(e, level, ref->limits.counts_only ? "capacity" : "allowance", detail.data, !ref->limits.unlimited,
+			 quota_allowance_left(ref), true, ref->outcome.change.used, "ok");
 }
 
 static void
 explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
 {
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		const QuotaGrantRef *grant = &ref->grants[i];
+		const QuotaGrantRef *grant = &ref->balance.grants[i];
 
 		put_step(e, level, "grant",
 				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s%s", grant->grant.id,
@@ -125,9 +125,9 @@ explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
 static void
 explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
 {
-	for (int i = 0; i < ref->ncaps; i++)
+	for (int i = 0; i < ref->balance.ncaps; i++)
 	{
-		const QuotaCapRef *cap = &ref->caps[i];
+		const QuotaCapRef *cap = &ref->balance.caps[i];
 		int64		room = quota_cap_room(cap);
 		bool		first_use = TIMESTAMP_IS_NOBEGIN(cap->key.window_start);
 
@@ -136,8 +136,8 @@ explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
 						  cap->used, cap->ceiling,
 						  first_use && !cap->opened ? "opens with the first use" :
 						  psprintf("until %s", time_text(cap->window.end))),
-				 true, room, true, ref->capped,
-				 room >= ref->capped ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
+				 true, room, true, ref->outcome.capped,
+				 room >= ref->outcome.capped ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
 	}
 }
 
@@ -146,12 +146,12 @@ explain_rate(Explanation *e, const QuotaBucketRef *ref, const char *level)
 {
 	int64		available;
 
-	if (ref->rate == NULL)
+	if (ref->limits.rate == NULL)
 		return;
-	available = quota_gcra_available(ref->rate, &ref->rate_state, e->path->clock);
+	available = quota_rate_room(ref);
 	put_step(e, level, "rate",
 			 psprintf(INT64_FORMAT " per " INT64_FORMAT " ms, at most " INT64_FORMAT " at once",
-					  ref->rate->limit, ref->rate->per_us / 1000, ref->rate->burst),
+					  ref->limits.rate->limit, ref->limits.rate->per_us / 1000, ref->limits.rate->burst),
 			 true, available, true, e->amount,
 			 available >= e->amount ? "ok" : quota_reason_name(QUOTA_RATE_LIMITED));
 }
@@ -165,18 +165,18 @@ explain_account(Explanation *e, const QuotaAccount *account)
 	explain_plan(e, account, level);
 	if (ref == NULL)
 		return;
-	if (!ref->rate_only)
+	if (!ref->limits.rate_only)
 	{
 		/* where it would come from */
-		quota_split(ref, ref->counts_only ? Min(e->amount, quota_allowance_left(ref)) : e->amount);
+		quota_split(ref, ref->limits.counts_only ? Min(e->amount, quota_allowance_left(ref)) : e->amount);
 		explain_allowance(e, account, level);
 		explain_grants(e, ref, level);
-		if (ref->overage_limit > 0)
+		if (ref->limits.overage_limit > 0)
 			put_step(e, level, "overage",
-					 psprintf(INT64_FORMAT " taken", ref->state.counts.overage),
-					 ref->overage_limit != PG_INT64_MAX,
-					 Max(ref->overage_limit - ref->state.counts.overage, 0), true,
-					 ref->change.overage, "ok");
+					 psprintf(INT64_FORMAT " taken", ref->balance.bucket.counts.overage),
+					 ref->limits.overage_limit != PG_INT64_MAX,
+					 Max(ref->limits.overage_limit - ref->balance.bucket.counts.overage, 0), true,
+					 ref->outcome.change.overage, "ok");
 		explain_caps(e, ref, level);
 	}
 	explain_rate(e, ref, level);

@@ -163,28 +163,30 @@ static int
 add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
 		   QuotaGrantRef **refs, int n)
 {
-	QuotaBucketRef account = {.unlimited = true};
+	QuotaBucketRef account = {.limits.unlimited = true};
 	QuotaGrant *grants;
+	int			here;
 
 	account.key.account = quota_account_key(path->subject, level, feature->id);
 	account.key.start = DT_NOBEGIN;
 	account.key.end = DT_NOEND;
 	account.at = path->at;
 	account.clock = path->clock;
-	account.ngrants = quota_grants_of(&account.key.account, path->at, QUOTA_GRANTS_TO_COME,
-									  path->snapshot, &grants);
-	if (account.ngrants == 0)
+	here = quota_grants_of(&account.key.account, path->at, QUOTA_GRANTS_TO_COME, path->snapshot,
+						   &grants);
+	if (here == 0)
 		return n;
-	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + account.ngrants)) :
-		(QuotaGrantRef *) palloc(sizeof(QuotaGrantRef) * account.ngrants);
-	account.grants = *refs + n;
-	memset(account.grants, 0, sizeof(QuotaGrantRef) * account.ngrants);
-	for (int i = 0; i < account.ngrants; i++)
-		account.grants[i].grant = grants[i];
+	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + here)) :
+		(QuotaGrantRef *) palloc(sizeof(QuotaGrantRef) * here);
+	account.balance.ngrants = here;
+	account.balance.grants = *refs + n;
+	memset(account.balance.grants, 0, sizeof(QuotaGrantRef) * here);
+	for (int i = 0; i < here; i++)
+		account.balance.grants[i].grant = grants[i];
 	/* of capacity nothing is taken */
 	if (feature->kind == QUOTA_METERED)
 		quota_engine_peek(&account, 1, path->snapshot);
-	return n + account.ngrants;
+	return n + here;
 }
 
 /* Those of every prefix of the path, valid or to come. */

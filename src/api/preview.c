@@ -160,8 +160,8 @@ holds_use(const QuotaAccounts *accounts)
 	{
 		const QuotaBucketRef *ref = accounts->accounts[i].ref;
 
-		if (!ref->unlimited &&
-			(int128) quota_shown_use(ref) > (int128) quota_shown_allowance(ref) + ref->overage_limit)
+		if (!ref->limits.unlimited &&
+			(int128) quota_shown_use(ref) > (int128) quota_shown_allowance(ref) + ref->limits.overage_limit)
 			return false;
 	}
 	return true;

@@ -233,10 +233,10 @@ add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
 	ref->key.end = DT_NOEND;
 	ref->at = path->at;
 	ref->clock = path->clock;
-	ref->rate_state = QUOTA_GCRA_UNUSED;
-	ref->unlimited = true;
-	ref->counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
-	ref->rate_only = (accounts->feature->kind == QUOTA_RATE);
+	ref->balance.rate = QUOTA_GCRA_UNUSED;
+	ref->limits.unlimited = true;
+	ref->limits.counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
+	ref->limits.rate_only = (accounts->feature->kind == QUOTA_RATE);
 	return ref;
 }
 
@@ -293,12 +293,12 @@ add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketR
 {
 	if (terms->ncaps == 0)
 		return;
-	ref->ncaps = terms->ncaps;
-	ref->caps = (QuotaCapRef *) palloc0(sizeof(QuotaCapRef) * terms->ncaps);
+	ref->balance.ncaps = terms->ncaps;
+	ref->balance.caps = (QuotaCapRef *) palloc0(sizeof(QuotaCapRef) * terms->ncaps);
 	for (int i = 0; i < terms->ncaps; i++)
 	{
 		const QuotaCap *cap = &terms->caps[i];
-		QuotaCapRef *cap_ref = &ref->caps[i];
+		QuotaCapRef *cap_ref = &ref->balance.caps[i];
 		QuotaSeries series = series_of(path, terms, &cap->period, level);
 
 		if (cap->first_use)
@@ -311,7 +311,7 @@ add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketR
 		cap_ref->key.period = cap->period;
 		cap_ref->key.window_start = cap->first_use ? DT_NOBEGIN : cap_ref->window.start;
 	}
-	qsort(ref->caps, ref->ncaps, sizeof(QuotaCapRef), compare_caps);
+	qsort(ref->balance.caps, ref->balance.ncaps, sizeof(QuotaCapRef), compare_caps);
 }
 
 /* Capacity has room for what grants bring; metered use takes from them. */
@@ -327,21 +327,21 @@ add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
 	n = quota_grants_of(&ref->key.account, path->at,
 						path->used_up_grants ? QUOTA_GRANTS_VALID : QUOTA_GRANTS_OPEN,
 						path->snapshot, &grants);
-	if (n == 0 || (kind == QUOTA_CAPACITY && ref->unlimited))
+	if (n == 0 || (kind == QUOTA_CAPACITY && ref->limits.unlimited))
 		return;
 	if (kind == QUOTA_METERED)
 	{
-		ref->ngrants = n;
-		ref->grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * n);
+		ref->balance.ngrants = n;
+		ref->balance.grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * n);
 	}
 	for (int i = 0; i < n; i++)
 	{
 		if (kind == QUOTA_METERED)
-			ref->grants[i].grant = grants[i];
+			ref->balance.grants[i].grant = grants[i];
 		else
 		{
 			/* what a later override gives can take the sum past what a number holds */
-			ref->allowance += Min(grants[i].amount, PG_INT64_MAX - ref->allowance);
+			ref->limits.allowance += Min(grants[i].amount, PG_INT64_MAX - ref->limits.allowance);
 		}
 	}
 }
@@ -403,14 +403,14 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 	ref->key.source_id = sub ? sub->source_id : 0;
 	if (!quota_period_is_lifetime(&terms->period))
 	{
-		ref->rolls_over = terms->rolls_over && !terms->unlimited;
-		ref->rollover_max = terms->rollover_max;
-		ref->series = series_of(path, terms, &terms->period, level);
-		ref->idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
+		ref->limits.rolls_over = terms->rolls_over && !terms->unlimited;
+		ref->limits.rollover_max = terms->rollover_max;
+		ref->limits.series = series_of(path, terms, &terms->period, level);
+		ref->limits.idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
 	}
 	ref->key.start = window.start;
 	ref->key.end = window.end;
-	ref->overage_limit = terms->overage ? terms->overage_limit : 0;
+	ref->limits.overage_limit = terms->overage ? terms->overage_limit : 0;
 	add_caps(path, terms, level, ref);
 }
 
@@ -431,11 +431,11 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->ref = ref;
 	if (ref == NULL)
 		return account;
-	ref->unlimited = terms != NULL && terms->unlimited;
-	ref->allowance = terms ? terms->allowance : 0;
-	ref->plan_version_id = account->plan ? account->plan->id : 0;
+	ref->limits.unlimited = terms != NULL && terms->unlimited;
+	ref->limits.allowance = terms ? terms->allowance : 0;
+	ref->limits.plan_version_id = account->plan ? account->plan->id : 0;
 	if (terms && terms->rate.limit > 0)
-		ref->rate = &terms->rate;
+		ref->limits.rate = &terms->rate;
 	if (terms && kind == QUOTA_METERED)
 	{
 		set_terms(path, level, account);

@@ -59,10 +59,10 @@ quota_entry_template(const QuotaRequest *request, const QuotaItem *item, Timesta
 int64
 quota_overdrawn(const QuotaBucketRef *ref)
 {
-	if (!ref->counts_only)
-		return ref->change.overdrawn;
-	return ref->unlimited ? 0 :
-		Min(ref->change.used, Max(ref->state.counts.used - ref->allowance, 0));
+	if (!ref->limits.counts_only)
+		return ref->outcome.change.overdrawn;
+	return ref->limits.unlimited ? 0 :
+		Min(ref->outcome.change.used, Max(ref->balance.bucket.counts.used - ref->limits.allowance, 0));
 }
 
 /* The entries of one account, in the order in which its amount was taken. */
@@ -70,16 +70,16 @@ static int
 entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *entries)
 {
 	/* a settle that is repeated asks the ledger what was overdrawn */
-	int64		beyond = ref->counts_only && template->kind == QUOTA_ENTRY_SETTLE ?
+	int64		beyond = ref->limits.counts_only && template->kind == QUOTA_ENTRY_SETTLE ?
 		quota_overdrawn(ref) : 0;
 	int			n = 0;
 	QuotaEntry	e = *template;
 
 	e.bucket = ref->key;
-	if (ref->change.used > beyond)
+	if (ref->outcome.change.used > beyond)
 	{
-		e.source = ref->counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
-		e.amount = ref->change.used - beyond;
+		e.source = ref->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+		e.amount = ref->outcome.change.used - beyond;
 		entries[n++] = e;
 	}
 	if (beyond > 0)
@@ -88,26 +88,26 @@ entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *en
 		e.amount = beyond;
 		entries[n++] = e;
 	}
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		if (ref->grants[i].change == 0)
+		if (ref->balance.grants[i].change == 0)
 			continue;
 		e.source = QUOTA_SOURCE_GRANT;
-		e.grant_id = ref->grants[i].grant.id;
-		e.amount = ref->grants[i].change;
+		e.grant_id = ref->balance.grants[i].grant.id;
+		e.amount = ref->balance.grants[i].change;
 		entries[n++] = e;
 	}
 	e.grant_id = 0;
-	if (ref->change.overage > 0)
+	if (ref->outcome.change.overage > 0)
 	{
 		e.source = QUOTA_SOURCE_OVERAGE;
-		e.amount = ref->change.overage;
+		e.amount = ref->outcome.change.overage;
 		entries[n++] = e;
 	}
-	if (ref->change.overdrawn > 0)
+	if (ref->outcome.change.overdrawn > 0)
 	{
 		e.source = QUOTA_SOURCE_OVERDRAWN;
-		e.amount = ref->change.overdrawn;
+		e.amount = ref->outcome.change.overdrawn;
 		entries[n++] = e;
 	}
 	return n;
@@ -126,7 +126,7 @@ quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
 	if (like.debit_id == 0)
 		like.debit_id = like.id;
 	for (int i = 0; i < accounts->nrefs; i++)
-		room += 4 + accounts->refs[i].ngrants;
+		room += 4 + accounts->refs[i].balance.ngrants;
 	entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(room, 1));
 	for (int i = 0; i < accounts->nrefs; i++)
 		n += entries_of(&accounts->refs[i], &like, &entries[n]);
@@ -172,7 +172,7 @@ resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
 			accounts->refs[j].amount = request->items[i].amount;
 			accounts->refs[j].reserve = request->ttl_us > 0;
 			if (request->unasked)
-				accounts->refs[j].rate = NULL;
+				accounts->refs[j].limits.rate = NULL;
 		}
 		charge->nrefs += accounts->nrefs;
 	}
@@ -263,7 +263,7 @@ book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
 		bool		fitted = true;
 
 		for (int j = 0; j < accounts->nrefs; j++)
-			fitted = fitted && accounts->refs[j].had_room && accounts->refs[j].had_rate;
+			fitted = fitted && accounts->refs[j].outcome.had_room && accounts->refs[j].outcome.had_rate;
 		if (accounts->nrefs > 0)
 			item->charged = accounts->refs[0].amount;
 		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
@@ -307,10 +307,9 @@ judge_refused(const QuotaRequest *request, const QuotaPath *path, const Charge *
 	{
 		const QuotaBucketRef *ref = &accounts->refs[i];
 
-		if (!ref->rate_only && quota_is_limited(ref))
+		if (!ref->limits.rate_only && quota_is_limited(ref))
 			there = Min(there, quota_room(ref));
-		if (ref->rate)
-			there = Min(there, ref->rate_available);
+		there = Min(there, quota_rate_room(ref));
 	}
 	if (there > 0)
 		quota_judge(path, accounts, there, &request->items[0].verdict);

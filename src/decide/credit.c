@@ -267,14 +267,14 @@ static int
 plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 {
 	static const char plain[] = {QUOTA_SOURCE_OVERDRAWN, QUOTA_SOURCE_OVERAGE};
-	QuotaCounts counts = ref->state.counts;
+	QuotaCounts counts = ref->balance.bucket.counts;
 	QuotaPart  *granted;
 	int			ngranted = counts.granted > 0 ? grants_taken(&ref->key, &granted) : 0;
 	QuotaPart	part = {.key = ref->key,.at = ref->at};
 	int64		left = amount;
 	int			n = 0;
 
-	if (ref->state.reserved > 0)
+	if (ref->balance.bucket.reserved > 0)
 		leave_out_held(&ref->key, &counts);
 	*givings = (QuotaGiving *) palloc(sizeof(QuotaGiving) * (ngranted + 3));
 	for (int i = 0; i < (int) lengthof(plain); i++)
@@ -285,7 +285,7 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 	}
 	for (int i = 0; i < ngranted; i++)
 		plan_part(*givings, &n, granted[i], &left);
-	part.source = ref->counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+	part.source = ref->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
 	part.amount = counts.used;
 	plan_part(*givings, &n, part, &left);
 	return n;
@@ -295,7 +295,7 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 static int64
 present_use(const QuotaBucketRef *ref)
 {
-	return quota_total(&ref->state.counts) - ref->state.reserved;
+	return quota_total(&ref->balance.bucket.counts) - ref->balance.bucket.reserved;
 }
 
 /*
@@ -356,7 +356,7 @@ set_usage_once(const QuotaPath *path, void *arg)
 	own = quota_require_own_account(path, &accounts, request->items[0].amount);
 	/* this account alone; what it was charged before is no matter of its rate */
 	ref = *own->ref;
-	ref.rate = NULL;
+	ref.limits.rate = NULL;
 	ref.amount = 0;
 	accounts.accounts[0] = *own;
 	accounts.accounts[0].ref = &ref;
@@ -405,7 +405,7 @@ lower_once(const QuotaPath *path, void *arg)
 	{
 		if (present_use(&refs[i]) == 0)
 			continue;
-		refs[i].rate = NULL;
+		refs[i].limits.rate = NULL;
 		refs[i].amount = 0;
 		/* taking nothing locks it, and gives back what expired holds have */
 		if (quota_engine_take(&refs[i], 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)

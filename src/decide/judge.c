@@ -57,7 +57,7 @@ quota_value_of(const QuotaAccounts *accounts)
 static bool
 is_limited(const QuotaAccount *account)
 {
-	return account->ref != NULL && !account->ref->rate_only && quota_is_limited(account->ref);
+	return account->ref != NULL && !account->ref->limits.rate_only && quota_is_limited(account->ref);
 }
 
 /*
@@ -105,13 +105,13 @@ binding_cap(const QuotaAccount *account)
 	int64		room;
 	TimestampTz end;
 
-	if (ref == NULL || ref->ncaps == 0)
+	if (ref == NULL || ref->balance.ncaps == 0)
 		return NULL;
 	room = quota_room_before_caps(ref);
 	end = ref->key.end;
-	for (int i = 0; i < ref->ncaps; i++)
+	for (int i = 0; i < ref->balance.ncaps; i++)
 	{
-		const QuotaCapRef *cap = &ref->caps[i];
+		const QuotaCapRef *cap = &ref->balance.caps[i];
 		int64		here = quota_cap_room(cap);
 		TimestampTz here_end = cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
 			cap->window.end : DT_NOBEGIN;
@@ -165,10 +165,10 @@ waiting_account(const QuotaAccounts *accounts, int64 amount, TimestampTz clock, 
 		const QuotaBucketRef *ref = account->ref;
 		int64		here;
 
-		if (ref == NULL || ref->rate == NULL || amount == 0 ||
-			quota_gcra_available(ref->rate, &ref->rate_state, clock) >= amount)
+		if (ref == NULL || ref->limits.rate == NULL || amount == 0 ||
+			quota_rate_room(ref) >= amount)
 			continue;
-		here = quota_gcra_wait_us(ref->rate, &ref->rate_state, clock, amount);
+		here = quota_gcra_wait_us(ref->limits.rate, &ref->balance.rate, clock, amount);
 		if (longest == NULL || here < 0 || (*wait_us >= 0 && here >= *wait_us))
 		{
 			longest = account;
@@ -190,9 +190,9 @@ slowest_account(const QuotaAccounts *accounts, TimestampTz clock)
 		const QuotaBucketRef *ref = accounts->accounts[i].ref;
 		int64		here;
 
-		if (ref == NULL || ref->rate == NULL)
+		if (ref == NULL || ref->limits.rate == NULL)
 			continue;
-		here = quota_gcra_available(ref->rate, &ref->rate_state, clock);
+		here = quota_rate_room(ref);
 		if (slowest == NULL || here <= least)
 		{
 			slowest = &accounts->accounts[i];
@@ -209,10 +209,10 @@ show_rate(const QuotaAccount *account, TimestampTz clock, QuotaVerdict *verdict)
 	int64		wait_us;
 
 	verdict->limited = true;
-	verdict->remaining = quota_gcra_available(ref->rate, &ref->rate_state, clock);
-	verdict->allowance = ref->rate->burst;
+	verdict->remaining = quota_rate_room(ref);
+	verdict->allowance = ref->limits.rate->burst;
 	verdict->used = verdict->allowance - verdict->remaining;
-	wait_us = quota_gcra_wait_us(ref->rate, &ref->rate_state, clock, ref->rate->burst);
+	wait_us = quota_gcra_wait_us(ref->limits.rate, &ref->balance.rate, clock, ref->limits.rate->burst);
 	verdict->resets_at = clock + wait_us;
 }
 
@@ -223,14 +223,14 @@ show_bucket(const QuotaAccount *account, const QuotaCapRef *cap, QuotaVerdict *v
 
 	verdict->resets_at = resets_at(account, cap);
 	verdict->limited = is_limited(account);
-	verdict->allowance_unlimited = ref == NULL || ref->unlimited;
+	verdict->allowance_unlimited = ref == NULL || ref->limits.unlimited;
 	if (ref == NULL)
 		return;
 	verdict->period_start = ref->key.start;
-	verdict->allowance = ref->unlimited ? 0 : quota_shown_allowance(ref);
+	verdict->allowance = ref->limits.unlimited ? 0 : quota_shown_allowance(ref);
 	verdict->used = quota_shown_use(ref);
-	verdict->reserved = ref->state.reserved;
-	verdict->overage = ref->state.counts.overage;
+	verdict->reserved = ref->balance.bucket.reserved;
+	verdict->overage = ref->balance.bucket.counts.overage;
 	verdict->remaining = verdict->limited ? quota_room(ref) : 0;
 }
 

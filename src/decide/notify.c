@@ -40,11 +40,11 @@ typedef struct Standing
 static Standing
 standing_of(const QuotaBucketRef *ref)
 {
-	Standing	standing = {.limited = !ref->unlimited};
+	Standing	standing = {.limited = !ref->limits.unlimited};
 	int64		used = quota_shown_use(ref);
 
 	standing.allowance = quota_shown_allowance(ref);
-	standing.used = used - Min(used, ref->state.reserved);
+	standing.used = used - Min(used, ref->balance.bucket.reserved);
 	return standing;
 }
 
@@ -215,7 +215,7 @@ quota_notify(const QuotaPath *path, const QuotaAccounts *accounts)
 		const QuotaAccount *account = &accounts->accounts[i];
 
 		if (has_thresholds(account))
-			notify_account(path, account, quota_total(&account->ref->change));
+			notify_account(path, account, quota_total(&account->ref->outcome.change));
 	}
 }
 

@@ -212,7 +212,7 @@ correct_rates(const QuotaPath *path, void *arg)
 		int64		taken;
 		int64		difference;
 
-		if (account->ref->rate == NULL ||
+		if (account->ref->limits.rate == NULL ||
 			!rate_taken(hold, path->subject->prefix_len[account->level], &taken))
 			continue;
 		difference = correction->what == QUOTA_GIVE_BEYOND ? correction->amount - taken :

@@ -59,8 +59,8 @@ book_at(QuotaAccount *account, const QuotaSubject *subject, const QuotaFeature *
 			continue;
 		ref.at = account->ref->at;
 		ref.has_grants = account->ref->has_grants;
-		ref.ngrants = account->ref->ngrants;
-		ref.grants = account->ref->grants;
+		ref.balance.ngrants = account->ref->balance.ngrants;
+		ref.balance.grants = account->ref->balance.grants;
 		*account->ref = ref;
 		account->terms = accounts.accounts[i].terms;
 		account->plan = accounts.accounts[i].plan;
@@ -85,12 +85,12 @@ keep_caps_that_count(QuotaBucketRef *ref, TimestampTz now)
 {
 	int			kept = 0;
 
-	for (int i = 0; i < ref->ncaps; i++)
+	for (int i = 0; i < ref->balance.ncaps; i++)
 	{
-		if (cap_counts(ref, &ref->caps[i], now))
-			ref->caps[kept++] = ref->caps[i];
+		if (cap_counts(ref, &ref->balance.caps[i], now))
+			ref->balance.caps[kept++] = ref->balance.caps[i];
 	}
-	ref->ncaps = kept;
+	ref->balance.ncaps = kept;
 }
 
 /* Which window of an account takes the use, and what counts it. */
@@ -112,7 +112,7 @@ choose_window(QuotaAccount *account, const QuotaPath *path, const QuotaPath *the
 		quota_engine_peek(account->ref, 1, path->snapshot);
 	}
 	keep_caps_that_count(account->ref, path->at);
-	account->ref->rate = NULL;
+	account->ref->limits.rate = NULL;
 	account->ref->amount = amount;
 }
 

@@ -99,10 +99,10 @@ excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts
 			else
 			{
 				own_window_ref(key, excess->entry_ids[i], path, &refs[n]);
-				refs[n].overdraw_only = true;
+				refs[n].limits.overdraw_only = true;
 			}
 		}
-		refs[n].rate = NULL;	/* see quota_hold_correct_rates() */
+		refs[n].limits.rate = NULL;	/* see quota_hold_correct_rates() */
 		refs[n].amount = excess->amounts[i];
 		n++;
 	}

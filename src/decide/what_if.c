@@ -26,11 +26,11 @@ quota_account_at(QuotaAccounts *accounts, int level)
 void
 quota_begin_anew(QuotaBucketRef *ref)
 {
-	memset(&ref->state, 0, sizeof(ref->state));
-	for (int i = 0; i < ref->ncaps; i++)
+	memset(&ref->balance.bucket, 0, sizeof(ref->balance.bucket));
+	for (int i = 0; i < ref->balance.ncaps; i++)
 	{
-		ref->caps[i].opened = false;
-		ref->caps[i].used = 0;
+		ref->balance.caps[i].opened = false;
+		ref->balance.caps[i].used = 0;
 	}
 }
 
@@ -44,7 +44,7 @@ void
 quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 {
 	QuotaBucketRef *ref = after->ref;
-	const QuotaBucketState *state = before && before->terms && after->terms ? &before->ref->state : NULL;
+	const QuotaBucketState *state = before && before->terms && after->terms ? &before->ref->balance.bucket : NULL;
 	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
 		!TIMESTAMP_IS_NOEND(after->ref->key.end);
 
@@ -52,6 +52,6 @@ quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 		begins |= !quota_same_series(before->terms, after->terms);
 
 	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
-		ref->state = *state;
-	ref->state.is_prorated = false;
+		ref->balance.bucket = *state;
+	ref->balance.bucket.is_prorated = false;
 }

@@ -69,9 +69,6 @@ quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 		quota_rows_find(rel, &refs[i], &rows, AccessShareLock, snapshot);
 		if (rows.bucket.tuple)
 			heap_freetuple(rows.bucket.tuple);
-		if (refs[i].rate)
-			refs[i].rate_available = quota_gcra_available(refs[i].rate, &refs[i].rate_state,
-														  refs[i].clock);
 	}
 	table_close(rel, AccessShareLock);
 }

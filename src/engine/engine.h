@@ -61,46 +61,59 @@ typedef struct QuotaDue
 										 * this account; or NULL */
 } QuotaDue;
 
-/* One account of a request: a window, and what limits it. */
-typedef struct QuotaBucketRef
+/* What limits an account, as plans and overrides say: facts, which the engine only reads. */
+typedef struct QuotaLimits
 {
-	QuotaWindowKey key;
+	int32		plan_version_id;	/* 0: none */
 	bool		rate_only;		/* nothing is stored but the rate */
-	bool		unlimited;		/* else: */
-	int64		allowance;		/* of the plan (capacity: grants included) */
 	bool		counts_only;	/* capacity: "used" takes all, overdrawn or not */
 	bool		overdraw_only;	/* no account any more: all is overdrawn, and the
 								 * row's terms stay as they were */
+	bool		unlimited;		/* else: */
+	int64		allowance;		/* of the plan (capacity: grants included) */
 	int64		overage_limit;	/* 0: none; PG_INT64_MAX: without limit */
-	int32		plan_version_id;	/* 0: none */
-	TimestampTz at;				/* time of the charge */
-	TimestampTz clock;			/* time of day, for the rate */
-
 	bool		rolls_over;		/* with: */
 	int64		rollover_max;
 	QuotaSeries series;			/* the windows */
 	TimestampTz idle_since;		/* from here windows without any use count;
 								 * DT_NOBEGIN: from the first use */
-	QuotaDue	due;
+	const QuotaRate *rate;		/* or NULL */
+} QuotaLimits;
 
-	bool		has_grants;		/* may it have any, used up or not? */
+/* What an account stands at; the look-up names grants and caps, the engine fills in their use. */
+typedef struct QuotaBalance
+{
+	QuotaBucketState bucket;	/* expired holds left out */
 	int			ngrants;		/* in the order in which they are taken from;
 								 * used up ones are left out */
 	QuotaGrantRef *grants;
 	int			ncaps;			/* in the order of their rows */
 	QuotaCapRef *caps;
-	const QuotaRate *rate;		/* or NULL */
+	QuotaGcra	rate;
+} QuotaBalance;
 
+/* What a take came to in an account. */
+typedef struct QuotaOutcome
+{
+	bool		had_room;		/* did it fit? */
+	bool		had_rate;
+	QuotaCounts change;			/* what it added; grants have theirs */
+	int64		capped;			/* how much of it caps count */
+} QuotaOutcome;
+
+/* An account in a request. */
+typedef struct QuotaBucketRef
+{
+	QuotaWindowKey key;
+	TimestampTz at;				/* time of the charge */
+	TimestampTz clock;			/* time of day, for the rate */
+	QuotaLimits limits;
+	QuotaDue	due;
+	bool		has_grants;		/* may it have any, used up or not? */
 	int64		amount;			/* take: how much is asked for */
 	bool		reserve;		/* take: for a hold */
-
-	bool		had_room;		/* out: did it fit? */
-	bool		had_rate;
-	QuotaBucketState state;		/* out: after the call, expired holds left out */
-	QuotaCounts change;			/* out: what the call added */
-	int64		capped;			/* out: how much of it caps count */
-	int64		rate_available; /* out: before the call */
-	QuotaGcra	rate_state;		/* out: after it */
+	QuotaBalance balance;		/* out: as the engine read it; after a take, after it */
+	QuotaOutcome outcome;		/* out, of a take */
 } QuotaBucketRef;
 
 typedef enum QuotaTakeMode
@@ -114,7 +127,7 @@ typedef enum QuotaTakeMode
 typedef enum QuotaTakeResult
 {
 	QUOTA_TAKEN,
-	QUOTA_NO_ROOM,				/* nothing is taken; what is "out" says why */
+	QUOTA_NO_ROOM,				/* nothing is taken; balances and outcomes say why */
 	QUOTA_STALE					/* look up anew: a window was superseded, or a
 								 * row has only now been created, or an expired
 								 * hold given back */
@@ -135,7 +148,7 @@ typedef struct QuotaGiving
  */
 extern void quota_engine_lock(void);
 
-/* sets what is "out" as the snapshot sees it */
+/* sets balances as the snapshot sees them */
 extern void quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
 /*

@@ -93,20 +93,20 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot s
 {
 	if (in_window)
 	{
-		subtract(quota_count_of(&ref->state.counts, part->source), part->amount);
-		subtract(&ref->state.reserved, part->amount);
+		subtract(quota_count_of(&ref->balance.bucket.counts, part->source), part->amount);
+		subtract(&ref->balance.bucket.reserved, part->amount);
 	}
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		QuotaGrantRef *grant = &ref->grants[i];
+		QuotaGrantRef *grant = &ref->balance.grants[i];
 
 		if (part->source == QUOTA_SOURCE_GRANT && part->grant_id == grant->grant.id &&
 			part->at >= grant->grant.period.start && part->at < grant->grant.period.end)
 			subtract(&grant->used, part->amount);
 	}
-	for (int i = 0; i < ref->ncaps && is_counted(part, snapshot); i++)
+	for (int i = 0; i < ref->balance.ncaps && is_counted(part, snapshot); i++)
 	{
-		QuotaCapRef *cap = &ref->caps[i];
+		QuotaCapRef *cap = &ref->balance.caps[i];
 
 		if (cap->opened && part->key.source_id == ref->key.source_id &&
 			part->at >= cap->window.start && part->at < cap->window.end &&
@@ -118,9 +118,9 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot s
 static bool
 has_grant(const QuotaBucketRef *ref, int64 id)
 {
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		if (ref->grants[i].grant.id == id)
+		if (ref->balance.grants[i].grant.id == id)
 			return true;
 	}
 	return false;
@@ -130,19 +130,19 @@ has_grant(const QuotaBucketRef *ref, int64 id)
 static void
 add_grant(QuotaBucketRef *ref, const QuotaGrant *grant)
 {
-	QuotaGrantRef *grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * (ref->ngrants + 1));
+	QuotaGrantRef *grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * (ref->balance.ngrants + 1));
 	int			place = 0;
 
-	while (place < ref->ngrants && quota_compare_grants(&ref->grants[place].grant, grant) < 0)
+	while (place < ref->balance.ngrants && quota_compare_grants(&ref->balance.grants[place].grant, grant) < 0)
 		place++;
-	if (ref->ngrants > 0)
+	if (ref->balance.ngrants > 0)
 	{
-		memcpy(grants, ref->grants, sizeof(QuotaGrantRef) * place);
-		memcpy(&grants[place + 1], &ref->grants[place], sizeof(QuotaGrantRef) * (ref->ngrants - place));
+		memcpy(grants, ref->balance.grants, sizeof(QuotaGrantRef) * place);
+		memcpy(&grants[place + 1], &ref->balance.grants[place], sizeof(QuotaGrantRef) * (ref->balance.ngrants - place));
 	}
 	grants[place].grant = *grant;
-	ref->grants = grants;
-	ref->ngrants++;
+	ref->balance.grants = grants;
+	ref->balance.ngrants++;
 }
 
 void

@@ -14,45 +14,41 @@
 #include "utils/timestamp.h"
 
 #include "engine/rollover.h"
+#include "engine/room.h"
 
 /* What the window has left of its allowance; an unlimited one everything. */
 static int64
 left_of(const QuotaBucketState *state)
 {
-	int64		allowance = state->is_prorated ? state->prorated : state->allowance;
-	int128		left;
-
 	if (state->unlimited && !state->is_prorated)
 		return PG_INT64_MAX;
-	left = (int128) allowance + state->rolled_in - state->rolled_out -
-		state->counts.used - state->counts.overdrawn;
-	return left <= 0 ? 0 : left >= PG_INT64_MAX ? PG_INT64_MAX : (int64) left;
+	return quota_clamp(quota_allowance_balance(state, state->allowance));
 }
 
 /* What is left after n windows without use. */
 static int64
 after_idle(const QuotaBucketRef *ref, int64 first, int64 n)
 {
-	int128		left = (int128) first + (int128) n * ref->allowance;
+	int128		left = (int128) first + (int128) n * ref->limits.allowance;
 
-	return left >= ref->rollover_max ? ref->rollover_max : (int64) left;
+	return left >= ref->limits.rollover_max ? ref->limits.rollover_max : (int64) left;
 }
 
 void
 quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before, QuotaRollover *rollover)
 {
-	TimestampTz since = before ? before->key.end : ref->idle_since;
+	TimestampTz since = before ? before->key.end : ref->limits.idle_since;
 	int64		nidle;
 
 	memset(rollover, 0, sizeof(*rollover));
 	if (before)
-		rollover->out_of_before = Min(ref->rollover_max, left_of(&before->state));
+		rollover->out_of_before = Min(ref->limits.rollover_max, left_of(&before->state));
 	if (TIMESTAMP_NOT_FINITE(since) || since >= ref->key.start)
 	{
 		rollover->into = rollover->out_of_before;
 		return;
 	}
-	nidle = quota_series_window(&ref->series, ref->key.start).number -
-		quota_series_window(&ref->series, since).number;
+	nidle = quota_series_window(&ref->limits.series, ref->key.start).number -
+		quota_series_window(&ref->limits.series, since).number;
 	rollover->into = after_idle(ref, rollover->out_of_before, nidle);
 }

@@ -25,6 +25,9 @@ extern int64 quota_room_before_caps(const QuotaBucketRef *ref);
 /* of one cap alone */
 extern int64 quota_cap_room(const QuotaCapRef *cap);
 
+/* what the rate lets through now; PG_INT64_MAX where there is none */
+extern int64 quota_rate_room(const QuotaBucketRef *ref);
+
 /* does anything limit it (the rate aside)? */
 extern bool quota_is_limited(const QuotaBucketRef *ref);
 
@@ -35,11 +38,17 @@ extern int64 quota_shown_use(const QuotaBucketRef *ref);
 /* what the window's own allowance has left (grants and overage left out) */
 extern int64 quota_allowance_left(const QuotaBucketRef *ref);
 
+/* an allowance, prorated or not, less what was taken of it; negative: a deficit */
+extern int128 quota_allowance_balance(const QuotaBucketState *bucket, int64 allowance);
+
+/* 0 for what is negative, PG_INT64_MAX for what is larger */
+extern int64 quota_clamp(int128 value);
+
 /* all counts together; 22003 */
 extern int64 quota_total(const QuotaCounts *counts);
 
 /*
- * Sets ref->change, ref->capped and the grants' changes to where "amount" comes
+ * Sets the outcome's change and capped and the grants' changes to where "amount" comes
  * from: allowance, grants, overage, as caps allow; what is missing then comes from
  * the same whatever the caps say, and the rest is overdrawn.
  */

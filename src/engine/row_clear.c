@@ -23,9 +23,9 @@ quota_engine_clear_caps(const QuotaBucketRef *ref, TimestampTz at, Snapshot snap
 	bool		done = true;
 
 	*ncleared = 0;
-	for (int i = 0; i < ref->ncaps && done; i++)
+	for (int i = 0; i < ref->balance.ncaps && done; i++)
 	{
-		const QuotaCapRef *cap = &ref->caps[i];
+		const QuotaCapRef *cap = &ref->balance.caps[i];
 		QuotaCapUse use;
 
 		quota_cap_use_find(rel, &ref->key, &cap->key, snapshot, &use);

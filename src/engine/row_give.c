@@ -288,7 +288,7 @@ quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
 			done = true;
 		else if (quota_rate_use_lock(rel, &use, snapshot))
 		{
-			QuotaGcra	after = quota_gcra_correct(ref->rate, &use.state, ref->clock, difference);
+			QuotaGcra	after = quota_gcra_correct(ref->limits.rate, &use.state, ref->clock, difference);
 
 			quota_rate_use_update(rel, &use, &after);
 			done = true;

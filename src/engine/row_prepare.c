@@ -75,16 +75,16 @@ static bool
 lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *before,
 			  Snapshot snapshot)
 {
-	QuotaBucketState unused = {.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketState unused = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
 	QuotaWindowKey first = ref->key;
 	QuotaBucketRow row;
 	QuotaWindow window;
 
 	if (before->tuple != NULL)
 		return lock_unmoved(buckets, before, snapshot);
-	if (TIMESTAMP_NOT_FINITE(ref->idle_since))
+	if (TIMESTAMP_NOT_FINITE(ref->limits.idle_since))
 		return true;
-	window = quota_series_window(&ref->series, ref->idle_since);
+	window = quota_series_window(&ref->limits.series, ref->limits.idle_since);
 	if (window.start >= ref->key.start)
 		return true;
 	first.start = window.start;
@@ -103,11 +103,11 @@ lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *befor
 static bool
 fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
 {
-	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketState state = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 
-	state.plan_version_id = ref->plan_version_id;
+	state.plan_version_id = ref->limits.plan_version_id;
 	quota_bucket_before(buckets, &ref->key, snapshot, &before);
 	if (!lock_rollover(buckets, ref, &before, snapshot))
 		return false;
@@ -139,7 +139,7 @@ fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, S
 static bool
 create_bucket(Relation buckets, const QuotaBucketRef *ref)
 {
-	QuotaBucketState state = {.unlimited = ref->unlimited,.allowance = ref->allowance};
+	QuotaBucketState state = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
 
 	return quota_bucket_create(buckets, &ref->key, &state);
 }
@@ -164,7 +164,7 @@ prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snaps
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
 	/* who closes a window writes its row */
-	return ref->rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, ref) ?
+	return ref->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, ref) ?
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }
 
@@ -185,8 +185,8 @@ any_has_fallen(const QuotaBucketRef *ref)
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		fallen = false;
 
-	for (int i = 0; i < ref->ngrants && !fallen; i++)
-		fallen = quota_grant_has_fallen(&ref->grants[i].grant, now);
+	for (int i = 0; i < ref->balance.ngrants && !fallen; i++)
+		fallen = quota_grant_has_fallen(&ref->balance.grants[i].grant, now);
 	UnregisterSnapshot(now);
 	return fallen;
 }
@@ -197,14 +197,14 @@ prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
-	int		   *order = (int *) palloc(sizeof(int) * ref->ngrants);
+	int		   *order = (int *) palloc(sizeof(int) * ref->balance.ngrants);
 
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 		order[i] = i;
-	qsort_arg(order, ref->ngrants, sizeof(int), compare_ids, ref->grants);
-	for (int i = 0; i < ref->ngrants && result != QUOTA_PREPARED_STALE; i++)
+	qsort_arg(order, ref->balance.ngrants, sizeof(int), compare_ids, ref->balance.grants);
+	for (int i = 0; i < ref->balance.ngrants && result != QUOTA_PREPARED_STALE; i++)
 	{
-		const QuotaGrant *grant = &ref->grants[order[i]].grant;
+		const QuotaGrant *grant = &ref->balance.grants[order[i]].grant;
 		QuotaGrantUse *use = &rows->grants[order[i]];
 
 		if (use->tuple == NULL)
@@ -223,9 +223,9 @@ prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	Relation	rel = quota_cap_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
-	for (int i = 0; i < ref->ncaps && result != QUOTA_PREPARED_STALE; i++)
+	for (int i = 0; i < ref->balance.ncaps && result != QUOTA_PREPARED_STALE; i++)
 	{
-		const QuotaCapRef *cap = &ref->caps[i];
+		const QuotaCapRef *cap = &ref->balance.caps[i];
 
 		if (rows->caps[i].tuple == NULL)
 			/* one that opens with the first use is closed until then */
@@ -268,13 +268,13 @@ prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot
 	/* what was found is out of date then */
 	if (rows->expired && quota_engine_expire(&ref->key.account) > 0)
 		return QUOTA_PREPARED_STALE;
-	if (!ref->rate_only)
+	if (!ref->limits.rate_only)
 		worst = prepare_bucket(buckets, ref, &rows->bucket, snapshot);
-	if (ref->ngrants > 0 && worst != QUOTA_PREPARED_STALE)
+	if (ref->balance.ngrants > 0 && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_grants(ref, rows, snapshot));
-	if (ref->ncaps > 0 && worst != QUOTA_PREPARED_STALE)
+	if (ref->balance.ncaps > 0 && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_caps(ref, rows, snapshot));
-	if (ref->rate && worst != QUOTA_PREPARED_STALE)
+	if (ref->limits.rate && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_rate(ref, rows, snapshot));
 	return worst;
 }

@@ -39,7 +39,7 @@ leave_closed_window(Relation rel, QuotaBucketRef *ref, Snapshot snapshot)
 bool
 quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
 {
-	return ref->rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
+	return ref->limits.rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
 }
 
 /* Old and new allowance, each for its share of the window. */
@@ -64,10 +64,10 @@ show_due(const QuotaBucketRef *ref, const QuotaWindowKey *key, QuotaBucketState 
 		return;
 	if (due->prorates)
 		state->prorated = prorated(state->is_prorated ? state->prorated : due->old_allowance,
-								   ref->allowance, due);
-	state->is_prorated = due->prorates && state->prorated != ref->allowance;
-	state->unlimited = ref->unlimited;
-	state->allowance = ref->allowance;
+								   ref->limits.allowance, due);
+	state->is_prorated = due->prorates && state->prorated != ref->limits.allowance;
+	state->unlimited = ref->limits.unlimited;
+	state->allowance = ref->limits.allowance;
 }
 
 /* The last charged window that the account has a row of; false if there is none. */
@@ -83,9 +83,9 @@ show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired
 	if (nexpired > 0)
 	{
 		past.key = before->key;
-		past.state = before->state;
+		past.balance.bucket = before->state;
 		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
-		before->state = past.state;
+		before->state = past.balance.bucket;
 	}
 	show_due(ref, &before->key, &before->state);
 	return true;
@@ -105,7 +105,7 @@ show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, in
 
 	charged = show_before(rel, ref, expired, nexpired, snapshot, &before);
 	quota_rollover(ref, charged ? &before : NULL, &rollover);
-	ref->state.rolled_in = rollover.into;
+	ref->balance.bucket.rolled_in = rollover.into;
 }
 
 static void
@@ -126,17 +126,17 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 void
 quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows)
 {
-	if (!ref->rate_only)
-		ref->state = rows->bucket.state;
-	for (int i = 0; i < ref->ngrants; i++)
+	if (!ref->limits.rate_only)
+		ref->balance.bucket = rows->bucket.state;
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		ref->grants[i].used = rows->grants[i].used;
-		ref->grants[i].change = 0;
+		ref->balance.grants[i].used = rows->grants[i].used;
+		ref->balance.grants[i].change = 0;
 	}
-	for (int i = 0; i < ref->ncaps; i++)
-		show_cap(&ref->caps[i], &rows->caps[i], ref->at);
-	if (ref->rate)
-		ref->rate_state = rows->rate.state;
+	for (int i = 0; i < ref->balance.ncaps; i++)
+		show_cap(&ref->balance.caps[i], &rows->caps[i], ref->at);
+	if (ref->limits.rate)
+		ref->balance.rate = rows->rate.state;
 }
 
 /*
@@ -154,12 +154,12 @@ find_grants(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot sn
 {
 	Relation	rel;
 
-	if (ref->ngrants == 0)
+	if (ref->balance.ngrants == 0)
 		return;
 	rel = quota_grant_use_open(lockmode);
-	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * ref->ngrants);
-	for (int i = 0; i < ref->ngrants; i++)
-		quota_grant_use_find(rel, ref->grants[i].grant.id, ref->grants[i].grant.period.start,
+	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * ref->balance.ngrants);
+	for (int i = 0; i < ref->balance.ngrants; i++)
+		quota_grant_use_find(rel, ref->balance.grants[i].grant.id, ref->balance.grants[i].grant.period.start,
 							 snapshot, &rows->grants[i]);
 	close_found(rel, lockmode);
 }
@@ -169,12 +169,12 @@ find_caps(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snap
 {
 	Relation	rel;
 
-	if (ref->ncaps == 0)
+	if (ref->balance.ncaps == 0)
 		return;
 	rel = quota_cap_use_open(lockmode);
-	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->ncaps);
-	for (int i = 0; i < ref->ncaps; i++)
-		quota_cap_use_find(rel, &ref->key, &ref->caps[i].key, snapshot, &rows->caps[i]);
+	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->balance.ncaps);
+	for (int i = 0; i < ref->balance.ncaps; i++)
+		quota_cap_use_find(rel, &ref->key, &ref->balance.caps[i].key, snapshot, &rows->caps[i]);
 	close_found(rel, lockmode);
 }
 
@@ -183,7 +183,7 @@ find_rate(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snap
 {
 	Relation	rel;
 
-	if (ref->rate == NULL)
+	if (ref->limits.rate == NULL)
 		return;
 	rel = quota_rate_use_open(lockmode);
 	quota_rate_use_find(rel, &ref->key.account, snapshot, &rows->rate);
@@ -198,15 +198,15 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE loc
 	int			nexpired = 0;
 	QuotaBucketRow shown;
 
-	if (ref->rolls_over)
+	if (ref->limits.rolls_over)
 		leave_closed_window(rel, ref, snapshot);
-	if (!ref->rate_only)
+	if (!ref->limits.rate_only)
 		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
-	if (rows->bucket.state.reserved > 0 || ref->has_grants || ref->ngrants > 0 || ref->ncaps > 0 ||
-		ref->rolls_over)
+	if (rows->bucket.state.reserved > 0 || ref->has_grants || ref->balance.ngrants > 0 || ref->balance.ncaps > 0 ||
+		ref->limits.rolls_over)
 		nexpired = quota_expired_of(&ref->key.account, snapshot, &expired);
 	rows->expired = nexpired > 0;
-	if (nexpired > 0 && ref->has_grants && !ref->counts_only)
+	if (nexpired > 0 && ref->has_grants && !ref->limits.counts_only)
 		quota_add_expired_grants(ref, expired, nexpired, snapshot);
 	find_grants(ref, rows, lockmode, snapshot);
 	find_caps(ref, rows, lockmode, snapshot);
@@ -214,9 +214,9 @@ quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE loc
 	quota_rows_show(ref, rows);
 	if (nexpired > 0)
 		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	show_due(ref, &ref->key, &ref->state);
+	show_due(ref, &ref->key, &ref->balance.bucket);
 	shown = rows->bucket;
-	shown.state = ref->state;
+	shown.state = ref->balance.bucket;
 	if (quota_rollover_is_open(ref, &shown))
 		show_rollover(rel, ref, expired, nexpired, snapshot);
 }

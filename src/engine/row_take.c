@@ -18,24 +18,12 @@
 static int64
 measure(QuotaBucketRef *ref)
 {
-	int64		fits = ref->amount;
+	int64		room = ref->limits.rate_only ? PG_INT64_MAX : quota_room(ref);
+	int64		rate_room = quota_rate_room(ref);
 
-	ref->had_room = true;
-	ref->had_rate = true;
-	if (!ref->rate_only)
-	{
-		int64		room = quota_room(ref);
-
-		ref->had_room = !quota_is_limited(ref) || room >= ref->amount;
-		fits = Min(fits, room);
-	}
-	if (ref->rate)
-	{
-		ref->rate_available = quota_gcra_available(ref->rate, &ref->rate_state, ref->clock);
-		ref->had_rate = ref->rate_available >= ref->amount;
-		fits = Min(fits, ref->rate_available);
-	}
-	return fits;
+	ref->outcome.had_room = ref->limits.rate_only || !quota_is_limited(ref) || room >= ref->amount;
+	ref->outcome.had_rate = rate_room >= ref->amount;
+	return Min(ref->amount, Min(room, rate_room));
 }
 
 /*
@@ -52,7 +40,7 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 	{
 		int64		fits = measure(&refs[i]);
 
-		all_fit = all_fit && refs[i].had_room && refs[i].had_rate;
+		all_fit = all_fit && refs[i].outcome.had_room && refs[i].outcome.had_rate;
 		least = Min(least, fits);
 	}
 	if (!all_fit && (mode == QUOTA_TAKE_ALL || (mode == QUOTA_TAKE_UP_TO && least == 0)))
@@ -66,16 +54,16 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 
 		if (mode == QUOTA_TAKE_UP_TO)
 			ref->amount = least;
-		if (ref->rate)
-			ref->rate_state = quota_gcra_take(ref->rate, &ref->rate_state, ref->clock,
+		if (ref->limits.rate)
+			ref->balance.rate = quota_gcra_take(ref->limits.rate, &ref->balance.rate, ref->clock,
 											  ref->amount);
-		if (ref->rate_only)
+		if (ref->limits.rate_only)
 			continue;
 		quota_split(ref, ref->amount);
 		/* the sums are checked, as readers add up */
 		(void) quota_add(quota_shown_use(ref), ref->amount, "use");
-		for (int j = 0; j < ref->ncaps; j++)
-			(void) quota_add(ref->caps[j].used, ref->capped, "use");
+		for (int j = 0; j < ref->balance.ncaps; j++)
+			(void) quota_add(ref->balance.caps[j].used, ref->outcome.capped, "use");
 	}
 	return true;
 }
@@ -95,18 +83,18 @@ apply_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapsho
 {
 	QuotaBucketState state = row->state;
 
-	plus(&state.counts, &ref->change);
+	plus(&state.counts, &ref->outcome.change);
 	if (ref->reserve)
 		state.reserved = quota_add(state.reserved, ref->amount, "use");
-	if (!ref->overdraw_only)
+	if (!ref->limits.overdraw_only)
 	{
-		state.unlimited = ref->unlimited;
-		state.allowance = ref->unlimited ? 0 : ref->allowance;
-		state.plan_version_id = ref->plan_version_id;
+		state.unlimited = ref->limits.unlimited;
+		state.allowance = ref->limits.unlimited ? 0 : ref->limits.allowance;
+		state.plan_version_id = ref->limits.plan_version_id;
 	}
 	if (!quota_bucket_update(buckets, row, &state, snapshot))
 		return false;
-	ref->state = state;
+	ref->balance.bucket = state;
 	return true;
 }
 
@@ -115,9 +103,9 @@ apply_grants(QuotaBucketRef *ref, QuotaRows *rows)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 
-	for (int i = 0; i < ref->ngrants; i++)
+	for (int i = 0; i < ref->balance.ngrants; i++)
 	{
-		QuotaGrantRef *grant = &ref->grants[i];
+		QuotaGrantRef *grant = &ref->balance.grants[i];
 
 		if (grant->change == 0)
 			continue;
@@ -133,15 +121,15 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 	Relation	rel;
 
 	/* nothing is no use: it opens none */
-	if (ref->ncaps == 0 || ref->capped == 0)
+	if (ref->balance.ncaps == 0 || ref->outcome.capped == 0)
 		return;
 	rel = quota_cap_use_open(RowExclusiveLock);
-	for (int i = 0; i < ref->ncaps; i++)
+	for (int i = 0; i < ref->balance.ncaps; i++)
 	{
-		QuotaCapRef *cap = &ref->caps[i];
+		QuotaCapRef *cap = &ref->balance.caps[i];
 		QuotaCapUse *use = &rows->caps[i];
 
-		cap->used = quota_add(cap->used, ref->capped, "use");
+		cap->used = quota_add(cap->used, ref->outcome.capped, "use");
 		cap->opened = true;
 		use->used = cap->used;
 		use->opened_at = cap->window.start;
@@ -155,16 +143,16 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 static bool
 apply(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 {
-	if (!ref->rate_only && !apply_bucket(buckets, ref, &rows->bucket, snapshot))
+	if (!ref->limits.rate_only && !apply_bucket(buckets, ref, &rows->bucket, snapshot))
 		return false;
-	if (ref->ngrants > 0)
+	if (ref->balance.ngrants > 0)
 		apply_grants(ref, rows);
 	apply_caps(ref, rows);
-	if (ref->rate)
+	if (ref->limits.rate)
 	{
 		Relation	rel = quota_rate_use_open(RowExclusiveLock);
 
-		quota_rate_use_update(rel, &rows->rate, &ref->rate_state);
+		quota_rate_use_update(rel, &rows->rate, &ref->balance.rate);
 		table_close(rel, NoLock);
 	}
 	return true;
@@ -182,7 +170,7 @@ take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snap
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
 	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&
-		refs[0].ngrants == 0 && refs[0].ncaps == 0 && refs[0].rate == NULL &&
+		refs[0].balance.ngrants == 0 && refs[0].balance.ncaps == 0 && refs[0].limits.rate == NULL &&
 		!quota_rollover_is_open(&refs[0], &rows[0].bucket);
 	if (plain && apply(buckets, &refs[0], &rows[0], snapshot))
 		return QUOTA_TAKEN;
