@@ -19,6 +19,7 @@
 #include "api/call.h"
 #include "api/result.h"
 #include "base/args.h"
+#include "base/errors.h"
 #include "decide/price.h"
 #include "store/action.h"
 
@@ -133,7 +134,7 @@ Datum
 quota_sql_debit_many(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	QuotaRequest request = {.raise = true};
+	QuotaRequest request = {.on_refusal = QUOTA_RAISE};
 	QuotaArgument arguments[2];
 	QuotaCall	call = {.function = "debit_many", .arguments = arguments, .narguments = 2};
 	NamedNumber *numbers;
@@ -187,7 +188,7 @@ charge_action(FunctionCallInfo fcinfo, const char *function, QuotaActionCall *ac
 			  QuotaArgument units)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	QuotaRequest request = {.raise = true, .action = action};
+	QuotaRequest request = {.on_refusal = QUOTA_RAISE,.action = action};
 	QuotaArgument arguments[3];
 	QuotaCall	call = {.function = function, .arguments = arguments, .narguments = 3};
 

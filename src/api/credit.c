@@ -209,7 +209,7 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 		.types = {BOOLOID, INT8OID, INTERVALOID}
 	};
 	QuotaItem	item = {0};
-	QuotaRequest request = {.items = &item,.nitems = 1,.raise = true,.throttle = true};
+	QuotaRequest request = {.items = &item,.nitems = 1,.on_refusal = QUOTA_RAISE_BUT_RATE};
 	QuotaRow	row = {0};
 	bool		allowed;
 

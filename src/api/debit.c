@@ -71,7 +71,7 @@ quota_sql_debit(PG_FUNCTION_ARGS)
 
 	single_from_args(fcinfo, "debit", &single);
 	quota_prevent_if_not_writable("quota.debit()");
-	single.request.raise = true;
+	single.request.on_refusal = QUOTA_RAISE;
 	quota_call_once(&single.request, &single.call, quota_charge);
 	item = &single.request.items[0];
 

@@ -15,6 +15,7 @@
 
 #include "api/result.h"
 #include "base/args.h"
+#include "base/errors.h"
 #include "decide/judge.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_explain);

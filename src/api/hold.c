@@ -51,7 +51,10 @@ quota_sql_reserve(PG_FUNCTION_ARGS)
 	};
 	QuotaItem	first = {0};
 	const QuotaItem *item;
-	QuotaRequest request = {.items = &first,.nitems = 1,.raise = true};
+	QuotaReservation reserve = {0};
+	QuotaRequest request = {
+		.items = &first,.nitems = 1,.on_refusal = QUOTA_RAISE,.reserve = &reserve
+	};
 	QuotaArgument arguments[5];
 	QuotaCall	call = {.function = "reserve",.arguments = arguments,.narguments = 5};
 	QuotaRow	row = {0};
@@ -60,13 +63,13 @@ quota_sql_reserve(PG_FUNCTION_ARGS)
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
 	first.feature = quota_arg_feature(fcinfo, 1);
 	first.amount = quota_arg_amount(fcinfo, 2, "amount");
-	request.ttl_us = quota_arg_ttl_us(fcinfo, 3);
+	reserve.ttl_us = quota_arg_ttl_us(fcinfo, 3);
 	request.key = quota_arg_key(fcinfo, 4);
 	request.metadata = quota_arg_metadata(fcinfo, 5);
 	request.up_to = quota_arg_bool(fcinfo, 6, "up_to");
 	arguments[0] = quota_argument_text("feature", first.feature);
 	arguments[1] = quota_argument_int64("amount", first.amount);
-	arguments[2] = quota_argument_int64("ttl", request.ttl_us);
+	arguments[2] = quota_argument_int64("ttl", reserve.ttl_us);
 	arguments[3] = quota_argument_jsonb("metadata", request.metadata);
 	arguments[4] = quota_argument_bool("up_to", request.up_to);
 	quota_prevent_if_not_writable("quota.reserve()");

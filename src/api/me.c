@@ -15,6 +15,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/judge.h"
 

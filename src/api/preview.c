@@ -18,6 +18,7 @@
 
 #include "api/result.h"
 #include "base/args.h"
+#include "base/errors.h"
 #include "decide/judge.h"
 #include "decide/what_if.h"
 #include "engine/room.h"

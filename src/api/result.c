@@ -14,6 +14,7 @@
 #include "utils/typcache.h"
 
 #include "api/result.h"
+#include "base/errors.h"
 
 static void
 add(QuotaRow *row, Datum value, bool isnull)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * errors.c
- *		The errors of the contract and the JSON object in their DETAIL.
+ *		One constructor for each condition of our own SQLSTATE class.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,26 +18,6 @@
 
 #define MAX_NAME_BYTES	128
 
-const char *
-quota_reason_name(QuotaReason reason)
-{
-	switch (reason)
-	{
-		case QUOTA_OK:
-			return "ok";
-		case QUOTA_NOT_ENTITLED:
-			return "not_entitled";
-		case QUOTA_SUBSCRIPTION_INACTIVE:
-			return "subscription_inactive";
-		case QUOTA_EXCEEDED:
-			return "quota_exceeded";
-		case QUOTA_RATE_LIMITED:
-			return "rate_limited";
-	}
-	elog(ERROR, "quota: unknown reason %d", (int) reason);
-	return NULL;				/* keep compiler quiet */
-}
-
 void
 quota_json_time(StringInfo buf, TimestampTz at)
 {
@@ -49,101 +29,6 @@ quota_json_time(StringInfo buf, TimestampTz at)
 		appendStringInfo(buf, "\"%s\"",
 						 JsonEncodeDateTime(text, TimestampTzGetDatum(at),
 											TIMESTAMPTZOID, NULL));
-}
-
-static void
-json_text_or_null(StringInfo buf, const char *text)
-{
-	if (text)
-		escape_json(buf, text);
-	else
-		appendStringInfoString(buf, "null");
-}
-
-static void
-json_int64_or_null(StringInfo buf, bool notnull, int64 value)
-{
-	if (notnull)
-		appendStringInfo(buf, INT64_FORMAT, value);
-	else
-		appendStringInfoString(buf, "null");
-}
-
-static char *
-refusal_detail(const QuotaRefusal *r)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"code\": \"%s\", \"subject\": ",
-					 quota_reason_name(r->reason));
-	escape_json(&buf, r->subject);
-	appendStringInfoString(&buf, ", \"feature\": ");
-	escape_json(&buf, r->feature);
-	appendStringInfo(&buf, ", \"requested\": " INT64_FORMAT ", \"remaining\": ", r->requested);
-	json_int64_or_null(&buf, !r->remaining_unlimited, r->remaining);
-	appendStringInfoString(&buf, ", \"allowance\": ");
-	json_int64_or_null(&buf, !r->allowance_unlimited, r->allowance);
-	appendStringInfo(&buf, ", \"used\": " INT64_FORMAT ", \"plan\": ", r->used);
-	json_text_or_null(&buf, r->plan);
-	appendStringInfoString(&buf, ", \"blocked_by\": ");
-	json_text_or_null(&buf, r->blocked_by);
-	appendStringInfoString(&buf, ", \"resets_at\": ");
-	quota_json_time(&buf, r->resets_at);
-	appendStringInfoString(&buf, ", \"retry_after\": ");
-	if (r->retry_after_s < 0)
-		appendStringInfoString(&buf, "null");
-	else
-		appendStringInfo(&buf, INT64_FORMAT, r->retry_after_s);
-	appendStringInfoChar(&buf, '}');
-	return buf.data;
-}
-
-void
-quota_raise_refusal(const QuotaRefusal *r)
-{
-	switch (r->reason)
-	{
-		case QUOTA_NOT_ENTITLED:
-			ereport(ERROR,
-					(errcode(ERRCODE_QUOTA_NOT_ENTITLED),
-					 errmsg("\"%s\" is not entitled to feature \"%s\"",
-							r->subject, r->feature),
-					 errdetail_internal("%s", refusal_detail(r)),
-					 errhint("A plan or an override that gives this feature is needed.")));
-			break;
-		case QUOTA_SUBSCRIPTION_INACTIVE:
-			ereport(ERROR,
-					(errcode(ERRCODE_QUOTA_EXCEEDED),
-					 errmsg("subscription of \"%s\" for feature \"%s\" is not active",
-							r->subject, r->feature),
-					 errdetail_internal("%s", refusal_detail(r)),
-					 errhint("It is paused or a payment is overdue.")));
-			break;
-		case QUOTA_EXCEEDED:
-			ereport(ERROR,
-					(errcode(ERRCODE_QUOTA_EXCEEDED),
-					 errmsg("quota of \"%s\" for feature \"%s\" exceeded",
-							r->subject, r->feature),
-					 errdetail_internal("%s", refusal_detail(r)),
-					 r->retry_after_s < 0
-					 ? errhint("Ask for less, give something back, or change the plan.")
-					 : errhint("Wait for the next period, ask for less, or change the plan.")));
-			break;
-		case QUOTA_RATE_LIMITED:
-			ereport(ERROR,
-					(errcode(ERRCODE_QUOTA_RATE_LIMITED),
-					 errmsg("rate of \"%s\" for feature \"%s\" exceeded",
-							r->subject, r->feature),
-					 errdetail_internal("%s", refusal_detail(r)),
-					 r->retry_after_s < 0
-					 ? errhint("The amount is more than the rate ever lets through at once.")
-					 : errhint("Wait a little and try again.")));
-			break;
-		case QUOTA_OK:
-			break;
-	}
-	elog(ERROR, "quota: no refusal to raise");
 }
 
 const char *

@@ -3,7 +3,8 @@
  * errors.h
  *		One constructor for each condition of our own SQLSTATE class.
  *
- * The three digits of a QT code are the HTTP status that fits it.
+ * The three digits of a QT code are the HTTP status that fits it.  Refusals are
+ * raised by base/verdict.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,39 +23,6 @@
 #define ERRCODE_QUOTA_CONFLICT		MAKE_SQLSTATE('Q','T','4','0','9')
 #define ERRCODE_QUOTA_HOLD_CLOSED	MAKE_SQLSTATE('Q','T','4','1','0')
 #define ERRCODE_QUOTA_RATE_LIMITED	MAKE_SQLSTATE('Q','T','4','2','9')
-
-/* Why a request was refused, or QUOTA_OK. */
-typedef enum QuotaReason
-{
-	QUOTA_OK,
-	QUOTA_NOT_ENTITLED,
-	QUOTA_SUBSCRIPTION_INACTIVE,
-	QUOTA_EXCEEDED,
-	QUOTA_RATE_LIMITED
-} QuotaReason;
-
-extern const char *quota_reason_name(QuotaReason reason);
-
-/* The facts of a refusal, as they stand in the DETAIL object. */
-typedef struct QuotaRefusal
-{
-	QuotaReason reason;
-	const char *subject;
-	const char *feature;
-	int64		requested;
-	int64		remaining;
-	int64		allowance;
-	bool		remaining_unlimited;
-	bool		allowance_unlimited;
-	int64		used;
-	const char *plan;			/* or NULL */
-	const char *blocked_by;		/* or NULL */
-	TimestampTz resets_at;		/* DT_NOEND: null */
-	int64		retry_after_s;	/* -1: waiting does not help */
-} QuotaRefusal;
-
-/* QT402 or QT403 with DETAIL JSON */
-pg_noreturn extern void quota_raise_refusal(const QuotaRefusal *refusal);
 
 /*
  * A name as it may stand in a message: cut, between characters, so that no

@@ -19,6 +19,7 @@
 
 #include "utils/snapmgr.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/attempt.h"
 #include "decide/charge.h"
@@ -27,9 +28,12 @@
 #include "store/denial.h"
 #include "store/hold.h"
 
-/* The accounts that a request's items meet. */
+/* A request, and the accounts that its items meet in one attempt. */
 typedef struct Charge
 {
+	QuotaRequest *request;
+	QuotaOnRefusal on_refusal;	/* the request's, or the setting's */
+	bool		counts;			/* is the engine there to count? */
 	QuotaAccounts *accounts;	/* of each item */
 	QuotaBucketRef *refs;		/* of all items, one behind the other */
 	int			nrefs;
@@ -37,9 +41,9 @@ typedef struct Charge
 
 /* Is what enforce would refuse taken nevertheless? */
 static bool
-takes_refused(const QuotaRequest *request)
+overdraws(const Charge *charge)
 {
-	return request->overdraw || quota_observing();
+	return charge->on_refusal == QUOTA_OVERDRAW || charge->on_refusal == QUOTA_OVERDRAW_SILENTLY;
 }
 
 QuotaEntry
@@ -137,41 +141,54 @@ quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
 	return like.id;
 }
 
-/* The accounts of every item; QT404, 22023. */
-static void
-resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
+/* QT404, or 22023 where the feature is of a kind that the request cannot be about. */
+static const QuotaFeature *
+require_feature(const QuotaRequest *request, const QuotaPath *path, const char *name)
 {
+	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, name);
+
+	if (feature->kind == QUOTA_STATIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is static: there is nothing to charge", feature->name),
+				 errhint("Read it with quota.setting().")));
+	if (request->reserve && feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is of kind %s: there is nothing to reserve",
+						feature->name, quota_kind_name(feature->kind))));
+	if (request->on_refusal == QUOTA_RAISE_BUT_RATE && feature->kind != QUOTA_RATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature \"%s\" is not of kind rate", feature->name),
+				 errhint("A rate beside an allowance is looked at by quota.debit().")));
+	return feature;
+}
+
+/* The accounts of every item, with what is asked of them. */
+static void
+resolve(const QuotaPath *path, Charge *charge)
+{
+	const QuotaRequest *request = charge->request;
+
 	charge->accounts = (QuotaAccounts *) palloc(sizeof(QuotaAccounts) * request->nitems);
 	charge->refs = (QuotaBucketRef *)
 		palloc(sizeof(QuotaBucketRef) * request->nitems * QUOTA_MAX_LEVELS);
 	charge->nrefs = 0;
 	for (int i = 0; i < request->nitems; i++)
 	{
+		QuotaItem  *item = &request->items[i];
 		QuotaAccounts *accounts = &charge->accounts[i];
-		const QuotaFeature *feature;
 
-		feature = quota_catalog_require_feature(path->catalog, request->items[i].feature);
-		if (feature->kind == QUOTA_STATIC)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("feature \"%s\" is static: there is nothing to charge", feature->name),
-					 errhint("Read it with quota.setting().")));
-		if (request->ttl_us > 0 && feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("feature \"%s\" is of kind %s: there is nothing to reserve",
-							feature->name, quota_kind_name(feature->kind))));
-		if (request->throttle && feature->kind != QUOTA_RATE)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("feature \"%s\" is not of kind rate", feature->name),
-					 errhint("A rate beside an allowance is looked at by quota.debit().")));
-		quota_accounts_of(path, feature, charge->refs + charge->nrefs, accounts);
+		item->id = 0;
+		item->charged = 0;
+		quota_accounts_of(path, require_feature(request, path, item->feature),
+						  charge->refs + charge->nrefs, accounts);
 		for (int j = 0; j < accounts->nrefs; j++)
 		{
-			accounts->refs[j].amount = request->items[i].amount;
-			accounts->refs[j].reserve = request->ttl_us > 0;
-			if (request->unasked)
+			accounts->refs[j].amount = item->amount;
+			accounts->refs[j].reserve = request->reserve != NULL;
+			if (charge->on_refusal == QUOTA_OVERDRAW_SILENTLY)
 				accounts->refs[j].limits.rate = NULL;
 		}
 		charge->nrefs += accounts->nrefs;
@@ -183,14 +200,13 @@ resolve(const QuotaRequest *request, const QuotaPath *path, Charge *charge)
  * only what refuses whatever the room: not entitled, not active.
  */
 static bool
-judge_items(const QuotaRequest *request, const QuotaPath *path, const Charge *charge,
-			bool counts_known)
+judge_items(const QuotaPath *path, const Charge *charge, bool counts_known)
 {
 	bool		all_ok = true;
 
-	for (int i = 0; i < request->nitems; i++)
+	for (int i = 0; i < charge->request->nitems; i++)
 	{
-		QuotaItem  *item = &request->items[i];
+		QuotaItem  *item = &charge->request->items[i];
 
 		quota_judge(path, &charge->accounts[i], counts_known ? item->amount : 0,
 					&item->verdict);
@@ -199,109 +215,19 @@ judge_items(const QuotaRequest *request, const QuotaPath *path, const Charge *ch
 	return all_ok;
 }
 
-/* Refused: the first item in order that is not OK raises; else all are recorded. */
-static void
-refuse(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
-{
-	if (request->unasked)
-		return;
-	for (int i = 0; i < request->nitems; i++)
-	{
-		QuotaItem  *item = &request->items[i];
-		const QuotaAccounts *accounts = &charge->accounts[i];
-
-		if (item->verdict.reason == QUOTA_OK ||
-			(item->verdict.reason == QUOTA_RATE_LIMITED && request->throttle && !takes_refused(request)))
-			continue;
-		if (request->raise && !takes_refused(request))
-			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
-		quota_denial_record(request->subject.text, accounts->feature->id,
-							quota_reason_name(item->verdict.reason), path->at);
-	}
-}
-
-/*
- * The hold that has just been reserved, and the accounts that it counts in.  One
- * that grows may count in accounts that it did not count in before.
- */
-static void
-keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *accounts,
-		  const QuotaPath *path)
-{
-	QuotaHold	hold = {
-		.id = request->hold_id ? request->hold_id : item->id,
-		.subject = request->subject.text,
-		.feature_id = accounts->feature->id,
-		.reserved = item->charged,
-		.ttl_us = request->ttl_us,
-		.created_at = path->at,
-		.metadata = request->metadata
-	};
-
-	hold.expires_at = request->hold_id ? request->hold_expires_at :
-		quota_hold_expiry(path->clock, request->ttl_us);
-	item->expires_at = hold.expires_at;
-	if (request->hold_id == 0)
-		quota_hold_create(&hold);
-	for (int i = 0; i < accounts->nrefs; i++)
-		quota_hold_part_create(&accounts->refs[i].key.account, hold.id, request->hold_id == 0,
-							   hold.expires_at);
-}
-
-/*
- * What was taken: ledger entries, and verdicts with the numbers of now.  An item
- * keeps why and by whom enforce would have refused it.
- */
-static void
-book(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
-{
-	for (int i = 0; i < request->nitems; i++)
-	{
-		QuotaItem  *item = &request->items[i];
-		const QuotaAccounts *accounts = &charge->accounts[i];
-		QuotaVerdict refused = item->verdict;
-		bool		fitted = true;
-
-		for (int j = 0; j < accounts->nrefs; j++)
-			fitted = fitted && accounts->refs[j].outcome.had_room && accounts->refs[j].outcome.had_rate;
-		if (accounts->nrefs > 0)
-			item->charged = accounts->refs[0].amount;
-		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
-		{
-			QuotaEntry	template = quota_entry_template(request, item, path->at,
-														request->ttl_us > 0 ? QUOTA_ENTRY_HOLD :
-														QUOTA_ENTRY_DEBIT);
-
-			template.debit_id = request->hold_id;
-			template.levels = request->hold_levels;
-			item->id = quota_write_entries(accounts, &template);
-			if (request->ttl_us > 0)
-				keep_hold(request, item, accounts, path);
-			else
-				quota_notify(path, accounts);
-		}
-		quota_judge(path, accounts, 0, &item->verdict);
-		if (refused.reason == QUOTA_OK ||
-			((refused.reason == QUOTA_EXCEEDED || refused.reason == QUOTA_RATE_LIMITED) && fitted))
-			continue;
-		item->verdict.reason = refused.reason;
-		item->verdict.blocked_by = refused.blocked_by;
-		item->verdict.retry_after_us = refused.retry_after_us;
-	}
-}
-
 /*
  * What enforce would say of a request that finds no room, which the engine has
  * just looked for: with up_to it refuses nothing of which there is some.
  */
 static void
-judge_refused(const QuotaRequest *request, const QuotaPath *path, const Charge *charge)
+judge_without_room(const QuotaPath *path, const Charge *charge)
 {
+	QuotaItem  *first = &charge->request->items[0];
 	const QuotaAccounts *accounts = &charge->accounts[0];
-	int64		there = request->items[0].amount;
+	int64		there = first->amount;
 
-	judge_items(request, path, charge, true);
-	if (!request->up_to)
+	judge_items(path, charge, true);
+	if (!charge->request->up_to)
 		return;
 	for (int i = 0; i < accounts->nrefs; i++)
 	{
@@ -312,65 +238,174 @@ judge_refused(const QuotaRequest *request, const QuotaPath *path, const Charge *
 		there = Min(there, quota_rate_room(ref));
 	}
 	if (there > 0)
-		quota_judge(path, accounts, there, &request->items[0].verdict);
+		quota_judge(path, accounts, there, &first->verdict);
 }
 
-/* What an attempt is given. */
-typedef struct Asked
+/* Takes from the accounts of all items, or says in their verdicts why not. */
+static QuotaTakeResult
+take(const QuotaPath *path, Charge *charge)
 {
-	QuotaRequest *request;
-	bool		counts;			/* is the engine there to count? */
-} Asked;
+	bool		up_to = charge->request->up_to && !overdraws(charge);
+	QuotaTakeResult result;
+
+	if (!judge_items(path, charge, false) && !overdraws(charge))
+	{
+		/* one of an earlier item's buckets may be what is reported */
+		quota_engine_peek(charge->refs, charge->nrefs, path->snapshot);
+		judge_items(path, charge, true);
+		return QUOTA_NO_ROOM;
+	}
+	if (charge->nrefs == 0)
+		return QUOTA_TAKEN;
+	result = quota_engine_take(charge->refs, charge->nrefs,
+							   up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
+	if (result != QUOTA_NO_ROOM)
+		return result;
+	judge_without_room(path, charge);
+	return overdraws(charge) ?
+		quota_engine_take(charge->refs, charge->nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) : result;
+}
+
+/*
+ * The hold that has just been reserved, and the accounts that it counts in.  One
+ * that grows may count in accounts that it did not count in before.
+ */
+static void
+keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *accounts,
+		  const QuotaPath *path)
+{
+	bool		is_new = request->reserve->hold_id == 0;
+	QuotaHold	hold = {
+		.id = is_new ? item->id : request->reserve->hold_id,
+		.subject = request->subject.text,
+		.feature_id = accounts->feature->id,
+		.reserved = item->charged,
+		.ttl_us = request->reserve->ttl_us,
+		.created_at = path->at,
+		.metadata = request->metadata
+	};
+
+	hold.expires_at = is_new ? quota_hold_expiry(path->clock, hold.ttl_us) :
+		request->reserve->expires_at;
+	item->expires_at = hold.expires_at;
+	if (is_new)
+		quota_hold_create(&hold);
+	for (int i = 0; i < accounts->nrefs; i++)
+		quota_hold_part_create(&accounts->refs[i].key.account, hold.id, is_new, hold.expires_at);
+}
+
+/* The ledger entries of what was taken for an item, and what hangs on them. */
+static void
+book(const QuotaRequest *request, const QuotaPath *path, QuotaItem *item,
+	 const QuotaAccounts *accounts)
+{
+	QuotaEntry	template = quota_entry_template(request, item, path->at,
+												request->reserve ? QUOTA_ENTRY_HOLD :
+												QUOTA_ENTRY_DEBIT);
+
+	if (request->reserve)
+	{
+		template.debit_id = request->reserve->hold_id;
+		template.levels = request->reserve->levels;
+	}
+	item->id = quota_write_entries(accounts, &template);
+	if (request->reserve)
+		keep_hold(request, item, accounts, path);
+	else
+		quota_notify(path, accounts);
+}
+
+static bool
+fitted(const QuotaAccounts *accounts)
+{
+	for (int i = 0; i < accounts->nrefs; i++)
+	{
+		if (!accounts->refs[i].outcome.had_room || !accounts->refs[i].outcome.had_rate)
+			return false;
+	}
+	return true;
+}
+
+/* The numbers of now.  An item keeps why and by whom enforce would have refused it. */
+static void
+judge_taken(const QuotaPath *path, const QuotaAccounts *accounts, QuotaVerdict *verdict)
+{
+	QuotaVerdict refused = *verdict;
+
+	quota_judge(path, accounts, 0, verdict);
+	if (refused.reason == QUOTA_OK ||
+		((refused.reason == QUOTA_EXCEEDED || refused.reason == QUOTA_RATE_LIMITED) &&
+		 fitted(accounts)))
+		return;
+	verdict->reason = refused.reason;
+	verdict->blocked_by = refused.blocked_by;
+	verdict->retry_after_us = refused.retry_after_us;
+}
+
+static void
+book_items(const QuotaPath *path, const Charge *charge)
+{
+	for (int i = 0; i < charge->request->nitems; i++)
+	{
+		QuotaItem  *item = &charge->request->items[i];
+		const QuotaAccounts *accounts = &charge->accounts[i];
+
+		if (accounts->nrefs > 0)
+			item->charged = accounts->refs[0].amount;
+		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
+			book(charge->request, path, item, accounts);
+		judge_taken(path, accounts, &item->verdict);
+	}
+}
+
+/* The first item in order that is refused raises; or all that are refused are recorded. */
+static void
+answer_refusals(const QuotaPath *path, const Charge *charge)
+{
+	QuotaOnRefusal on_refusal = charge->on_refusal;
+
+	if (on_refusal == QUOTA_OVERDRAW_SILENTLY)
+		return;
+	for (int i = 0; i < charge->request->nitems; i++)
+	{
+		QuotaItem  *item = &charge->request->items[i];
+		const QuotaAccounts *accounts = &charge->accounts[i];
+
+		if (item->verdict.reason == QUOTA_OK ||
+			(item->verdict.reason == QUOTA_RATE_LIMITED && on_refusal == QUOTA_RAISE_BUT_RATE))
+			continue;
+		if (on_refusal == QUOTA_RAISE || on_refusal == QUOTA_RAISE_BUT_RATE)
+			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
+		quota_denial_record(charge->request->subject.text, accounts->feature->id,
+							quota_reason_name(item->verdict.reason), path->at);
+	}
+}
 
 /* One attempt; false if it has to be repeated. */
 static bool
 charge_once(const QuotaPath *path, void *arg)
 {
-	Asked	   *asked = (Asked *) arg;
-	QuotaRequest *request = asked->request;
-	QuotaTakeResult result = QUOTA_TAKEN;
-	bool		up_to = request->up_to && !takes_refused(request);
-	Charge		charge;
+	Charge	   *charge = (Charge *) arg;
 
-	for (int i = 0; i < request->nitems; i++)
-	{
-		request->items[i].id = 0;
-		request->items[i].charged = 0;
-	}
-	resolve(request, path, &charge);
-	if (charge.nrefs > 0 && !asked->counts)
+	resolve(path, charge);
+	if (charge->nrefs > 0 && !charge->counts)
 	{
 		/* a feature has just become another kind; every further attempt counts */
-		asked->counts = true;
+		charge->counts = true;
 		return false;
 	}
-	if (!judge_items(request, path, &charge, false) && !takes_refused(request))
+	switch (take(path, charge))
 	{
-		/* one of an earlier item's buckets may be what is reported */
-		quota_engine_peek(charge.refs, charge.nrefs, path->snapshot);
-		judge_items(request, path, &charge, true);
-		refuse(request, path, &charge);
-		return true;
+		case QUOTA_STALE:
+			return false;
+		case QUOTA_TAKEN:
+			book_items(path, charge);
+			break;
+		case QUOTA_NO_ROOM:
+			QuotaEnsure(!overdraws(charge));
+			break;
 	}
-	if (charge.nrefs > 0)
-		result = quota_engine_take(charge.refs, charge.nrefs,
-								   up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
-	if (result == QUOTA_NO_ROOM)
-	{
-		judge_refused(request, path, &charge);
-		if (!takes_refused(request))
-		{
-			refuse(request, path, &charge);
-			return true;
-		}
-		/* observed: all of it is taken, what there is no room for is overdrawn */
-		result = quota_engine_take(charge.refs, charge.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot);
-		QuotaEnsure(result != QUOTA_NO_ROOM);
-	}
-	if (result == QUOTA_STALE)
-		return false;
-	book(request, path, &charge);
-	refuse(request, path, &charge);
+	answer_refusals(path, charge);
 	return true;
 }
 
@@ -398,9 +433,15 @@ needs_engine(const QuotaRequest *request)
 void
 quota_charge(QuotaRequest *request)
 {
-	Asked		asked = {.request = request,.counts = needs_engine(request)};
+	Charge		charge = {
+		.request = request,
+		.on_refusal = request->on_refusal,
+		.counts = needs_engine(request)
+	};
 
-	quota_attempt(&request->subject, asked.counts, charge_once, &asked);
+	if (quota_observing() && charge.on_refusal != QUOTA_OVERDRAW_SILENTLY)
+		charge.on_refusal = QUOTA_OVERDRAW;
+	quota_attempt(&request->subject, charge.counts, charge_once, &charge);
 }
 
 void

@@ -32,36 +32,48 @@ typedef struct QuotaItem
 								 * numbers are those after the charge */
 } QuotaItem;
 
+/* What becomes of a refusal.  In observe nothing is refused: all but the last overdraw. */
+typedef enum QuotaOnRefusal
+{
+	QUOTA_ANSWER,				/* the verdict says so, and a denial is recorded */
+	QUOTA_RAISE,
+	QUOTA_RAISE_BUT_RATE,		/* a rate that is used up is an answer, of which no
+								 * denial is recorded */
+	QUOTA_OVERDRAW,				/* none: what exceeds the room is overdrawn, and a
+								 * denial is recorded */
+	QUOTA_OVERDRAW_SILENTLY		/* the same for what is there already: it is no matter
+								 * of a rate, and no denial */
+} QuotaOnRefusal;
+
+/* A hold that is reserved by a charge, or grows by it. */
+typedef struct QuotaReservation
+{
+	int64		ttl_us;
+	int64		hold_id;		/* the one that grows, with what it has: */
+	TimestampTz expires_at;
+	int16		levels;			/* of its ledger entries */
+} QuotaReservation;
+
 typedef struct QuotaRequest
 {
 	QuotaSubject subject;
 	QuotaItem  *items;			/* in order of feature, byte for byte */
 	int			nitems;
+	QuotaOnRefusal on_refusal;
 	bool		up_to;			/* take, or give back, what there is; of a single
 								 * item */
-	int64		ttl_us;			/* > 0: reserve it for a hold, for so long */
-	int16		hold_levels;	/* the levels of that hold's ledger entries */
-	int64		hold_id;		/* with ttl_us: grows this hold, instead of
-								 * making one */
-	TimestampTz hold_expires_at;	/* when that one expires */
+	const QuotaReservation *reserve;	/* or NULL: a debit */
 	int64		debit_id;		/* what a refund gives back */
 	const struct QuotaActionCall *action;	/* what quota_charge_action() prices */
 	const void *extra;			/* what a function of its own needs besides */
-	bool		raise;			/* raise a refusal, or return it? */
-	bool		overdraw;		/* never refuse, as observe does: what exceeds the room
-								 * is overdrawn, and a denial is recorded */
-	bool		unasked;		/* with overdraw: it counts what is there already, which
-								 * is no matter of a rate, and no denial */
-	bool		throttle;		/* a rate that is used up is an answer: neither
-								 * raised nor recorded */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaRequest;
 
 /*
  * Charges every account on the path for every item, or nothing.  QT404, 22023
- * on a static feature, 22003; with request->raise also QT402 and QT403, for the
- * first item that is refused.
+ * on a static feature, 22003; QT402 and QT403 for the first item that is refused, if
+ * refusals are to be raised.
  */
 extern void quota_charge(QuotaRequest *request);
 

@@ -13,6 +13,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/attempt.h"
 #include "decide/credit.h"

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/give.h"
 #include "engine/booking.h"

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/open_hold.h"
 
@@ -23,18 +24,22 @@ static void
 grow(QuotaOpenHold *hold, int64 amount)
 {
 	QuotaItem	item = {0};
-	QuotaRequest request = {0};
+	QuotaReservation reserve = {
+		.ttl_us = hold->row.ttl_us,
+		.hold_id = hold->row.id,
+		.expires_at = hold->row.expires_at,
+		.levels = hold->debit.entries[0].levels
+	};
+	QuotaRequest request = {
+		.subject = hold->debit.subject,
+		.items = &item,
+		.nitems = 1,
+		.on_refusal = QUOTA_RAISE,
+		.reserve = &reserve
+	};
 
 	item.feature = hold->debit.feature->name;
 	item.amount = amount;
-	request.subject = hold->debit.subject;
-	request.items = &item;
-	request.nitems = 1;
-	request.ttl_us = hold->row.ttl_us;
-	request.hold_id = hold->row.id;
-	request.hold_expires_at = hold->row.expires_at;
-	request.hold_levels = hold->debit.entries[0].levels;
-	request.raise = true;
 	quota_charge(&request);
 	/* observed where nothing is entitled any more: nothing was charged */
 	hold->row.reserved = quota_add(hold->row.reserved, item.charged, "amount");

@@ -9,7 +9,9 @@
 
 #include "utils/timestamp.h"
 
+#include "base/settings.h"
 #include "decide/judge.h"
+#include "store/denial.h"
 
 static const QuotaAccount *
 first_inactive(const QuotaAccounts *accounts)
@@ -325,32 +327,19 @@ quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount, Quo
 	quota_judge(path, &view->accounts, amount, &view->verdict);
 }
 
-int64
-quota_retry_after_s(const QuotaVerdict *verdict)
-{
-	return verdict->retry_after_us < 0 ? -1 :
-		verdict->retry_after_us / USECS_PER_SEC + (verdict->retry_after_us % USECS_PER_SEC > 0);
-}
-
 void
 quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 					const QuotaVerdict *verdict)
 {
-	QuotaRefusal refusal = {
-		.reason = verdict->reason,
-		.subject = path->subject->text,
-		.feature = accounts->feature->name,
-		.requested = amount,
-		.remaining = verdict->remaining,
-		.remaining_unlimited = !verdict->limited,
-		.allowance = verdict->allowance,
-		.allowance_unlimited = verdict->allowance_unlimited,
-		.used = verdict->used,
-		.plan = verdict->plan,
-		.blocked_by = verdict->blocked_by,
-		.resets_at = verdict->resets_at,
-		.retry_after_s = quota_retry_after_s(verdict),
-	};
+	quota_raise_refusal(path->subject->text, accounts->feature->name, amount, verdict);
+}
 
-	quota_raise_refusal(&refusal);
+void
+quota_refuse(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
+			 const QuotaVerdict *verdict)
+{
+	if (!quota_observing())
+		quota_raise_verdict(path, accounts, amount, verdict);
+	quota_denial_record(path->subject->text, accounts->feature->id,
+						quota_reason_name(verdict->reason), quota_now());
 }

@@ -8,33 +8,9 @@
 #ifndef QUOTA_JUDGE_H
 #define QUOTA_JUDGE_H
 
-#include "base/errors.h"
+#include "base/verdict.h"
 #include "decide/account.h"
 #include "engine/room.h"
-
-/*
- * The answer to "may it take this amount?", with the numbers of the level that
- * binds: the one with the least remaining, of equals the deepest.
- */
-typedef struct QuotaVerdict
-{
-	QuotaReason reason;
-	bool		limited;		/* false: nothing binds, remaining is NULL */
-	int64		remaining;
-	bool		allowance_unlimited;
-	int64		allowance;
-	int64		used;
-	int64		reserved;		/* how much of it open holds have */
-	int64		overage;		/* how much of it is overage */
-	const char *plan;			/* or NULL */
-	char	   *blocked_by;		/* the level that refuses, or NULL */
-	TimestampTz period_start;	/* DT_NOBEGIN: none */
-	TimestampTz resets_at;		/* DT_NOEND: never */
-	int64		retry_after_us; /* -1: waiting does not help */
-} QuotaVerdict;
-
-/* whole seconds, rounded up; -1 stays */
-extern int64 quota_retry_after_s(const QuotaVerdict *verdict);
 
 /* the engine must have read the refs */
 extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
@@ -71,5 +47,9 @@ extern bool quota_is_given(const QuotaAccounts *accounts);
 /* raises what a verdict says; "amount" is what was asked for */
 pg_noreturn extern void quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts,
 								int64 amount, const QuotaVerdict *verdict);
+
+/* raises that; in observe it records a denial at the present time instead */
+extern void quota_refuse(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
+						 const QuotaVerdict *verdict);
 
 #endif							/* QUOTA_JUDGE_H */

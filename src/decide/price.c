@@ -12,10 +12,10 @@
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 
+#include "base/errors.h"
 #include "base/settings.h"
 #include "decide/price.h"
 #include "store/action.h"
-#include "store/denial.h"
 
 /* The units that were given of a dimension, or NULL. */
 static const QuotaUnits *
@@ -101,7 +101,7 @@ amount_of(const QuotaActionCharge *charge, const QuotaActionCall *call)
 
 /* QT403 unless every required feature is given; observed: a record. */
 static void
-check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAction *action)
+check_requires(const QuotaPath *path, const QuotaAction *action)
 {
 	for (int i = 0; i < action->nrequires; i++)
 	{
@@ -111,10 +111,7 @@ check_requires(const QuotaRequest *request, const QuotaPath *path, const QuotaAc
 		quota_view(path, action->requires[i], 0, &view);
 		if (view.verdict.reason == QUOTA_OK)
 			continue;
-		if (!quota_observing())
-			quota_raise_verdict(path, &view.accounts, 1, &view.verdict);
-		quota_denial_record(request->subject.text, action->requires[i]->id,
-							quota_reason_name(view.verdict.reason), path->at);
+		quota_refuse(path, &view.accounts, 1, &view.verdict);
 	}
 }
 
@@ -149,7 +146,7 @@ price(const QuotaRequest *request, const QuotaPath *path, int *nitems)
 	const QuotaAction *action = quota_action_require(path->catalog, request->action->name);
 
 	check_units(action, request->action);
-	check_requires(request, path, action);
+	check_requires(path, action);
 	return items_of(action, request->action, nitems);
 }
 

@@ -17,12 +17,10 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
-#include "base/settings.h"
 #include "decide/attempt.h"
 #include "decide/give.h"
 #include "decide/notify.h"
 #include "decide/record.h"
-#include "store/denial.h"
 
 static const QuotaFeature *
 require_metered(const QuotaPath *path, const char *name)
@@ -123,10 +121,7 @@ refuse(const QuotaRequest *request, const QuotaPath *path, const QuotaAccounts *
 	QuotaItem  *item = &request->items[0];
 
 	quota_judge(path, accounts, 0, &item->verdict);
-	if (!quota_observing())
-		quota_raise_verdict(path, accounts, item->amount, &item->verdict);
-	quota_denial_record(request->subject.text, accounts->feature->id,
-						quota_reason_name(item->verdict.reason), quota_now());
+	quota_refuse(path, accounts, item->amount, &item->verdict);
 }
 
 /* Of windows that are over no threshold is told. */

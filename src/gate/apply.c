@@ -51,7 +51,6 @@ apply_one(QuotaRequest *request, const QuotaFeature *feature, int64 difference)
 	if (difference > 0)
 	{
 		item->amount = difference;
-		request->raise = true;
 		quota_charge(request);
 		return;
 	}
@@ -70,7 +69,7 @@ quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature, int6
 	QuotaItem	item = {0};
 	QuotaRequest request = {
 		.subject = *subject, .items = &item, .nitems = 1, .metadata = metadata,
-		.overdraw = true, .unasked = true
+		.on_refusal = QUOTA_OVERDRAW_SILENTLY
 	};
 
 	apply_one(&request, feature, difference);
@@ -91,7 +90,8 @@ apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare **sh
 		int64		difference = shares[i]->taken - shares[i]->given;
 		QuotaItem	item = {0};
 		QuotaRequest request = {
-			.items = &item, .nitems = 1, .metadata = metadata, .overdraw = gate->overdraw
+			.items = &item, .nitems = 1, .metadata = metadata,
+			.on_refusal = gate->overdraw ? QUOTA_OVERDRAW : QUOTA_RAISE
 		};
 
 		if (giving ? difference >= 0 : difference <= 0)
