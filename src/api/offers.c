@@ -88,7 +88,8 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 		QuotaPlanVersion *plan = path->catalog->newest[i];
 
 		if (!plan->listed || plan->terms[feature->ordinal] == NULL ||
-			(present != NULL && strcmp(plan->plan, present->plan) == 0))
+			(present != NULL && strcmp(plan->plan, present->plan) == 0) ||
+			!quota_path_quantity_fits(path, level, plan))
 			continue;
 		path->plans[level] = plan;
 		if (would_allow(path, &now, level, amount))

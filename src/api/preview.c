@@ -94,6 +94,12 @@ require_offered(const QuotaPath *path, const QuotaPlanVersion *plan, int level)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("plan \"%s\" is retired", plan->plan),
 				 errhint("Its subscribers keep it, but nobody new can get it.")));
+	if (!quota_path_quantity_fits(path, level, plan))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("quantity is too large"),
+				 errdetail("With it a limit that is times the quantity would go beyond " INT64_FORMAT ".",
+						   PG_INT64_MAX)));
 }
 
 /* Who has no subscription gets one. */

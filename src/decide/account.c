@@ -203,6 +203,40 @@ quota_path_terms(const QuotaPath *path, int level, const QuotaTerms *terms)
 	return all;
 }
 
+static bool
+fits_times(const QuotaTerms *terms, int64 quantity)
+{
+	int64		most = PG_INT64_MAX / quantity;
+
+	if (!terms->times_quantity)
+		return true;
+	for (int i = 0; i < terms->ncaps; i++)
+	{
+		if (terms->caps[i].ceiling > most)
+			return false;
+	}
+	return terms->allowance <= most && terms->rollover_max <= most &&
+		(terms->overage_limit <= most || terms->overage_limit == PG_INT64_MAX);
+}
+
+bool
+quota_path_quantity_fits(const QuotaPath *path, int level, const QuotaPlanVersion *plan)
+{
+	const QuotaSubscription *sub = path->subscriptions[level];
+
+	for (int i = 0; sub != NULL && i < path->catalog->nfeatures; i++)
+	{
+		const QuotaTerms *terms = plan->terms[i];
+
+		if (terms == NULL)
+			continue;
+		if (!fits_times(terms, sub->quantity) ||
+			(terms->members != NULL && !fits_times(terms->members, sub->quantity)))
+			return false;
+	}
+	return true;
+}
+
 bool
 quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored)
 {

@@ -86,6 +86,9 @@ extern const QuotaSubscription *quota_path_subscription(const QuotaPath *path, i
  */
 extern const QuotaTerms *quota_path_terms(const QuotaPath *path, int level, const QuotaTerms *terms);
 
+/* could a level's subscription have the plan: is nothing in it too large times its quantity? */
+extern bool quota_path_quantity_fits(const QuotaPath *path, int level, const QuotaPlanVersion *plan);
+
 /* have they the same period and anchor? */
 extern bool quota_same_series(const QuotaTerms *a, const QuotaTerms *b);
 

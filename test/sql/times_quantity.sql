@@ -64,6 +64,9 @@ SELECT q, pg_temp.try(q) FROM unnest(ARRAY[
     $$SELECT quota.subscribe('x', 'big', quantity => 2)$$, $$SELECT quota.change_plan('pro', 'big')$$,
     $$SELECT quota.change_plan('pro', 'big', 'period_end')$$, $$SELECT quota.amend('acme', '{"quantity": 9223372036854775807}')$$,
     $$SELECT quota.override('pro/ann', 'tokens', '{"allowance": 5000000000000000000, "times_quantity": true}')$$]) q;
+-- so it is not offered, whatever feature that is about
+SELECT string_agg(o.plan, ' ') FROM quota.offers('pro', 'tokens', 1) o;
+SELECT pg_temp.code($$SELECT count(*) FROM quota.preview('pro', 'big')$$);
 -- also by a subscription that is to come
 SELECT quota.subscribe('later', 'flat', starts_at => '2026-03-01', quantity => 2) > 0;
 SELECT pg_temp.code($$SELECT quota.override('later', 'docs', '{"allowance": 5000000000000000000, "times_quantity": true}')$$);
