@@ -46,10 +46,10 @@ WHERE n.used + n.granted + n.overage + n.overdrawn > 0
 COMMENT ON VIEW quota.periods IS 'what to invoice: the use of every account in every period in which there was any; a period whose use another one took over, as after a change of plan, is shown once, as the new one';
 COMMENT ON COLUMN quota.periods.subject IS 'the account: the prefix that the use is counted at';
 COMMENT ON COLUMN quota.periods.feature IS 'what was used; metered features only';
-COMMENT ON COLUMN quota.periods.plan IS 'the plan that the account depended on at its last charge; NULL: none, as where only grants give the feature';
+COMMENT ON COLUMN quota.periods.plan IS 'the plan that the account depended on at its last charge, or got by a change of plan in which the period went on; NULL: none, as where only grants give the feature';
 COMMENT ON COLUMN quota.periods.period_start IS 'when the period began; -infinity: a lifetime without subscription';
 COMMENT ON COLUMN quota.periods.period_end IS 'when the period ends; infinity: a lifetime';
-COMMENT ON COLUMN quota.periods.allowance IS 'the plan''s, what rolled over and what was taken from grants included; NULL: unlimited';
+COMMENT ON COLUMN quota.periods.allowance IS 'that plan''s, what rolled over and what was taken from grants included; NULL: unlimited';
 COMMENT ON COLUMN quota.periods.used IS 'everything: of the allowance, of grants, holds, overage, what is overdrawn, and what rolled over into the next period';
 COMMENT ON COLUMN quota.periods.overage IS 'how much of it is overage, to be invoiced';
 COMMENT ON COLUMN quota.periods.overdrawn IS 'how much of it went beyond all room';
@@ -74,4 +74,4 @@ COMMENT ON COLUMN quota.holds.feature IS 'of what';
 COMMENT ON COLUMN quota.holds.reserved IS 'how much; counts as used until the hold is closed or expires';
 COMMENT ON COLUMN quota.holds.created_at IS 'when it was reserved';
 COMMENT ON COLUMN quota.holds.expires_at IS 'when it stops to count, unless extend() comes before';
-COMMENT ON COLUMN quota.holds.metadata IS 'what the caller noted';
+COMMENT ON COLUMN quota.holds.metadata IS 'what the caller noted; {}: nothing';

@@ -1,6 +1,8 @@
 """What must hold between operations."""
 
 from oracle.due import bring_about
+from oracle.holds import reserved_by_window
+from oracle.world import NEWER
 
 from . import tables
 
@@ -28,9 +30,12 @@ WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
 PERIODS = """
 SELECT subject, feature, CASE WHEN isfinite(period_end) THEN period_start END, nullif(period_end, 'infinity'),
-       sum(used), sum(overage), sum(overdrawn)
-FROM quota.periods
-GROUP BY 1, 2, 3, 4"""
+       used, overage, overdrawn, granted, rolled_in, rolled_out, reserved, allowance, plan, version
+FROM quota.periods"""
+WITHOUT_TERMS, WITH_TERMS = 7, 10  # columns after the key: the last are the plan's allowance, name, version
+HOLDS = "SELECT id, subject, feature, reserved, created_at, expires_at, metadata FROM quota.holds"
+NOTICED = """
+SELECT quota_internal._begin_posting(), quota_internal._carry_out_due(), quota_internal._reap_expired(), quota_internal._roll_up()"""
 SUBSCRIPTIONS = """
 SELECT subject, starts_at, plan, version, status, ends_at, trial_ends_at, next_plan, next_plan_at, timezone, quantity, paused_until
 FROM quota.subscriptions WHERE status <> 'ended'"""
@@ -41,6 +46,14 @@ HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 def find(world, database, identities):
     """None, or (where, expected, got)."""
     bring_about(world)  # as at the beginning of a call
+    found = _shown(world, database, identities)
+    if found:
+        return found
+    database.sql(NOTICED)
+    return _periods(world, database, WITH_TERMS) or _books(world, database, identities)
+
+
+def _books(world, database, identities):
     if database.rows(HAS_VERIFY)[0][0]:
         wrong = database.rows("SELECT check_name, subject, feature, detail FROM quota.verify()")
     else:
@@ -49,7 +62,6 @@ def find(world, database, identities):
         return "ledger and buckets", [], wrong[:5]
     return (
         _denials(world, database) or _ledger(world, database, identities) or _rollovers(world, database)
-        or _periods(world, database) or _subscriptions(world, database)
         or tables.find(world, database)
     )
 
@@ -78,15 +90,47 @@ def _rollovers(world, database):
     return _differing("rollover", expected, {row[:4]: row[4:] for row in database.rows(ROLLOVERS)})
 
 
-def _periods(world, database):
-    """What is invoiced for each window: an expired hold is not, whoever has noticed."""
+def _shown(world, database, identities):
+    """What views show, whoever has noticed what has come."""
+    return _periods(world, database, WITHOUT_TERMS) or _holds(world, database, identities) or _subscriptions(world, database)
+
+
+def _periods(world, database, width):
+    """What is invoiced for each window, so many columns of it: an expired hold is not."""
+    expected, got, widths, reserved = {}, {}, {}, reserved_by_window(world)
+    for window, bucket in world.buckets.items():
+        if bucket.used or bucket.rolled_in:
+            subject, feature, _, start, end = window
+            rolled_in = bucket.rolled_in or 0
+            allowance = None if bucket.limit is None else bucket.limit + rolled_in + bucket.grant
+            row = (bucket.used, bucket.overage, bucket.overdrawn, bucket.grant, rolled_in, bucket.rolled_out,
+                   reserved.get(window, 0), allowance, *_named(bucket.plan))
+            key = subject, feature, end and start, end
+            expected.setdefault(key, []).append(row)
+            widths[key] = min(widths.get(key, width), WITHOUT_TERMS if bucket.plan is NEWER else width)
+    for row in database.rows(PERIODS):
+        got.setdefault(row[:4], []).append(row[4:])
+    return _differing("periods", _cut(expected, widths), _cut(got, widths))
+
+
+def _named(plan):
+    return plan if isinstance(plan, tuple) else (None, None)
+
+
+def _cut(periods, widths):
+    """Rows by account and window, of which there are several after a new subscription."""
+    return {key: sorted((row[: widths.get(key)] for row in rows), key=repr) for key, rows in periods.items()}
+
+
+def _holds(world, database, identities):
+    """Those that are open."""
     expected = {}
-    for (subject, feature, _, start, end), bucket in world.buckets.items():
-        key = subject, feature, end and start, end
-        more = bucket.used, bucket.overage, bucket.overdrawn
-        expected[key] = tuple(map(sum, zip(expected.get(key, (0, 0, 0)), more)))
-    got = {row[:4]: row[4:] for row in database.rows(PERIODS)}
-    return _differing("periods", _charged(expected), _charged(got))
+    for number, hold in world.holds.items():
+        if hold.state == "open":
+            operation = world.operations[number]
+            expected[identities.of_oracle.get(("operation", number))] = (
+                operation.subject, operation.feature, hold.reserved, hold.created_at, hold.expires_at, hold.metadata)
+    return _differing("holds", expected, {row[0]: row[1:] for row in database.rows(HOLDS)})
 
 
 def _subscriptions(world, database):
@@ -102,10 +146,6 @@ def _subscriptions(world, database):
             sub.paused_until,
         )
     return _differing("subscriptions", expected, {row[:2]: row[2:] for row in database.rows(SUBSCRIPTIONS)})
-
-
-def _charged(periods):
-    return {key: sums for key, sums in periods.items() if any(sums)}
 
 
 def _differing(where, expected, got):

@@ -10,7 +10,7 @@ OPTIONAL = {
     "metadata", "key", "timezone", "ends_at", "trial", "up_to", "ttl", "effective", "usage", "priority", "source",
     "effective_at", "expires_at", "every",
 }
-READS = {"check", "has", "setting", "status", "me", "offers", "statement", "explain"}
+READS = {"check", "has", "setting", "status", "me", "offers", "statement", "explain", "usage"}
 
 
 class Shrinker:

@@ -23,7 +23,8 @@ ALL = {
     "preview": "preview",
     "batch": "debit_many",
     "actions": "actions in the catalog, charge, charge_units",
-    "explain": "explain: that it answers",
+    "explain": "explain",
+    "reports": "usage",
     "gates": "application tables with gates, protect, unprotect, recount",
 }
 

@@ -2,7 +2,7 @@
 
 import os
 
-from oracle import caps, grants, rates, times
+from oracle import caps, grants, rates, reports, times
 from oracle.accounts import accounts
 from oracle.amendments import older
 from oracle.decide import decide
@@ -32,7 +32,7 @@ MORE_WEIGHTS = {
     ("holds", "extend"): 5, ("holds", "settle"): 8, ("holds", "release_hold"): 4, ("set_usage", "set_usage"): 4,
     ("amend", "amend"): 4, ("migrate", "migrate"): 1.5, ("preview", "preview"): 2.5,
     ("record", "record"): 5, ("clear_caps", "clear_caps"): 1.5,
-    ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2,
+    ("batch", "debit_many"): 5, ("actions", "charge"): 4, ("actions", "charge_units"): 3, ("explain", "explain"): 2, ("reports", "usage"): 2.5,
     ("gates", "write"): 45, ("gates", "protect"): 1.5, ("gates", "unprotect"): 0.7, ("gates", "recount"): 1.5,
 }
 # By name.  Without statement: where a subject has entries of several accounts and the
@@ -318,7 +318,8 @@ class Generator:
         return operation
 
     def _explain(self):
-        return self._call("explain", subject=self._subject(), feature=self._feature())
+        subject, feature = self._subject(), self._feature()
+        return self._call("explain", subject=subject, feature=feature, amount=self._amount(subject, feature))
 
     def _enforcement(self):
         return {"do": "set", "setting": "enforcement", "value": self.rng.choice(["observe", "enforce", "enforce"])}
@@ -354,6 +355,25 @@ class Generator:
         if self.rng.random() < 0.3:
             operation["arguments"]["max_rows"] = self.rng.choice([1, 2, 5])
         return operation
+
+    def _usage(self):
+        """Of a time that ends before a hold expired: who notices when is nobody's business, and it is booked then."""
+        rng, world = self.rng, self.world
+        subject, feature = self._subject(), self._feature("metered", "capacity")
+        expired = [
+            world.holds[entry.debit].expires_at for entry in world.ledger.values()
+            if entry.kind == "expiry" and entry.feature == feature and reports.within(entry.subject, subject or "")
+        ]
+        latest = min(expired, default=None)
+        since = (world.now if latest is None else latest) - rng.choice([0, times.HOUR, 5 * times.DAY, 40 * times.DAY, 900 * times.DAY])
+        arguments = {"subject": subject, "feature": feature, "since": since}
+        if latest is not None or rng.random() < 0.3:
+            arguments["until"] = latest if latest is not None else world.now - rng.choice([0, times.HOUR, -1])
+        if rng.random() < 0.8:
+            arguments["step"] = rng.choice(["hour", "day", "week", "month", "year"])
+        if rng.random() < 0.7:
+            arguments["timezone"] = rng.choice(catalogs.ZONES)
+        return self._call("usage", **arguments)
 
     # ---- time and transactions -------------------------------------------
 

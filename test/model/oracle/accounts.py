@@ -38,6 +38,13 @@ class Account(NamedTuple):
         return entitlement_window(entitlement, "metered", self.subscription, self.set_at, at)
 
 
+def plan_of(world, account):
+    """(name, version) of the plan that an account depends on, or None."""
+    if account.plan is None:
+        return None
+    return account.plan, account.subscription.version if account.subscription else world.plans[account.plan].version
+
+
 def prefixes(subject):
     """Every level of a path, the subject itself last."""
     segments = subject.split("/")

@@ -1,7 +1,7 @@
 """Buckets and ledger: what a charge takes and what comes back."""
 
 from . import caps, rollover
-from .accounts import prefixes
+from .accounts import plan_of, prefixes
 from .errors import fits
 from .rooms import bucket_of, limit_of, room_of
 from .world import Bucket, Part
@@ -37,7 +37,8 @@ def take_from(world, number, subject, account_name, window, counted, source, gra
 def take(world, number, subject, account, amount, kind, metadata=None, debit=None, at=None):
     """From a metered account, what finds no room being overdrawn: (numbers of the parts, units overdrawn)."""
     rollover.fix(world, account)
-    world.buckets[account.window] = bucket_of(world, account)._replace(limit=limit_of(world, account))
+    world.buckets[account.window] = bucket_of(world, account)._replace(
+        limit=limit_of(world, account), plan=plan_of(world, account))
     taken, overdrawn, counted = room_of(world, account, at).take(amount)
     if overdrawn:
         taken.append(("overdrawn", None, overdrawn))

@@ -1,6 +1,8 @@
 """The oracle as one function: call(world, name, arguments) -> rows, or a Fault."""
 
-from . import amendments, batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, subscriptions, tables
+from . import (
+    amendments, batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, reports, subscriptions, tables,
+)
 from .arguments import check_feature, check_subject
 from .catalog import apply_catalog, entitlement_of
 from .due import bring_about
@@ -58,7 +60,8 @@ FUNCTIONS = {
     "offers": reads.offers,
     "preview": reads.preview,
     "statement": reads.statement,
-    "explain": reads.explain,
+    "explain": reports.explain,
+    "usage": reports.usage,
     "protect": _scalar(gates.protect),
     "unprotect": _scalar(gates.unprotect),
     "recount": gates.recount,

@@ -46,7 +46,7 @@ def reserve(world, subject, feature, amount, ttl="5 minutes", key=None, metadata
     if number is None:
         return None, 0, remaining, None
     rated = tuple((level, amount) for level in world.operations[number].levels)
-    world.holds[number] = Hold(amount, micros, world.now + micros, "open", rated)
+    world.holds[number] = Hold(amount, micros, world.now + micros, "open", rated, world.now, {} if metadata is None else metadata)
     remember(world, subject, key, "reserve", arguments, (number, amount))
     return number, amount, remaining, world.holds[number].expires_at
 
@@ -100,7 +100,8 @@ def _grow(world, id, hold, operation, amount):
     world.book_under(more, id)
     levels = operation.levels + tuple(level for level in new.levels if level not in operation.levels)
     world.operations[id] = operation._replace(
-        amount=operation.amount + amount, parts=operation.parts + new.parts, levels=levels
+        amount=operation.amount + amount, parts=operation.parts + new.parts, levels=levels,
+        began=operation.began or operation.levels,
     )
     del world.operations[more]
     rated = dict(hold.rated)
@@ -230,4 +231,13 @@ def reserved_in(world, account):
         for part in (world.parts[n] for n in operation.parts):
             if part.window == account.window and part.left:
                 found[part.source, part.grant] = found.get((part.source, part.grant), 0) + part.left
+    return found
+
+
+def reserved_by_window(world):
+    """Units of open holds in every window."""
+    found = {}
+    for number, hold in world.holds.items():
+        for part in (world.parts[n] for n in world.operations[number].parts) if hold.state == "open" else ():
+            found[part.window] = found.get(part.window, 0) + part.left
     return found

@@ -1,10 +1,10 @@
 """Use that continues in another window when a plan, an override or the default plan changes."""
 
-from .accounts import entitled, entitlement_window, prefixes
+from .accounts import entitled, entitlement_window, plan_of, prefixes
 from .books import count_of
 from .rooms import bucket_of
 from .times import period_of
-from .world import SOURCES, Bucket, Operation
+from .world import NEWER, SOURCES, Bucket, Operation
 
 
 def own_account(world, subject, feature, at=None):
@@ -97,7 +97,7 @@ def keep(world, subject, features, change, at=None, at_end=False):
             if who == subject or of_members:
                 begins = at_end or (of_members and not (old and same_series(old.entitlement, account.entitlement)))
                 go_on(world, old.window if old else _holder(world, account.window), account.window, begins)
-                new_limit(world, account.window, account.entitlement.allowance)
+                new_limit(world, account.window, account.entitlement.allowance, plan_of(world, account))
     return before[subject], after[subject]
 
 
@@ -121,7 +121,7 @@ def keep_below(world, sub, change):
         for feature, account in _depending(world, level, sub).items():
             old = before[level][feature].window if feature in before[level] else _holder(world, account.window)
             go_on(world, old, account.window)
-            new_limit(world, account.window, account.entitlement.allowance)
+            new_limit(world, account.window, account.entitlement.allowance, plan_of(world, account))
 
 
 def _depending(world, level, sub):
@@ -130,16 +130,17 @@ def _depending(world, level, sub):
     return {feature: a for feature, a in found.items() if a.subscription and a.subscription.id == sub.id}
 
 
-def new_limit(world, window, allowance):
-    """The window goes on under another limit."""
+def new_limit(world, window, allowance, plan):
+    """The window goes on under another limit, or plan."""
     if window in world.buckets:
-        world.buckets[window] = world.buckets[window]._replace(limit=allowance, prorated=None)
+        world.buckets[window] = world.buckets[window]._replace(limit=allowance, plan=plan, prorated=None)
 
 
 def prorate(world, account, allowance):
     """The window has this limit until its end."""
     share = None if allowance == account.entitlement.allowance else allowance
-    world.buckets[account.window] = bucket_of(world, account)._replace(limit=allowance, prorated=share)
+    world.buckets[account.window] = bucket_of(world, account)._replace(
+        limit=allowance, plan=plan_of(world, account), prorated=share)
 
 
 def _holder(world, window):
@@ -177,5 +178,8 @@ def keep_default_use(world, before):
         ):
             window = subject, feature, None, *after[feature, below]
             go_on(world, (subject, feature, None, start, end), window, at_end=below == 1)
-            terms = world.newest(world.default_plan()).entitlements[feature]
-            new_limit(world, window, (terms.members if below else terms).allowance)
+            plan = world.default_plan()
+            terms = world.newest(plan).entitlements[feature]
+            known = world.buckets[window].plan if window in world.buckets else None
+            now = plan, world.plans[plan].version
+            new_limit(world, window, (terms.members if below else terms).allowance, now if known == now else NEWER)

@@ -35,8 +35,8 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
         world.subscriptions[sub.id] = sub._replace(next=Scheduled(plan, version, usage, at))
     elif present:
         _change(world, sub, plan, version, usage, world.now)
-    else:
-        _change(world, sub, plan, version, "keep", world.now)
+    else:  # no account depends on it yet
+        world.subscriptions[sub.id] = sub._replace(plan=plan, version=version, next=None)
     return sub.id
 
 

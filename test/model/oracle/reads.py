@@ -9,7 +9,7 @@ from .errors import Fault, invalid, not_found
 from .holds import reserved_in
 from .plan_changes import change_plan
 from .rooms import level_of
-from .subscriptions import billing_period, require_plan, subscribe
+from .subscriptions import billing_period, quantity_fits, require_plan, subscribe
 
 
 def _require_feature(world, feature):
@@ -144,6 +144,8 @@ def offers(world, subject, feature, amount=1):
     for name, plan in world.plans.items():
         if plan.retired or name == present or feature not in world.newest(name).entitlements:
             continue  # a plan that does not give it is not offered, though an override might
+        if sub and not quantity_fits(world, sub.subject, name, world.plans[name].version, sub.quantity):
+            continue
         mark = world.journal.mark()
         _pretend(world, level or prefixes(subject)[0], sub, name)
         verdict = decide(world, subject, feature, amount)
@@ -221,10 +223,3 @@ def statement(world, subject, feature, since=None, until=None, max_rows=100):
             rows.append((entry.operation, entry.at, entry.subject, entry.kind, entry.amount, entry.source, running,
                          entry.metadata))
     return rows[-max_rows:]
-
-
-def explain(world, subject, feature, amount=1):
-    """Its rows are for people and not compared: only that it answers."""
-    check_subject(subject), check_feature(feature), check_amount(amount)
-    _require_feature(world, feature)
-    return []

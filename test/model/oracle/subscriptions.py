@@ -50,11 +50,15 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     return number
 
 
-def require_quantity(world, subject, plan, version, quantity):
-    """What the plan or the subject's overrides give for each of the quantity fits."""
+def quantity_fits(world, subject, plan, version, quantity):
+    """Does a bigint hold what the plan or the subject's overrides give for each of the quantity?"""
     given = list(world.versions[plan, version].entitlements.values())
     given += [override.entitlement for (level, _), override in world.overrides.items() if level == subject]
-    if any(too_large(entitlement, quantity) for entitlement in given):
+    return not any(too_large(entitlement, quantity) for entitlement in given)
+
+
+def require_quantity(world, subject, plan, version, quantity):
+    if not quantity_fits(world, subject, plan, version, quantity):
         raise Fault("22003", "quantity is too large")
 
 

@@ -38,6 +38,16 @@ def text_of(at):
     return (EPOCH + timedelta(microseconds=at)).isoformat(sep=" ") + "+00"
 
 
+def truncated(at, step, zone):
+    """Where the hour, day, week (from Monday) or month of a zone begins that holds an instant."""
+    wall = to_local(at, zone)
+    if step == "hour":
+        return at - (wall.minute * MINUTE + wall.second * SECOND + wall.microsecond)
+    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    back = {"day": 0, "week": wall.weekday(), "month": wall.day - 1}[step]
+    return from_local(midnight - timedelta(days=back), zone)
+
+
 def _micros(delta):
     return (delta.days * 86400 + delta.seconds) * SECOND + delta.microseconds
 

@@ -106,6 +106,9 @@ class Override(NamedTuple):
 
 SOURCES = ("allowance", "grant", "overage", "overdrawn")  # in the order of taking
 
+# A new version of the default plan reaches everybody's windows with their next charge, some of them at once.
+NEWER = "newer"
+
 
 class Bucket(NamedTuple):
     """Use of one account in one window, by where it was taken from."""
@@ -118,6 +121,7 @@ class Bucket(NamedTuple):
     rolled_in: Optional[int] = None  # fixed by the first charge; None: none was fixed
     prorated: Optional[int] = None  # allowance in place of the plan's
     limit: Optional[int] = 0  # allowance as it was last known; None: unlimited
+    plan: Any = None  # (name, version) as it was last known, or NEWER
 
     @property
     def open(self):
@@ -180,6 +184,8 @@ class Hold(NamedTuple):
     expires_at: int
     state: str  # open, expired, closed
     rated: tuple  # (level, units that it took of the rate there)
+    created_at: int
+    metadata: Any
     answer: Optional[tuple] = None  # once closed: (charged, overdrawn)
 
 
@@ -209,6 +215,7 @@ class Operation(NamedTuple):
     refunded: int  # units
     levels: tuple  # prefixes charged, the highest first
     parts: tuple  # numbers of its parts, in the order taken
+    began: Optional[tuple] = None  # levels before an extend of the hold met others; None: the same
 
 
 class Action(NamedTuple):
