@@ -1,0 +1,1 @@
+"""The protocol of docs/leases.md, checked in every interleaving of small scenarios."""

@@ -1,0 +1,47 @@
+"""Breadth-first search through all states that can be reached."""
+
+from collections import deque
+from typing import NamedTuple
+
+MOST_STATES = 2_000_000
+
+
+class Violation(Exception):
+    """Raised by a step, or by a look at a state, that the protocol must not lead to."""
+
+
+class Outcome(NamedTuple):
+    states: int
+    verdict: str  # "right", or what is wrong
+    trace: tuple = ()  # the steps that lead there
+
+
+def explore(initial, steps, look, is_final):
+    """steps(state) yields (label, next state); look(state) raises Violation."""
+    before = {initial: None}
+    queue = deque([initial])
+    while queue:
+        state = queue.popleft()
+        moved = False
+        try:
+            look(state)
+            for label, following in steps(state):
+                moved = True
+                if following not in before:
+                    before[following] = (label, state)
+                    queue.append(following)
+        except Violation as violation:
+            return Outcome(len(before), str(violation), trace(before, state))
+        if not moved and not is_final(state):
+            return Outcome(len(before), "deadlock", trace(before, state))
+        if len(before) > MOST_STATES:
+            return Outcome(len(before), "too many states")
+    return Outcome(len(before), "right")
+
+
+def trace(before, state):
+    labels = []
+    while before[state] is not None:
+        label, state = before[state]
+        labels.append(label)
+    return tuple(reversed(labels))

@@ -1,0 +1,40 @@
+"""The protocol of leases, in every interleaving: right as it is, wrong with each mistake."""
+
+import pytest
+from leases import orders
+from leases.mistakes import MISTAKES
+from leases.protocol import Model
+from leases.scenarios import CROSSED, SCENARIOS
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name):
+    outcome = Model(SCENARIOS[name]).explore()
+    assert outcome.verdict == "right", "; ".join(outcome.trace)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_shown(name):
+    outcome = Model(SCENARIOS[MISTAKES[name].shown_by], name).explore()
+    assert outcome.verdict not in ("right", "too many states")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_rows_alone(name):
+    """What is no deadlock with leases is none without, so nothing is too easy."""
+    assert Model(SCENARIOS[name], leases=False).explore().verdict == "right"
+
+
+def test_crossed_charges_deadlock_by_rows_too():
+    assert Model(CROSSED).explore().verdict == "deadlock"
+    assert Model(CROSSED, leases=False).explore().verdict == "deadlock"
+
+
+@pytest.mark.parametrize("name", orders.RIGHT)
+def test_order_of_locks(name):
+    assert not orders.may_deadlock(*orders.RIGHT[name])
+
+
+@pytest.mark.parametrize("name", orders.WRONG)
+def test_wrong_order_of_locks(name):
+    assert orders.may_deadlock(*orders.WRONG[name])
