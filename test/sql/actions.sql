@@ -187,4 +187,4 @@ WITH ledger AS (SELECT e.account, e.feature_id, e.source_id, e.period_start, e.p
                        coalesce(sum(e.amount) FILTER (WHERE e.source <> 'o'), 0) AS used, coalesce(sum(e.amount) FILTER (WHERE e.source = 'o'), 0) AS overdrawn
                 FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5)
 SELECT count(*) AS buckets, count(*) FILTER (WHERE (b.used, b.overdrawn) IS DISTINCT FROM (l.used, l.overdrawn) AND NOT (l.account IS NULL AND b.used = 0 AND b.overdrawn = 0)) AS wrong
-FROM quota_internal.bucket b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);
+FROM pg_temp.window_use b FULL JOIN ledger l ON (l.account, l.feature_id, l.source_id, l.period_start, l.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end);

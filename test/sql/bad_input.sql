@@ -55,7 +55,7 @@ SELECT state FROM pg_temp.refusal('lim', 'calls', 9223372036854775807);
 SELECT quota.subscribe('cap', 'big');
 SELECT remaining FROM quota.debit('cap/a', 'docs', 9223372036854775807);
 SELECT pg_temp.code($$SELECT quota.debit('cap/b', 'docs', 1)$$);
-SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
+SELECT subject, used FROM pg_temp.window_use WHERE subject LIKE 'cap%' ORDER BY 1;
 SELECT remaining FROM quota.give_back('cap/a', 'docs', 9223372036854775807);
 -- observe sums up as carefully
 SET quota.enforcement = observe;

@@ -13,7 +13,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "big": {"entitlements": {"docs": {"allowance": null}}},
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.held AS
-SELECT subject, used, overdrawn, source_id, period_start FROM quota_internal.bucket WHERE feature_id = (SELECT id FROM quota_internal.feature WHERE name = 'docs') ORDER BY subject;
+SELECT subject, used, overdrawn, source_id, period_start FROM pg_temp.window_use WHERE feature = 'docs' ORDER BY subject;
 
 -- Taken until the limit; there is no period, so no resets_at and no use in waiting.
 SELECT * FROM quota.debit('ann', 'docs', 2);
@@ -111,7 +111,7 @@ SELECT pg_temp.try($$SELECT quota.give_back('ref/a', 'docs', 3)$$);
 SELECT pg_temp.try($$SELECT quota.give_back('ref', 'docs', 3)$$);
 SELECT remaining FROM quota.give_back('ref', 'docs', 2);
 SELECT remaining FROM quota.give_back('ref/a', 'docs', 2);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'ref%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'ref%' ORDER BY 1;
 SELECT account, kind, amount FROM quota.ledger WHERE account LIKE 'ref%' ORDER BY id;
 SELECT released, remaining FROM quota.release(:h_id);
 SELECT * FROM pg_temp.held WHERE subject LIKE 'ref%';

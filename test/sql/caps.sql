@@ -74,7 +74,7 @@ SELECT * FROM pg_temp.caps WHERE subject = 'f';
 SELECT remaining FROM quota.set_usage('f', 'tokens', 50);
 SELECT * FROM pg_temp.caps WHERE subject = 'f';
 SELECT (pg_temp.refusal('f', 'tokens', 1)).*;
-SELECT used, overdrawn FROM quota_internal.bucket WHERE subject = 'f';
+SELECT used, overdrawn FROM pg_temp.window_use WHERE subject = 'f';
 -- a transaction that is older than the window counts in it
 SET quota.clock = '2026-01-11 10:00:00+00';
 SELECT remaining FROM quota.debit('f', 'tokens', 4);
@@ -114,7 +114,7 @@ SET quota.clock = '2026-01-19 06:00:00+00';
 SELECT allowance, used, remaining, resets_at FROM quota.check('b', 'tokens');
 SELECT remaining, resets_at FROM quota.debit('b', 'tokens', 1);
 SELECT (pg_temp.refusal('b', 'tokens', 1)).*;
-SELECT used, overage FROM quota_internal.bucket WHERE subject = 'b';
+SELECT used, overage FROM pg_temp.window_use WHERE subject = 'b';
 SELECT * FROM quota.verify();
 
 -- Ties: the later end; an unlimited account with a cap
@@ -138,7 +138,7 @@ SELECT quota.subscribe('o', 'day') IS NOT NULL AS s;
 SET quota.enforcement = observe;
 SELECT allowed, reason, debited, remaining FROM quota.try_debit('o', 'tokens', 50);
 RESET quota.enforcement;
-SELECT used, overdrawn FROM quota_internal.bucket WHERE subject = 'o';
+SELECT used, overdrawn FROM pg_temp.window_use WHERE subject = 'o';
 SELECT * FROM pg_temp.caps WHERE subject = 'o';
 SELECT allowance, used, remaining, resets_at FROM quota.check('o', 'tokens');
 -- holds count in caps, and what expires or is released comes back

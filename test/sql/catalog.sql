@@ -19,9 +19,9 @@ SELECT p.name, v.version AS v, v.period AS billing, p.is_default AS def, p.retir
 FROM quota_internal.plan p LEFT JOIN quota_internal.plan_version v ON v.plan_id = p.id
 ORDER BY p.name, v.version;
 CREATE VIEW pg_temp.buckets AS
-SELECT b.subject, f.name AS feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
-FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
-ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
+SELECT b.subject, b.feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
+FROM pg_temp.window_use b
+ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end;
 
 --
 -- from nothing
@@ -180,7 +180,7 @@ SELECT pg_temp.set('{plans,free,entitlements,extra}', '{"allowance": 5}');
 SELECT id > 0 FROM quota.debit('gone', 'extra', 5);
 SELECT id > 0 FROM quota.give_back('gone', 'extra', 5);
 SELECT pg_temp.apply(quota.export_catalog() #- '{plans,free,entitlements,extra}' #- '{plans,extra}' #- '{features,extra}');
-SELECT count(*) FROM quota_internal.bucket WHERE subject = 'gone';
+SELECT count(*) FROM pg_temp.window_use WHERE subject = 'gone';
 
 --
 -- a new version of the default plan: use goes on in the new window
@@ -308,6 +308,6 @@ SELECT pg_temp.apply(jsonb_build_object('actions', '{"scan": {"charges": {"pages
 SELECT pg_temp.apply(quota.export_catalog() #- '{actions}');
 
 -- all of it adds up
-SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM quota_internal.bucket b
+SELECT b.subject, b.feature_id, b.used, b.overdrawn FROM pg_temp.window_use b
 WHERE b.used + b.overdrawn <> (SELECT coalesce(sum(e.amount), 0) FROM quota_internal.ledger_entry e
                                WHERE (e.account, e.feature_id, e.source_id, e.period_start, e.period_end) = (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end));

@@ -342,7 +342,7 @@ UPDATE quota_internal.subscription SET next_version_id = NULL, next_at = NULL, n
 SELECT pg_temp.spare();
 -- it goes with all that was about it
 SELECT pg_temp.remove('{features,spare}');
-SELECT (SELECT count(*) FROM quota_internal.bucket WHERE feature_id = :spare), (SELECT count(*) FROM quota_internal.credit_grant), (SELECT count(*) FROM quota_internal.grant_use),
+SELECT (SELECT count(*) FROM pg_temp.window_use WHERE feature_id = :spare), (SELECT count(*) FROM quota_internal.credit_grant), (SELECT count(*) FROM quota_internal.grant_use),
        (SELECT count(*) FROM quota_internal.hold), (SELECT count(*) FROM quota_internal.hold_part), (SELECT count(*) FROM quota_internal.cap_use), (SELECT count(*) FROM quota_internal.rate_use),
        (SELECT count(*) FROM quota_internal.entitlement WHERE feature_id = :spare);
 -- and so does a change of kind

@@ -28,12 +28,12 @@ CREATE VIEW pg_temp.subs AS
 SELECT s.subject, s.plan, s.version AS v, s.status, s.ends_at, s.current_period_start AS since, s.current_period_end AS until, s.next_plan, s.next_plan_at, s.cancelled_at
 FROM quota.subscriptions s;
 CREATE VIEW pg_temp.use AS
-SELECT b.subject, f.name AS feature, s.id IS NOT NULL AS present, b.period_start, b.period_end,
-       CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN (quota_internal._plan_words(b.plan_version_id)).plan END AS plan,
+SELECT b.subject, b.feature, s.id IS NOT NULL AS present, b.period_start, b.period_end,
+       CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN b.plan END AS plan,
        CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN b.allowance END AS allowance, b.prorated, b.used, b.granted AS g, b.overage AS v, b.overdrawn AS o, b.reserved AS r, b.rolled_in AS r_in, b.rolled_out AS r_out,
        b.moved_start AS moved_to
-FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id LEFT JOIN quota_internal.subscription s ON s.source_id = b.source_id
-ORDER BY b.subject, f.name, b.source_id, b.period_start, b.period_end;
+FROM pg_temp.window_use b LEFT JOIN quota_internal.subscription s ON s.source_id = b.source_id
+ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end;
 CREATE VIEW pg_temp.happened AS
 SELECT e.id, e.subject, e.at, e.type, e.data - 'subscription_id' AS data FROM quota.events e WHERE e.type <> 'subscribed' ORDER BY e.id;
 
@@ -135,7 +135,7 @@ INSERT INTO quota_internal.credit_grant (id, subject, feature_id, amount, effect
     SELECT n, 'm1', f.id, 100, quota_internal._now(), quota_internal._now(), 'test' FROM quota_internal.feature f, generate_series(1, 3) n WHERE f.name = 'tokens';
 INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, source_id, period_start, period_end, amount, debit_id, grant_id)
     SELECT nextval('quota_internal.ledger_id_seq'), quota_internal._now(), x.subject, 'm1', b.feature_id, x.kind, x.source, b.source_id, b.period_start, b.period_end, x.amount, 1, x.grant_id
-    FROM quota_internal.bucket b, (VALUES ('m1', 'd'::"char", 'g'::"char", 11, 1), ('m1/ann', 'd', 'g', 7, 2), ('m1/ann', 'r', 'g', -3, 2),
+    FROM pg_temp.window_use b, (VALUES ('m1', 'd'::"char", 'g'::"char", 11, 1), ('m1/ann', 'd', 'g', 7, 2), ('m1/ann', 'r', 'g', -3, 2),
                                  ('m1/ann', 'd', 'g', 6, 3), ('m1/ann', 'r', 'g', -6, 3), ('m1', 'h', 'v', 20, NULL), ('m1', 's', 'o', 9, NULL)) x(subject, kind, source, amount, grant_id)
     WHERE b.subject = 'm1';
 UPDATE quota_internal.bucket SET granted = 15, overage = 20, overdrawn = 9, reserved = 12, rolled_in = 40, rolled_out = 2, prorated = 77 WHERE subject = 'm1';
@@ -341,12 +341,12 @@ SELECT plan, status FROM pg_temp.subs WHERE subject = 'z1';
 --
 SELECT coalesce(b.subject, l.account) AS account, b.part, b.units, l.units AS ledger
 FROM (SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, p.part, p.units
-      FROM quota_internal.bucket b, LATERAL (VALUES ('a', b.used), ('g', b.granted), ('v', b.overage), ('o', b.overdrawn)) p(part, units)
+      FROM pg_temp.window_use b, LATERAL (VALUES ('a', b.used), ('g', b.granted), ('v', b.overage), ('o', b.overdrawn)) p(part, units)
       WHERE p.units > 0 AND EXISTS (SELECT FROM quota_internal.feature f WHERE f.id = b.feature_id AND f.kind = 'metered')) b
     FULL JOIN (SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, e.source::text AS part, sum(e.amount) AS units
                FROM quota_internal.ledger_entry e WHERE e.source <> 'c' GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(e.amount) <> 0) l
     ON (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.part) = (l.account, l.feature_id, l.source_id, l.period_start, l.period_end, l.part)
 WHERE b.units IS DISTINCT FROM l.units;
 SELECT count(*) > 0 AS transfers, sum(amount) FROM quota_internal.ledger_entry WHERE kind = 't';
-SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM quota_internal.bucket;
-SELECT count(*) FROM quota_internal.bucket WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);
+SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM pg_temp.window_use;
+SELECT count(*) FROM pg_temp.window_use WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);

@@ -97,7 +97,7 @@ SELECT used FROM quota.check('sam', 'docs');
 SELECT min(remaining) FROM generate_series(1, 99) n, LATERAL quota.debit('often', 'tokens', 1 + 0 * n);
 SELECT quota.subscribe('often', 'big');
 SELECT count(*) FROM generate_series(1, 1000) n, LATERAL quota.debit('often', 'tokens', 1 + 0 * n);
-SELECT subject, used FROM quota_internal.bucket WHERE subject = 'often' ORDER BY used;
+SELECT subject, used FROM pg_temp.window_use WHERE subject = 'often' ORDER BY used;
 
 -- 20,000 subtransactions, every second one rolled back: right, and memory is bounded.
 BEGIN;
@@ -116,7 +116,7 @@ BEGIN
 END $$;
 SELECT sum(total_bytes) < 150000000 AS memory_is_bounded FROM pg_backend_memory_contexts;
 COMMIT;
-SELECT count(*) AS subjects, min(used), max(used), sum(used) FROM quota_internal.bucket WHERE subject LIKE 'many%';
+SELECT count(*) AS subjects, min(used), max(used), sum(used) FROM pg_temp.window_use WHERE subject LIKE 'many%';
 
 -- In somebody's trigger, by whoever inserts.
 CREATE TABLE regress_upload (who text, pages int);

@@ -56,7 +56,7 @@ SELECT * FROM quota.verify();
 SELECT * FROM pg_temp.tables_with('acme/al(/|[,)"]|$)|"who": "(al|x)"');
 SELECT account, subject, feature, kind, amount, key, metadata FROM quota.ledger ORDER BY id;
 SELECT id, subject, reserved, metadata FROM quota.holds;
-SELECT used, reserved FROM quota_internal.bucket WHERE subject = 'acme' ORDER BY 1;
+SELECT used, reserved FROM pg_temp.window_use WHERE subject = 'acme' ORDER BY 1;
 SELECT used FROM quota.check('acme', 'tokens');
 -- the use of the level above is what it was, that of theirs is gone
 SELECT used, debits FROM quota.usage('acme', 'tokens', '2026-01-01');

@@ -76,19 +76,19 @@ COPY doc (id, tenant) FROM stdin WHERE id <> 5;
 
 -- Many subjects in one statement, a mixed update, RETURNING, WITH.
 INSERT INTO doc SELECT 1000 + i, 'tenant' || i % 300, 1 FROM generate_series(1, 900) i;
-SELECT count(*), min(used), max(used) FROM quota_internal.bucket WHERE subject LIKE 'tenant%';
+SELECT count(*), min(used), max(used) FROM pg_temp.window_use WHERE subject LIKE 'tenant%';
 SELECT count(*) FROM quota.ledger WHERE subject LIKE 'tenant%';
 UPDATE doc SET tenant = 'tenant' || (id + 1) % 300 WHERE id > 1000;		-- to and fro: nobody has more
-SELECT count(*), min(used), max(used) FROM quota_internal.bucket WHERE subject LIKE 'tenant%';
+SELECT count(*), min(used), max(used) FROM pg_temp.window_use WHERE subject LIKE 'tenant%';
 SET work_mem = '64kB';			-- rows that do not fit into memory
 ALTER TABLE doc DISABLE TRIGGER USER;
 INSERT INTO doc SELECT 10000 + i, 'tenant' || i % 300, 0 FROM generate_series(1, 20000) i;
 ALTER TABLE doc ENABLE TRIGGER USER;
 UPDATE doc SET size = CASE WHEN id <= 10600 THEN 1 ELSE 0 END WHERE id > 10000;
-SELECT count(*), min(used), max(used) FROM quota_internal.bucket WHERE subject LIKE 'tenant%';
+SELECT count(*), min(used), max(used) FROM pg_temp.window_use WHERE subject LIKE 'tenant%';
 SELECT quota.unprotect('doc', 'docs'), quota.protect('doc', 'docs', 'r.tenant || ''''', 'r.size + 0');
 UPDATE doc SET size = CASE WHEN id > 29400 THEN 1 ELSE 0 END, tenant = lower(tenant) WHERE id > 10000;
-SELECT count(*), min(used), max(used) FROM quota_internal.bucket WHERE subject LIKE 'tenant%';
+SELECT count(*), min(used), max(used) FROM pg_temp.window_use WHERE subject LIKE 'tenant%';
 RESET work_mem;
 :ok
 WITH gone AS (DELETE FROM doc WHERE id > 1000 RETURNING id)

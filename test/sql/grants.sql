@@ -49,7 +49,7 @@ SELECT kind, source, grant_id, amount FROM pg_temp.entries WHERE account = 'ord'
 -- refunds done, the order begins anew where there is room
 SELECT remaining FROM quota.debit('ord', 'tokens', 5);
 SELECT source, grant_id, amount FROM pg_temp.entries WHERE account = 'ord' ORDER BY 1, 2 LIMIT 1;
-SELECT used, granted FROM quota_internal.bucket WHERE subject = 'ord';
+SELECT used, granted FROM pg_temp.window_use WHERE subject = 'ord';
 -- expired with no job: February's are over, the new month's allowance is there
 SET quota.clock = '2026-02-01 00:00:00+00';
 SELECT allowance, used, remaining, resets_at FROM quota.check('ord', 'tokens');
@@ -235,7 +235,7 @@ SELECT quota.override('low', 'tokens', '{"allowance": 100, "period": "month", "a
 SELECT allowance, used, remaining FROM quota.check('low', 'tokens');
 SELECT remaining FROM quota.debit('low', 'tokens', 50);
 SELECT pg_temp.code('SELECT quota.debit(''low'', ''tokens'', 1)');
-SELECT used, granted FROM quota_internal.bucket WHERE subject = 'low';
+SELECT used, granted FROM pg_temp.window_use WHERE subject = 'low';
 -- when the holds above have expired, as they did before the clock went back
 SET quota.clock = '2026-01-25 00:00:00+00';
 SELECT * FROM quota.verify();

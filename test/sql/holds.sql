@@ -129,7 +129,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT used, remaining FROM quota.check('bob', 'tokens');
 SELECT kind, source, amount, metadata FROM quota.ledger WHERE account = 'bob' ORDER BY id;
-SELECT used, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'bob';
+SELECT used, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'bob';
 SELECT * FROM quota.verify();
 -- release, once
 SELECT id FROM quota.reserve('rex', 'tokens', 70) \gset h_
@@ -152,12 +152,12 @@ SELECT * FROM quota.verify();
 --
 SELECT quota.subscribe('acme', 'pro') > 0 AS subscribed, quota.override('acme/al', 'tokens', '{"allowance": 80, "period": "day"}');
 SELECT id, reserved, remaining FROM quota.reserve('acme/al', 'tokens', 60) \gset h_
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT pg_temp.try($$SELECT quota.reserve('acme/al', 'tokens', 21)$$);
 SELECT reserved FROM quota.reserve('acme/al', 'tokens', 100, up_to => true);
 SELECT * FROM quota.extend(:h_id, amount => 40);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 90);
-SELECT subject, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id, 45);
 SELECT * FROM pg_temp.entries WHERE account LIKE 'acme%';
@@ -174,16 +174,16 @@ SELECT source, amount, e.grant_id = :g1_id AS first_grant FROM quota_internal.le
 SELECT allowance, used, remaining FROM quota.check('meg', 'tokens');
 SELECT used, reserved, overage FROM quota.status('meg') WHERE feature = 'tokens';
 SELECT * FROM quota.extend(:h_id, amount => 140);
-SELECT used, granted, overage, reserved FROM quota_internal.bucket WHERE subject = 'meg';
+SELECT used, granted, overage, reserved FROM pg_temp.window_use WHERE subject = 'meg';
 SELECT grant_id = :g1_id AS first_grant, used FROM quota_internal.grant_use WHERE grant_id IN (:g1_id, :g2_id) ORDER BY 1 DESC;
 SELECT * FROM quota.verify();
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 210);
-SELECT used, granted, overage, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'meg';
+SELECT used, granted, overage, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'meg';
 SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id, 65);
-SELECT used, granted, overage, overdrawn FROM quota_internal.bucket WHERE subject = 'meg';
+SELECT used, granted, overage, overdrawn FROM pg_temp.window_use WHERE subject = 'meg';
 SELECT refunded, remaining FROM quota.refund(:h_id, 50);
-SELECT used, granted, overage, overdrawn FROM quota_internal.bucket WHERE subject = 'meg';
+SELECT used, granted, overage, overdrawn FROM pg_temp.window_use WHERE subject = 'meg';
 SELECT pg_temp.try(format('SELECT quota.refund(%s, 96)', :h_id));
 SELECT refunded, remaining FROM quota.refund(:h_id);
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
@@ -192,7 +192,7 @@ SELECT * FROM quota.verify();
 SELECT quota.subscribe('gus', 'none') > 0 AS subscribed, (quota.credit('gus', 'tokens', 30)).remaining;
 SELECT id, reserved, remaining FROM quota.reserve('gus', 'tokens', 25) \gset h_
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
-SELECT used, granted, overdrawn FROM quota_internal.bucket WHERE subject = 'gus';
+SELECT used, granted, overdrawn FROM pg_temp.window_use WHERE subject = 'gus';
 SELECT * FROM quota.verify();
 -- unlimited
 SELECT quota.subscribe('una', 'free_for_all') > 0 AS subscribed;
@@ -239,14 +239,14 @@ SELECT * FROM quota.verify();
 -- Capacity: one number
 --
 SELECT id, reserved, remaining FROM quota.reserve('cap/a', 'docs', 6) \gset h_
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'cap%' ORDER BY 1;
 SELECT remaining FROM quota.debit('cap/b', 'docs', 3);
 SELECT * FROM quota.extend(:h_id, amount => 7);
 SELECT pg_temp.code(format('SELECT quota.extend(%s, amount => 8)', :h_id));
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 4);
 SELECT id, remaining FROM quota.reserve('cap/a', 'docs', 2) \gset x_
 SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'cap%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'cap%' ORDER BY 1;
 SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);
 SELECT remaining FROM quota.give_back('cap/a', 'docs', 10);
 SELECT charged, overdrawn, remaining FROM quota.settle(:x_id, 6);

@@ -54,7 +54,7 @@ SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 0);
 SELECT * FROM quota.release(:i_id);
 SELECT pg_temp.code(format('SELECT quota.release(%s)', :i_id)), pg_temp.code(format('SELECT quota.settle(%s, 1)', :i_id)), pg_temp.code(format('SELECT quota.extend(%s)', :h_id));
 SELECT pg_temp.code(format('SELECT quota.refund(%s)', :h_id));
-SELECT used, reserved FROM quota_internal.bucket WHERE subject = 'bea';
+SELECT used, reserved FROM pg_temp.window_use WHERE subject = 'bea';
 SELECT * FROM quota.verify();
 -- debit, reserve and debit_many find the room, too
 SELECT id FROM quota.reserve('cat', 'tokens', 100, '1 hour') \gset h_
@@ -69,12 +69,12 @@ SELECT quota.subscribe('acme', 'pro') > 0 AS subscribed, quota.override('acme/al
 SELECT id, remaining FROM quota.reserve('acme/al', 'tokens', 60, '1 hour') \gset h_
 SET quota.clock = '2026-01-10 08:00:00+00';
 SELECT remaining FROM quota.debit('acme/bo', 'tokens', 1000);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT * FROM quota.verify();
 SELECT used, remaining FROM quota.check('acme/al', 'tokens');
 -- charged at both levels, overdrawn at one
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 70);
-SELECT subject, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT * FROM quota.verify();
 SELECT refunded, remaining FROM quota.refund(:h_id);
 SELECT * FROM quota.verify();
@@ -90,11 +90,11 @@ SET quota.clock = '2026-01-10 08:59:00+00';
 SELECT pg_temp.code(format('SELECT quota.extend(%s)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s, amount => 60)', :h_id)), pg_temp.code(format('SELECT quota.extend(%s, amount => 10)', :h_id));
 SELECT * FROM quota.verify();
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 20);
-SELECT subject, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT * FROM quota.verify();
 SELECT * FROM quota.release(:i_id);
 SELECT charged, overdrawn, remaining FROM quota.settle(:j_id, 25);
-SELECT subject, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 SELECT * FROM quota.verify();
 
 -- Grants and caps are free again as well.
@@ -107,7 +107,7 @@ SET quota.clock = '2026-01-11 02:00:00+00';
 SELECT used, remaining FROM quota.check('dot', 'tokens');
 SELECT remaining FROM quota.debit('dot', 'tokens', 3);
 SELECT used, remaining FROM quota.check('dot', 'tokens');
-SELECT used, granted, reserved FROM quota_internal.bucket WHERE subject = 'dot';
+SELECT used, granted, reserved FROM pg_temp.window_use WHERE subject = 'dot';
 SELECT * FROM quota.verify();
 -- the late charge counts in the cap of its day; so its refund restores that one
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 45);
@@ -128,7 +128,7 @@ SELECT remaining FROM quota.debit('rob', 'tokens', 1);
 SELECT * FROM quota.verify();
 -- late: the window it was in has passed all on but what was used
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 50);
-SELECT period_start::date AS period, used, rolled_in, rolled_out, overdrawn FROM quota_internal.bucket WHERE subject = 'rob' ORDER BY 1;
+SELECT period_start::date AS period, used, rolled_in, rolled_out, overdrawn FROM pg_temp.window_use WHERE subject = 'rob' ORDER BY 1;
 SELECT * FROM quota.verify();
 
 --
@@ -143,18 +143,18 @@ SELECT used, reserved FROM quota.status('fay') WHERE feature = 'tokens';
 -- open: what it had stays there, more is taken from now
 SELECT * FROM quota.extend(:open_id, amount => 70);
 SELECT charged, overdrawn, remaining FROM quota.settle(:open_id, 75);
-SELECT period_start::date AS period, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'fay' ORDER BY 1;
+SELECT period_start::date AS period, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'fay' ORDER BY 1;
 SELECT * FROM quota.verify();
 -- late: a charge of now
 SELECT charged, overdrawn, remaining FROM quota.settle(:late_id, 50);
-SELECT period_start::date AS period, used, overdrawn, allowance, reserved FROM quota_internal.bucket WHERE subject = 'fay' ORDER BY 1;
+SELECT period_start::date AS period, used, overdrawn, allowance, reserved FROM pg_temp.window_use WHERE subject = 'fay' ORDER BY 1;
 SELECT * FROM quota.verify();
 SELECT * FROM pg_temp.entries WHERE account = 'fay';
 -- refunds: February first, then January, which restores nothing now
 SELECT refunded, remaining FROM quota.refund(:late_id, 30);
 SELECT refunded, remaining FROM quota.refund(:late_id);
 SELECT refunded, remaining FROM quota.refund(:open_id);
-SELECT period_start::date AS period, used FROM quota_internal.bucket WHERE subject = 'fay' ORDER BY 1;
+SELECT period_start::date AS period, used FROM pg_temp.window_use WHERE subject = 'fay' ORDER BY 1;
 SELECT * FROM quota.verify();
 -- less than it had, settled in the next period
 SET quota.clock = '2026-02-28 23:30:00+00';
@@ -165,7 +165,7 @@ SET quota.clock = '2026-03-01 00:30:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 10);
 SELECT released, remaining FROM quota.release(:i_id);
 SELECT released, remaining FROM quota.release(:j_id);
-SELECT period_start::date AS period, used, reserved FROM quota_internal.bucket WHERE subject = 'guy' ORDER BY 1;
+SELECT period_start::date AS period, used, reserved FROM pg_temp.window_use WHERE subject = 'guy' ORDER BY 1;
 SELECT * FROM quota.verify();
 -- a late one that a cap counts: by the day of the charge, whichever window it comes from
 SELECT quota.subscribe('hal', 'capped') > 0 AS subscribed;
@@ -174,7 +174,7 @@ SELECT id FROM quota.reserve('hal', 'tokens', 40, '10 minutes') \gset h_
 SET quota.clock = '2026-04-01 00:30:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 40);
 SELECT opened_at::date AS day, used FROM quota_internal.cap_use WHERE subject = 'hal' ORDER BY 1;
-SELECT period_start::date AS period, used FROM quota_internal.bucket WHERE subject = 'hal' ORDER BY 1;
+SELECT period_start::date AS period, used FROM pg_temp.window_use WHERE subject = 'hal' ORDER BY 1;
 SELECT refunded, remaining FROM quota.refund(:h_id);
 SELECT opened_at::date AS day, used FROM quota_internal.cap_use WHERE subject = 'hal' ORDER BY 1;
 SELECT * FROM quota.verify();
@@ -188,7 +188,7 @@ SELECT id FROM quota.reserve('ike', 'tokens', 40, '2 hours') \gset i_
 SELECT quota.subscribe('ike', 'pro') > 0 AS subscribed;
 SELECT used, reserved, remaining FROM quota.status('ike') WHERE feature = 'tokens';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 160);
-SELECT source_id <> 0 AS subscribed, used, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'ike' ORDER BY 1;
+SELECT source_id <> 0 AS subscribed, used, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'ike' ORDER BY 1;
 -- another plan, same window
 SELECT id FROM quota.reserve('ike', 'tokens', 600, '2 hours') \gset j_
 SELECT quota.change_plan('ike', 'free') > 0 AS changed;
@@ -201,19 +201,19 @@ SELECT refunded, remaining FROM quota.refund(:h_id, 100);
 SELECT id FROM quota.reserve('ike', 'tokens', 20, '2 hours') \gset j_
 SELECT quota.change_plan('ike', 'none') > 0 AS changed;
 SELECT charged, overdrawn, remaining FROM quota.settle(:j_id, 30);
-SELECT source_id <> 0 AS subscribed, used, overdrawn, allowance, reserved FROM quota_internal.bucket WHERE subject = 'ike' ORDER BY 1;
+SELECT source_id <> 0 AS subscribed, used, overdrawn, allowance, reserved FROM pg_temp.window_use WHERE subject = 'ike' ORDER BY 1;
 SELECT pg_temp.code(format('SELECT quota.extend(%s, amount => 50)', :i_id));
 SELECT reserved, remaining FROM quota.extend(:i_id, amount => 30);
 SELECT refunded, remaining FROM quota.refund(:j_id);
 SELECT released, remaining FROM quota.release(:i_id);
-SELECT source_id <> 0 AS subscribed, used, overdrawn, allowance, reserved FROM quota_internal.bucket WHERE subject = 'ike' ORDER BY 1;
+SELECT source_id <> 0 AS subscribed, used, overdrawn, allowance, reserved FROM pg_temp.window_use WHERE subject = 'ike' ORDER BY 1;
 SELECT * FROM quota.verify();
 -- late, without an account
 SELECT id FROM quota.reserve('jan', 'tokens', 60, '1 minute') \gset h_
 SELECT quota.subscribe('jan', 'none') > 0 AS subscribed;
 SET quota.clock = '2026-04-01 02:00:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 30);
-SELECT used, overdrawn, allowance, reserved FROM quota_internal.bucket WHERE subject = 'jan';
+SELECT used, overdrawn, allowance, reserved FROM pg_temp.window_use WHERE subject = 'jan';
 SELECT * FROM quota.verify();
 -- paused: a settle, a refund, a release go on; what would take more does not
 SELECT quota.subscribe('leo', 'pro') > 0 AS subscribed;
@@ -225,7 +225,7 @@ SELECT reserved FROM quota.extend(:h_id, amount => 50);
 SELECT charged, overdrawn FROM quota.settle(:h_id, 70);
 SELECT released FROM quota.release(:i_id);
 SELECT refunded FROM quota.refund(:h_id, 10);
-SELECT used, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'leo';
+SELECT used, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'leo';
 SELECT * FROM quota.verify();
 -- a level that becomes an account while the hold is open takes part from then on
 SELECT id FROM quota.reserve('moe/a', 'tokens', 30, '1 hour') \gset h_
@@ -233,7 +233,7 @@ SELECT quota.override('moe/a', 'tokens', '{"allowance": 50, "period": "month"}')
 SELECT reserved, remaining FROM quota.extend(:h_id, amount => 40);
 SELECT account, expires_at FROM quota_internal.hold_part WHERE account LIKE 'moe%' ORDER BY 1;
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 45);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'moe%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'moe%' ORDER BY 1;
 SELECT refunded FROM quota.refund(:h_id);
 SELECT * FROM quota.verify();
 
@@ -277,11 +277,11 @@ SELECT pg_temp.code('SELECT quota.settle(999999, 1)');
 SELECT id, reserved, remaining FROM quota.reserve('pam', 'tokens', 130, '1 hour') \gset h_
 SELECT reserved, remaining FROM quota.extend(:h_id, amount => 140);
 SELECT charged, overdrawn, remaining FROM quota.settle(:h_id, 120);
-SELECT used, overdrawn, reserved FROM quota_internal.bucket WHERE subject = 'pam';
+SELECT used, overdrawn, reserved FROM pg_temp.window_use WHERE subject = 'pam';
 SELECT subject, reason, times FROM quota.denials WHERE subject IN ('obs', 'pam') ORDER BY 1;
 -- of capacity all is counted
 SELECT id IS NOT NULL AS has_id, reserved, remaining FROM quota.reserve('obs', 'docs', 3);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject = 'obs';
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject = 'obs';
 RESET quota.enforcement;
 SELECT pg_temp.code('SELECT quota.settle(NULL, 1)');
 SELECT * FROM quota.verify();
@@ -330,7 +330,7 @@ SET quota.clock = '2026-12-01 00:02:00+00';
 SELECT used, reserved, remaining FROM quota.status('firm/al') WHERE feature = 'docs';
 SELECT remaining FROM quota.debit('firm/zed', 'docs', 1);
 SELECT account FROM quota_internal.hold_part WHERE account ~ '^firm' ORDER BY 1;
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject ~ '^firm' ORDER BY subject;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject ~ '^firm' ORDER BY subject;
 SELECT * FROM quota.verify();
 
 --
@@ -345,7 +345,7 @@ SELECT quota.cancel('nest', 'now') AS ends;
 SET quota.clock = '2026-12-03 00:02:00+00';
 SELECT remaining FROM quota.debit('nest/al', 'tokens', 1);
 SELECT account FROM quota_internal.hold_part WHERE account ~ '^nest';
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject ~ '^nest' ORDER BY subject;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject ~ '^nest' ORDER BY subject;
 SELECT * FROM quota.verify();
 -- a level above cannot give back what is reserved below, so what a hold has is there when it shrinks
 SELECT id FROM quota.reserve('den/al', 'docs', 5) \gset h_
@@ -353,5 +353,5 @@ SELECT pg_temp.code($$SELECT quota.give_back('den', 'docs', 1)$$);
 SELECT reserved FROM quota.extend(:h_id, amount => 3);
 SELECT account, kind, amount FROM quota.ledger WHERE debit_id = :h_id ORDER BY id;
 SELECT released FROM quota.release(:h_id);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject ~ '^den' ORDER BY subject;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject ~ '^den' ORDER BY subject;
 SELECT * FROM quota.verify();

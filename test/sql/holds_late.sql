@@ -50,7 +50,7 @@ SET quota.clock = '2026-03-10 01:00:00+00';
 SELECT charged, overdrawn, remaining FROM quota.settle(:a_id, 60);
 SELECT charged, overdrawn, remaining FROM quota.settle(:a_id, 60);
 SELECT kind, source, amount, period FROM pg_temp.entries WHERE account = 'dan';
-SELECT used, overdrawn, allowance FROM quota_internal.bucket WHERE subject = 'dan';
+SELECT used, overdrawn, allowance FROM pg_temp.window_use WHERE subject = 'dan';
 SELECT * FROM quota.verify();
 SET quota.clock = '2026-02-10 02:00:00+00';
 
@@ -61,9 +61,9 @@ SELECT id FROM quota.reserve('fox/x', 'tokens', 10, '10 minutes') \gset h_
 SELECT quota.override('fox/x', 'tokens', '{"allowance": 50, "period": "month"}');
 SELECT reserved FROM quota.extend(:h_id, amount => 15);
 SELECT charged, overdrawn FROM quota.settle(:h_id, 12);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'fox%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'fox%' ORDER BY 1;
 SELECT refunded FROM quota.refund(:h_id);
-SELECT subject, used, reserved FROM quota_internal.bucket WHERE subject LIKE 'fox%' ORDER BY 1;
+SELECT subject, used, reserved FROM pg_temp.window_use WHERE subject LIKE 'fox%' ORDER BY 1;
 SELECT * FROM quota.verify();
 
 --
@@ -73,7 +73,7 @@ SET quota.enforcement = observe;
 SELECT id FROM quota.reserve('gus', 'tokens', 130, '10 minutes') \gset h_
 RESET quota.enforcement;
 SELECT charged, overdrawn FROM quota.settle(:h_id, 135);
-SELECT used, overdrawn FROM quota_internal.bucket WHERE subject = 'gus';
+SELECT used, overdrawn FROM pg_temp.window_use WHERE subject = 'gus';
 SELECT * FROM quota.verify();
 
 --

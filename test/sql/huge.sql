@@ -58,4 +58,5 @@ FROM unnest(ARRAY[
 SELECT pg_temp.peak() - :before < 50000 AS flat;
 SELECT * FROM quota.verify();
 DROP TABLE regress_big, regress_gated;
+DROP VIEW pg_temp.window_use;
 DROP EXTENSION quota CASCADE;

@@ -123,7 +123,7 @@ SELECT task, rows FROM quota.maintain() WHERE task ~ 'dropped|^old|expired holds
 SELECT type, at FROM quota.events ORDER BY id;
 SELECT leaf, since FROM quota_internal._leaves() ORDER BY since NULLS FIRST;
 SELECT o.account, f.name, o.source, o.period_start, o.period_end, o.amount FROM quota_internal.opening o JOIN quota_internal.feature f ON f.id = o.feature_id ORDER BY 1, 2, 4;
-SELECT b.subject, b.period_start, b.used FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id AND f.name = 'tokens' ORDER BY 1, 2;
+SELECT b.subject, b.period_start, b.used FROM pg_temp.window_use b WHERE b.feature = 'tokens' ORDER BY 1, 2;
 SELECT * FROM quota.verify();
 -- what is left of it: keys as long as their entries, sums, the use of long ago
 SELECT k.key FROM quota_internal.idempotency_key k ORDER BY 1;
@@ -150,5 +150,6 @@ SELECT * FROM quota.denials;
 SELECT * FROM quota.verify();
 
 -- Everything goes with the extension.
+DROP VIEW pg_temp.window_use;
 DROP EXTENSION quota;
 SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('quota', 'quota_internal');

@@ -22,8 +22,8 @@ SELECT count(*) FROM quota.apply_catalog('{
               "duo": {"entitlements": {"calls": {"allowance": 70, "period": "month"}}},
               "own": {"entitlements": {"tokens": {"allowance": 50, "period": "month"}}}}}');
 CREATE VIEW pg_temp.used AS
-SELECT b.subject, f.name AS feature, b.source_id = 0 AS by_default, b.period_start, b.period_end, b.used, b.overdrawn, b.allowance
-FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used > 0 OR b.overdrawn > 0
+SELECT b.subject, b.feature, b.source_id = 0 AS by_default, b.period_start, b.period_end, b.used, b.overdrawn, b.allowance
+FROM pg_temp.window_use b WHERE b.used > 0 OR b.overdrawn > 0
 ORDER BY 1, 2, 3, 4;
 
 --

@@ -12,7 +12,7 @@ SELECT count(*) FROM quota.apply_catalog('{
     "plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 100, "period": "month"}, "docs": {"allowance": 2}}},
               "pro": {"entitlements": {"tokens": {"allowance": 1000, "period": "month"}, "docs": {"allowance": 20}, "other": {"allowance": 5, "period": "day"}}}}}');
 CREATE VIEW pg_temp.used AS
-SELECT subject, f.name AS feature, used, overdrawn, source_id AS subscription, period_start FROM quota_internal.bucket JOIN quota_internal.feature f ON f.id = feature_id ORDER BY 1, 2, 5, 6;
+SELECT subject, feature, used, overdrawn, source_id AS subscription, period_start FROM pg_temp.window_use ORDER BY 1, 2, 5, 6;
 SET quota.enforcement = observe;
 
 -- With room it is what it always is.

@@ -13,7 +13,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "more": {"entitlements": {"tokens": {"allowance": 200, "period": "month"}}},
               "open": {"entitlements": {"tokens": {"allowance": 100, "period": "month", "overage": true}}}}}');
 CREATE VIEW pg_temp.counts AS
-SELECT subject, used, granted, overage, overdrawn FROM quota_internal.bucket ORDER BY subject, period_start;
+SELECT subject, used, granted, overage, overdrawn FROM pg_temp.window_use ORDER BY subject, period_start;
 
 -- With a limit: after the allowance and the grants
 SELECT quota.subscribe('a', 'pro') IS NOT NULL AS s;

@@ -15,7 +15,7 @@ SELECT count(*) FROM quota.apply_catalog('{
 
 -- who has what of tokens now
 CREATE VIEW pg_temp.used AS
-SELECT subject, used, overdrawn, source_id AS subscription, period_start, period_end FROM quota_internal.bucket ORDER BY subject, source_id, period_start;
+SELECT subject, used, overdrawn, source_id AS subscription, period_start, period_end FROM pg_temp.window_use ORDER BY subject, source_id, period_start;
 
 -- Nobody on the path has a subscription: the default plan counts for the first segment, and there only.
 SELECT remaining, resets_at FROM quota.debit('solo/a/b', 'tokens', 4);

@@ -15,8 +15,8 @@ SELECT count(*) FROM quota.apply_catalog('{
               "daily": {"entitlements": {"tokens": {"allowance": 8, "period": "day"}, "once": {"allowance": 2}}},
               "week": {"entitlements": {"tokens": {"allowance": 50, "period": "week", "anchor": "calendar"}}}}}');
 CREATE VIEW pg_temp.used AS
-SELECT subject, f.name AS feature, used, overdrawn, source_id AS subscription, period_start, period_end, moved_start
-FROM quota_internal.bucket JOIN quota_internal.feature f ON f.id = feature_id ORDER BY subject, 2, source_id, period_start;
+SELECT subject, feature, used, overdrawn, source_id AS subscription, period_start, period_end, moved_start
+FROM pg_temp.window_use ORDER BY subject, 2, source_id, period_start;
 
 -- Calendar months in UTC: used up in January, all there at the first instant of February.
 SELECT remaining, resets_at FROM quota.debit('ann', 'tokens', 10);

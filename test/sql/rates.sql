@@ -45,7 +45,7 @@ SELECT * FROM quota.try_debit('a', 'api', 5, up_to => true);
 SET quota.clock = '2026-01-10 00:01:00+00';
 SELECT * FROM quota.debit('a', 'api', 1, 'k');
 SELECT * FROM quota.debit('a', 'api', 2, 'k');
-SELECT (SELECT count(*) FROM quota.ledger), (SELECT count(*) FROM quota_internal.bucket), (SELECT count(*) FROM quota.denials);
+SELECT (SELECT count(*) FROM quota.ledger), (SELECT count(*) FROM pg_temp.window_use), (SELECT count(*) FROM quota.denials);
 -- a refused one takes nothing; a rollback gives it back
 SET quota.clock = '2026-01-10 00:02:00+00';
 BEGIN; SELECT remaining FROM quota.debit('a', 'api', 3); ROLLBACK;

@@ -40,7 +40,7 @@ SELECT quota.subscribe('acme', 'pro'), quota.override('acme/al', 'tokens', '{"al
 SELECT id, remaining FROM quota.debit('acme/al', 'tokens', 60) \gset d_
 SELECT refunded, remaining FROM quota.refund(:d_id, 45);
 SELECT * FROM pg_temp.entries WHERE account LIKE 'acme%';
-SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'acme%' ORDER BY 1;
+SELECT subject, used FROM pg_temp.window_use WHERE subject LIKE 'acme%' ORDER BY 1;
 
 -- Last taken, first given back: what was overdrawn before what had room.
 SELECT remaining FROM quota.debit('over', 'tokens', 90);
@@ -57,7 +57,7 @@ SELECT id FROM quota.debit('cy', 'tokens', 100) \gset d_
 SET quota.clock = '2026-02-10 00:00:00+00';
 SELECT remaining FROM quota.debit('cy', 'tokens', 70);
 SELECT refunded, remaining FROM quota.refund(:d_id, 40);
-SELECT period_start, used FROM quota_internal.bucket WHERE subject = 'cy' ORDER BY 1;
+SELECT period_start, used FROM pg_temp.window_use WHERE subject = 'cy' ORDER BY 1;
 SELECT * FROM pg_temp.entries WHERE account = 'cy';
 -- seen from there it did
 SET quota.clock = '2026-01-31 00:00:00+00';
@@ -74,7 +74,7 @@ SELECT refunded, remaining FROM quota.refund(:d_id, 150);
 SELECT quota.change_plan('dan', 'pro');
 SELECT refunded, remaining FROM quota.refund(:d_id, 150);
 SELECT * FROM pg_temp.entries WHERE account = 'dan';
-SELECT period_start, used FROM quota_internal.bucket WHERE subject = 'dan' ORDER BY 1;
+SELECT period_start, used FROM pg_temp.window_use WHERE subject = 'dan' ORDER BY 1;
 -- the plan does not have the feature any more: booked, restores nothing that one could take
 SELECT quota.change_plan('dan', 'none');
 SELECT refunded, remaining FROM quota.refund(:d_id);
@@ -85,13 +85,13 @@ SELECT quota.set_status('eve', 'paused');
 SELECT refunded, remaining FROM quota.refund(:d_id, 100);
 SELECT quota.cancel('eve', 'now');
 SELECT refunded, remaining FROM quota.refund(:d_id, 100);
-SELECT subject, source_id, used FROM quota_internal.bucket WHERE subject = 'eve';
+SELECT subject, source_id, used FROM pg_temp.window_use WHERE subject = 'eve';
 -- an account on the path that came after the debit is not touched
 SELECT id FROM quota.debit('fay/a', 'tokens', 30) \gset d_
 SELECT quota.override('fay/a', 'tokens', '{"allowance": 10, "period": "month"}');
 SELECT remaining FROM quota.debit('fay/a', 'tokens', 10);
 SELECT refunded, remaining FROM quota.refund(:d_id);
-SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'fay%' ORDER BY 1;
+SELECT subject, used FROM pg_temp.window_use WHERE subject LIKE 'fay%' ORDER BY 1;
 
 -- A capacity is given back, not refunded; a key is not burned by the attempt.
 SELECT id FROM quota.debit('gus/a', 'docs', 4) \gset d_
@@ -101,7 +101,7 @@ SELECT pg_temp.try(format('SELECT quota.refund(%s)', :h_id));
 SELECT charged FROM quota.settle(:h_id, 1);
 SELECT pg_temp.code(format('SELECT quota.refund(%s, 1)', :h_id));
 SELECT remaining FROM quota.give_back('gus/a', 'docs', 5, 'k');
-SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'gus%' ORDER BY 1;
+SELECT subject, used FROM pg_temp.window_use WHERE subject LIKE 'gus%' ORDER BY 1;
 
 -- In the debit's own transaction, and back again.
 BEGIN;

@@ -16,7 +16,7 @@ SELECT count(*) FROM quota.apply_catalog('{
               "day": {"entitlements": {"tokens": {"allowance": 10, "period": "day", "rollover": {"max": 500}}}},
               "plain": {"entitlements": {"tokens": {"allowance": 100, "period": "month", "anchor": "subscription"}}}}}');
 CREATE VIEW pg_temp.windows AS
-SELECT subject, period_start, period_end, used, overage, overdrawn, rolled_in, rolled_out FROM quota_internal.bucket ORDER BY subject, period_start;
+SELECT subject, period_start, period_end, used, overage, overdrawn, rolled_in, rolled_out FROM pg_temp.window_use ORDER BY subject, period_start;
 
 -- At most max; from the 31st
 SELECT quota.subscribe('a', 'pro') IS NOT NULL AS s;
@@ -86,7 +86,7 @@ SELECT allowance, used, remaining FROM quota.check('j', 'tokens');
 SET quota.clock = '2027-01-31 12:30:00+00';
 SELECT allowance, remaining, resets_at FROM quota.check('j', 'ticks');
 SELECT remaining FROM quota.debit('j', 'ticks', 8761);
-SELECT count(*) FROM quota_internal.bucket WHERE subject = 'j' AND feature_id = (SELECT id FROM quota_internal.feature WHERE name = 'ticks');
+SELECT count(*) FROM pg_temp.window_use WHERE subject = 'j' AND feature = 'ticks';
 SELECT * FROM quota.verify();
 
 -- Days over a change of summer time: 29 March has 23 hours, and is one day
@@ -164,7 +164,7 @@ SET quota.clock = '2026-03-31 12:00:00+00';
 SELECT allowance, used, remaining FROM quota.check('m', 'tokens');
 SELECT pg_temp.code('SELECT quota.debit(''m'', ''tokens'', 151)');
 SELECT remaining FROM quota.debit('m', 'tokens', 120);
-SELECT used, rolled_in FROM quota_internal.bucket WHERE subject = 'm' AND used > 0;
+SELECT used, rolled_in FROM pg_temp.window_use WHERE subject = 'm' AND used > 0;
 SELECT * FROM quota.verify();
 -- what has left a window stays fixed, even where it was charged under terms without rollover and all of that came back
 SET quota.clock = '2026-01-31 12:00:00+00';

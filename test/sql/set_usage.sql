@@ -11,7 +11,7 @@ SELECT count(*) FROM quota.apply_catalog('{
     "plans": {"free": {"default": true, "entitlements": {"docs": {"allowance": 5}, "tokens": {"allowance": 100, "period": "month", "overage": {"limit": 10}}}},
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.counts AS
-SELECT subject, used, granted, overage, overdrawn, reserved FROM quota_internal.bucket ORDER BY subject, period_start;
+SELECT subject, used, granted, overage, overdrawn, reserved FROM pg_temp.window_use ORDER BY subject, period_start;
 CREATE VIEW pg_temp.entries AS
 SELECT l.account, l.kind, l.source, e.grant_id, l.amount FROM quota.ledger l JOIN quota_internal.ledger_entry e USING (id) ORDER BY id;
 
@@ -88,7 +88,7 @@ SELECT * FROM quota.verify();
 SELECT quota.override('p/x', 'tokens', '{"allowance": 30, "period": "day"}');
 SELECT remaining FROM quota.debit('p/x', 'tokens', 10);
 SELECT remaining FROM quota.set_usage('p/x', 'tokens', 4);
-SELECT subject, used FROM quota_internal.bucket WHERE subject LIKE 'p%' ORDER BY 1;
+SELECT subject, used FROM pg_temp.window_use WHERE subject LIKE 'p%' ORDER BY 1;
 SELECT remaining FROM quota.set_usage('p', 'tokens', 99);
 SELECT remaining FROM quota.check('p/x', 'tokens');
 SELECT pg_temp.try('SELECT quota.set_usage(''p/y'', ''tokens'', 1)');
@@ -109,9 +109,9 @@ SELECT remaining FROM quota.debit('c/x', 'docs', 3);
 SELECT remaining FROM quota.set_usage('c', 'docs', 8);
 SELECT remaining FROM quota.set_usage('c', 'docs', 2);
 SELECT pg_temp.code('SELECT quota.set_usage(''c/x'', ''docs'', 2)');
-SELECT subject, used, overdrawn FROM quota_internal.bucket WHERE subject LIKE 'c%' ORDER BY 1;
+SELECT subject, used, overdrawn FROM pg_temp.window_use WHERE subject LIKE 'c%' ORDER BY 1;
 SELECT remaining FROM quota.give_back('c/x', 'docs', 3);
-SELECT subject, used, overdrawn FROM quota_internal.bucket WHERE subject LIKE 'c%' ORDER BY 1;
+SELECT subject, used, overdrawn FROM pg_temp.window_use WHERE subject LIKE 'c%' ORDER BY 1;
 SELECT * FROM quota.verify();
 
 -- Keys and arguments

@@ -30,7 +30,7 @@ SELECT * FROM quota.check('ann', 'tokens', 11);
 SELECT remaining FROM quota.debit('ann', 'tokens', 9);
 SELECT * FROM quota.check('ann', 'tokens', 2);
 -- check charges nothing, leaves nothing
-SELECT (SELECT count(*) FROM quota.ledger) AS entries, (SELECT count(*) FROM quota.denials) AS denials, (SELECT count(*) FROM quota_internal.bucket) AS buckets;
+SELECT (SELECT count(*) FROM quota.ledger) AS entries, (SELECT count(*) FROM quota.denials) AS denials, (SELECT count(*) FROM pg_temp.window_use) AS buckets;
 -- capacity
 SELECT * FROM quota.check('ann', 'docs', 3);
 -- boolean: off is not entitled

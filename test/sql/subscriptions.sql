@@ -317,7 +317,7 @@ COMMIT;
 -- After all this the ledger adds up to the buckets
 --
 SELECT coalesce(b.subject, l.account) AS account, l.total, b.used + b.overdrawn AS bucket
-FROM quota_internal.bucket b FULL JOIN (
+FROM pg_temp.window_use b FULL JOIN (
     SELECT e.account, e.feature_id, e.source_id, e.period_start, e.period_end, sum(e.amount) AS total
     FROM quota_internal.ledger_entry e GROUP BY 1, 2, 3, 4, 5) l
     ON (b.subject, b.feature_id, b.source_id, b.period_start, b.period_end)

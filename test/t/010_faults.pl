@@ -42,7 +42,7 @@ sub balanced
 {
 	my ($server, $when) = @_;
 	my $rows = value($server, q{
-		SELECT * FROM (SELECT subject, feature_id, source_id, period_start, period_end, used + overdrawn AS n FROM quota_internal.bucket) b
+		SELECT * FROM (SELECT subject, feature_id, source_id, period_start, period_end, used + overdrawn AS n FROM quota_internal.window_use) b
 		FULL JOIN (SELECT account AS subject, feature_id, source_id, period_start, period_end, sum(amount) AS n
 				   FROM quota_internal.ledger_entry GROUP BY 1, 2, 3, 4, 5) l USING (subject, feature_id, source_id, period_start, period_end)
 		WHERE coalesce(b.n, 0) <> coalesce(l.n, 0)});
@@ -71,7 +71,7 @@ gone($victim);
 $node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
 
 is(used($node, 'ann', 'tokens'), '10', 'killed: what was acknowledged is there, the rest is not');
-is(value($node, q{SELECT count(*) FROM quota_internal.bucket WHERE subject LIKE 'ann%' AND used > 0}), '1', 'killed: at no level');
+is(value($node, q{SELECT count(*) FROM quota_internal.window_use WHERE subject LIKE 'ann%' AND used > 0}), '1', 'killed: at no level');
 is(value($node, q{SELECT string_agg(key, ',') FROM quota_internal.idempotency_key}), 'acknowledged', 'killed: its key is not burnt');
 is(value($node, q{SELECT id FROM quota.debit('ann', 'tokens', 10, 'acknowledged')}), $first, 'killed: the acknowledged one is answered again');
 is(value($node, q{SELECT remaining FROM quota.debit('ann', 'tokens', 20, 'in flight')}), '70', 'killed: the other one is charged when it is repeated');

@@ -30,7 +30,7 @@ sub refusal
 }
 
 my $uses = q{SELECT string_agg(b.subject || ' ' || f.name || ' ' || b.used + b.overdrawn, ', ' ORDER BY f.name, b.subject)
-	FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used + b.overdrawn <> 0};
+	FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used + b.overdrawn <> 0};
 my $gates = q{SELECT string_agg(concat_ws(' ', g.target, g.feature, g.subject, g.amount, g.refund, g.exceed, g.enabled), ', ' ORDER BY g.target::text, g.feature)
 	FROM quota.gates g};
 my $triggers = q{SELECT count(*) FROM pg_trigger WHERE tgfoid = 'quota.gate'::regproc};
@@ -127,8 +127,8 @@ is(run_in($subscriber, 'postgres', 'SELECT count(*), sum(size) FROM doc'), '3|63
 is(run_in($subscriber, 'postgres', 'SELECT count(*) FROM quota.ledger'), '0', 'the subscriber charged nothing');
 is(refusal($subscriber, 'postgres', q{INSERT INTO base SELECT 'zoe' FROM generate_series(1, 10)}), 'QT402', 'its own gates work');
 run_in($subscriber, 'postgres', q{DROP SUBSCRIPTION s; SELECT quota.recount('docs', false)});
-is(run_in($subscriber, 'postgres', q{SELECT string_agg(subject || ' ' || used, ', ' ORDER BY subject) FROM quota_internal.bucket WHERE used <> 0}),
-	run_in($node, 'shop', q{SELECT string_agg(subject || ' ' || used, ', ' ORDER BY subject) FROM quota_internal.bucket b WHERE used <> 0
+is(run_in($subscriber, 'postgres', q{SELECT string_agg(subject || ' ' || used, ', ' ORDER BY subject) FROM quota_internal.window_use WHERE used <> 0}),
+	run_in($node, 'shop', q{SELECT string_agg(subject || ' ' || used, ', ' ORDER BY subject) FROM quota_internal.window_use b WHERE used <> 0
 		AND feature_id = (SELECT id FROM quota_internal.feature WHERE name = 'docs')}), 'promoted, recount() counts what is here as there');
 is(run_in($subscriber, 'postgres', $wrong), '', 'every invariant holds there');
 

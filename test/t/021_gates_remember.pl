@@ -24,7 +24,7 @@ sub run_in
 my $remembered = q{SET search_path = public;
 	SELECT c.target, f.name, c.key, c.subject, c.amount FROM quota_internal.gate_charge c JOIN quota_internal.feature f ON f.id = c.feature_id
 	WHERE EXISTS (SELECT FROM pg_class k WHERE k.oid = c.target AND k.relpersistence <> 't') ORDER BY c.target::text, f.name, c.key};
-my $used = q{SELECT b.subject, f.name, b.used FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used <> 0 ORDER BY 2, 1};
+my $used = q{SELECT b.subject, f.name, b.used FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used <> 0 ORDER BY 2, 1};
 my $wrong = q{SELECT check_name, detail FROM quota.verify()};
 
 run_in($node, 'postgres', 'CREATE DATABASE shop');
@@ -78,7 +78,7 @@ foreach my $name (sort keys %restores)
 	run_in($node, $db, q{DELETE FROM "Other one"."odd Doc" WHERE id = 1; UPDATE "Other one"."odd Doc" SET id = 20 WHERE id = 2;
 		UPDATE part SET at = '2026-02-06' WHERE at = '2026-01-05'; TRUNCATE part_a});
 	is(run_in($node, $db, q{SELECT string_agg(concat_ws(' ', b.subject, f.name, b.used), ', ' ORDER BY f.name, b.subject)
-		FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used <> 0 AND b.subject IN ('ann', 'bob', 'cid')}),
+		FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id WHERE b.used <> 0 AND b.subject IN ('ann', 'bob', 'cid')}),
 		'ann docs 2, bob docs 1, cid docs 2, bob words 7, cid words 6', "$name: and is given back, and moved");
 	is(run_in($node, $db, q{SELECT count(*) FROM quota.recount('words')}), '0', "$name: recount of what is remembered");
 	is(run_in($node, $db, $wrong), '', "$name: every invariant still holds");

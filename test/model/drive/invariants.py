@@ -6,26 +6,10 @@ from oracle.world import NEWER
 
 from . import tables
 
-BOOKS = """
-SELECT subject, feature_id, source_id, period_start, period_end, sum(a), sum(g), sum(v), sum(o)
-FROM (SELECT subject, feature_id, source_id, period_start, period_end, used AS a, coalesce(granted, 0) AS g,
-             coalesce(overage, 0) AS v, overdrawn AS o
-      FROM quota_internal.bucket
-      UNION ALL
-      SELECT account, feature_id, source_id, period_start, period_end,
-             CASE WHEN source IN ('a', 'c') THEN -amount ELSE 0 END, CASE source WHEN 'g' THEN -amount ELSE 0 END,
-             CASE source WHEN 'v' THEN -amount ELSE 0 END, CASE source WHEN 'o' THEN -amount ELSE 0 END
-      FROM quota_internal.ledger_entry) books
-GROUP BY 1, 2, 3, 4, 5 HAVING sum(a) <> 0 OR sum(g) <> 0 OR sum(v) <> 0 OR sum(o) <> 0"""
-GRANTS = """
-SELECT grant_id, sum(units)
-FROM (SELECT grant_id, used AS units FROM quota_internal.grant_use
-      UNION ALL SELECT grant_id, -amount FROM quota_internal.ledger_entry WHERE source = 'g') books
-GROUP BY 1 HAVING sum(units) <> 0"""
 ROLLOVERS = """
 SELECT b.subject, f.name, CASE WHEN isfinite(b.period_end) THEN b.period_start END, nullif(b.period_end, 'infinity'),
        sum(coalesce(rolled_in, 0)), sum(coalesce(rolled_out, 0))
-FROM quota_internal.bucket b JOIN quota_internal.feature f ON f.id = b.feature_id
+FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id
 WHERE b.rolled_in <> 0 OR b.rolled_out <> 0
 GROUP BY 1, 2, 3, 4"""
 PERIODS = """
@@ -40,7 +24,6 @@ SUBSCRIPTIONS = """
 SELECT subject, starts_at, plan, version, status, ends_at, trial_ends_at, next_plan, next_plan_at, timezone, quantity, paused_until
 FROM quota.subscriptions WHERE status <> 'ended'"""
 GATED = {"table", "counted", "recount"}  # keys of the metadata that gates write
-HAS_VERIFY = "SELECT to_regprocedure('quota.verify()') IS NOT NULL"
 
 
 def find(world, database, identities):
@@ -54,10 +37,7 @@ def find(world, database, identities):
 
 
 def _books(world, database, identities):
-    if database.rows(HAS_VERIFY)[0][0]:
-        wrong = database.rows("SELECT check_name, subject, feature, detail FROM quota.verify()")
-    else:
-        wrong = [tuple(map(str, row)) for query in (BOOKS, GRANTS) for row in database.rows(query)]
+    wrong = database.rows("SELECT check_name, subject, feature, detail FROM quota.verify()")
     if wrong:
         return "ledger and buckets", [], wrong[:5]
     return (
