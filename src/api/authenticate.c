@@ -90,7 +90,7 @@ quota_sql_authenticate(PG_FUNCTION_ARGS)
 	int64		id = id_in(secret);
 	bytea	   *digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(secret)));
 	QuotaApiKey key = {0};
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	bool		found = quota_api_key_find(id, &key);
 	bool		right = same_digest((const uint8 *) VARDATA_ANY(digest), key.digest);
 

@@ -158,7 +158,7 @@ quota_sql_debit_many(PG_FUNCTION_ARGS)
 	for (int i = 0; i < request.nitems; i++)
 	{
 		const QuotaItem *item = &request.items[i];
-		QuotaRow	row = {0};
+		QuotaResultRow	row = {0};
 
 		quota_row_text(&row, item->feature);
 		quota_row_int64_or_null(&row, item->id != 0, item->id);
@@ -205,7 +205,7 @@ charge_action(FunctionCallInfo fcinfo, const char *function, QuotaActionCall *ac
 	for (int i = 0; i < request.nitems; i++)
 	{
 		const QuotaItem *item = &request.items[i];
-		QuotaRow	row = {0};
+		QuotaResultRow	row = {0};
 
 		quota_row_text(&row, item->feature);
 		quota_row_int64_or_null(&row, item->id != 0, item->id);
@@ -305,7 +305,7 @@ quota_sql_quote(PG_FUNCTION_ARGS)
 	items = quota_quote_action(quota_catalog(), &action, &nitems);
 	for (int i = 0; i < nitems; i++)
 	{
-		QuotaRow	row = {0};
+		QuotaResultRow	row = {0};
 
 		quota_row_text(&row, items[i].feature);
 		quota_row_int64(&row, items[i].amount);

@@ -119,7 +119,7 @@ quota_sql_credit(PG_FUNCTION_ARGS)
 	QuotaRequest request = {.items = &first,.nitems = 1,.extra = &credit};
 	QuotaArgument arguments[9];
 	QuotaCall	call = {.function = "credit",.arguments = arguments,.narguments = 9};
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
 	first.feature = quota_arg_feature(fcinfo, 1);
@@ -179,7 +179,7 @@ quota_sql_set_usage(PG_FUNCTION_ARGS)
 	QuotaRequest request = {.items = &first,.nitems = 1};
 	QuotaArgument arguments[3];
 	QuotaCall	call = {.function = "set_usage",.arguments = arguments,.narguments = 3};
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
 	first.feature = quota_arg_feature(fcinfo, 1);
@@ -210,7 +210,7 @@ quota_sql_throttle(PG_FUNCTION_ARGS)
 	};
 	QuotaItem	item = {0};
 	QuotaRequest request = {.items = &item,.nitems = 1,.on_refusal = QUOTA_RAISE_BUT_RATE};
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	bool		allowed;
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);

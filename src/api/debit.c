@@ -66,7 +66,7 @@ quota_sql_debit(PG_FUNCTION_ARGS)
 		.types = {INT8OID, INT8OID, TIMESTAMPTZOID}
 	};
 	const QuotaItem *item;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	Single		single;
 
 	single_from_args(fcinfo, "debit", &single);
@@ -91,7 +91,7 @@ quota_sql_try_debit(PG_FUNCTION_ARGS)
 	QuotaReason reason = QUOTA_OK;
 	const QuotaItem *item;
 	const QuotaVerdict *verdict;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	Single		single;
 	bool		refused;
 
@@ -126,7 +126,7 @@ quota_sql_give_back(PG_FUNCTION_ARGS)
 		.types = {INT8OID, INT8OID}
 	};
 	const QuotaItem *item;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	Single		single;
 
 	single_from_args(fcinfo, "give_back", &single);
@@ -148,7 +148,7 @@ quota_sql_refund(PG_FUNCTION_ARGS)
 	};
 	QuotaDebitOwner owner;
 	const QuotaItem *item;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	Single		single = {0};
 
 	/* observe answers a debit that charged nothing with a NULL id */

@@ -35,7 +35,7 @@ static void
 put_step(Explanation *e, const char *level, const char *source, const char *detail,
 		 bool limited, int64 available, bool counts, int64 takes, const char *verdict)
 {
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_row_int32(&row, ++e->nsteps);
 	quota_row_text(&row, level);

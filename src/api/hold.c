@@ -57,7 +57,7 @@ quota_sql_reserve(PG_FUNCTION_ARGS)
 	};
 	QuotaArgument arguments[5];
 	QuotaCall	call = {.function = "reserve",.arguments = arguments,.narguments = 5};
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	TimestampTz expires_at;
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
@@ -102,7 +102,7 @@ nothing_was_reserved(FunctionCallInfo fcinfo)
 static Datum
 row_of_nulls(FunctionCallInfo fcinfo, QuotaShape *shape)
 {
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	for (int i = 0; i < shape->ncolumns; i++)
 		quota_row_null(&row);
@@ -110,7 +110,7 @@ row_of_nulls(FunctionCallInfo fcinfo, QuotaShape *shape)
 }
 
 static void
-put_remaining(QuotaRow *row, const QuotaHoldOutcome *outcome)
+put_remaining(QuotaResultRow *row, const QuotaHoldOutcome *outcome)
 {
 	quota_row_int64_or_null(row, outcome->verdict.limited, outcome->verdict.remaining);
 }
@@ -123,7 +123,7 @@ quota_sql_extend(PG_FUNCTION_ARGS)
 		.types = {INT8OID, INT8OID, TIMESTAMPTZOID}
 	};
 	QuotaHoldOutcome outcome;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	int64		ttl_us = 0;
 	int64		amount = 0;
 
@@ -150,7 +150,7 @@ quota_sql_settle(PG_FUNCTION_ARGS)
 		.types = {INT8OID, INT8OID, INT8OID, INT8OID}
 	};
 	QuotaHoldOutcome outcome;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 	Jsonb	   *metadata;
 
 	if (nothing_was_reserved(fcinfo))
@@ -179,7 +179,7 @@ quota_sql_release(PG_FUNCTION_ARGS)
 		.types = {INT8OID, INT8OID}
 	};
 	QuotaHoldOutcome outcome;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	if (nothing_was_reserved(fcinfo))
 		return row_of_nulls(fcinfo, &shape);

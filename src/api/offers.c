@@ -128,7 +128,7 @@ quota_sql_offers(PG_FUNCTION_ARGS)
 	qsort(offers, n, sizeof(Offer), compare_offers);
 	for (int i = 0; i < n; i++)
 	{
-		QuotaRow	row = {0};
+		QuotaResultRow	row = {0};
 		bool		counted = feature->kind == QUOTA_METERED || feature->kind == QUOTA_CAPACITY;
 
 		quota_row_text(&row, offers[i].plan->plan);

@@ -204,7 +204,7 @@ put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *p
 	QuotaAccount *before;
 	QuotaAccount *after;
 	QuotaVerdict v;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_accounts_of(now_path, feature, now_refs, &now);
 	quota_engine_peek(now.refs, now.nrefs, now_path->snapshot);

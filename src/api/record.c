@@ -53,7 +53,7 @@ quota_sql_record(PG_FUNCTION_ARGS)
 	QuotaArgument arguments[4];
 	QuotaCall	call = {.function = "record", .arguments = arguments, .narguments = 4};
 	const QuotaItem *item;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &request.subject);
 	first.feature = quota_arg_feature(fcinfo, 1);

@@ -17,7 +17,7 @@
 #include "base/errors.h"
 
 static void
-add(QuotaRow *row, Datum value, bool isnull)
+add(QuotaResultRow *row, Datum value, bool isnull)
 {
 	QuotaEnsure(row->n < QUOTA_MAX_COLUMNS);
 	row->values[row->n] = value;
@@ -26,67 +26,67 @@ add(QuotaRow *row, Datum value, bool isnull)
 }
 
 void
-quota_row_null(QuotaRow *row)
+quota_row_null(QuotaResultRow *row)
 {
 	add(row, (Datum) 0, true);
 }
 
 void
-quota_row_bool(QuotaRow *row, bool value)
+quota_row_bool(QuotaResultRow *row, bool value)
 {
 	add(row, BoolGetDatum(value), false);
 }
 
 void
-quota_row_int32(QuotaRow *row, int32 value)
+quota_row_int32(QuotaResultRow *row, int32 value)
 {
 	add(row, Int32GetDatum(value), false);
 }
 
 void
-quota_row_int64(QuotaRow *row, int64 value)
+quota_row_int64(QuotaResultRow *row, int64 value)
 {
 	add(row, Int64GetDatum(value), false);
 }
 
 void
-quota_row_int64_or_null(QuotaRow *row, bool notnull, int64 value)
+quota_row_int64_or_null(QuotaResultRow *row, bool notnull, int64 value)
 {
 	add(row, notnull ? Int64GetDatum(value) : (Datum) 0, !notnull);
 }
 
 void
-quota_row_text(QuotaRow *row, const char *value)
+quota_row_text(QuotaResultRow *row, const char *value)
 {
 	add(row, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
 }
 
 void
-quota_row_time(QuotaRow *row, TimestampTz value)
+quota_row_time(QuotaResultRow *row, TimestampTz value)
 {
 	add(row, TimestampTzGetDatum(value), TIMESTAMP_NOT_FINITE(value));
 }
 
 void
-quota_row_raw_time(QuotaRow *row, TimestampTz value)
+quota_row_raw_time(QuotaResultRow *row, TimestampTz value)
 {
 	add(row, TimestampTzGetDatum(value), false);
 }
 
 void
-quota_row_jsonb(QuotaRow *row, Jsonb *value)
+quota_row_jsonb(QuotaResultRow *row, Jsonb *value)
 {
 	add(row, PointerGetDatum(value), value == NULL);
 }
 
 void
-quota_row_array(QuotaRow *row, Datum value)
+quota_row_array(QuotaResultRow *row, Datum value)
 {
 	add(row, value, false);
 }
 
 void
-quota_row_interval(QuotaRow *row, int64 us)
+quota_row_interval(QuotaResultRow *row, int64 us)
 {
 	Interval   *interval;
 
@@ -130,7 +130,7 @@ result_desc(FunctionCallInfo fcinfo, QuotaShape *shape)
 }
 
 Datum
-quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaRow *row)
+quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaResultRow *row)
 {
 	TupleDesc	desc;
 	HeapTuple	tuple;
@@ -143,7 +143,7 @@ quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaRow *row)
 }
 
 void
-quota_row_put(ReturnSetInfo *rsinfo, QuotaRow *row)
+quota_row_put(ReturnSetInfo *rsinfo, QuotaResultRow *row)
 {
 	QuotaEnsure(row->n == rsinfo->setDesc->natts);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row->values, row->nulls);

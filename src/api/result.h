@@ -32,29 +32,29 @@ typedef struct QuotaShape
 } QuotaShape;
 
 /* One row under construction: columns are set from left to right. */
-typedef struct QuotaRow
+typedef struct QuotaResultRow
 {
 	int			n;
 	Datum		values[QUOTA_MAX_COLUMNS];
 	bool		nulls[QUOTA_MAX_COLUMNS];
-} QuotaRow;
+} QuotaResultRow;
 
-extern void quota_row_null(QuotaRow *row);
-extern void quota_row_bool(QuotaRow *row, bool value);
-extern void quota_row_int32(QuotaRow *row, int32 value);
-extern void quota_row_int64(QuotaRow *row, int64 value);
-extern void quota_row_int64_or_null(QuotaRow *row, bool notnull, int64 value);
-extern void quota_row_text(QuotaRow *row, const char *value);	/* NULL: null */
-extern void quota_row_time(QuotaRow *row, TimestampTz value);	/* infinite: null */
-extern void quota_row_raw_time(QuotaRow *row, TimestampTz value);	/* infinite stays */
-extern void quota_row_jsonb(QuotaRow *row, Jsonb *value);	/* NULL: null */
-extern void quota_row_array(QuotaRow *row, Datum value);
-extern void quota_row_interval(QuotaRow *row, int64 us);	/* < 0: null */
+extern void quota_row_null(QuotaResultRow *row);
+extern void quota_row_bool(QuotaResultRow *row, bool value);
+extern void quota_row_int32(QuotaResultRow *row, int32 value);
+extern void quota_row_int64(QuotaResultRow *row, int64 value);
+extern void quota_row_int64_or_null(QuotaResultRow *row, bool notnull, int64 value);
+extern void quota_row_text(QuotaResultRow *row, const char *value);	/* NULL: null */
+extern void quota_row_time(QuotaResultRow *row, TimestampTz value);	/* infinite: null */
+extern void quota_row_raw_time(QuotaResultRow *row, TimestampTz value);	/* infinite stays */
+extern void quota_row_jsonb(QuotaResultRow *row, Jsonb *value);	/* NULL: null */
+extern void quota_row_array(QuotaResultRow *row, Datum value);
+extern void quota_row_interval(QuotaResultRow *row, int64 us);	/* < 0: null */
 
 /* the datum of a finished row, which is of the called function's result type */
-extern Datum quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaRow *row);
+extern Datum quota_row_datum(FunctionCallInfo fcinfo, QuotaShape *shape, QuotaResultRow *row);
 
 /* adds a finished row to a set-returning function's result */
-extern void quota_row_put(ReturnSetInfo *rsinfo, QuotaRow *row);
+extern void quota_row_put(ReturnSetInfo *rsinfo, QuotaResultRow *row);
 
 #endif							/* QUOTA_RESULT_H */

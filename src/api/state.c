@@ -50,7 +50,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 	QuotaView	view;
 	QuotaSubject subject;
 	QuotaPath	path;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	look_up(fcinfo, &subject, &path);
 	feature = quota_catalog_require_feature(path.catalog, name);
@@ -141,7 +141,7 @@ put_status(ReturnSetInfo *rsinfo, const QuotaPath *path, const QuotaFeature *fea
 {
 	const QuotaVerdict *v;
 	QuotaView	view;
-	QuotaRow	row = {0};
+	QuotaResultRow	row = {0};
 
 	quota_view(path, feature, 1, &view);
 	v = &view.verdict;
@@ -221,7 +221,7 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 		const QuotaAccount *account;
 		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
 		QuotaAccounts accounts;
-		QuotaRow	row = {0};
+		QuotaResultRow	row = {0};
 
 		if (feature->kind != QUOTA_METERED)
 			continue;

@@ -78,16 +78,16 @@ quota_gate_adjust(const QuotaSubject *subject, const QuotaFeature *feature, int6
 
 /* Applies the differences of one sign. */
 static void
-apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare **shares,
-			 int nshares, bool giving, Jsonb *metadata)
+apply_payers(const QuotaGate *gate, const QuotaFeature *feature, QuotaPayer **payers,
+			 int npayers, bool giving, Jsonb *metadata)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "quota gate subject",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	for (int i = 0; i < nshares; i++)
+	for (int i = 0; i < npayers; i++)
 	{
-		int64		difference = shares[i]->taken - shares[i]->given;
+		int64		difference = payers[i]->taken - payers[i]->given;
 		QuotaItem	item = {0};
 		QuotaRequest request = {
 			.items = &item, .nitems = 1, .metadata = metadata,
@@ -97,9 +97,9 @@ apply_shares(const QuotaGate *gate, const QuotaFeature *feature, QuotaShare **sh
 		if (giving ? difference >= 0 : difference <= 0)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		quota_subject_parse(CStringGetTextDatum(shares[i]->subject), false, &request.subject);
+		quota_subject_parse(CStringGetTextDatum(payers[i]->subject), false, &request.subject);
 		apply_one(&request, feature, difference);
-		shares[i]->unbooked = difference > 0 && item.charged == 0;
+		payers[i]->unbooked = difference > 0 && item.charged == 0;
 		MemoryContextReset(context);
 	}
 	MemoryContextSwitchTo(old);
@@ -110,15 +110,15 @@ void
 quota_gate_apply(const QuotaGate *gate, const QuotaFeature *feature, Relation rel,
 				 const QuotaTally *tally)
 {
-	int			nshares;
-	QuotaShare **shares = quota_tally_sorted(tally, &nshares);
+	int			npayers;
+	QuotaPayer **payers = quota_tally_sorted(tally, &npayers);
 	Jsonb	   *metadata;
 
-	if (nshares == 0)
+	if (npayers == 0)
 		return;
 	quota_prevent_if_not_writable("quota.gate()");
 	metadata = table_as_metadata(rel);
 	if (quota_gate_gives_back(gate, feature))
-		apply_shares(gate, feature, shares, nshares, true, metadata);
-	apply_shares(gate, feature, shares, nshares, false, metadata);
+		apply_payers(gate, feature, payers, npayers, true, metadata);
+	apply_payers(gate, feature, payers, npayers, false, metadata);
 }

@@ -15,7 +15,7 @@
 /*
  * Gives back, then charges, subject by subject in order; a subject that has both
  * pays the difference.  QT402, QT403, QT429 unless the gate overdraws.  The
- * entries' metadata name the table.  Tells which shares were not booked.
+ * entries' metadata name the table.  Tells which payers were not booked.
  */
 extern void quota_gate_apply(const QuotaGate *gate, const QuotaFeature *feature, Relation rel,
 							 const QuotaTally *tally);

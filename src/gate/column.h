@@ -8,7 +8,7 @@
 #ifndef QUOTA_COLUMN_H
 #define QUOTA_COLUMN_H
 
-#include "gate/rows.h"
+#include "gate/expression.h"
 
 /* Which columns a gate's expressions are, by its text alone. */
 typedef struct QuotaGateColumns

@@ -122,8 +122,8 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	QuotaGate	gate;
 	QuotaVisit	visit;
-	QuotaShare **shares;
-	int			nshares;
+	QuotaPayer **payers;
+	int			npayers;
 	Relation	gated;
 	Relation	member;
 
@@ -140,9 +140,9 @@ quota_sql_gate_rows(PG_FUNCTION_ARGS)
 	relation_close(member, AccessShareLock);
 	relation_close(gated, AccessShareLock);
 
-	shares = quota_tally_sorted(visit.tally, &nshares);
-	for (int i = 0; i < nshares; i++)
-		put_rows(result, shares[i]->subject, shares[i]->taken, shares[i]->nrows);
+	payers = quota_tally_sorted(visit.tally, &npayers);
+	for (int i = 0; i < npayers; i++)
+		put_rows(result, payers[i]->subject, payers[i]->taken, payers[i]->nrows);
 	return (Datum) 0;
 }
 

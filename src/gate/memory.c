@@ -86,13 +86,13 @@ text_of(TupleTableSlot *slot, int attnum)
 static void
 give(QuotaMemory *memory, const QuotaGateCharge *charge)
 {
-	QuotaShare *share;
+	QuotaPayer *payer;
 
 	if (!memory->gives_back && !memory->nets)
 		return;
-	share = quota_tally_old_share(memory->visit->tally, CStringGetTextDatum(charge->subject), false);
-	QuotaEnsure(share != NULL && charge->amount >= 0);
-	quota_share_give(share, charge->amount);
+	payer = quota_tally_old_payer(memory->visit->tally, CStringGetTextDatum(charge->subject), false);
+	QuotaEnsure(payer != NULL && charge->amount >= 0);
+	quota_payer_give(payer, charge->amount);
 }
 
 /* In a tree in which a key need not be one row's, one row can be met twice. */
@@ -133,10 +133,10 @@ come(const QuotaRowValue *row, void *state)
 {
 	QuotaMemory *memory = (QuotaMemory *) state;
 	int64		amount = quota_new_amount(memory->visit, row);
-	QuotaShare *share = quota_new_share(memory->visit, row);
+	QuotaPayer *payer = quota_new_payer(memory->visit, row);
 
-	quota_share_take(share, amount);
-	remember(memory, row->key, share->subject, amount);
+	quota_payer_take(payer, amount);
+	remember(memory, row->key, payer->subject, amount);
 }
 
 static void
@@ -160,18 +160,18 @@ go(const QuotaRowValue *row, void *state)
  * amount now; returns what is to be remembered of it.
  */
 static int64
-take_difference(QuotaMemory *memory, const QuotaGateCharge *old, QuotaShare *share, int64 amount)
+take_difference(QuotaMemory *memory, const QuotaGateCharge *old, QuotaPayer *payer, int64 amount)
 {
 	if (memory->gives_back)
 	{
 		if (old)
 			give(memory, old);
-		quota_share_take(share, amount);
+		quota_payer_take(payer, amount);
 		return amount;
 	}
 	if (old && amount <= old->amount)
 		return old->amount;
-	quota_share_take(share, amount - (old ? old->amount : 0));
+	quota_payer_take(payer, amount - (old ? old->amount : 0));
 	return amount;
 }
 
@@ -181,7 +181,7 @@ change(const QuotaRowValue *row, void *state)
 	QuotaMemory *memory = (QuotaMemory *) state;
 	QuotaVisit *visit = memory->visit;
 	QuotaGateCharge old;
-	QuotaShare *share;
+	QuotaPayer *payer;
 	const char *old_key;
 	const char *subject;
 	int64		amount;
@@ -194,15 +194,15 @@ change(const QuotaRowValue *row, void *state)
 	known = quota_gate_charge_find(memory->charges, old_key, &old);
 	/* a row that counted for nothing may go on so: it can be from before the gate */
 	if (!known && (!quota_has_amount(row) ||
-				   quota_tally_old_share(visit->tally, row->subject, row->no_subject) == NULL))
+				   quota_tally_old_payer(visit->tally, row->subject, row->no_subject) == NULL))
 		return;
 	amount = quota_new_amount(visit, row);
 	/* its parent may have gone first: who was charged goes on */
-	share = known && row->no_subject ?
-		quota_tally_share(visit->tally, CStringGetTextDatum(old.subject)) : quota_new_share(visit, row);
-	amount = take_difference(memory, known ? &old : NULL, share, amount);
+	payer = known && row->no_subject ?
+		quota_tally_payer(visit->tally, CStringGetTextDatum(old.subject)) : quota_new_payer(visit, row);
+	amount = take_difference(memory, known ? &old : NULL, payer, amount);
 	/* a move alone charges nobody, where nothing is given back */
-	subject = known && !memory->gives_back && amount == old.amount ? old.subject : share->subject;
+	subject = known && !memory->gives_back && amount == old.amount ? old.subject : payer->subject;
 
 	if (strcmp(old_key, row->key) != 0)
 	{
@@ -341,10 +341,10 @@ quota_memory_correct(QuotaMemory *memory)
 	{
 		char	   *key = text_of(memory->written_slot, 1);
 		char	   *subject = text_of(memory->written_slot, 2);
-		QuotaShare *share = quota_tally_old_share(memory->visit->tally, CStringGetTextDatum(subject), false);
+		QuotaPayer *payer = quota_tally_old_payer(memory->visit->tally, CStringGetTextDatum(subject), false);
 		QuotaGateCharge charge;
 
-		if (share != NULL && share->unbooked && quota_gate_charge_find(charges, key, &charge))
+		if (payer != NULL && payer->unbooked && quota_gate_charge_find(charges, key, &charge))
 			quota_gate_charge_update(charges, &charge, subject, 0);
 		pfree(key);
 		pfree(subject);

@@ -16,13 +16,13 @@
 
 typedef struct Slot
 {
-	const char *subject;		/* the share's */
-	QuotaShare *share;
+	const char *subject;		/* the payer's */
+	QuotaPayer *payer;
 	uint32		hash;
 	char		status;
 } Slot;
 
-#define SH_PREFIX shares
+#define SH_PREFIX payers
 #define SH_ELEMENT_TYPE Slot
 #define SH_KEY_TYPE const char *
 #define SH_KEY subject
@@ -37,7 +37,7 @@ typedef struct Slot
 
 struct QuotaTally
 {
-	shares_hash *shares;
+	payers_hash *payers;
 	MemoryContext context;
 };
 
@@ -47,15 +47,15 @@ quota_tally_create(void)
 	QuotaTally *tally = (QuotaTally *) palloc(sizeof(QuotaTally));
 
 	tally->context = CurrentMemoryContext;
-	tally->shares = shares_create(CurrentMemoryContext, 64, NULL);
+	tally->payers = payers_create(CurrentMemoryContext, 64, NULL);
 	return tally;
 }
 
 /*
- * The share of a subject that was met before; else NULL, and the subject in
+ * The subject, if it was met before; else NULL, and the subject in
  * "name", which has room for the longest one, if it is not too long.
  */
-static QuotaShare *
+static QuotaPayer *
 find(const QuotaTally *tally, Datum subject, char *name)
 {
 	struct varlena *text = (struct varlena *) DatumGetPointer(subject);
@@ -71,81 +71,81 @@ find(const QuotaTally *tally, Datum subject, char *name)
 		return NULL;
 	memcpy(name, VARDATA_ANY(text), len);
 	name[len] = '\0';
-	slot = shares_lookup(tally->shares, name);
-	return slot ? slot->share : NULL;
+	slot = payers_lookup(tally->payers, name);
+	return slot ? slot->payer : NULL;
 }
 
-static QuotaShare *
+static QuotaPayer *
 add(QuotaTally *tally, const char *subject)
 {
-	QuotaShare *share = (QuotaShare *) MemoryContextAllocZero(tally->context, sizeof(QuotaShare));
+	QuotaPayer *payer = (QuotaPayer *) MemoryContextAllocZero(tally->context, sizeof(QuotaPayer));
 	bool		found;
 
-	share->subject = MemoryContextStrdup(tally->context, subject);
-	shares_insert(tally->shares, share->subject, &found)->share = share;
-	return share;
+	payer->subject = MemoryContextStrdup(tally->context, subject);
+	payers_insert(tally->payers, payer->subject, &found)->payer = payer;
+	return payer;
 }
 
-QuotaShare *
-quota_tally_share(QuotaTally *tally, Datum subject)
+QuotaPayer *
+quota_tally_payer(QuotaTally *tally, Datum subject)
 {
 	char		name[QUOTA_MAX_SUBJECT_BYTES + 1];
-	QuotaShare *share = find(tally, subject, name);
+	QuotaPayer *payer = find(tally, subject, name);
 	QuotaSubject parsed;
 
-	if (share != NULL)
-		return share;
+	if (payer != NULL)
+		return payer;
 	quota_subject_parse(subject, false, &parsed);
 	return add(tally, parsed.text);
 }
 
-QuotaShare *
-quota_tally_old_share(QuotaTally *tally, Datum subject, bool isnull)
+QuotaPayer *
+quota_tally_old_payer(QuotaTally *tally, Datum subject, bool isnull)
 {
 	char		name[QUOTA_MAX_SUBJECT_BYTES + 1];
-	QuotaShare *share;
+	QuotaPayer *payer;
 	QuotaSubject parsed;
 
 	if (isnull)
 		return NULL;
-	share = find(tally, subject, name);
-	if (share != NULL)
-		return share;
+	payer = find(tally, subject, name);
+	if (payer != NULL)
+		return payer;
 	return quota_subject_is_valid(subject, &parsed) ? add(tally, parsed.text) : NULL;
 }
 
 void
-quota_share_take(QuotaShare *share, int64 amount)
+quota_payer_take(QuotaPayer *payer, int64 amount)
 {
-	share->taken = quota_add(share->taken, amount, "amount");
+	payer->taken = quota_add(payer->taken, amount, "amount");
 }
 
 void
-quota_share_give(QuotaShare *share, int64 amount)
+quota_payer_give(QuotaPayer *payer, int64 amount)
 {
-	share->given = quota_add(share->given, amount, "amount");
+	payer->given = quota_add(payer->given, amount, "amount");
 }
 
 static int
-compare_shares(const void *a, const void *b)
+compare_payers(const void *a, const void *b)
 {
-	return strcmp((*(QuotaShare *const *) a)->subject, (*(QuotaShare *const *) b)->subject);
+	return strcmp((*(QuotaPayer *const *) a)->subject, (*(QuotaPayer *const *) b)->subject);
 }
 
-QuotaShare **
-quota_tally_sorted(const QuotaTally *tally, int *nshares)
+QuotaPayer **
+quota_tally_sorted(const QuotaTally *tally, int *npayers)
 {
-	QuotaShare **sorted = (QuotaShare **)
+	QuotaPayer **sorted = (QuotaPayer **)
 		MemoryContextAllocHuge(CurrentMemoryContext,
-							   sizeof(QuotaShare *) * Max(tally->shares->members, 1));
-	shares_iterator iterator;
+							   sizeof(QuotaPayer *) * Max(tally->payers->members, 1));
+	payers_iterator iterator;
 	Slot	   *slot;
 	int			n = 0;
 
-	shares_start_iterate(tally->shares, &iterator);
-	while ((slot = shares_iterate(tally->shares, &iterator)) != NULL)
-		sorted[n++] = slot->share;
-	qsort(sorted, n, sizeof(QuotaShare *), compare_shares);
-	*nshares = n;
+	payers_start_iterate(tally->payers, &iterator);
+	while ((slot = payers_iterate(tally->payers, &iterator)) != NULL)
+		sorted[n++] = slot->payer;
+	qsort(sorted, n, sizeof(QuotaPayer *), compare_payers);
+	*npayers = n;
 	return sorted;
 }

@@ -103,7 +103,7 @@ typedef struct Pairing
 {
 	QuotaVisit	visit;
 	bool		gives_back;
-	Tuplestorestate *old_rows;	/* (share, amount); NULL: none that counts */
+	Tuplestorestate *old_rows;	/* (payer, amount); NULL: none that counts */
 	TupleTableSlot *slot;
 } Pairing;
 
@@ -111,11 +111,11 @@ static void
 remember_old(const QuotaRowValue *row, void *state)
 {
 	Pairing    *pairing = (Pairing *) state;
-	QuotaShare *share = quota_tally_old_share(pairing->visit.tally, row->subject, row->no_subject);
+	QuotaPayer *payer = quota_tally_old_payer(pairing->visit.tally, row->subject, row->no_subject);
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
-	values[0] = Int64GetDatum((int64) (uintptr_t) share);
+	values[0] = Int64GetDatum((int64) (uintptr_t) payer);
 	values[1] = Int64GetDatum(row->amount);
 	nulls[1] = !quota_has_amount(row);
 	tuplestore_putvalues(pairing->old_rows, pairing->slot->tts_tupleDescriptor, values, nulls);
@@ -126,7 +126,7 @@ compare_with_old(const QuotaRowValue *row, void *state)
 {
 	Pairing    *pairing = (Pairing *) state;
 	QuotaVisit *visit = &pairing->visit;
-	QuotaShare *old_share = NULL;
+	QuotaPayer *old_payer = NULL;
 	int64		old_amount = 0;
 	bool		had_amount = true;
 	int64		amount;
@@ -135,7 +135,7 @@ compare_with_old(const QuotaRowValue *row, void *state)
 	{
 		bool		isnull;
 
-		old_share = (QuotaShare *) (uintptr_t) DatumGetInt64(slot_getattr(pairing->slot, 1, &isnull));
+		old_payer = (QuotaPayer *) (uintptr_t) DatumGetInt64(slot_getattr(pairing->slot, 1, &isnull));
 		old_amount = DatumGetInt64(slot_getattr(pairing->slot, 2, &isnull));
 		had_amount = !isnull;
 		/* what was read from disk is in a context that may not last as long */
@@ -147,16 +147,16 @@ compare_with_old(const QuotaRowValue *row, void *state)
 	{
 		/* a move alone charges nobody */
 		if (amount > old_amount)
-			quota_share_take(quota_new_share(visit, row), amount - old_amount);
+			quota_payer_take(quota_new_payer(visit, row), amount - old_amount);
 		return;
 	}
 	/* and nobody's row stays nobody's, as long as it does not grow */
-	if (old_share == NULL && amount <= old_amount &&
-		quota_tally_old_share(visit->tally, row->subject, row->no_subject) == NULL)
+	if (old_payer == NULL && amount <= old_amount &&
+		quota_tally_old_payer(visit->tally, row->subject, row->no_subject) == NULL)
 		return;
-	quota_share_take(quota_new_share(visit, row), amount);
-	if (old_share != NULL)
-		quota_share_give(old_share, old_amount);
+	quota_payer_take(quota_new_payer(visit, row), amount);
+	if (old_payer != NULL)
+		quota_payer_give(old_payer, old_amount);
 	else
 		quota_visit_lost(visit, old_amount);
 }
@@ -166,7 +166,7 @@ tally_pairs(Pairing *pairing, QuotaGate *gate, Relation rel, const Rows *rows)
 {
 	TupleDesc	desc = CreateTemplateTupleDesc(2);
 
-	TupleDescInitEntry(desc, 1, "share", INT8OID, -1, 0);
+	TupleDescInitEntry(desc, 1, "payer", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, 2, "amount", INT8OID, -1, 0);
 	pairing->old_rows = tuplestore_begin_heap(false, false, work_mem);
 	pairing->slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);

@@ -61,8 +61,8 @@ quota_new_amount(const QuotaVisit *visit, const QuotaRowValue *row)
 	return row->amount;
 }
 
-QuotaShare *
-quota_new_share(const QuotaVisit *visit, const QuotaRowValue *row)
+QuotaPayer *
+quota_new_payer(const QuotaVisit *visit, const QuotaRowValue *row)
 {
 	if (row->no_subject)
 		ereport(ERROR,
@@ -71,7 +71,7 @@ quota_new_share(const QuotaVisit *visit, const QuotaRowValue *row)
 						visit->gate->feature, RelationGetRelationName(visit->rel),
 						visit->gate->subject),
 				 errhint("Protect the table with coalesce() to choose who pays.")));
-	return quota_tally_share(visit->tally, row->subject);
+	return quota_tally_payer(visit->tally, row->subject);
 }
 
 void
@@ -87,33 +87,33 @@ quota_visit_new(const QuotaRowValue *row, void *state)
 	QuotaVisit *visit = (QuotaVisit *) state;
 	int64		amount = quota_new_amount(visit, row);
 
-	quota_share_take(quota_new_share(visit, row), amount);
+	quota_payer_take(quota_new_payer(visit, row), amount);
 }
 
 void
 quota_visit_old(const QuotaRowValue *row, void *state)
 {
 	QuotaVisit *visit = (QuotaVisit *) state;
-	QuotaShare *share = quota_tally_old_share(visit->tally, row->subject, row->no_subject);
+	QuotaPayer *payer = quota_tally_old_payer(visit->tally, row->subject, row->no_subject);
 
-	if (share == NULL)
+	if (payer == NULL)
 		quota_visit_lost(visit, row->amount);
 	else if (row->amount > 0)
-		quota_share_give(share, row->amount);
+		quota_payer_give(payer, row->amount);
 }
 
 void
 quota_visit_present(const QuotaRowValue *row, void *state)
 {
 	QuotaVisit *visit = (QuotaVisit *) state;
-	QuotaShare *share = quota_tally_old_share(visit->tally, row->subject, row->no_subject);
+	QuotaPayer *payer = quota_tally_old_payer(visit->tally, row->subject, row->no_subject);
 
-	if (share == NULL)
+	if (payer == NULL)
 	{
 		quota_visit_lost(visit, row->amount);
 		return;
 	}
-	share->nrows++;
+	payer->nrows++;
 	if (row->amount > 0)
-		quota_share_take(share, row->amount);
+		quota_payer_take(payer, row->amount);
 }

@@ -8,7 +8,7 @@
 #ifndef QUOTA_VISIT_H
 #define QUOTA_VISIT_H
 
-#include "gate/rows.h"
+#include "gate/expression.h"
 #include "gate/tally.h"
 
 typedef struct QuotaVisit
@@ -29,7 +29,7 @@ extern bool quota_has_amount(const QuotaRowValue *row);
 
 /* 22004, 22023 when a new row says NULL, an amount below 0, or no valid subject */
 extern int64 quota_new_amount(const QuotaVisit *visit, const QuotaRowValue *row);
-extern QuotaShare *quota_new_share(const QuotaVisit *visit, const QuotaRowValue *row);
+extern QuotaPayer *quota_new_payer(const QuotaVisit *visit, const QuotaRowValue *row);
 
 /* a row that had "amount" has no subject to give it back to */
 extern void quota_visit_lost(QuotaVisit *visit, int64 amount);

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * rows.c
+ * expression.c
  *		A gate's expressions, computed over rows.
  *
  * The rows of an event are a tuplestore (a transition table, or one row of a
@@ -33,7 +33,7 @@
 #include "base/identity.h"
 #include "gate/column.h"
 #include "gate/drift.h"
-#include "gate/rows.h"
+#include "gate/expression.h"
 
 #define ROWS_NAME	"quota: the rows of this event"
 

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * rows.h
+ * expression.h
  *		A gate's expressions, computed over rows.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef QUOTA_ROWS_H
-#define QUOTA_ROWS_H
+#ifndef QUOTA_EXPRESSION_H
+#define QUOTA_EXPRESSION_H
 
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
@@ -59,4 +59,4 @@ extern void quota_gate_visit_table(const QuotaGate *gate, Relation rel, Relation
 								   Snapshot snapshot, QuotaKey *key, QuotaRowVisitor visitor,
 								   void *state);
 
-#endif							/* QUOTA_ROWS_H */
+#endif							/* QUOTA_EXPRESSION_H */
