@@ -8,7 +8,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test test-asserts test-matrix
+SETUP_GOALS := demo demo-stop doctor test test-asserts test-matrix test-preload
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 demo:
@@ -21,6 +21,9 @@ doctor:
 # SUITES="lint regress" runs a part of it.
 test:
 	@test/run $(SUITES)
+# Regress and isolation with the library preloaded, of which make test runs a part.
+test-preload:
+	@QUOTA_PRELOAD=1 test/run $(or $(SUITES),regress isolation)
 # Against other PostgreSQLs, each in a Debian of its own; takes its time.
 # MATRIX="sid:18" is a part of it, SUITES as above.
 test-matrix:
@@ -38,7 +41,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" quota.contro
 MODULE_big := quota
 
 # Folders of src/ are layers; test/lint/layers knows their order.
-LAYERS := base store engine decide api gate
+LAYERS := base store shared engine decide api gate
 OBJS := $(patsubst %.c,%.o,$(sort $(wildcard $(LAYERS:%=src/%/*.c))))
 
 # The install script: the files that sql/MANIFEST names, in its order.

@@ -314,14 +314,11 @@ DECLARE
     due text;
     done bigint := 0;
 BEGIN
-    IF to_regprocedure('quota_internal._carry_out(text)') IS NULL THEN
-        RETURN 0;
-    END IF;
     FOR due IN
         SELECT DISTINCT s.subject FROM quota_internal.subscription s WHERE s.next_at <= quota_internal._now() ORDER BY 1
     LOOP
         BEGIN
-            EXECUTE 'SELECT quota_internal._carry_out($1)' USING due;
+            PERFORM quota_internal._carry_out(due);
             done := done + 1;
         EXCEPTION WHEN OTHERS THEN
             RAISE WARNING 'the scheduled change of plan of "%" could not be carried out: %', due, SQLERRM;
@@ -331,21 +328,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota_internal._carry_out_due() IS 'internal: carries out the changes of plan that are due';
-
-CREATE OR REPLACE FUNCTION quota_internal._reap_expired() RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    reaped bigint := 0;
-BEGIN
-    IF to_regprocedure('quota_internal._reap_holds(int)') IS NOT NULL THEN
-        EXECUTE 'SELECT quota_internal._reap_holds(10000)' INTO reaped;
-    END IF;
-    RETURN reaped;
-END
-$$;
-COMMENT ON FUNCTION quota_internal._reap_expired() IS 'internal: gives back what expired holds had reserved';
 
 CREATE OR REPLACE FUNCTION quota_internal._notify() RETURNS bigint
     LANGUAGE plpgsql
@@ -387,9 +369,10 @@ BEGIN
 
     task := 'plan changes carried out';  rows := quota_internal._carry_out_due();      RETURN NEXT;
     task := 'holds expired';             rows := quota_internal._see_expired_holds();  RETURN NEXT;
-    task := 'holds given back';          rows := quota_internal._reap_expired();       RETURN NEXT;
+    task := 'holds given back';          rows := quota_internal._reap_holds(10000);    RETURN NEXT;
     -- after what locks accounts: a charge locks a grant's row with its account locked
     task := 'grants expired';            rows := quota_internal._tell_all_expired();   RETURN NEXT;
+    task := 'refusals written';          rows := quota_internal._write_refusals(true);     RETURN NEXT;
     task := 'usage rolled up';           rows := quota_internal._roll_up();            RETURN NEXT;
     -- once a day
     IF tidied IS NULL OR date_trunc('day', tidied) <> date_trunc('day', quota_internal._now()) THEN
@@ -407,5 +390,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.maintain() IS
-'Tidies, to be called every minute or so by a scheduler: carries out plan changes that are due, writes the events of expired grants and holds, gives back what expired holds had reserved, rolls usage up, makes the ledger''s months ahead, drops what is older than quota.retention, and sends NOTIFY quota with the newest event''s id. One row for each task: how many rows it was about.
+'Tidies, to be called every minute or so by a scheduler: carries out plan changes that are due, writes the events of expired grants and holds, gives back what expired holds had reserved, writes refusals that shared memory has counted, rolls usage up, makes the ledger''s months ahead, drops what is older than quota.retention, and sends NOTIFY quota with the newest event''s id. One row for each task: how many rows it was about.
 Nothing that is decided or shown depends on it. Waits for another maintain(), and up to half a second for the lock of a month; what it does not get is done the next time. Above READ COMMITTED no month is dropped.';

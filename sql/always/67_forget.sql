@@ -68,6 +68,8 @@ BEGIN
     PERFORM quota_internal._begin_posting();
     PERFORM FROM quota_internal.posting FOR NO KEY UPDATE;      -- no maintain() meanwhile
     LOCK TABLE quota_internal.bucket IN EXCLUSIVE MODE;
+    -- no name stays in shared memory
+    PERFORM quota_internal._write_refusals(false);
 END
 $$;
 COMMENT ON FUNCTION quota_internal._begin_erasing(text) IS 'internal: waits until nobody is at any books, and keeps it so; 0A000 above READ COMMITTED, for a function of that name';

@@ -99,10 +99,11 @@ SELECT m.name, '{}', CASE m.name WHEN 'quota_oldest_snapshot_age_seconds' THEN h
 FROM (VALUES ('quota_oldest_snapshot_age_seconds'), ('quota_oldest_snapshot_age_transactions')) m(name)
     CROSS JOIN quota_internal._snapshots_held() h
 UNION ALL
-SELECT m.name, '{}', 0
+SELECT m.name, '{}', CASE m.name WHEN 'quota_memory_accounts' THEN s.accounts WHEN 'quota_memory_full_total' THEN s.full_total ELSE 0 END
 FROM (VALUES ('quota_memory_accounts'), ('quota_memory_leases'), ('quota_memory_takes_total'), ('quota_memory_draws_total'),
              ('quota_memory_recalls_total'), ('quota_memory_drains_total'), ('quota_memory_waits_total'), ('quota_memory_orphans_total'),
-             ('quota_memory_full_total')) m(name);
+             ('quota_memory_full_total')) m(name)
+    CROSS JOIN quota_internal._shared() s;
 
 COMMENT ON VIEW quota.metrics IS
 'numbers for a monitoring system, in Prometheus''s naming; cheap enough for every few seconds.  Names that end in _total only grow, or begin again at 0; the others go up and down:
@@ -120,7 +121,7 @@ quota_api_keys{state}: valid, or ended
 quota_table_bytes{table}: each of our tables, its indexes and TOAST included; the ledger with its months
 quota_oldest_snapshot_age_seconds: since when a transaction has kept VACUUM from our dead rows
 quota_oldest_snapshot_age_transactions: the same by transactions begun since, replication slots included
-quota_memory_accounts: accounts in shared memory
+quota_memory_accounts: accounts whose rate is in shared memory
 quota_memory_leases: leases that accounts in memory have
 quota_memory_takes_total: charges taken from a lease
 quota_memory_draws_total: leases drawn from rows

@@ -84,6 +84,7 @@ AS $$
         ('function', '_gates_for_view', '{admin}'),
         ('function', '_held_use',       '{reader,admin}'),
         ('function', '_rollup_waiting', '{reader,admin}'),
+        ('function', '_shared', '{reader,admin}'),
         ('function', '_snapshots_held', '{reader,admin}'),
         ('view',     'periods',         '{reader,admin}'),
         ('view',     'holds',           '{reader,admin}'),

@@ -22,6 +22,7 @@
 #include "base/args.h"
 #include "base/settings.h"
 #include "base/subject.h"
+#include "shared/refusals.h"
 #include "store/catalog.h"
 #include "store/denial.h"
 
@@ -135,7 +136,7 @@ looks_like_time(const char *text)
 	return strspn(text + i, "0123456789.:+-") == strlen(text + i);
 }
 
-static const char *
+static QuotaReason
 reason_of(Jsonb *detail)
 {
 	static const QuotaReason reasons[] = {
@@ -145,7 +146,7 @@ reason_of(Jsonb *detail)
 
 	for (int i = 0; i < (int) lengthof(reasons); i++)
 		if (strcmp(code, quota_reason_name(reasons[i])) == 0)
-			return code;
+			return reasons[i];
 	raise_member("code", "is not a reason to refuse");
 }
 
@@ -185,7 +186,7 @@ Datum
 quota_sql_note_denial(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *detail = detail_from_arg(fcinfo);
-	const char *reason = reason_of(detail);
+	QuotaReason reason = reason_of(detail);
 	const char *name;
 	const QuotaFeature *feature;
 	QuotaSubject subject;
@@ -198,6 +199,8 @@ quota_sql_note_denial(PG_FUNCTION_ARGS)
 		raise_detail("has keys that a refusal does not have");
 	quota_prevent_if_not_writable("quota.note_denial()");
 	feature = quota_catalog_require_feature(quota_catalog(), name);
-	quota_denial_record(subject.text, feature->id, reason, quota_now());
+	/* memory has counted it when it was raised */
+	if (!quota_refusals_has(subject.text, feature->id, reason, quota_now()))
+		quota_denial_record(subject.text, feature->id, quota_reason_name(reason), quota_now(), 1);
 	PG_RETURN_VOID();
 }

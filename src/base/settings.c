@@ -35,6 +35,7 @@ static const struct config_enum_entry enforcement_options[] = {
 };
 
 static int	enforcement = QUOTA_ENFORCE;
+static int	max_accounts;
 static char *clock_text = NULL;
 static char *retention_text = NULL;
 static char *actor_text = NULL;	/* read by SQL, where events are written */
@@ -197,7 +198,25 @@ quota_define_settings(void)
 							   PGC_SIGHUP,
 							   0,
 							   retention_check, NULL, NULL);
+	/* where it is not, the server would not let it be defined */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("quota.max_accounts",
+								"How many accounts shared memory has room for.",
+								"Some 90 bytes each. Accounts that find no room are kept in tables.",
+								&max_accounts,
+								65536,
+								1,
+								100 * 1000 * 1000,
+								PGC_POSTMASTER,
+								0,
+								NULL, NULL, NULL);
 	MarkGUCPrefixReserved("quota");
+}
+
+int
+quota_max_accounts(void)
+{
+	return max_accounts;
 }
 
 bool

@@ -24,6 +24,9 @@ extern void quota_define_settings(void);
 extern bool quota_observing(void);
 extern const char *quota_enforcement_name(void);
 
+/* of how many accounts shared memory keeps the state; while and after being preloaded */
+extern int	quota_max_accounts(void);
+
 /* the transaction's start, or the test clock quota.clock */
 extern TimestampTz quota_now(void);
 

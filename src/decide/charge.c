@@ -377,7 +377,7 @@ answer_refusals(const QuotaPath *path, const Charge *charge)
 		if (on_refusal == QUOTA_RAISE || on_refusal == QUOTA_RAISE_BUT_RATE)
 			quota_raise_verdict(path, accounts, item->amount, &item->verdict);
 		quota_denial_record(charge->request->subject.text, accounts->feature->id,
-							quota_reason_name(item->verdict.reason), path->at);
+							quota_reason_name(item->verdict.reason), path->at, 1);
 	}
 }
 

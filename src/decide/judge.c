@@ -11,6 +11,7 @@
 
 #include "base/settings.h"
 #include "decide/judge.h"
+#include "shared/refusals.h"
 #include "store/denial.h"
 
 static const QuotaAccount *
@@ -331,6 +332,7 @@ void
 quota_raise_verdict(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 					const QuotaVerdict *verdict)
 {
+	quota_refusals_count(path->subject->text, accounts->feature->id, verdict->reason, quota_now());
 	quota_raise_refusal(path->subject->text, accounts->feature->name, amount, verdict);
 }
 
@@ -341,5 +343,5 @@ quota_refuse(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 	if (!quota_observing())
 		quota_raise_verdict(path, accounts, amount, verdict);
 	quota_denial_record(path->subject->text, accounts->feature->id,
-						quota_reason_name(verdict->reason), quota_now());
+						quota_reason_name(verdict->reason), quota_now(), 1);
 }

@@ -17,6 +17,7 @@
 #include "engine/booking.h"
 #include "engine/expiry.h"
 #include "engine/row_parts.h"
+#include "shared/rates.h"
 #include "store/hold.h"
 
 /*
@@ -273,9 +274,12 @@ quota_engine_expire(const QuotaAccountKey *account)
 void
 quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
 {
-	Relation	rel = quota_rate_use_open(RowExclusiveLock);
+	Relation	rel;
 	bool		done = false;
 
+	if (quota_rates_correct(&ref->key.account, ref->limits.rate, ref->clock, difference))
+		return;
+	rel = quota_rate_use_open(RowExclusiveLock);
 	while (!done)
 	{
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -19,6 +19,8 @@ typedef struct QuotaRows
 	QuotaGrantUse *grants;
 	QuotaCapUse *caps;
 	QuotaRateUse rate;
+	bool		rate_in_memory; /* the rate has no row, and needs none */
+	int64		rate_taken;		/* of it, by this call */
 	bool		expired;		/* are there expired holds? */
 } QuotaRows;
 

@@ -274,7 +274,7 @@ prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot
 		worst = worse(worst, prepare_grants(ref, rows, snapshot));
 	if (ref->balance.ncaps > 0 && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_caps(ref, rows, snapshot));
-	if (ref->limits.rate && worst != QUOTA_PREPARED_STALE)
+	if (ref->limits.rate && !rows->rate_in_memory && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_rate(ref, rows, snapshot));
 	return worst;
 }

@@ -15,6 +15,7 @@
 #include "engine/rollover.h"
 #include "engine/room.h"
 #include "engine/row_parts.h"
+#include "shared/rates.h"
 
 /*
  * A window that has rolled over is closed, and so are those before it: an older
@@ -185,9 +186,16 @@ find_rate(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snap
 
 	if (ref->limits.rate == NULL)
 		return;
+	rows->rate_in_memory = quota_rates_read(&ref->key.account, ref->limits.rate, ref->clock,
+											&rows->rate.state);
+	if (rows->rate_in_memory)
+		return;
 	rel = quota_rate_use_open(lockmode);
 	quota_rate_use_find(rel, &ref->key.account, snapshot, &rows->rate);
 	close_found(rel, lockmode);
+	/* a reader changes nothing */
+	if (lockmode != AccessShareLock)
+		rows->rate_in_memory = quota_rates_admit(&ref->key.account, ref->clock, &rows->rate.state);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "engine/room.h"
 #include "engine/row_parts.h"
+#include "shared/rates.h"
 
 /* Sets had_room and had_rate; how much of the amount there is room for. */
 static int64
@@ -148,7 +149,7 @@ apply(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	if (ref->balance.ngrants > 0)
 		apply_grants(ref, rows);
 	apply_caps(ref, rows);
-	if (ref->limits.rate)
+	if (ref->limits.rate && !rows->rate_in_memory)
 	{
 		Relation	rel = quota_rate_use_open(RowExclusiveLock);
 
@@ -158,28 +159,102 @@ apply(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 	return true;
 }
 
+static void
+give_rates(const QuotaBucketRef *refs, QuotaRows *rows, int nrefs)
+{
+	for (int i = 0; i < nrefs; i++)
+	{
+		if (rows[i].rate_taken == 0)
+			continue;
+		quota_rates_untake(&refs[i].key.account, refs[i].limits.rate, refs[i].clock,
+						   rows[i].rate_taken);
+		rows[i].rate_taken = 0;
+	}
+}
+
+/*
+ * Takes from the rates that are in memory, before any row is written.  False, and
+ * nothing is taken, if one has less than was decided on: somebody else was quicker.
+ */
+static bool
+take_rates(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, QuotaTakeMode mode)
+{
+	for (int i = 0; i < nrefs; i++)
+	{
+		QuotaBucketRef *ref = &refs[i];
+
+		if (!rows[i].rate_in_memory || ref->amount == 0 ||
+			quota_rates_take(&ref->key.account, ref->limits.rate, ref->clock, ref->amount,
+							 mode == QUOTA_TAKE_OVERDRAW, &ref->balance.rate, &rows[i].rate_taken))
+			continue;
+		give_rates(refs, rows, i);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Is one row at most to be written, which is there and has nothing beside it?  Then the
+ * update is the lock.
+ */
+static bool
+is_plain(const QuotaBucketRef *refs, const QuotaRows *rows, int nrefs)
+{
+	int			nbuckets = 0;
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		const QuotaBucketRef *ref = &refs[i];
+
+		if (ref->limits.rate && !rows[i].rate_in_memory)
+			return false;
+		if (ref->limits.rate_only)
+			continue;
+		if (rows[i].bucket.tuple == NULL || rows[i].expired || ref->balance.ngrants > 0 ||
+			ref->balance.ncaps > 0 || quota_rollover_is_open(ref, &rows[i].bucket))
+			return false;
+		nbuckets++;
+	}
+	return nbuckets <= 1;
+}
+
+/* Writes what was decided; false only for a bucket that is alone and not locked. */
+static bool
+apply_all(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows, int nrefs, Snapshot snapshot)
+{
+	for (int i = 0; i < nrefs; i++)
+	{
+		if (!apply(buckets, &refs[i], &rows[i], snapshot))
+			return false;
+	}
+	return true;
+}
+
 static QuotaTakeResult
 take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
 {
 	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
 	int64		asked = refs[0].amount;
-	bool		plain;
 
 	for (int i = 0; i < nrefs; i++)
 		quota_rows_find(buckets, &refs[i], &rows[i], RowExclusiveLock, snapshot);
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
-	plain = nrefs == 1 && rows[0].bucket.tuple != NULL && !rows[0].expired &&
-		refs[0].balance.ngrants == 0 && refs[0].balance.ncaps == 0 && refs[0].limits.rate == NULL &&
-		!quota_rollover_is_open(&refs[0], &rows[0].bucket);
-	if (plain && apply(buckets, &refs[0], &rows[0], snapshot))
-		return QUOTA_TAKEN;
+	if (is_plain(refs, rows, nrefs) && take_rates(refs, rows, nrefs, mode))
+	{
+		if (apply_all(buckets, refs, rows, nrefs, snapshot))
+			return QUOTA_TAKEN;
+		give_rates(refs, rows, nrefs);
+	}
 
-	/* several rows, or the only one has changed: lock, look, decide anew */
+	/* several rows, or what was read has changed: lock, look, decide again */
 	if (quota_rows_prepare(buckets, refs, rows, nrefs, snapshot) != QUOTA_PREPARED_LOCKED)
 		return QUOTA_STALE;
 	for (int i = 0; i < nrefs; i++)
 	{
+		if (rows[i].rate_in_memory)
+			(void) quota_rates_read(&refs[i].key.account, refs[i].limits.rate, refs[i].clock,
+									&rows[i].rate.state);
 		quota_rows_show(&refs[i], &rows[i]);
 		/* the first look has clipped it */
 		if (mode == QUOTA_TAKE_UP_TO)
@@ -187,8 +262,9 @@ take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snap
 	}
 	if (!decide(refs, nrefs, mode))
 		return QUOTA_NO_ROOM;
-	for (int i = 0; i < nrefs; i++)
-		QuotaEnsure(apply(buckets, &refs[i], &rows[i], snapshot));
+	if (!take_rates(refs, rows, nrefs, mode))
+		return QUOTA_STALE;
+	QuotaEnsure(apply_all(buckets, refs, rows, nrefs, snapshot));
 	return QUOTA_TAKEN;
 }
 

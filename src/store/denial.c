@@ -28,24 +28,25 @@
 #include "store/tuple.h"
 
 /* The UTC day, rounded down: an int64 division rounds towards zero. */
-static DateADT
-utc_day(TimestampTz at)
+DateADT
+quota_denial_day(TimestampTz at)
 {
 	return (DateADT) ((at - (at % USECS_PER_DAY + USECS_PER_DAY) % USECS_PER_DAY) / USECS_PER_DAY);
 }
 
 static void
-insert(Relation rel, const char *subject, int32 feature_id, const char *reason, TimestampTz at)
+insert(Relation rel, const char *subject, int32 feature_id, const char *reason, TimestampTz at,
+	   int64 times)
 {
 	QuotaInserter *inserter = quota_insert_begin(rel);
 	Datum		values[Natts_denial];
 	bool		nulls[Natts_denial] = {false};
 
-	values[Anum_denial_day - 1] = DateADTGetDatum(utc_day(at));
+	values[Anum_denial_day - 1] = DateADTGetDatum(quota_denial_day(at));
 	values[Anum_denial_subject - 1] = CStringGetTextDatum(subject);
 	values[Anum_denial_feature_id - 1] = Int32GetDatum(feature_id);
 	values[Anum_denial_reason - 1] = CStringGetTextDatum(reason);
-	values[Anum_denial_times - 1] = Int64GetDatum(1);
+	values[Anum_denial_times - 1] = Int64GetDatum(times);
 	values[Anum_denial_last_at - 1] = TimestampTzGetDatum(at);
 	quota_insert_row(inserter, values, nulls);
 	quota_insert_end(inserter);
@@ -59,14 +60,14 @@ is_about(HeapTuple tuple, TupleDesc desc, int32 feature_id, const char *reason)
 }
 
 static void
-count_once_more(Relation rel, HeapTuple row, TimestampTz at)
+count_more(Relation rel, HeapTuple row, TimestampTz at, int64 times)
 {
 	static const int columns[] = {Anum_denial_times, Anum_denial_last_at};
 	TupleDesc	desc = RelationGetDescr(rel);
 	Datum		values[lengthof(columns)];
 
 	values[0] = Int64GetDatum(quota_add(DatumGetInt64(quota_attribute(row, desc, Anum_denial_times)),
-										1, "the number of refusals"));
+										times, "the number of refusals"));
 	values[1] = TimestampTzGetDatum(Max(DatumGetTimestampTz(quota_attribute(row, desc, Anum_denial_last_at)),
 										at));
 	quota_update_locked_row(rel, &row, lengthof(columns), columns, values);
@@ -83,7 +84,7 @@ free_row(Relation rel, const char *subject, int32 feature_id, const char *reason
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], Anum_denial_day, BTEqualStrategyNumber, F_DATE_EQ,
-				DateADTGetDatum(utc_day(at)));
+				DateADTGetDatum(quota_denial_day(at)));
 	ScanKeyInit(&keys[1], Anum_denial_subject, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(subject));
 	scan = systable_beginscan(rel, quota_relid(QUOTA_DENIAL_DAY), true, snapshot, 2, keys);
@@ -99,14 +100,15 @@ free_row(Relation rel, const char *subject, int32 feature_id, const char *reason
 }
 
 void
-quota_denial_record(const char *subject, int32 feature_id, const char *reason, TimestampTz at)
+quota_denial_record(const char *subject, int32 feature_id, const char *reason, TimestampTz at,
+					int64 times)
 {
 	Relation	rel = table_open(quota_relid(QUOTA_DENIAL), RowExclusiveLock);
 	HeapTuple	row = free_row(rel, subject, feature_id, reason, at);
 
 	if (row)
-		count_once_more(rel, row, at);
+		count_more(rel, row, at, times);
 	else
-		insert(rel, subject, feature_id, reason, at);
+		insert(rel, subject, feature_id, reason, at, times);
 	table_close(rel, NoLock);
 }

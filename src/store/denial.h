@@ -8,10 +8,13 @@
 #ifndef QUOTA_DENIAL_H
 #define QUOTA_DENIAL_H
 
-#include "datatype/timestamp.h"
+#include "utils/date.h"
 
-/* adds one refusal on the UTC day of "at"; waits for nobody */
+/* the UTC day that a refusal is counted on */
+extern DateADT quota_denial_day(TimestampTz at);
+
+/* adds so many refusals on the day of "at"; waits for nobody */
 extern void quota_denial_record(const char *subject, int32 feature_id, const char *reason,
-								TimestampTz at);
+								TimestampTz at, int64 times);
 
 #endif							/* QUOTA_DENIAL_H */

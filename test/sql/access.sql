@@ -180,16 +180,6 @@ FROM (VALUES
     ('GRANT USAGE ON SCHEMA quota TO PUBLIC')) AS s(statement);
 SELECT has_schema_privilege('regress_quota_nobody', 'quota', 'USAGE'), has_schema_privilege('public', 'quota', 'USAGE');
 
--- set before the library is loaded it is discarded
-\c -
-SET client_min_messages = error;
-SET SESSION AUTHORIZATION regress_quota_app;
-SET quota.clock = '2020-01-01 00:00+00';
-SET quota.enforcement = 'observe';
-RESET SESSION AUTHORIZATION;
-SELECT quota_internal._now() = now() AS clock_untouched;
-SHOW quota.clock;
-SHOW quota.enforcement;
 \c -
 SET client_min_messages = warning;
 -- what \c took with it

@@ -220,25 +220,6 @@ SELECT (SELECT pg_catalog.count(*) FROM bucket) AS planted_buckets, (SELECT pg_c
 RESET search_path;
 DROP SCHEMA regress_hostile CASCADE;
 
--- What an unprivileged session has set before the library was loaded is discarded when it is.
-CREATE ROLE regress_quota_app;
-SELECT quota.grant_access('regress_quota_app', 'app');
-\c -
-SET ROLE regress_quota_app;
-SET quota.enforcement = 'observe';
-SET quota.clock = '2200-01-01';
-\set VERBOSITY sqlstate
-SELECT quota.debit('app', 'tokens', 101);
-\set VERBOSITY default
-SHOW quota.enforcement;
-SELECT quota.me('app') ->> 'enforcement' AS enforcement, (quota.me('app') #>> '{plan,current_period_end}')::timestamptz < '2200-01-01' AS real_time;
-SET quota.enforcement = 'observe';
-SELECT remaining FROM quota.debit('app', 'tokens', 100);
-RESET ROLE;
-SELECT quota.revoke_access('regress_quota_app');
-DROP ROLE regress_quota_app;
-SET client_min_messages = warning;
-
 -- Without a test clock the time is the transaction's start.
 RESET quota.clock;
 BEGIN;

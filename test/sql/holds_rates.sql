@@ -80,17 +80,17 @@ SELECT * FROM pg_temp.rate('dan');
 -- Every level that the hold counts in and that has a rate now; a fraction of a microsecond is not lost.
 SELECT quota.subscribe('team', 'slow') > 0 AS subscribed, quota.override('team/x', 'tokens', '{"allowance": 500, "rate": {"limit": 1, "per": "1 second", "burst": 100}}');
 SELECT id FROM quota.reserve('team/x', 'tokens', 50) \gset h_
-SELECT subject, fraction, divisor FROM quota_internal.rate_use WHERE subject LIKE 'team%' ORDER BY 1;
+SELECT s AS subject, c.remaining, c.retry_after FROM unnest('{team,team/x}'::text[]) s, quota.check(s, 'tokens', 50) c;
 SELECT charged FROM quota.settle(:h_id, 12);
-SELECT subject, fraction, divisor, tat - quota_internal._clock_now() AS ahead FROM quota_internal.rate_use WHERE subject LIKE 'team%' ORDER BY 1;
+SELECT s AS subject, c.remaining, c.retry_after FROM unnest('{team,team/x}'::text[]) s, quota.check(s, 'tokens', 50) c;
 SELECT id FROM quota.reserve('team/y', 'tokens', 10) \gset h_
 SELECT quota.override('team/y', 'tokens', '{"allowance": 500, "rate": {"limit": 1, "per": "1 second", "burst": 100}}');
 SELECT charged FROM quota.settle(:h_id, 20);
-SELECT subject, fraction, divisor, tat - quota_internal._clock_now() AS ahead FROM quota_internal.rate_use WHERE subject LIKE 'team%' ORDER BY 1;
+SELECT s AS subject, c.remaining, c.retry_after FROM unnest('{team,team/x}'::text[]) s, quota.check(s, 'tokens', 50) c;
 SELECT id FROM quota.reserve('team/x', 'tokens', 10) \gset h_
 SELECT quota.change_plan('team', 'none') > 0 AS changed;
 SELECT charged FROM quota.settle(:h_id, 0);
-SELECT subject, fraction, divisor, tat - quota_internal._clock_now() AS ahead FROM quota_internal.rate_use WHERE subject LIKE 'team%' ORDER BY 1;
+SELECT s AS subject, c.remaining, c.retry_after FROM unnest('{team,team/x}'::text[]) s, quota.check(s, 'tokens', 50) c;
 
 -- A settle that is far too large is not refused for the rate's sake.
 SELECT quota.override('fay', 'tokens', '{"allowance": null, "rate": {"limit": 1, "per": "1 day"}}');

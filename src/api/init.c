@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "base/settings.h"
+#include "shared/segment.h"
 
 PG_MODULE_MAGIC;
 
@@ -19,4 +20,5 @@ void
 _PG_init(void)
 {
 	quota_define_settings();
+	quota_segment_init();
 }

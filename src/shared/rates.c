@@ -1,0 +1,372 @@
+/*-------------------------------------------------------------------------
+ *
+ * rates.c
+ *		Rates of accounts in shared memory.
+ *
+ * A set-associative table: a key's hash says which set of WAYS places the account
+ * may stand in, and the set's lock protects these.  So memory is of a fixed size,
+ * nothing is ever moved, and two accounts rarely share a lock.  An account whose
+ * backlog has run out says nothing that its absence would not, so its place is free
+ * for the next one that wants it.  An account that finds no place is a row.
+ *
+ * Accounts are known by 128 bits of a hash whose seeds are drawn when the server
+ * starts, so that nobody can look for two that collide.
+ *
+ * Caveat: an account goes by its row while its set is full, and by memory when a
+ * place is free again.  What sessions take from the row in the same moment, and have
+ * not committed, memory does not know: so much more is let through, once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "common/int.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/settings.h"
+#include "shared/rates.h"
+#include "shared/transaction.h"
+#include "store/schema.h"
+
+#define WAYS	8
+
+typedef struct Key
+{
+	uint64		bits[2];		/* never 0 both */
+} Key;
+
+typedef struct Place
+{
+	Key			key;			/* 0: free */
+	QuotaGcra	state;
+} Place;
+
+typedef struct Set
+{
+	LWLock		lock;			/* of its places */
+	Place		places[WAYS];
+} Set;
+
+typedef struct Rates
+{
+	uint64		seeds[2];
+	int			tranche;		/* of the locks */
+	int			nplaces;
+	int			nsets;
+	pg_atomic_uint64 naccounts;
+	pg_atomic_uint64 nturned_away;
+	Set			sets[FLEXIBLE_ARRAY_MEMBER];
+} Rates;
+
+static Rates *rates = NULL;		/* NULL: the library is not preloaded */
+
+static int
+nsets(void)
+{
+	return (quota_max_accounts() + WAYS - 1) / WAYS;
+}
+
+Size
+quota_rates_size(void)
+{
+	return add_size(offsetof(Rates, sets), mul_size(sizeof(Set), nsets()));
+}
+
+static void
+initialize(void)
+{
+	if (!pg_strong_random(rates->seeds, sizeof(rates->seeds)))
+		elog(ERROR, "quota: no random numbers");
+	rates->tranche = LWLockNewTrancheId();
+	rates->nplaces = quota_max_accounts();
+	rates->nsets = nsets();
+	pg_atomic_init_u64(&rates->naccounts, 0);
+	pg_atomic_init_u64(&rates->nturned_away, 0);
+	for (int i = 0; i < rates->nsets; i++)
+	{
+		LWLockInitialize(&rates->sets[i].lock, rates->tranche);
+		memset(rates->sets[i].places, 0, sizeof(rates->sets[i].places));
+	}
+}
+
+void
+quota_rates_start(void)
+{
+	bool		found;
+
+	rates = (Rates *) ShmemInitStruct("quota rates", quota_rates_size(), &found);
+	if (!found)
+		initialize();
+	LWLockRegisterTranche(rates->tranche, "QuotaRates");
+}
+
+/* The table's OID is part of it: an extension that is made again begins afresh. */
+static Key
+key_of(const QuotaAccountKey *account)
+{
+	struct
+	{
+		Oid			database;
+		Oid			table;
+		int32		feature_id;
+	}			where = {MyDatabaseId, quota_relid(QUOTA_RATE_USE), account->feature_id};
+	Key			key;
+
+	for (int i = 0; i < 2; i++)
+	{
+		uint64		seed = hash_bytes_extended((const unsigned char *) &where, sizeof(where),
+											   rates->seeds[i]);
+
+		key.bits[i] = hash_bytes_extended((const unsigned char *) account->prefix,
+										  account->prefix_len, seed);
+	}
+	key.bits[0] |= 1;
+	return key;
+}
+
+static bool
+same_key(const Key *a, const Key *b)
+{
+	return a->bits[0] == b->bits[0] && a->bits[1] == b->bits[1];
+}
+
+static bool
+is_free(const Place *place)
+{
+	return place->key.bits[0] == 0;
+}
+
+static Set *
+lock_set(const Key *key, LWLockMode mode)
+{
+	Set		   *set = &rates->sets[key->bits[1] % rates->nsets];
+
+	LWLockAcquire(&set->lock, mode);
+	return set;
+}
+
+/* The last set has fewer places if they are no multiple of WAYS. */
+static int
+nways(const Set *set)
+{
+	return Min(WAYS, rates->nplaces - (int) (set - rates->sets) * WAYS);
+}
+
+static Place *
+find(Set *set, const Key *key)
+{
+	for (int i = 0; i < nways(set); i++)
+	{
+		if (same_key(&set->places[i].key, key))
+			return &set->places[i];
+	}
+	return NULL;
+}
+
+/* The key's place, or one that it is given, with that state; NULL if none is to be had. */
+static Place *
+find_or_make(Set *set, const Key *key, TimestampTz clock, const QuotaGcra *state)
+{
+	Place	   *place = find(set, key);
+
+	for (int i = 0; place == NULL && i < nways(set); i++)
+	{
+		Place	   *here = &set->places[i];
+
+		if (!is_free(here) && here->state.tat >= clock)
+			continue;
+		if (is_free(here))
+			pg_atomic_fetch_add_u64(&rates->naccounts, 1);
+		here->key = *key;
+		here->state = *state;
+		place = here;
+	}
+	if (place == NULL)
+		pg_atomic_fetch_add_u64(&rates->nturned_away, 1);
+	return place;
+}
+
+/* What a transaction took, or has to give back: of one account, at one rate. */
+typedef struct Units
+{
+	Key			key;
+	QuotaRate	rate;
+	TimestampTz clock;
+	int64		n;
+} Units;
+
+static void
+give_back(const Units *noted)
+{
+	Set		   *set = lock_set(&noted->key, LW_EXCLUSIVE);
+	Place	   *place = find(set, &noted->key);
+
+	if (place)
+		place->state = quota_gcra_correct(&noted->rate, &place->state, noted->clock, -noted->n);
+	LWLockRelease(&set->lock);
+}
+
+/* What was taken comes back if it is undone. */
+static void
+end_of_take(void *what, QuotaEnd end)
+{
+	if (end == QUOTA_ABORTED)
+		give_back((const Units *) what);
+}
+
+/* What was given back is there for others when that is certain. */
+static void
+end_of_give(void *what, QuotaEnd end)
+{
+	if (end == QUOTA_COMMITTED)
+		give_back((const Units *) what);
+}
+
+/* A note that n can be added to; a transaction with many calls for one account has few. */
+static Units *
+note(QuotaAtEnd at_end, const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
+{
+	Units		noted = {.key = *key,.rate = *rate,.clock = clock};
+	Units	   *last = (Units *) quota_noted_last(at_end);
+	int64		sum;
+
+	return last != NULL && same_key(&last->key, key) &&
+		memcmp(&last->rate, rate, sizeof(*rate)) == 0 && !pg_add_s64_overflow(last->n, n, &sum) ?
+		last : (Units *) quota_at_end(at_end, &noted, sizeof(noted));
+}
+
+/* What the transaction gives back is there for itself. */
+static int64
+own_gives(const Key *key)
+{
+	Units	   *noted = NULL;
+	int64		sum = 0;
+
+	while ((noted = (Units *) quota_noted_next(end_of_give, noted)) != NULL)
+	{
+		if (same_key(&noted->key, key) && pg_add_s64_overflow(sum, noted->n, &sum))
+			return PG_INT64_MAX;
+	}
+	return sum;
+}
+
+bool
+quota_rates_read(const QuotaAccountKey *account, const QuotaRate *rate, TimestampTz clock,
+				 QuotaGcra *state)
+{
+	const Place *place;
+	Key			key;
+	Set		   *set;
+
+	if (rates == NULL)
+		return false;
+	key = key_of(account);
+	set = lock_set(&key, LW_SHARED);
+	place = find(set, &key);
+	if (place)
+		*state = place->state;
+	LWLockRelease(&set->lock);
+	if (place)
+		*state = quota_gcra_correct(rate, state, clock, -own_gives(&key));
+	return place != NULL;
+}
+
+bool
+quota_rates_admit(const QuotaAccountKey *account, TimestampTz clock, QuotaGcra *state)
+{
+	const Place *place;
+	Key			key;
+	Set		   *set;
+
+	if (rates == NULL)
+		return false;
+	key = key_of(account);
+	set = lock_set(&key, LW_EXCLUSIVE);
+	place = find_or_make(set, &key, clock, state);
+	if (place)
+		*state = place->state;
+	LWLockRelease(&set->lock);
+	return place != NULL;
+}
+
+bool
+quota_rates_take(const QuotaAccountKey *account, const QuotaRate *rate, TimestampTz clock, int64 n,
+				 bool beyond, QuotaGcra *state, int64 *taken)
+{
+	Key			key = key_of(account);
+	Units	   *noted = note(end_of_take, &key, rate, clock, n);
+	int64		own = own_gives(&key);
+	Set		   *set = lock_set(&key, LW_EXCLUSIVE);
+	Place	   *place = find_or_make(set, &key, clock, state);
+	bool		takes = false;
+
+	if (place)
+	{
+		int64		available;
+
+		*state = quota_gcra_correct(rate, &place->state, clock, -own);
+		available = quota_gcra_available(rate, state, clock);
+		takes = beyond || available >= n;
+		*taken = takes ? Min(n, available) : 0;
+		noted->n += *taken;
+		/* more than the burst, as long as what the transaction gives back is not there */
+		place->state = quota_gcra_correct(rate, &place->state, clock, *taken);
+		*state = quota_gcra_correct(rate, state, clock, *taken);
+	}
+	LWLockRelease(&set->lock);
+	return takes;
+}
+
+void
+quota_rates_untake(const QuotaAccountKey *account, const QuotaRate *rate, TimestampTz clock,
+				   int64 n)
+{
+	Units		taken = {.key = key_of(account),.rate = *rate,.clock = clock,.n = n};
+
+	note(end_of_take, &taken.key, rate, clock, -n)->n -= n;
+	give_back(&taken);
+}
+
+bool
+quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, TimestampTz clock,
+					int64 difference)
+{
+	Units	   *noted;
+	Place	   *place;
+	Key			key;
+	Set		   *set;
+
+	if (rates == NULL)
+		return false;
+	key = key_of(account);
+	noted = difference > 0 ? note(end_of_take, &key, rate, clock, difference) :
+		note(end_of_give, &key, rate, clock, -difference);
+	set = lock_set(&key, LW_EXCLUSIVE);
+	place = find(set, &key);
+	if (place)
+	{
+		noted->n += difference > 0 ? difference : -difference;
+		if (difference > 0)
+			place->state = quota_gcra_correct(rate, &place->state, clock, difference);
+	}
+	LWLockRelease(&set->lock);
+	return place != NULL;
+}
+
+int64
+quota_rates_accounts(void)
+{
+	return rates ? (int64) pg_atomic_read_u64(&rates->naccounts) : 0;
+}
+
+int64
+quota_rates_turned_away(void)
+{
+	return rates ? (int64) pg_atomic_read_u64(&rates->nturned_away) : 0;
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.c
+ *		The library's part of the server's shared memory.
+ *
+ * There is one only where the library is in shared_preload_libraries.  Without it
+ * everything is in tables, and the rest of this folder does nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "shared/rates.h"
+#include "shared/refusals.h"
+#include "shared/segment.h"
+#include "shared/transaction.h"
+
+static shmem_request_hook_type next_request = NULL;
+static shmem_startup_hook_type next_startup = NULL;
+
+static void
+request(void)
+{
+	if (next_request)
+		next_request();
+	RequestAddinShmemSpace(add_size(quota_rates_size(), quota_refusals_size()));
+}
+
+static void
+startup(void)
+{
+	if (next_startup)
+		next_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	quota_rates_start();
+	quota_refusals_start();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+quota_segment_init(void)
+{
+	quota_transaction_init();
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	next_request = shmem_request_hook;
+	shmem_request_hook = request;
+	next_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
