@@ -249,7 +249,7 @@ quota_sql_expire_holds(PG_FUNCTION_ARGS)
 	quota_subject_parse(PG_GETARG_DATUM(0), PG_ARGISNULL(0), &subject);
 	quota_require(fcinfo, 1, "feature_id");
 	account = quota_account_key(&subject, subject.nlevels - 1, PG_GETARG_INT32(1));
-	quota_engine_lock();
+	quota_engine_enter();
 	n = quota_engine_expire(&account);
 	PG_RETURN_INT32(n);
 }

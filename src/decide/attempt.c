@@ -67,7 +67,7 @@ attempt_once(const QuotaSubject *subject, bool counts, QuotaAttempt *attempt, vo
 
 	CHECK_FOR_INTERRUPTS();
 	if (counts)
-		quota_engine_lock();
+		quota_engine_enter();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	if (quota_path_is_due(&path))

@@ -358,7 +358,6 @@ set_usage_once(const QuotaPath *path, void *arg)
 	/* this account alone; what it was charged before is no matter of its rate */
 	ref = *own->ref;
 	ref.limits.rate = NULL;
-	ref.amount = 0;
 	accounts.accounts[0] = *own;
 	accounts.accounts[0].ref = &ref;
 	accounts.naccounts = 1;
@@ -368,9 +367,7 @@ set_usage_once(const QuotaPath *path, void *arg)
 	quota_engine_peek(&ref, 1, path->snapshot);
 	if (present_use(&ref) == request->items[0].amount)
 		return true;
-	/* taking nothing locks it, and gives back what expired holds have */
-	return quota_engine_take(&ref, 1, QUOTA_TAKE_OVERDRAW, path->snapshot) == QUOTA_TAKEN &&
-		correct(path, &accounts, request);
+	return quota_engine_lock(&ref, 1, path->snapshot) && correct(path, &accounts, request);
 }
 
 void
@@ -404,12 +401,7 @@ lower_once(const QuotaPath *path, void *arg)
 	quota_engine_peek(refs, accounts.nrefs, path->snapshot);
 	for (int i = 0; i < accounts.nrefs; i++)
 	{
-		if (present_use(&refs[i]) == 0)
-			continue;
-		refs[i].limits.rate = NULL;
-		refs[i].amount = 0;
-		/* taking nothing locks it, and gives back what expired holds have */
-		if (quota_engine_take(&refs[i], 1, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+		if (present_use(&refs[i]) > 0 && !quota_engine_lock(&refs[i], 1, path->snapshot))
 			return false;
 	}
 	CommandCounterIncrement();

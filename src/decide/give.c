@@ -262,7 +262,7 @@ quota_refund(QuotaRequest *request)
 	Snapshot	snapshot;
 	QuotaDebit	debit;
 
-	quota_engine_lock();
+	quota_engine_enter();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_ledger_lock_debit(debit_id, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -320,7 +320,7 @@ quota_give_back(QuotaRequest *request)
 	int64		held;
 
 	Assert(request->nitems == 1);
-	quota_engine_lock();
+	quota_engine_enter();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_path_look_up(&path, &request->subject, quota_now(), snapshot);
 	feature = quota_catalog_require_feature(path.catalog, item->feature);

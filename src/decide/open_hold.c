@@ -44,7 +44,7 @@ claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 
 	memset(hold, 0, sizeof(*hold));
 	/* the table's lock comes before the row's: src/README.md */
-	quota_engine_lock();
+	quota_engine_enter();
 	open = claim_row(id, &hold->row);
 	hold->row.id = id;
 	hold->expired = open && hold->row.expires_at <= quota_clock_now();
@@ -112,7 +112,7 @@ give_back_expired(QuotaOpenHold *hold)
 	QuotaWindowKey keys[QUOTA_MAX_LEVELS];
 	int			n = quota_hold_accounts(hold, keys, NULL);
 
-	quota_engine_lock();
+	quota_engine_enter();
 	for (int i = 0; i < n; i++)
 		(void) quota_engine_expire(&keys[i].account);
 	CommandCounterIncrement();
@@ -159,7 +159,7 @@ quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUn
 
 	if (n == 0)
 		return;
-	quota_engine_lock();
+	quota_engine_enter();
 	if (book)
 		(void) quota_give_and_book(givings, n, &like);
 	else

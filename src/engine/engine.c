@@ -7,7 +7,7 @@
  * transaction ends, so debits of one account queue behind each other, and abort,
  * savepoints and PREPARE TRANSACTION are PostgreSQL's own business.
  *
- * Locks, in this order: the bucket table (RowExclusiveLock, by lock(), before
+ * Locks, in this order: the bucket table (RowExclusiveLock, by enter(), before
  * plans are looked up; who moves windows wholesale takes EXCLUSIVE), those of the
  * accounts' other rows (the same lock, before the rows are looked up, so that none
  * stands elsewhere when it is locked), then account by account in the order of the
@@ -48,7 +48,7 @@
 
 /* The lock stays until the transaction ends; nothing else does. */
 void
-quota_engine_lock(void)
+quota_engine_enter(void)
 {
 	table_close(quota_bucket_open(), NoLock);
 }

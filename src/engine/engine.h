@@ -146,7 +146,14 @@ typedef struct QuotaGiving
  * Call before looking up what to take; keeps windows from moving unseen until the
  * transaction ends.
  */
-extern void quota_engine_lock(void);
+extern void quota_engine_enter(void);
+
+/*
+ * Locks the accounts without taking anything, and sets their balances; gives back what
+ * expired holds have.  Rates are left out.  "snapshot" is the one that they were looked
+ * up with.  False: look up again.
+ */
+extern bool quota_engine_lock(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
 
 /* sets balances as the snapshot sees them */
 extern void quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);

@@ -279,3 +279,22 @@ quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot 
 	table_close(buckets, NoLock);
 	return result;
 }
+
+bool
+quota_engine_lock(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
+{
+	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
+	Relation	buckets = quota_bucket_open();
+	bool		locked;
+
+	for (int i = 0; i < nrefs; i++)
+	{
+		refs[i].limits.rate = NULL;
+		quota_rows_find(buckets, &refs[i], &rows[i], RowExclusiveLock, snapshot);
+	}
+	locked = quota_rows_prepare(buckets, refs, rows, nrefs, snapshot) == QUOTA_PREPARED_LOCKED;
+	for (int i = 0; i < nrefs && locked; i++)
+		quota_rows_show(&refs[i], &rows[i]);
+	table_close(buckets, NoLock);
+	return locked;
+}
