@@ -4,4 +4,4 @@
 mapfile -t flags < <(make -s --no-print-directory PG_CONFIG="${PG_CONFIG:-pg_config}" compile-flags)
 mapfile -t clangs < <(command -v clang clang-{20,19,18,17,16,15,14})
 clang=${clangs[0]:-clang}
-mapfile -t sources < <(find src -name '*.c' | sort)
+mapfile -t sources < <(find src test/c -name '*.c' | sort)
