@@ -199,7 +199,11 @@ typedef struct Units
 	QuotaRate	rate;
 	TimestampTz clock;
 	int64		n;
+	struct Units *before;		/* of what is to be given back; else not used */
 } Units;
+
+/* what the transaction gives back, the newest first; most give nothing */
+static Units *gives = NULL;
 
 static void
 give_back(const Units *noted)
@@ -224,8 +228,11 @@ end_of_take(void *what, QuotaEnd end)
 static void
 end_of_give(void *what, QuotaEnd end)
 {
+	const Units *noted = (const Units *) what;
+
+	gives = noted->before;
 	if (end == QUOTA_COMMITTED)
-		give_back((const Units *) what);
+		give_back(noted);
 }
 
 /* A note that n can be added to; a transaction with many calls for one account has few. */
@@ -236,19 +243,32 @@ note(QuotaAtEnd at_end, const Key *key, const QuotaRate *rate, TimestampTz clock
 	Units	   *last = (Units *) quota_noted_last(at_end);
 	int64		sum;
 
-	return last != NULL && same_key(&last->key, key) &&
-		memcmp(&last->rate, rate, sizeof(*rate)) == 0 && !pg_add_s64_overflow(last->n, n, &sum) ?
-		last : (Units *) quota_at_end(at_end, &noted, sizeof(noted));
+	if (last != NULL && same_key(&last->key, key) &&
+		memcmp(&last->rate, rate, sizeof(*rate)) == 0 && !pg_add_s64_overflow(last->n, n, &sum))
+		return last;
+	return (Units *) quota_at_end(at_end, &noted, sizeof(noted));
+}
+
+static Units *
+note_give(const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
+{
+	Units	   *noted = note(end_of_give, key, rate, clock, n);
+
+	if (noted != gives)
+	{
+		noted->before = gives;
+		gives = noted;
+	}
+	return noted;
 }
 
 /* What the transaction gives back is there for itself. */
 static int64
 own_gives(const Key *key)
 {
-	Units	   *noted = NULL;
 	int64		sum = 0;
 
-	while ((noted = (Units *) quota_noted_next(end_of_give, noted)) != NULL)
+	for (const Units *noted = gives; noted != NULL; noted = noted->before)
 	{
 		if (same_key(&noted->key, key) && pg_add_s64_overflow(sum, noted->n, &sum))
 			return PG_INT64_MAX;
@@ -346,7 +366,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 		return false;
 	key = key_of(account);
 	noted = difference > 0 ? note(end_of_take, &key, rate, clock, difference) :
-		note(end_of_give, &key, rate, clock, -difference);
+		note_give(&key, rate, clock, -difference);
 	set = lock_set(&key, LW_EXCLUSIVE);
 	place = find(set, &key);
 	if (place)

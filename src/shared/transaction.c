@@ -49,16 +49,6 @@ quota_noted_last(QuotaAtEnd at_end)
 		newest->subxid == GetCurrentSubTransactionId() ? newest->what : NULL;
 }
 
-void *
-quota_noted_next(QuotaAtEnd at_end, void *what)
-{
-	Noted	   *noted = what ? ((Noted *) ((char *) what - offsetof(Noted, what)))->before : newest;
-
-	while (noted != NULL && noted->at_end != at_end)
-		noted = noted->before;
-	return noted ? noted->what : NULL;
-}
-
 /* All of the transaction, or of one subtransaction. */
 static void
 end(QuotaEnd how, SubTransactionId subxid)

@@ -37,7 +37,4 @@ extern void *quota_at_end(QuotaAtEnd at_end, const void *what, Size size);
  */
 extern void *quota_noted_last(QuotaAtEnd at_end);
 
-/* Goes through all that has been noted of a kind: pass NULL, then what was returned. */
-extern void *quota_noted_next(QuotaAtEnd at_end, void *what);
-
 #endif							/* QUOTA_TRANSACTION_H */
