@@ -19,7 +19,7 @@ FROM quota.periods"""
 WITHOUT_TERMS, WITH_TERMS = 7, 10  # columns after the key: the last are the plan's allowance, name, version
 HOLDS = "SELECT id, subject, feature, reserved, created_at, expires_at, metadata FROM quota.holds"
 NOTICED = """
-SELECT quota_internal._begin_posting(), quota_internal._carry_out_due(), quota_internal._reap_expired(), quota_internal._roll_up()"""
+SELECT quota_internal._begin_posting(), quota_internal._carry_out_due(), quota_internal._reap_holds(10000), quota_internal._roll_up()"""
 SUBSCRIPTIONS = """
 SELECT subject, starts_at, plan, version, status, ends_at, trial_ends_at, next_plan, next_plan_at, timezone, quantity, paused_until
 FROM quota.subscriptions WHERE status <> 'ended'"""
