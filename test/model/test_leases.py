@@ -4,7 +4,7 @@ import pytest
 from leases import orders
 from leases.mistakes import MISTAKES
 from leases.protocol import Model
-from leases.scenarios import CROSSED, SCENARIOS
+from leases.scenarios import CHARGED_AND_CHANGED, CROSSED, SCENARIOS
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -28,6 +28,11 @@ def test_rows_alone(name):
 def test_crossed_charges_deadlock_by_rows_too():
     assert Model(CROSSED).explore().verdict == "deadlock"
     assert Model(CROSSED, leases=False).explore().verdict == "deadlock"
+
+
+def test_the_one_deadlock_that_rows_do_not_have():
+    assert Model(CHARGED_AND_CHANGED).explore().verdict == "deadlock"
+    assert Model(CHARGED_AND_CHANGED, leases=False).explore().verdict == "right"
 
 
 @pytest.mark.parametrize("name", orders.RIGHT)

@@ -1,5 +1,7 @@
 """What a state says of use, and who holds which lock: read off the transactions."""
 
+from itertools import accumulate
+
 GOOD = ("visible", "committed")
 OPEN = ("run", "prepared")
 ENDED = ("committed", "aborted")
@@ -22,13 +24,11 @@ def of_lease(state, account, lease):
 
 
 def in_flight(state, account, me):
-    """What others have taken who may still commit."""
+    """The most that others may come to have taken: what a savepoint undoes is the last that was done."""
     return sum(
-        b.amount
+        max(accumulate((b.amount for b in t.work.booked if b.account == account), initial=0))
         for i, t in enumerate(state.txns)
         if i != me and t.status in OPEN
-        for b in t.work.booked
-        if b.account == account and b.amount > 0
     )
 
 

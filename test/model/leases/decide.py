@@ -28,6 +28,7 @@ class Decision(NamedTuple):
     wrote: Wrote | None = None
     spared: int = 0
     told: int = 0
+    guessed: bool = False
     opened: int = 0  # the id of a new lease
 
 
@@ -51,6 +52,16 @@ def standing(model, state, me, account):
         else:
             entry = entry._replace(taken=entry.taken + entry.lost, lost=0, unknown=False, giving=0)
     return Standing(row, entry, False, drained or entry is None)
+
+
+def only_own(entry, txn, account):
+    """Has nobody else anything in flight?"""
+    mine = (txn.work.busy[account], txn.work.giving[account], txn.work.settling[account])
+    return (entry.busy, entry.giving, entry.settling) == mine and not entry.unknown
+
+
+def recalled(row, units):
+    return Row(row.used - units, row.leased - units, row.lease)
 
 
 def closed(row, entry, txn, account):
@@ -81,6 +92,11 @@ def decision(model, state, me, account, row, entry, **more):
     return Decision(row, entry, note, **more)
 
 
+def least(row, entry):
+    """Use that is certain, whatever becomes of what is in flight."""
+    return row.used - row.leased + entry.taken - entry.giving
+
+
 # ---- taking -----------------------------------------------------------------
 
 
@@ -106,28 +122,31 @@ def charge(model, state, me, account, amount, op):
         back = recallable(model, entry, txn, account)
         if not other_terms:
             back = min(back, missing)
-        can_close = entry.quiet or model.mistake == "closes over takes" and entry.giving == 0
+        can_close = only_own(entry, txn, account) or model.mistake == "closes over takes" and entry.giving == 0
         can_close = can_close or model.mistake == "closes over refunds" and entry.busy == 0 and not entry.unknown
         if can_close and (other_terms or back < missing or model.mistake is not None and "closes" in model.mistake):
             row = closed(row, entry, txn, account)
         else:
-            row = Row(row.used - back, row.leased - back, row.lease)
+            row = recalled(row, back)
     if limit - row.used < amount:
         return REFUSE if drained or not model.may_drain(state, me, account) else DRAIN
-    row = row._replace(used=row.used + amount)
-    told = 0
-    line = model.threshold(account)
-    if line is not None:
-        if row.lease and row.used - amount < line <= row.used and model.mistake != "row passes a threshold":
-            if not entry.quiet:
+    told, guessed, line = 0, False, model.threshold(account)
+    held = books.reserved(state, account, me)
+    if line is not None and row.lease and model.mistake != "row passes a threshold":
+        # is it certain on which side of the line use lies?
+        if least(row, entry) - held < line <= row.used + amount:
+            if only_own(entry, txn, account):
+                row = closed(row, entry, txn, account)
+            elif model.may_drain(state, me, account):
                 return DRAIN
-            row = closed(row, entry, txn, account)
-        if not row.lease:
-            after = row.used - books.reserved(state, account, me)
-            before = after - amount
-            if op.hold is not None:
-                before = after = before
-            told = int(before < line <= after)
+            else:
+                row, guessed = recalled(row, recallable(model, entry, txn, account)), True
+    if line is not None and (not row.lease or guessed):
+        use = row.used - held
+        told = int(use < line <= use + amount and op.hold is None)
+    row = row._replace(used=row.used + amount)
+    if guessed:
+        return decision(model, state, me, account, row, entry, told=told, guessed=True)
     if op.draws and model.leases and not other_terms and (entry is None or not entry.closing and row.lease):
         return draw(model, state, me, account, row, entry, op, told)
     return decision(model, state, me, account, row, entry, told=told)
@@ -178,19 +197,21 @@ def give(model, state, me, account, amount, kept=None):
     if there < amount and drained:
         return REFUSE
     row = row._replace(used=row.used - amount)
-    line, spared, told = model.threshold(account), 0, 0
+    line, spared, told, guessed = model.threshold(account), 0, 0, False
     if line is not None and kept is None and entry is not None and model.mistake != "row gives below a threshold":
-        if entry.may_give < amount:
-            if not entry.quiet:
-                return DRAIN
-            row = closed(row, entry, txn, account)
-        else:
+        if entry.may_give >= amount:
             entry, spared = entry._replace(may_give=entry.may_give - amount), amount
+        elif only_own(entry, txn, account):
+            row = closed(row, entry, txn, account)
+        elif can_drain:
+            return DRAIN
+        else:
+            row, guessed = recalled(row, max(recallable(model, entry, txn, account), 0)), True
     if line is not None and kept is not None and not row.lease:
         # the hold is closed already by one's own work
         after = row.used - books.reserved(state, account, me)
         told = int(after - kept < line <= after)
-    return decision(model, state, me, account, row, entry, spared=spared, told=told)
+    return decision(model, state, me, account, row, entry, spared=spared, told=told, guessed=guessed)
 
 
 def close(model, state, me, account):

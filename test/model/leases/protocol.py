@@ -321,6 +321,7 @@ class Model:
             spared=changed(work.spared, account, work.spared[account] + made.spared),
             wrote=changed(work.wrote, account, made.wrote or work.wrote[account]),
             told=work.told + made.told,
+            guessed=work.guessed or made.guessed,
         )
         if amount:
             hold = getattr(op, "hold", None)

@@ -109,7 +109,7 @@ SCENARIOS = {
     "two that drain": Scenario(((draw(1),), (take(1),), (take(9),), (take(8),)), after={1: 0}, aborts=False),
     "draws and takes its own draw": Scenario(((draw(2), take(7)), (draw(1), take(1))), crashes=1),
     "gives back and takes again": Scenario(
-        ((draw(6),), (take(4),), (Refund(0, 4, debit=1), take(4)), (take(1),)), aborts=True
+        ((draw(6),), (take(3),), (Refund(0, 3, debit=1), take(3)), (take(1),)), after={1: 0}
     ),
     "refunds what it has just taken": Scenario(((draw(1),), (take(4), Refund(0, 4, debit=1)), (take(8),)), crashes=1),
     "a savepoint around a take": Scenario(
@@ -181,6 +181,15 @@ SCENARIOS = {
     "refunds on both ways": Scenario(
         ((draw(6),), (Refund(0, 1, debit=0),), (Refund(0, 1, debit=0),), (take(2),)), threshold=5, draw=3, aborts=False
     ),
+    "passes a threshold after a take of its own": Scenario(
+        ((draw(1),), (take(1), take(4)), (take(1),)), threshold=6
+    ),
+    "two that pass a threshold": Scenario(
+        ((draw(1),), (take(1), take(3)), (take(1), take(3))), threshold=6, aborts=False
+    ),
+    "refunds below a threshold after a take of its own": Scenario(
+        ((draw(6),), (take(1), Refund(0, 2, debit=0)), (take(1),), (take(2),)), threshold=6, draw=3, aborts=False
+    ),
     "a refund of what a hold has": Scenario(
         ((draw(6),), (take(3, hold=0),), (Refund(0, 3, debit=0),), (Settle(0, 3),)),
         threshold=6,
@@ -195,6 +204,9 @@ SCENARIOS = {
         ((draw(2),), (take(2, hold=0),), (Settle(0, 2),), (take(2),)), threshold=6, draw=3, amounts={0: 2}, aborts=False
     ),
 }
+
+# Two that have charged and then change the plan meet in 40P01; by rows the second waits with its charge.
+CHARGED_AND_CHANGED = Scenario(((draw(1),), (take(1), Close((0,))), (take(1), Close((0,)))), aborts=False)
 
 # Two charges the other way round meet in 40P01, by leases or by rows alone.
 CROSSED = Scenario(

@@ -71,6 +71,7 @@ class Work(NamedTuple):
     booked: tuple = ()
     closed: tuple = ()  # holds that it has closed: (hold, how much of it is kept)
     told: int = 0  # thresholds that it has told of
+    guessed: bool = False  # it could not wait to know whether it passes one
 
 
 class Wrote(NamedTuple):
