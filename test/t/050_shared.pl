@@ -9,9 +9,10 @@ use Session;
 use Test::More;
 
 my $catalog = q{
-	"features": {"api": {"kind": "rate"}, "tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}},
+	"features": {"api": {"kind": "rate"}, "slow": {"kind": "rate"}, "tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}},
 	"plans": {"free": {"default": true, "entitlements": {
 		"api": {"rate": {"limit": 10, "per": "1 day", "burst": 10}},
+		"slow": {"rate": {"limit": 1, "per": "1 day", "burst": 5000}},
 		"tokens": {"allowance": 100, "rate": {"limit": 50, "per": "1 day", "burst": 50}}}}}};
 
 sub server
@@ -32,6 +33,7 @@ my $bob = session($node);
 
 sub value { my ($sql) = @_; return $node->safe_psql('postgres', $sql) }
 sub throttled { my ($s, $who, $n) = @_; return ask($s, "SELECT allowed, remaining FROM quota.throttle('$who', 'api', $n)") }
+my $scripts = 0;
 sub denials { return value(q{SELECT subject, feature, reason, times FROM quota.denials ORDER BY 1, 2, 3}) }
 sub metric { my ($server, $name) = @_; return $server->safe_psql('postgres', "SELECT value FROM quota.metrics WHERE name = 'quota_memory_$name'") }
 
@@ -121,10 +123,38 @@ $node->command_ok(
 is(throttled($bob, 'crowd', 1), 'f|0', 'takes all of a rate');
 is(value(q{SELECT sum(times) FROM quota.denials WHERE subject = 'crowd'}) // '', '', 'and throttle records nothing');
 
+# Commits, rollbacks, savepoints, errors, all at once: what is taken is what was committed.
+value('CREATE TABLE taken (n int)');
+$node->command_ok(
+	[ 'pgbench', '-n', '-c', '8', '-j', '2', '-t', '150', $node->connstr('postgres'), '-f', write_script(q{\set n random(1, 5)
+\set how random(1, 5)
+BEGIN;
+INSERT INTO taken SELECT :n FROM quota.throttle('load', 'slow', :n) t WHERE t.allowed;
+SAVEPOINT a;
+INSERT INTO taken SELECT 2 FROM quota.throttle('load', 'slow', 2) t WHERE t.allowed;
+SAVEPOINT b;
+INSERT INTO taken SELECT :n FROM quota.throttle('load', 'slow', :n) t WHERE t.allowed;
+\if :how = 1
+	ROLLBACK TO a;
+\elif :how = 2
+	RELEASE b;
+\elif :how = 3
+	ROLLBACK TO b;
+\endif
+INSERT INTO taken SELECT 1 FROM quota.throttle('load', 'slow') t WHERE t.allowed;
+\if :how = 4
+	ROLLBACK;
+\else
+	COMMIT;
+\endif
+}) ], 'transactions of every kind');
+is(value(q{SELECT c.remaining = 5000 - t.n FROM quota.check('load', 'slow') c, (SELECT sum(n) AS n FROM taken) t}), 't',
+	'take what they have committed, no more and no less');
+
 sub write_script
 {
 	my ($sql) = @_;
-	my $file = "$PostgreSQL::Test::Utils::tmp_check/script.sql";
+	my $file = "$PostgreSQL::Test::Utils::tmp_check/script" . ++$scripts . '.sql';
 	append_to_file($file, "$sql;\n");
 	return $file;
 }
