@@ -30,3 +30,11 @@ CREATE OR REPLACE FUNCTION quota_internal._window(period text, anchor text, anch
     AS 'MODULE_PATHNAME', 'quota_sql_window';
 COMMENT ON FUNCTION quota_internal._window(text, text, timestamptz, timestamptz, text, timestamptz) IS
     'internal: the window [window_start, window_end) that a time lies in; anchor is calendar, subscription (counts from starts_at; without one as calendar) or timestamp (counts from anchor_at); a NULL period is the lifetime from starts_at on';
+
+CREATE OR REPLACE FUNCTION quota_internal._window_now(account text, feature_id int, source_id bigint,
+                                                      period_start timestamptz, period_end timestamptz, entry_id bigint,
+                                                      OUT begins timestamptz, OUT ends timestamptz, OUT generation int)
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'quota_sql_window_now';
+COMMENT ON FUNCTION quota_internal._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
+    'internal: the window, and the generation of it, that now has the use which a ledger entry took from a window: moves that came after it are followed';

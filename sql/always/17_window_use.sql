@@ -1,11 +1,13 @@
 /*
- * The windows that count.  Whoever reads the use of a window in SQL reads it here,
- * and locks its row by this view.
+ * The windows that count: what reads the use of a window in SQL reads it here, and
+ * locks its row by this view.  A window has one row without a mark at most, its newest
+ * generation; those with a mark count nothing.
  */
 CREATE OR REPLACE VIEW quota_internal.window_use AS
-SELECT b.subject, b.feature_id, b.plan_version_id, b.source_id, b.period_start, b.period_end,
-       b.used, b.overdrawn, b.allowance, b.granted, b.overage, b.reserved, b.rolled_in, b.rolled_out, b.prorated, b.moved_start, b.moved_id
-FROM quota_internal.bucket b;
+SELECT b.subject, b.feature_id, b.plan_version_id, b.source_id, b.period_start, b.period_end, b.generation,
+       b.used, b.overdrawn, b.allowance, b.granted, b.overage, b.reserved, b.rolled_in, b.rolled_out, b.prorated
+FROM quota_internal.bucket b
+WHERE b.moved_id IS NULL;
 COMMENT ON VIEW quota_internal.window_use IS 'internal: the use of one account in one window, a row for each window';
 
 DO $$

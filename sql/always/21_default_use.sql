@@ -43,53 +43,39 @@ AS $$
     WHERE b.feature_id = _default_buckets.feature_id AND b.source_id = 0
       AND b.period_start = _default_buckets.window_start AND b.period_end = _default_buckets.window_end
       AND quota_internal._level(b.subject) = _default_buckets.level
+      AND NOT EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id AND n.source_id = 0
+                      AND n.period_start = b.period_start AND n.period_end = b.period_end AND n.generation > b.generation)
       AND NOT EXISTS (SELECT FROM quota_internal.subject_override o
                       WHERE o.subject IN (b.subject, split_part(b.subject, '/', 1)) AND o.feature_id = b.feature_id)
 $$;
 COMMENT ON FUNCTION quota_internal._default_buckets(int, timestamptz, timestamptz, int) IS
-    'internal: the buckets of the default plan''s accounts in one window';
+    'internal: the buckets of the default plan''s accounts in one window, the newest generation of each';
 
 /*
- * Moves the use of everybody's old window to the new one.  A subject without
- * bucket in the old window may have one in the new window that an earlier
- * change moved away from; its mark is ended, or debits would follow it.
+ * Of a feature that the default plan did not give just before (no old window) there
+ * is nothing to keep, but a bucket of the window may still say that its use was
+ * moved, by a change of an earlier version.  That use comes back.
  */
-CREATE OR REPLACE FUNCTION quota_internal._keep_moved_window(
+CREATE OR REPLACE FUNCTION quota_internal._keep_default_window(
         feature_id int, old_start timestamptz, old_end timestamptz, new_start timestamptz, new_end timestamptz)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM quota_internal._go_on(s.subject, feature_id, 0, old_start, old_end, new_start, new_end, false)
-    FROM (SELECT b.subject FROM quota_internal._default_buckets(feature_id, old_start, old_end) b
-          UNION
-          SELECT b.subject FROM quota_internal._default_buckets(feature_id, new_start, new_end) b WHERE b.moved_start IS NOT NULL
-          ORDER BY subject) s;
+    PERFORM quota_internal._go_on(u.subject, feature_id, 0, u.begins, u.ends, u.generation, new_start, new_end, false)
+    FROM (SELECT b.subject, b.period_start AS begins, b.period_end AS ends, b.generation
+          FROM quota_internal._default_buckets(feature_id, old_start, old_end) b WHERE b.moved_id IS NULL
+          UNION ALL
+          SELECT b.subject, w.*
+          FROM quota_internal._default_buckets(feature_id, new_start, new_end) b,
+              quota_internal._window_now(b.subject, b.feature_id, 0, b.period_start, b.period_end, b.moved_id - 1) w
+          WHERE old_start IS NULL AND b.moved_id IS NOT NULL
+          ORDER BY subject) u;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._keep_moved_window(int, timestamptz, timestamptz, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION quota_internal._keep_default_window(int, timestamptz, timestamptz, timestamptz, timestamptz) IS
     'internal: moves what all accounts of the default plan used of a feature from one window to another';
-
-/*
- * Of a feature that the default plan did not give just before there is nothing
- * to keep, but a bucket of the window may still say that its use was moved, by
- * a change of an earlier version.  That use comes back.
- */
-CREATE OR REPLACE FUNCTION quota_internal._keep_same_window(feature_id int, window_start timestamptz, window_end timestamptz)
-    RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM quota_internal._go_on(b.subject, b.feature_id, 0, w.begins, w.ends, b.period_start, b.period_end, false)
-    FROM (SELECT d.* FROM quota_internal._default_buckets(feature_id, window_start, window_end) d
-          WHERE d.moved_start IS NOT NULL ORDER BY d.subject) b,
-         quota_internal._window_now(b.subject, b.feature_id, 0, b.period_start, b.period_end, b.moved_id - 1) w;
-END
-$$;
-COMMENT ON FUNCTION quota_internal._keep_same_window(int, timestamptz, timestamptz) IS
-    'internal: makes the buckets of all accounts of the default plan in a window count again';
 
 -- Acts as change_plan keep for all who have the default plan.
 CREATE OR REPLACE FUNCTION quota_internal._keep_default_use(old_version int, new_version int)
@@ -114,12 +100,7 @@ BEGIN
             PERFORM quota_internal._lock_buckets('this catalog cannot be applied', 'It gives the default plan another period or anchor');
             locked := true;
         END IF;
-        IF move.old_start IS NOT NULL THEN
-            PERFORM quota_internal._keep_moved_window(move.feature_id, move.old_start, move.old_end,
-                                                      move.window_start, move.window_end);
-        ELSE
-            PERFORM quota_internal._keep_same_window(move.feature_id, move.window_start, move.window_end);
-        END IF;
+        PERFORM quota_internal._keep_default_window(move.feature_id, move.old_start, move.old_end, move.window_start, move.window_end);
     END LOOP;
     PERFORM quota_internal._set_default_terms(_keep_default_use.old_version, _keep_default_use.new_version, at);
 END

@@ -1,27 +1,34 @@
 /* Use goes on in another window. */
 
-CREATE OR REPLACE FUNCTION quota_internal._add_use(a quota_internal.bucket, b quota_internal.bucket) RETURNS quota_internal.bucket
-    LANGUAGE plpgsql IMMUTABLE
+/*
+ * The caller has made its change already, so a debit that looks up again finds the
+ * new window.  What rolled over stays with the use, and so does what has rolled on from
+ * it: over all windows of a source what rolled in is what rolled out, before and
+ * afterwards.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._take_over(subject text, feature_id int, source_id bigint,
+                                                     old_start timestamptz, old_end timestamptz, old_generation int,
+                                                     new_start timestamptz, new_end timestamptz) RETURNS void
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    total quota_internal.bucket := _add_use.a;
+    old_row quota_internal.bucket := quota_internal._lock_use(_take_over.subject, _take_over.feature_id, _take_over.source_id,
+                                                              _take_over.old_start, _take_over.old_end, _take_over.old_generation);
+    new_row quota_internal.bucket;
 BEGIN
-    IF total.subject IS NULL THEN
-        RETURN _add_use.b;
+    -- another change of plan may have moved it there
+    IF (old_row.period_start, old_row.period_end) <> (_take_over.new_start, _take_over.new_end) THEN
+        new_row := quota_internal._lock_window(_take_over.subject, _take_over.feature_id, _take_over.source_id,
+                                               _take_over.new_start, _take_over.new_end);
+        PERFORM quota_internal._mark_moved(old_row, _take_over.new_start, _take_over.new_end);
+        PERFORM quota_internal._add_use(new_row, old_row);
+        PERFORM quota_internal._record_move(old_row, new_row);
     END IF;
-    total.used := total.used + (_add_use.b).used;
-    total.overdrawn := total.overdrawn + (_add_use.b).overdrawn;
-    total.granted := nullif(coalesce(total.granted, 0) + coalesce((_add_use.b).granted, 0), 0);
-    total.overage := nullif(coalesce(total.overage, 0) + coalesce((_add_use.b).overage, 0), 0);
-    total.reserved := nullif(coalesce(total.reserved, 0) + coalesce((_add_use.b).reserved, 0), 0);
-    total.rolled_out := nullif(coalesce(total.rolled_out, 0) + coalesce((_add_use.b).rolled_out, 0), 0);
-    -- NULL is not 0 here: not fixed yet
-    total.rolled_in := coalesce(total.rolled_in + (_add_use.b).rolled_in, total.rolled_in, (_add_use.b).rolled_in);
-    RETURN total;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._add_use(quota_internal.bucket, quota_internal.bucket) IS 'internal: a bucket with what another one counts added';
+COMMENT ON FUNCTION quota_internal._take_over(text, int, bigint, timestamptz, timestamptz, int, timestamptz, timestamptz) IS
+    'internal: moves the use of one generation of a window, or of where it has gone since, to another window by ledger entries of kind transfer, and leaves a mark that sends debits there';
 
 /*
  * Whoever was charged, the account itself or somebody below it, the entry's
@@ -43,67 +50,70 @@ AS $$
 $$;
 COMMENT ON FUNCTION quota_internal._taken_from_grants(quota_internal.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
 
-CREATE OR REPLACE FUNCTION quota_internal._record_arrival(operation bigint, bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    link  quota_internal.bucket := _record_arrival.bucket;
-    total quota_internal.bucket := _record_arrival.total;
-    part  record;
-BEGIN
-    PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'a', total.used);
-    IF total.granted IS NOT NULL THEN
-        FOR part IN
-            SELECT e.grant_id, - sum(e.amount)::bigint AS amount FROM quota_internal.ledger_entry e
-            WHERE e.debit_id = _record_arrival.operation AND e.kind = 't' AND e.source = 'g'
-            GROUP BY e.grant_id ORDER BY e.grant_id
-        LOOP
-            PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'g', part.amount, part.grant_id);
-        END LOOP;
-    END IF;
-    IF total.overage IS NOT NULL OR total.overdrawn > 0 THEN
-        PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'v', coalesce(total.overage, 0));
-        PERFORM quota_internal._record_transfer(_record_arrival.operation, link, 'o', total.overdrawn);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION quota_internal._record_arrival(bigint, quota_internal.bucket, quota_internal.bucket) IS
-    'internal: the ledger entries of what an operation has moved into a bucket, as what it was';
-
 CREATE OR REPLACE FUNCTION quota_internal._record_transfer(operation bigint, bucket quota_internal.bucket, source "char", amount bigint,
-                                                           grant_id bigint DEFAULT NULL) RETURNS bigint
+                                                           grant_id bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     entry bigint;
 BEGIN
-    IF _record_transfer.amount <> 0 THEN
-        entry := nextval('quota_internal.ledger_id_seq');
-        INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
-                                                 amount, debit_id, grant_id)
-            VALUES (entry, quota_internal._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
-                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota_internal._level((_record_transfer.bucket).subject),
-                    (_record_transfer.bucket).source_id,
-                    (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
-                    coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
-    END IF;
+    entry := nextval('quota_internal.ledger_id_seq');
+    INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
+                                             amount, debit_id, grant_id)
+        VALUES (entry, quota_internal._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
+                (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota_internal._level((_record_transfer.bucket).subject),
+                (_record_transfer.bucket).source_id,
+                (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
+                coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
     RETURN coalesce(_record_transfer.operation, entry);
 END
 $$;
 COMMENT ON FUNCTION quota_internal._record_transfer(bigint, quota_internal.bucket, "char", bigint, bigint) IS
     'internal: one ledger entry of a transfer; returns the id of the operation, which the first entry gives';
 
+CREATE OR REPLACE FUNCTION quota_internal._record_move(old_row quota_internal.bucket, new_row quota_internal.bucket) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    operation bigint;
+    part      record;
+BEGIN
+    FOR part IN
+        WITH g AS (
+            SELECT t.grant_id, t.amount FROM quota_internal._taken_from_grants(old_row) t WHERE old_row.granted IS NOT NULL
+        ), part AS (
+            SELECT 1 AS place, 'a'::"char" AS source, NULL::bigint AS grant_id, old_row.used AS amount
+            UNION ALL SELECT 2, 'g', g.grant_id, g.amount FROM g
+            -- entries that retention has dropped do not say from which grant
+            UNION ALL SELECT 3, 'g', NULL, (coalesce(old_row.granted, 0) - coalesce(sum(g.amount), 0))::bigint FROM g
+            UNION ALL SELECT 4, 'v', NULL, coalesce(old_row.overage, 0)
+            UNION ALL SELECT 5, 'o', NULL, old_row.overdrawn
+        )
+        SELECT s.comes, p.source, p.grant_id, CASE WHEN s.comes THEN p.amount ELSE - p.amount END AS amount
+        FROM part p CROSS JOIN (VALUES (false), (true)) s(comes)
+        WHERE p.amount <> 0
+        ORDER BY s.comes, p.place, p.grant_id
+    LOOP
+        operation := quota_internal._record_transfer(operation, CASE WHEN part.comes THEN new_row ELSE old_row END,
+                                                     part.source, part.amount, part.grant_id);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._record_move(quota_internal.bucket, quota_internal.bucket) IS
+    'internal: the ledger entries of what has moved from one row, as it was before, to another, each part as what it was';
+
 CREATE OR REPLACE FUNCTION quota_internal._windows_before(subject text, at timestamptz, only_feature int DEFAULT NULL)
     RETURNS quota_internal.account_window[]
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(ROW(w.*, b.moved_start IS NOT NULL)::quota_internal.account_window)
-    FROM quota_internal._windows(_windows_before.subject, _windows_before.at) w
-        LEFT JOIN quota_internal.bucket b ON b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
-            AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end
+    SELECT array_agg(ROW(w.*, coalesce(b.generation, 0))::quota_internal.account_window)
+    FROM quota_internal._windows(_windows_before.subject, _windows_before.at) w,
+        LATERAL (SELECT max(b.generation + (b.moved_id IS NOT NULL)::int) AS generation FROM quota_internal.bucket b
+                 WHERE b.subject = _windows_before.subject COLLATE "C" AND b.feature_id = w.feature_id
+                   AND b.source_id = w.source_id AND b.period_start = w.period_start AND b.period_end = w.period_end) b
     WHERE _windows_before.only_feature IS NULL OR w.feature_id = _windows_before.only_feature
 $$;
 COMMENT ON FUNCTION quota_internal._windows_before(text, timestamptz, int) IS
@@ -116,9 +126,8 @@ COMMENT ON FUNCTION quota_internal._windows_before(text, timestamptz, int) IS
  * itself, when the account was there before, stays.
  */
 CREATE OR REPLACE FUNCTION quota_internal._go_on(subject text, feature_id int, source_id bigint,
-                                                 old_start timestamptz, old_end timestamptz,
-                                                 new_start timestamptz, new_end timestamptz,
-                                                 at_end boolean, follow boolean DEFAULT false) RETURNS void
+                                                 old_start timestamptz, old_end timestamptz, old_generation int,
+                                                 new_start timestamptz, new_end timestamptz, at_end boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -126,14 +135,18 @@ BEGIN
     IF (_go_on.old_start, _go_on.old_end) = (_go_on.new_start, _go_on.new_end) THEN
         RETURN;
     ELSIF _go_on.at_end OR (_go_on.old_end = 'infinity' AND _go_on.new_end <> 'infinity') THEN
-        PERFORM quota_internal._end_mark(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.new_start, _go_on.new_end);
+        -- what has left this window does not come back with the feature any more: see _keep_use()
+        PERFORM quota_internal._lock_window(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.new_start, _go_on.new_end)
+        WHERE EXISTS (SELECT FROM quota_internal.bucket b
+                      WHERE b.subject = _go_on.subject COLLATE "C" AND b.feature_id = _go_on.feature_id AND b.source_id = _go_on.source_id
+                        AND b.period_start = _go_on.new_start AND b.period_end = _go_on.new_end AND b.moved_id IS NOT NULL);
     ELSE
         PERFORM quota_internal._take_over(_go_on.subject, _go_on.feature_id, _go_on.source_id, _go_on.old_start, _go_on.old_end,
-                                          _go_on.new_start, _go_on.new_end, _go_on.follow);
+                                          _go_on.old_generation, _go_on.new_start, _go_on.new_end);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean, boolean) IS
+COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timestamptz, int, timestamptz, timestamptz, boolean) IS
     'internal: what use does where an account gets another window: it moves there, or stays, and the new window begins at 0';
 
 /*
@@ -158,22 +171,25 @@ DECLARE
 BEGIN
     FOR moved IN
         SELECT a.*, b.feature_id IS NULL AS is_new, b.period_start AS old_start, b.period_end AS old_end,
-               NOT b.marked AS follow, k.moved_start, k.moved_id, b.allowance AS old_allowance,
+               b.generation AS old_generation, k.moved_id, b.allowance AS old_allowance,
                a.series = b.series AND NOT a.overridden AND NOT b.overridden AS same_series,
                (a.of_members OR coalesce(b.of_members, false)) AND (b.feature_id IS NULL OR a.series IS DISTINCT FROM b.series) AS begins
         FROM quota_internal._windows(_keep_use.subject, _keep_use.at) a
             JOIN quota_internal.feature f ON f.id = a.feature_id
             LEFT JOIN unnest(before) b ON b.feature_id = a.feature_id AND b.source_id = a.source_id
-            LEFT JOIN quota_internal.bucket k ON k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
-                AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
+            -- the mark of the newest generation
+            LEFT JOIN LATERAL (SELECT max(k.moved_id) AS moved_id FROM quota_internal.bucket k
+                               WHERE k.subject = _keep_use.subject COLLATE "C" AND k.feature_id = a.feature_id
+                                 AND k.source_id = a.source_id AND k.period_start = a.period_start AND k.period_end = a.period_end
+                               HAVING count(k.moved_id) = count(*)) k ON true
         WHERE (_keep_use.only_feature IS NULL OR a.feature_id = _keep_use.only_feature) AND (a.of_members OR NOT as_member)
         ORDER BY f.name
     LOOP
         IF NOT moved.is_new THEN
-            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end,
-                                          moved.period_start, moved.period_end, _keep_use.at_end OR moved.begins, moved.follow);
-        ELSIF moved.moved_start IS NOT NULL THEN
-            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends,
+            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, moved.old_start, moved.old_end, moved.old_generation,
+                                          moved.period_start, moved.period_end, _keep_use.at_end OR moved.begins);
+        ELSIF moved.moved_id IS NOT NULL THEN
+            PERFORM quota_internal._go_on(_keep_use.subject, moved.feature_id, moved.source_id, w.begins, w.ends, w.generation,
                                           moved.period_start, moved.period_end, _keep_use.at_end OR moved.begins)
             FROM quota_internal._window_now(_keep_use.subject, moved.feature_id, moved.source_id,
                                             moved.period_start, moved.period_end, moved.moved_id - 1) w;

@@ -5,163 +5,141 @@
  */
 
 /*
- * The caller has made its change already, so a debit that resolves anew finds
- * the new window.  A debit that has resolved the old one either holds the old
- * bucket's lock, and we take what it charged, or waits for ours, and then sees
- * the mark.  Hence the old row is created where there is none: for the lock.
- *
- * With follow, the old bucket may itself have been moved by somebody who
- * committed while we waited; the use is then at the end of that chain and comes
- * from there.  Without it a mark in the old bucket is one that means nothing any
- * more, because the account has come back to that window since.
- *
- * What rolled over stays with the use, and so does what has rolled on from it:
- * over all windows of a source what rolled in is what rolled out, before and
- * afterwards.  In the old window, if it was charged, rollover is fixed at 0, or the
- * units would roll over once more if the account came back to it.
+ * Two that make a generation at once want the same key, and so does a charge that
+ * makes it (src/engine/row_prepare.c): one waits for the other.
  */
-CREATE OR REPLACE FUNCTION quota_internal._take_over(subject text, feature_id int, source_id bigint,
-                                                     old_start timestamptz, old_end timestamptz,
-                                                     new_start timestamptz, new_end timestamptz,
-                                                     follow boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._lock_generation(subject text, feature_id int, source_id bigint,
+                                                           period_start timestamptz, period_end timestamptz, generation int) RETURNS quota_internal.bucket
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link       quota_internal.bucket;
-    total      quota_internal.bucket;
-    link_start timestamptz := _take_over.old_start;
-    link_end   timestamptz := _take_over.old_end;
-    operation  bigint;
+    locked quota_internal.bucket;
 BEGIN
-    IF (_take_over.old_start, _take_over.old_end) = (_take_over.new_start, _take_over.new_end) THEN
-        RETURN;
-    END IF;
-    IF NOT EXISTS (SELECT FROM quota_internal.bucket b
-                   WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-                     AND b.source_id = _take_over.source_id
-                     AND b.period_start = _take_over.old_start AND b.period_end = _take_over.old_end) THEN
-        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
-            VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.old_start, _take_over.old_end)
-            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
-    END IF;
-
     LOOP
-        SELECT b.* INTO link FROM quota_internal.bucket b
-            WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-              AND b.source_id = _take_over.source_id AND b.period_start = link_start AND b.period_end = link_end
+        -- rollover that an earlier generation has fixed stays fixed
+        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, generation, rolled_in)
+            SELECT _lock_generation.subject, _lock_generation.feature_id, _lock_generation.source_id,
+                   _lock_generation.period_start, _lock_generation.period_end, _lock_generation.generation, max(b.rolled_in)
+            FROM quota_internal.bucket b
+            WHERE b.subject = _lock_generation.subject COLLATE "C" AND b.feature_id = _lock_generation.feature_id
+              AND b.source_id = _lock_generation.source_id
+              AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
+            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
+        SELECT b.* INTO locked FROM quota_internal.bucket b
+            WHERE b.subject = _lock_generation.subject COLLATE "C" AND b.feature_id = _lock_generation.feature_id
+              AND b.source_id = _lock_generation.source_id
+              AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
+              AND b.generation = _lock_generation.generation
             FOR UPDATE;
-        EXIT WHEN NOT FOUND;
-        operation := quota_internal._move_out(operation, link, _take_over.new_start, _take_over.new_end);
-        total := quota_internal._add_use(total, link);
-        -- each link that was passed points at the new bucket: no endless chain
-        EXIT WHEN NOT _take_over.follow OR link.moved_start IS NULL
-            OR (link.moved_start, link.moved_end) = (_take_over.new_start, _take_over.new_end);
-        link_start := link.moved_start;
-        link_end := link.moved_end;
+        EXIT WHEN FOUND;
     END LOOP;
-
-    INSERT INTO quota_internal.bucket AS b (subject, feature_id, source_id, period_start, period_end, plan_version_id, allowance,
-                                            used, overdrawn, granted, overage, reserved, rolled_in, rolled_out)
-        VALUES (_take_over.subject, _take_over.feature_id, _take_over.source_id, _take_over.new_start, _take_over.new_end,
-                total.plan_version_id, total.allowance,
-                total.used, total.overdrawn, total.granted, total.overage, total.reserved, total.rolled_in, total.rolled_out)
-        ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING
-        RETURNING b.* INTO link;
-    IF NOT FOUND THEN
-        SELECT b.* INTO link FROM quota_internal.bucket b
-            WHERE b.subject = _take_over.subject COLLATE "C" AND b.feature_id = _take_over.feature_id
-              AND b.source_id = _take_over.source_id
-              AND b.period_start = _take_over.new_start AND b.period_end = _take_over.new_end
-            FOR UPDATE;
-        PERFORM quota_internal._move_in(link, total);
-    END IF;
-    PERFORM quota_internal._record_arrival(operation, link, total);
+    RETURN locked;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._take_over(text, int, bigint, timestamptz, timestamptz, timestamptz, timestamptz, boolean) IS
-    'internal: moves the use of one window to another by ledger entries of kind transfer, and leaves a mark in the old one that sends debits to the new one';
+COMMENT ON FUNCTION quota_internal._lock_generation(text, int, bigint, timestamptz, timestamptz, int) IS
+    'internal: the row of one generation of a window, locked; made where there is none';
 
-CREATE OR REPLACE FUNCTION quota_internal._move_out(operation bigint, bucket quota_internal.bucket, new_start timestamptz, new_end timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._lock_window(subject text, feature_id int, source_id bigint,
+                                                       period_start timestamptz, period_end timestamptz) RETURNS quota_internal.bucket
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    link quota_internal.bucket := _move_out.bucket;
-    id   bigint := _move_out.operation;
-    part record;
+    locked quota_internal.bucket;
+BEGIN
+    LOOP
+        SELECT l.* INTO locked
+        FROM (SELECT coalesce(max(b.generation + (b.moved_id IS NOT NULL)::int), 0) AS generation FROM quota_internal.bucket b
+              WHERE b.subject = _lock_window.subject COLLATE "C" AND b.feature_id = _lock_window.feature_id
+                AND b.source_id = _lock_window.source_id
+                AND b.period_start = _lock_window.period_start AND b.period_end = _lock_window.period_end) newest,
+            quota_internal._lock_generation(_lock_window.subject, _lock_window.feature_id, _lock_window.source_id,
+                                            _lock_window.period_start, _lock_window.period_end, newest.generation) l;
+        -- somebody may have moved its use away while we waited
+        EXIT WHEN locked.moved_id IS NULL;
+    END LOOP;
+    RETURN locked;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._lock_window(text, int, bigint, timestamptz, timestamptz) IS
+    'internal: the row in which a window counts, locked; made where there is none, as the next generation if use was moved away before';
+
+/*
+ * A debit that has looked up the window either holds its row's lock, and we get what
+ * it charged, or waits for ours, and then sees the mark that comes.  Hence the row is
+ * made where there is none: for the lock.  The row can have been marked by somebody
+ * who committed while we waited: then the use is where that mark leads.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._lock_use(subject text, feature_id int, source_id bigint,
+                                                    period_start timestamptz, period_end timestamptz, generation int) RETURNS quota_internal.bucket
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    locked quota_internal.bucket := quota_internal._lock_generation(_lock_use.subject, _lock_use.feature_id, _lock_use.source_id,
+                                                                    _lock_use.period_start, _lock_use.period_end, _lock_use.generation);
+BEGIN
+    WHILE locked.moved_id IS NOT NULL LOOP
+        SELECT l.* INTO locked
+        FROM quota_internal._window_now(locked.subject, locked.feature_id, locked.source_id,
+                                        locked.period_start, locked.period_end, locked.moved_id - 1) w,
+            quota_internal._lock_generation(locked.subject, locked.feature_id, locked.source_id, w.begins, w.ends, w.generation) l;
+    END LOOP;
+    RETURN locked;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._lock_use(text, int, bigint, timestamptz, timestamptz, int) IS
+    'internal: the row that has the use of one generation of a window, locked: that row itself, made where there is none, or where its mark leads';
+
+/*
+ * In the old row, if it was charged, rollover is fixed at 0, or the units that go
+ * along would roll over once more when the account comes back to the window.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._mark_moved(bucket quota_internal.bucket, new_start timestamptz, new_end timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
 BEGIN
     UPDATE quota_internal.bucket b
         SET used = 0, overdrawn = 0, granted = NULL, overage = NULL, reserved = NULL, rolled_out = NULL, prorated = NULL,
             rolled_in = CASE WHEN b.rolled_in IS NOT NULL OR b.used > 0 OR b.overdrawn > 0
                                   OR b.granted IS NOT NULL OR b.overage IS NOT NULL THEN 0 END,
-            earlier_start = CASE WHEN b.moved_id IS NULL THEN b.earlier_start ELSE array_append(b.earlier_start, b.moved_start) END,
-            earlier_end = CASE WHEN b.moved_id IS NULL THEN b.earlier_end ELSE array_append(b.earlier_end, b.moved_end) END,
-            earlier_id = CASE WHEN b.moved_id IS NULL THEN b.earlier_id ELSE array_append(b.earlier_id, b.moved_id) END,
-            moved_start = _move_out.new_start, moved_end = _move_out.new_end, moved_id = nextval('quota_internal.ledger_id_seq')
-        WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
-          AND b.period_start = link.period_start AND b.period_end = link.period_end;
-    id := quota_internal._record_transfer(id, link, 'a', - link.used);
-    IF link.granted IS NOT NULL THEN
-        FOR part IN
-            WITH g AS (SELECT t.grant_id, t.amount FROM quota_internal._taken_from_grants(link) t)
-            SELECT g.grant_id, g.amount FROM g
-            UNION ALL
-            -- entries that retention has dropped do not say from which grant
-            SELECT NULL, (link.granted - coalesce(sum(g.amount), 0))::bigint FROM g
-            ORDER BY grant_id
-        LOOP
-            id := quota_internal._record_transfer(id, link, 'g', - part.amount, part.grant_id);
-        END LOOP;
-    END IF;
-    IF link.overage IS NOT NULL OR link.overdrawn > 0 THEN
-        id := quota_internal._record_transfer(id, link, 'v', - coalesce(link.overage, 0));
-        id := quota_internal._record_transfer(id, link, 'o', - link.overdrawn);
-    END IF;
-    RETURN id;
+            moved_start = _mark_moved.new_start, moved_end = _mark_moved.new_end, moved_id = nextval('quota_internal.ledger_id_seq')
+        WHERE b.subject = (_mark_moved.bucket).subject AND b.feature_id = (_mark_moved.bucket).feature_id
+          AND b.source_id = (_mark_moved.bucket).source_id
+          AND b.period_start = (_mark_moved.bucket).period_start AND b.period_end = (_mark_moved.bucket).period_end
+          AND b.generation = (_mark_moved.bucket).generation;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._move_out(bigint, quota_internal.bucket, timestamptz, timestamptz) IS
-    'internal: empties a bucket whose row is locked, with ledger entries and a mark; returns the id of the operation';
+COMMENT ON FUNCTION quota_internal._mark_moved(quota_internal.bucket, timestamptz, timestamptz) IS
+    'internal: empties a row that is locked, and marks it with the window that takes its use over';
 
-CREATE OR REPLACE FUNCTION quota_internal._move_in(bucket quota_internal.bucket, total quota_internal.bucket) RETURNS void
+-- A row that was made for this has no terms yet.
+CREATE OR REPLACE FUNCTION quota_internal._add_use(bucket quota_internal.bucket, moved quota_internal.bucket) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    link quota_internal.bucket := _move_in.bucket;
-    sums quota_internal.bucket := quota_internal._add_use(_move_in.bucket, _move_in.total);
 BEGIN
-    IF link.moved_id IS NOT NULL THEN
-        PERFORM quota_internal._end_mark(link.subject, link.feature_id, link.source_id, link.period_start, link.period_end);
-    END IF;
     UPDATE quota_internal.bucket b
-        SET used = sums.used, overdrawn = sums.overdrawn, granted = sums.granted, overage = sums.overage,
-            reserved = sums.reserved, rolled_in = sums.rolled_in, rolled_out = sums.rolled_out, prorated = NULL
-        WHERE b.subject = link.subject AND b.feature_id = link.feature_id AND b.source_id = link.source_id
-          AND b.period_start = link.period_start AND b.period_end = link.period_end;
+        SET used = b.used + (_add_use.moved).used, overdrawn = b.overdrawn + (_add_use.moved).overdrawn,
+            granted = nullif(coalesce(b.granted, 0) + coalesce((_add_use.moved).granted, 0), 0),
+            overage = nullif(coalesce(b.overage, 0) + coalesce((_add_use.moved).overage, 0), 0),
+            reserved = nullif(coalesce(b.reserved, 0) + coalesce((_add_use.moved).reserved, 0), 0),
+            -- NULL is not 0 here: not fixed yet
+            rolled_in = coalesce(b.rolled_in + (_add_use.moved).rolled_in, b.rolled_in, (_add_use.moved).rolled_in),
+            rolled_out = nullif(coalesce(b.rolled_out, 0) + coalesce((_add_use.moved).rolled_out, 0), 0),
+            prorated = NULL,
+            plan_version_id = coalesce(b.plan_version_id, (_add_use.moved).plan_version_id),
+            allowance = CASE WHEN b.plan_version_id IS NULL THEN (_add_use.moved).allowance ELSE b.allowance END
+        WHERE b.subject = (_add_use.bucket).subject AND b.feature_id = (_add_use.bucket).feature_id
+          AND b.source_id = (_add_use.bucket).source_id
+          AND b.period_start = (_add_use.bucket).period_start AND b.period_end = (_add_use.bucket).period_end
+          AND b.generation = (_add_use.bucket).generation;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._move_in(quota_internal.bucket, quota_internal.bucket) IS
-    'internal: adds to a bucket whose row is locked what was moved out of others; its mark becomes one of the earlier ones';
-
-CREATE OR REPLACE FUNCTION quota_internal._end_mark(subject text, feature_id int, source_id bigint,
-                                                    period_start timestamptz, period_end timestamptz) RETURNS void
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    UPDATE quota_internal.bucket b
-        SET earlier_start = array_append(b.earlier_start, b.moved_start),
-            earlier_end = array_append(b.earlier_end, b.moved_end),
-            earlier_id = array_append(b.earlier_id, b.moved_id),
-            moved_start = NULL, moved_end = NULL, moved_id = NULL
-        WHERE b.subject = _end_mark.subject COLLATE "C" AND b.feature_id = _end_mark.feature_id
-          AND b.source_id = _end_mark.source_id
-          AND b.period_start = _end_mark.period_start AND b.period_end = _end_mark.period_end
-          AND b.moved_id IS NOT NULL
-$$;
-COMMENT ON FUNCTION quota_internal._end_mark(text, int, bigint, timestamptz, timestamptz) IS
-    'internal: the account has come back to a window that another one took over: its mark becomes one of the earlier ones';
+COMMENT ON FUNCTION quota_internal._add_use(quota_internal.bucket, quota_internal.bucket) IS
+    'internal: adds to a row that is locked what another one, as it was, counted';
 
 /*
  * The row is made where there is none: a share of the window has to be somewhere,
@@ -177,9 +155,8 @@ DECLARE
     prorates CONSTANT boolean := _set_terms.old_allowance IS NOT NULL AND _set_terms.allowance IS NOT NULL;
 BEGIN
     IF prorates THEN
-        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end)
-            VALUES (_set_terms.subject, _set_terms.feature_id, _set_terms.source_id, _set_terms.period_start, _set_terms.period_end)
-            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
+        PERFORM quota_internal._lock_window(_set_terms.subject, _set_terms.feature_id, _set_terms.source_id,
+                                            _set_terms.period_start, _set_terms.period_end);
     END IF;
     UPDATE quota_internal.bucket b
         SET plan_version_id = _set_terms.plan_version_id, allowance = _set_terms.allowance,
@@ -189,7 +166,7 @@ BEGIN
                                         _set_terms.allowance) END
         WHERE b.subject = _set_terms.subject COLLATE "C" AND b.feature_id = _set_terms.feature_id
           AND b.source_id = _set_terms.source_id
-          AND b.period_start = _set_terms.period_start AND b.period_end = _set_terms.period_end
+          AND b.period_start = _set_terms.period_start AND b.period_end = _set_terms.period_end AND b.moved_id IS NULL
           AND (prorates OR b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance)
                                                      IS DISTINCT FROM (_set_terms.plan_version_id, _set_terms.allowance));
 END
@@ -208,7 +185,7 @@ AS $$
         SET plan_version_id = w.plan_version_id, allowance = w.allowance, prorated = NULL
         FROM unnest(_set_terms_of.steady) s, LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
         WHERE b.subject = s.subject COLLATE "C" AND b.feature_id = w.feature_id AND b.source_id = w.source_id
-          AND b.period_start = w.period_start AND b.period_end = w.period_end
+          AND b.period_start = w.period_start AND b.period_end = w.period_end AND b.moved_id IS NULL
           AND (_set_terms_of.only_feature IS NULL OR w.feature_id = _set_terms_of.only_feature) AND (w.of_members OR NOT s.as_member)
           AND (b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance) IS DISTINCT FROM (w.plan_version_id, w.allowance))
 $$;
@@ -231,15 +208,16 @@ AS $$
         JOIN quota_internal._default_windows(_set_default_terms.old_version, _set_default_terms.at) o USING (feature_id, level),
         LATERAL quota_internal._default_buckets(n.feature_id, n.window_start, n.window_end, n.level) d
     WHERE ((n.terms).rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND (n.terms).allowance IS DISTINCT FROM d.allowance
-      AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
-      AND b.period_start = d.period_start AND b.period_end = d.period_end
+      AND d.moved_id IS NULL AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
+      AND b.period_start = d.period_start AND b.period_end = d.period_end AND b.generation = d.generation
 $$;
 COMMENT ON FUNCTION quota_internal._set_default_terms(int, int, timestamptz) IS
     'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over or have open holds';
 
 /*
  * The newest window of an account stays: what rolls over begins there.  So does a
- * window that a kept entry names, as the sums of the two must agree.
+ * window that a kept entry names, as the sums of the two must agree.  A window goes
+ * with all its generations; the newest is the one that somebody may have locked.
  */
 CREATE OR REPLACE FUNCTION quota_internal._drop_windows() RETURNS bigint
     LANGUAGE sql VOLATILE
@@ -252,22 +230,25 @@ AS $$
         FROM quota_internal.ledger_entry e
         WHERE e.period_end <= (SELECT edge.at FROM edge)
     ), old AS (
-        SELECT b.ctid
+        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
         FROM quota_internal.bucket b
         WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL
+          AND NOT EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id AND n.source_id = b.source_id
+                          AND n.period_start = b.period_start AND n.period_end = b.period_end AND n.generation > b.generation)
           AND EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id
                       AND n.source_id = b.source_id AND n.period_start >= b.period_end)
           AND NOT EXISTS (SELECT FROM named n WHERE n.account = b.subject AND n.feature_id = b.feature_id
                           AND n.source_id = b.source_id AND n.period_start = b.period_start AND n.period_end = b.period_end)
         FOR UPDATE SKIP LOCKED
     ), gone AS (
-        DELETE FROM quota_internal.bucket b USING old WHERE b.ctid = old.ctid
-        RETURNING b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
+        DELETE FROM quota_internal.bucket b USING old g
+        WHERE b.subject = g.subject AND b.feature_id = g.feature_id AND b.source_id = g.source_id
+          AND b.period_start = g.period_start AND b.period_end = g.period_end
     ), sums AS (
-        DELETE FROM quota_internal.opening o USING gone g
+        DELETE FROM quota_internal.opening o USING old g
         WHERE o.account = g.subject AND o.feature_id = g.feature_id AND o.source_id = g.source_id
           AND o.period_start = g.period_start AND o.period_end = g.period_end AND o.source <> 'g'
     )
-    SELECT count(*) FROM gone
+    SELECT count(*) FROM old
 $$;
 COMMENT ON FUNCTION quota_internal._drop_windows() IS 'internal: drops buckets of windows that ended before the oldest month';

@@ -64,29 +64,6 @@ $$;
 COMMENT ON FUNCTION quota_internal._credit(text, int, bigint, timestamptz, timestamptz, text, text, int, text, jsonb, bigint, boolean) IS
     'internal: the row and the event of a grant';
 
--- As the C function quota_bucket_follow(): from mark to mark, each younger than the last.
-CREATE OR REPLACE FUNCTION quota_internal._window_now(account text, feature_id int, source_id bigint,
-        period_start timestamptz, period_end timestamptz, entry_id bigint, OUT begins timestamptz, OUT ends timestamptz)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH RECURSIVE way (begins, ends, id) AS (
-        SELECT _window_now.period_start, _window_now.period_end, _window_now.entry_id
-        UNION ALL
-        SELECT m.begins, m.ends, m.id
-        FROM way w
-            JOIN quota_internal.bucket b ON b.subject = _window_now.account COLLATE "C" AND b.feature_id = _window_now.feature_id
-                AND b.source_id = _window_now.source_id AND b.period_start = w.begins AND b.period_end = w.ends,
-            LATERAL (SELECT n.begins, n.ends, n.id
-                     FROM (SELECT b.moved_start, b.moved_end, b.moved_id
-                           UNION ALL
-                           SELECT u.* FROM unnest(b.earlier_start, b.earlier_end, b.earlier_id) u) n (begins, ends, id)
-                     WHERE n.id > w.id ORDER BY n.id LIMIT 1) m)
-    SELECT w.begins, w.ends FROM way w ORDER BY w.id DESC LIMIT 1
-$$;
-COMMENT ON FUNCTION quota_internal._window_now(text, int, bigint, timestamptz, timestamptz, bigint) IS
-    'internal: the window that now has the use which a ledger entry took from a window: moves that came after it are followed';
-
 /*
  * For the view quota.periods, too: a view calls functions with its reader's rights.
  */

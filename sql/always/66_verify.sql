@@ -16,17 +16,14 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_rollover(OUT check_name text, 
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH moved_into AS (
-        SELECT b.subject, b.feature_id, b.source_id, m.period_start, m.period_end
-        FROM quota_internal.bucket b,
-            LATERAL (SELECT b.moved_start, b.moved_end
-                     UNION ALL SELECT * FROM unnest(b.earlier_start, b.earlier_end)) m(period_start, period_end)
-        WHERE b.moved_id IS NOT NULL OR b.earlier_id IS NOT NULL
+        SELECT b.subject, b.feature_id, b.source_id, b.moved_start AS period_start, b.moved_end AS period_end
+        FROM quota_internal.bucket b WHERE b.moved_id IS NOT NULL
     ), bucket AS (
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end,
                b.rolled_in, coalesce(b.rolled_out, 0) AS rolled_out, count(*) OVER later > 0 AS has_later,
                coalesce(max(b.period_end) OVER earlier <= b.period_start, true)
                AND coalesce(min(b.period_start) OVER later >= b.period_end, true)
-               AND b.moved_id IS NULL AND b.earlier_id IS NULL
+               AND b.moved_id IS NULL
                AND NOT EXISTS (SELECT FROM moved_into m
                                WHERE m.subject = b.subject AND m.feature_id = b.feature_id AND m.source_id = b.source_id
                                  AND m.period_start = b.period_start AND m.period_end = b.period_end) AS is_plain

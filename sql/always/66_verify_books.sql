@@ -194,54 +194,38 @@ $$;
 COMMENT ON FUNCTION quota_internal._verify_debits() IS 'internal: a debit took the same from each account on its path, gave back no more, and its id and what comes back of it are its own';
 
 /*
- * What was there when a window was marked has gone, by transfers.  Charges may have
- * come since, when the account came back to the window.
+ * That what was there when a window was marked has gone, _verify_buckets() says: a
+ * window's entries add up to what its row without a mark counts, to 0 where it has none.
  */
 CREATE OR REPLACE FUNCTION quota_internal._verify_marks(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-    SET enable_nestloop = off       -- or a month of the ledger is read for every mark
 AS $$
     WITH marked AS (
-        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.moved_start, b.moved_end, b.moved_id
+        SELECT b.*, lead(b.moved_id) OVER w AS next_id
         FROM quota_internal.bucket b WHERE b.moved_id IS NOT NULL
-    ), booked AS (
-        SELECT o.account, o.feature_id, o.source_id, o.period_start, o.period_end,
-               coalesce(sum(o.amount) FILTER (WHERE o.transfer IS NULL OR o.amount < 0), 0) AS left_here
-        FROM (SELECT m.subject AS account, m.feature_id, m.source_id, m.period_start, m.period_end, t.transfer, sum(e.amount) AS amount
-              FROM marked m
-                  LEFT JOIN quota_internal.ledger_entry e ON e.account = m.subject AND e.feature_id = m.feature_id AND e.source_id = m.source_id
-                      AND e.period_start = m.period_start AND e.period_end = m.period_end AND (e.id < m.moved_id OR e.kind = 't')
-                  -- whether a transfer came or went its sum says: more may have come back to one grant than was taken here
-                  CROSS JOIN LATERAL (SELECT CASE WHEN e.id >= m.moved_id THEN e.debit_id END AS transfer) t
-              GROUP BY 1, 2, 3, 4, 5, 6) o
-        GROUP BY 1, 2, 3, 4, 5
+        WINDOW w AS (PARTITION BY b.subject, b.feature_id, b.source_id, b.period_start, b.period_end ORDER BY b.generation)
     )
     SELECT 'mark', m.subject, m.feature_id,
-           format('the window from %s to %s says that its use went to that from %s to %s, which is not there', m.period_start, m.period_end,
-                  m.moved_start, m.moved_end)
-    FROM marked m
-    WHERE NOT EXISTS (SELECT FROM quota_internal.bucket b WHERE b.subject = m.subject AND b.feature_id = m.feature_id
-                      AND b.source_id = m.source_id AND b.period_start = m.moved_start AND b.period_end = m.moved_end)
-      AND m.moved_end > coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
+           format('the window from %s to %s says that its use went to that from %s to %s, %s', m.period_start, m.period_end,
+                  m.moved_start, m.moved_end, p.problem)
+    FROM marked m,
+        LATERAL (SELECT 'which is not there' AS problem
+                 WHERE m.moved_end > coalesce((SELECT p.dropped_before FROM quota_internal.posting p), '-infinity')
+                   AND NOT EXISTS (SELECT FROM quota_internal.bucket b WHERE b.subject = m.subject AND b.feature_id = m.feature_id
+                                   AND b.source_id = m.source_id AND b.period_start = m.moved_start AND b.period_end = m.moved_end)
+                 UNION ALL
+                 SELECT 'but it still counts'
+                 WHERE m.used > 0 OR m.overdrawn > 0 OR m.rolled_in > 0
+                    OR num_nonnulls(m.granted, m.overage, m.reserved, m.rolled_out, m.prorated) > 0
+                 UNION ALL
+                 SELECT 'but not before another one'
+                 WHERE m.next_id <= m.moved_id OR m.moved_id > (SELECT s.last_value FROM quota_internal.ledger_id_seq s)) p
     UNION ALL
-    SELECT 'mark', m.subject, m.feature_id,
-           format('the window from %s to %s says that its use went to that from %s to %s, but %s did not', m.period_start, m.period_end,
-                  m.moved_start, m.moved_end, k.left_here)
-    FROM marked m JOIN booked k ON (k.account, k.feature_id, k.source_id, k.period_start, k.period_end)
-                                   = (m.subject, m.feature_id, m.source_id, m.period_start, m.period_end)
-    WHERE k.left_here <> 0
-      -- sums of dropped months do not say what came before the mark
-      AND NOT EXISTS (SELECT FROM quota_internal.opening o WHERE o.account = m.subject AND o.feature_id = m.feature_id AND o.source_id = m.source_id
-                      AND o.period_start = m.period_start AND o.period_end = m.period_end)
-    UNION ALL
-    SELECT 'mark', b.subject, b.feature_id, format('the marks of the window from %s to %s are in no order', b.period_start, b.period_end)
-    FROM quota_internal.bucket b
-    WHERE b.moved_id > (SELECT s.last_value FROM quota_internal.ledger_id_seq s)
-       OR (b.earlier_id IS NOT NULL
-           AND (cardinality(b.earlier_id) <> cardinality(b.earlier_start) OR cardinality(b.earlier_id) <> cardinality(b.earlier_end)
-                OR b.earlier_id <> ARRAY(SELECT u.id FROM unnest(b.earlier_id) u(id) ORDER BY 1)
-                OR b.earlier_id[cardinality(b.earlier_id)] >= b.moved_id))
+    SELECT 'mark', b.subject, b.feature_id, format('the window from %s to %s has a mark younger than its use', b.period_start, b.period_end)
+    FROM quota_internal.window_use u
+        JOIN marked b ON b.subject = u.subject AND b.feature_id = u.feature_id AND b.source_id = u.source_id
+            AND b.period_start = u.period_start AND b.period_end = u.period_end AND b.generation > u.generation
 $$;
-COMMENT ON FUNCTION quota_internal._verify_marks() IS 'internal: what a windows mark says is where its use went';
+COMMENT ON FUNCTION quota_internal._verify_marks() IS 'internal: a window whose use went to another counts no more, and says where it is; all but the newest generation are such';

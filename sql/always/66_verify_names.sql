@@ -103,7 +103,7 @@ AS $$
     SELECT 'unique', NULL, NULL, format('%s plans are the default', count(*)) FROM quota_internal.plan p WHERE p.is_default HAVING count(*) > 1
     UNION ALL
     SELECT 'unique', b.subject, b.feature_id, format('the window from %s to %s (source %s) has %s buckets', b.period_start, b.period_end, b.source_id, count(*))
-    FROM quota_internal.bucket b GROUP BY b.subject, b.feature_id, b.source_id, b.period_start, b.period_end HAVING count(*) > 1
+    FROM quota_internal.window_use b GROUP BY b.subject, b.feature_id, b.source_id, b.period_start, b.period_end HAVING count(*) > 1
     UNION ALL
     SELECT 'unique', c.subject, c.feature_id, format('a cap has %s counts from %s', count(*), c.window_start)
     FROM quota_internal.cap_use c GROUP BY c.subject, c.feature_id, c.source_id, c.period_months, c.period_days, c.period_us, c.window_start HAVING count(*) > 1

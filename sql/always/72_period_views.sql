@@ -41,7 +41,7 @@ FROM (SELECT coalesce(nullif(current_setting('quota.clock', true), '')::timestam
                greatest(b.overdrawn - coalesce(x.overdrawn, 0), 0) AS overdrawn
     ) n
 WHERE n.used + n.granted + n.overage + n.overdrawn > 0
-   OR (b.moved_start IS NULL AND (b.rolled_in > 0 OR b.rolled_out > 0));
+   OR b.rolled_in > 0 OR b.rolled_out > 0;
 
 COMMENT ON VIEW quota.periods IS 'what to invoice: the use of every account in every period in which there was any; a period whose use another one took over, as after a change of plan, is shown once, as the new one';
 COMMENT ON COLUMN quota.periods.subject IS 'the account: the prefix that the use is counted at';

@@ -64,7 +64,9 @@ COMMENT ON COLUMN quota_internal.subscription.next_version_id IS 'the plan versi
  * Where use is counted.  A metered account has one row for each window that was
  * ever charged; a capacity account has one row (source_id 0, period_start
  * -infinity) that survives periods and plans.  A row appears with the window's
- * first charge.  The engine locks and updates it in the caller's transaction,
+ * first charge.  Where a change of plan has moved its use to another window, it bears
+ * a mark for good; what the account is charged when it comes back is in a row of the
+ * next generation.  The engine locks and updates rows in the caller's transaction,
  * so most updates shall be HOT: no index but the key, and free room on each page.
  * Counts that are mostly 0 are stored as NULL then: rows stay short.
  */
@@ -72,6 +74,7 @@ CREATE TABLE quota_internal.bucket (
     subject          text COLLATE "C" NOT NULL,
     feature_id       int4 NOT NULL,
     plan_version_id  int4,
+    generation       int4 NOT NULL DEFAULT 0 CHECK (generation >= 0),   -- not last of the key: it would be padded there
     source_id        int8 NOT NULL,
     period_start     timestamptz NOT NULL,
     period_end       timestamptz NOT NULL,
@@ -87,10 +90,7 @@ CREATE TABLE quota_internal.bucket (
     moved_start      timestamptz,
     moved_end        timestamptz,
     moved_id         int8,
-    earlier_start    timestamptz[],
-    earlier_end      timestamptz[],
-    earlier_id       int8[],
-    PRIMARY KEY (subject, feature_id, source_id, period_start, period_end),
+    PRIMARY KEY (subject, feature_id, source_id, period_start, period_end, generation),
     CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
 ) WITH (fillfactor = 70);
 -- What to invoice is asked by the end of the period.  Rows come as time goes by, so this is small, and an update stays HOT.
@@ -107,9 +107,9 @@ COMMENT ON COLUMN quota_internal.bucket.reserved IS 'how much of the counts belo
 COMMENT ON COLUMN quota_internal.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge or when some roll out of it; NULL = not fixed';
 COMMENT ON COLUMN quota_internal.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
 COMMENT ON COLUMN quota_internal.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
-COMMENT ON COLUMN quota_internal.bucket.moved_start IS 'with moved_end: the window of the same source that took this one''s use over; charges must go there';
-COMMENT ON COLUMN quota_internal.bucket.moved_id IS 'a ledger id of the moment it was taken over: the use of debits with a smaller one went along';
-COMMENT ON COLUMN quota_internal.bucket.earlier_id IS 'with earlier_start and earlier_end: marks from before the account came back to this window, oldest first; refunds of what left it then follow them';
+COMMENT ON COLUMN quota_internal.bucket.generation IS 'counts how often the account has come back to the window after its use was moved away; all but the newest bear a mark';
+COMMENT ON COLUMN quota_internal.bucket.moved_start IS 'with moved_end and moved_id the mark: the window of the same source that took this one''s use over; such a row counts nothing any more and stays as it is';
+COMMENT ON COLUMN quota_internal.bucket.moved_id IS 'a ledger id of the moment it was taken over: entries with a smaller one, but not below the mark before, are of this generation and went along';
 COMMENT ON COLUMN quota_internal.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
 
 /*
@@ -128,10 +128,10 @@ CREATE TYPE quota_internal.account_window AS (
     series          text,
     overridden      bool,
     of_members      bool,
-    marked          bool
+    generation      int4
 );
 COMMENT ON TYPE quota_internal.account_window IS 'internal: a metered account''s window at a time, as _windows() has it';
-COMMENT ON COLUMN quota_internal.account_window.marked IS 'the bucket there bears a mark already, which then is an old one';
+COMMENT ON COLUMN quota_internal.account_window.generation IS 'of the row in which it counts, or that its next charge makes';
 
 CREATE TYPE quota_internal.standing AS (
     subject    text,

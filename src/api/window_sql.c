@@ -3,8 +3,8 @@
  * window_sql.c
  *		Periods, zones and windows for our own SQL functions.
  *
- * Internal: quota_internal._period, quota_internal._rate_per, quota_internal._timezone and quota_internal._window
- * are granted to nobody.  Administration in SQL (sql/always) asks the same C code as a debit
+ * Internal: quota_internal._period, _rate_per, _timezone, _window and _window_now are
+ * granted to nobody.  Administration in SQL (sql/always) asks the same C code as a debit
  * does, so that both always agree on where a window begins.
  *
  *-------------------------------------------------------------------------
@@ -16,16 +16,19 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/period.h"
 #include "base/window.h"
+#include "engine/engine.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_period);
 PG_FUNCTION_INFO_V1(quota_sql_rate_per);
 PG_FUNCTION_INFO_V1(quota_sql_timezone);
 PG_FUNCTION_INFO_V1(quota_sql_window);
+PG_FUNCTION_INFO_V1(quota_sql_window_now);
 
 /* Whether a text has at most so many bytes, without unpacking it. */
 static bool
@@ -175,5 +178,28 @@ quota_sql_window(PG_FUNCTION_ARGS)
 
 	values[0] = TimestampTzGetDatum(window.start);
 	values[1] = TimestampTzGetDatum(window.end);
+	return make_row(fcinfo, values, nulls);
+}
+
+/*
+ * quota_internal._window_now(account text, feature_id int, source_id bigint, period_start timestamptz,
+ *				 period_end timestamptz, entry_id bigint)
+ *	  -> (begins timestamptz, ends timestamptz, generation int)
+ *
+ * Strict.  With the statement's snapshot, as is all else that it looks at.
+ */
+Datum
+quota_sql_window_now(PG_FUNCTION_ARGS)
+{
+	text	   *account = PG_GETARG_TEXT_PP(0);
+	QuotaWindowKey key = {{VARDATA_ANY(account), VARSIZE_ANY_EXHDR(account), PG_GETARG_INT32(1)},
+	PG_GETARG_INT64(2), PG_GETARG_TIMESTAMPTZ(3), PG_GETARG_TIMESTAMPTZ(4)};
+	int32		generation = quota_engine_locate(&key, PG_GETARG_INT64(5), GetActiveSnapshot());
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+
+	values[0] = TimestampTzGetDatum(key.start);
+	values[1] = TimestampTzGetDatum(key.end);
+	values[2] = Int32GetDatum(generation);
 	return make_row(fcinfo, values, nulls);
 }

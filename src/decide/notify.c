@@ -232,7 +232,7 @@ charged_in(const QuotaDebit *debit, const QuotaPath *path, const QuotaAccount *a
 
 		if (key.account.prefix_len != window->account.prefix_len)
 			continue;
-		quota_engine_locate(&key, Max(debit->id, debit->parts[i].entry_id), path->snapshot);
+		(void) quota_engine_locate(&key, Max(debit->id, debit->parts[i].entry_id), path->snapshot);
 		if (quota_same_window(&key, window))
 			charged = quota_add(charged, debit->parts[i].amount, "use");
 	}

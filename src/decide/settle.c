@@ -67,7 +67,7 @@ own_window_ref(const QuotaWindowKey *key, int64 entry_id, const QuotaPath *path,
 {
 	memset(ref, 0, sizeof(*ref));
 	ref->key = *key;
-	quota_engine_locate(&ref->key, entry_id, path->snapshot);
+	(void) quota_engine_locate(&ref->key, entry_id, path->snapshot);
 	ref->at = path->at;
 	ref->clock = path->clock;
 }

@@ -73,11 +73,14 @@ quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 }
 
-void
-quota_engine_locate(QuotaWindowKey *key, int64 debit_id, Snapshot snapshot)
+int32
+quota_engine_locate(QuotaWindowKey *key, int64 entry_id, Snapshot snapshot)
 {
-	Relation	rel = quota_bucket_open();
+	Relation	rel = table_open(quota_relid(QUOTA_BUCKET), AccessShareLock);
+	QuotaBucketRow row;
 
-	quota_follow_moves(rel, key, debit_id, snapshot);
-	table_close(rel, NoLock);
+	quota_bucket_follow(rel, key, entry_id, snapshot, &row);
+	table_close(rel, AccessShareLock);
+	*key = row.key;
+	return row.generation;
 }

@@ -193,12 +193,9 @@ extern bool quota_engine_clear_caps(const QuotaBucketRef *ref, TimestampTz at, S
 									int *ncleared);
 
 /*
- * Sets *key to the window that has what a debit took there: a window whose use
- * another one took over leads to that one.
+ * Sets *key to the window that has what a ledger entry took there: a window whose use
+ * another one took over leads to that one.  Returns which generation of it.
  */
-extern void quota_engine_locate(QuotaWindowKey *key, int64 debit_id, Snapshot snapshot);
-
-/* A window's use is handed on once per change of plan: few hops, no cycle. */
-#define QUOTA_MAX_HOPS	1000
+extern int32 quota_engine_locate(QuotaWindowKey *key, int64 entry_id, Snapshot snapshot);
 
 #endif							/* QUOTA_ENGINE_H */

@@ -45,31 +45,17 @@ quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired
 	return n;
 }
 
-void
-quota_follow_moves(Relation buckets, QuotaWindowKey *key, int64 id, Snapshot snapshot)
-{
-	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
-	{
-		QuotaBucketRow row;
-
-		quota_bucket_find(buckets, key, snapshot, &row);
-		if (!quota_bucket_follow(buckets, &row, key, &id))
-			return;
-	}
-	elog(ERROR, "quota: a window's successors do not end");
-}
-
 /* Is the part's use in the window of ref, there from the start or moved there? */
 static bool
 lies_in(const QuotaPart *part, const QuotaBucketRef *ref, int64 hold_id, Relation buckets,
 		Snapshot snapshot)
 {
-	QuotaWindowKey key = part->key;
+	QuotaBucketRow row;
 
-	if (key.source_id != ref->key.source_id)
+	if (part->key.source_id != ref->key.source_id)
 		return false;
-	quota_follow_moves(buckets, &key, Max(hold_id, part->entry_id), snapshot);
-	return key.start == ref->key.start && key.end == ref->key.end;
+	quota_bucket_follow(buckets, &part->key, Max(hold_id, part->entry_id), snapshot, &row);
+	return row.key.start == ref->key.start && row.key.end == ref->key.end;
 }
 
 static void

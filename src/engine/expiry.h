@@ -29,9 +29,6 @@ extern int	quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot,
 extern void quota_expired_read(const QuotaAccountKey *account, Snapshot snapshot,
 							   QuotaExpired *expired);
 
-/* sets *key to the window that now has what the ledger entry took there: moved uses are followed */
-extern void quota_follow_moves(Relation buckets, QuotaWindowKey *key, int64 id, Snapshot snapshot);
-
 /* adds grants to ref that are used up but for what expired holds have of them */
 extern void quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired,
 									 int nexpired, Snapshot snapshot);

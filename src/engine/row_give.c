@@ -21,31 +21,26 @@
 #include "store/hold.h"
 
 /*
- * Finds and locks the row that a ledger entry charged, or that of the window which
- * took its use over; *key is set to it.
+ * Finds and locks the row that has what a ledger entry charged; *key is set to its
+ * window.  There is none of an account that has been erased.
  */
 static void
 lock_for_give(Relation buckets, QuotaWindowKey *key, int64 id, QuotaBucketRow *row)
 {
-	for (int hop = 0; hop < QUOTA_MAX_HOPS; hop++)
-	{
-		/* a successor may be younger than any earlier snapshot */
-		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-		bool		found;
+	QuotaWindowKey charged = *key;
+	bool		done = false;
 
-		quota_bucket_find(buckets, key, snapshot, row);
-		found = row->tuple != NULL && quota_bucket_lock(buckets, row, snapshot);
+	while (!done)
+	{
+		/* it may be younger than any earlier snapshot */
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+		quota_bucket_follow(buckets, &charged, id, snapshot, row);
+		/* somebody may have moved it until we had the lock */
+		done = row->tuple == NULL || (quota_bucket_lock(buckets, row, snapshot) && !row->moved);
 		UnregisterSnapshot(snapshot);
-		if (!found)
-		{
-			/* erased: nothing is there to come back to */
-			memset(row, 0, sizeof(*row));
-			return;
-		}
-		if (!quota_bucket_follow(buckets, row, key, &id))
-			return;
 	}
-	elog(ERROR, "quota: a window's successors do not end");
+	*key = row->key;
 }
 
 /*
@@ -159,7 +154,6 @@ static bool
 give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 {
 	const QuotaPart *part = &giving->part;
-	QuotaWindowKey key = part->key;
 	Snapshot	snapshot;
 	QuotaBucketRow row;
 	bool		given;
@@ -168,8 +162,8 @@ give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 	if (part->source == QUOTA_SOURCE_GRANT)
 		return false;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	quota_bucket_find(buckets, &key, snapshot, &row);
-	given = row.tuple != NULL && !quota_bucket_follow(buckets, &row, &key, &id) &&
+	quota_bucket_follow(buckets, &part->key, id, snapshot, &row);
+	given = row.tuple != NULL && quota_same_window(&row.key, &part->key) &&
 		give_part(buckets, giving, &row, snapshot);
 	UnregisterSnapshot(snapshot);
 	return given;

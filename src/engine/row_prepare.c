@@ -27,17 +27,15 @@ same_terms(const QuotaBucketState *a, const QuotaBucketState *b)
 
 /*
  * Locks a row that the snapshot saw; false if it has gone, its use has been moved
- * away since, or it has other limits: then the look-up's are out of date.  A mark
- * that the snapshot saw is spent: see prepare_bucket().
+ * away since, or it has other limits: then the look-up's are out of date.
  */
 static bool
 lock_unmoved(Relation buckets, QuotaBucketRow *row, Snapshot snapshot)
 {
-	int64		spent = row->moved ? row->moved_id : 0;
 	QuotaBucketState seen = row->state;
 
-	return quota_bucket_lock(buckets, row, snapshot) &&
-		(!row->moved || row->moved_id == spent) && same_terms(&seen, &row->state);
+	return quota_bucket_lock(buckets, row, snapshot) && !row->moved &&
+		same_terms(&seen, &row->state);
 }
 
 /* Has a later window closed this one since it was looked up? */
@@ -91,7 +89,7 @@ lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *befor
 	first.end = window.end;
 	quota_bucket_find(buckets, &first, snapshot, &row);
 	return row.tuple != NULL ? quota_bucket_lock(buckets, &row, snapshot) :
-		quota_bucket_create(buckets, &first, &unused);
+		quota_bucket_create(buckets, &first, row.generation, &unused);
 }
 
 /*
@@ -120,7 +118,7 @@ fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, S
 	state.prorated = row->state.prorated;
 	state.rollover_fixed = true;
 	state.rolled_in = rollover.into;
-	if (row->tuple == NULL && !quota_bucket_create(buckets, &ref->key, &state))
+	if (row->tuple == NULL && !quota_bucket_create(buckets, &ref->key, row->generation, &state))
 		return false;
 	if (row->tuple != NULL)
 		QuotaEnsure(quota_bucket_update(buckets, row, &state, InvalidSnapshot));
@@ -136,21 +134,23 @@ fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, S
 	return true;
 }
 
+/* Where the use of an earlier generation was moved away, what had rolled over went along: fixed, at 0. */
 static bool
-create_bucket(Relation buckets, const QuotaBucketRef *ref)
+create_bucket(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *row)
 {
 	QuotaBucketState state = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
 
-	return quota_bucket_create(buckets, &ref->key, &state);
+	state.rollover_fixed = row->state.rollover_fixed;
+	return quota_bucket_create(buckets, &ref->key, row->generation, &state);
 }
 
 /*
  * Locks or creates the window's row.
  *
- * A mark says that another window took the use over.  If the version that the
- * look-up's own snapshot saw bears it and the look-up led here all the same, the
- * account has come back to this window since: the mark is spent.  If it has come
- * in after that snapshot, the look-up is out of date.
+ * A mark says that another window took the use over.  If the look-up's own snapshot
+ * saw it and the look-up led here all the same, the account has come back to this
+ * window since, and counts in the next generation of it.  If the mark has come in
+ * after that snapshot, the look-up is out of date.
  */
 static QuotaPrepared
 prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
@@ -160,7 +160,7 @@ prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snaps
 	if (quota_rollover_is_open(ref, row))
 		return fix_rollover(buckets, ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (row->tuple == NULL)
-		return create_bucket(buckets, ref) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		return create_bucket(buckets, ref, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
 	/* who closes a window writes its row */

@@ -9,8 +9,6 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -68,6 +66,7 @@ deform(Relation rel, QuotaBucketRow *row)
 	row->key.source_id = DatumGetInt64(values[Anum_bucket_source_id - 1]);
 	row->key.start = DatumGetTimestampTz(values[Anum_bucket_period_start - 1]);
 	row->key.end = DatumGetTimestampTz(values[Anum_bucket_period_end - 1]);
+	row->generation = DatumGetInt32(values[Anum_bucket_generation - 1]);
 	row->moved = !nulls[Anum_bucket_moved_start - 1];
 	if (row->moved)
 	{
@@ -122,6 +121,27 @@ take_tuple(Relation rel, HeapTuple tuple, QuotaBucketRow *row)
 	deform(rel, row);
 }
 
+/* of the rows of one window, in the order of generations */
+static void
+begin_window_scan(QuotaScan *scan, Relation rel, const QuotaWindowKey *key, Snapshot snapshot)
+{
+	init_account_scan(scan, rel, key);
+	quota_scan_time(scan, Anum_bucket_period_start, BTEqualStrategyNumber, key->start);
+	quota_scan_time(scan, Anum_bucket_period_end, BTEqualStrategyNumber, key->end);
+	quota_scan_begin_ordered(scan, quota_relid(QUOTA_BUCKET_PKEY), snapshot);
+}
+
+/* Use that was moved away is no use: the account counts in the next generation, if it comes back. */
+static void
+leave_moved(QuotaBucketRow *row)
+{
+	if (!row->moved)
+		return;
+	row->tuple = NULL;
+	row->moved = false;
+	row->generation++;
+}
+
 void
 quota_bucket_find(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 				  QuotaBucketRow *row)
@@ -132,12 +152,50 @@ quota_bucket_find(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 	memset(row, 0, sizeof(*row));
 	row->key = *key;
 	row->state.unlimited = true;
-	init_account_scan(&scan, rel, key);
-	quota_scan_time(&scan, Anum_bucket_period_start, BTEqualStrategyNumber, key->start);
-	quota_scan_time(&scan, Anum_bucket_period_end, BTEqualStrategyNumber, key->end);
-	tuple = quota_scan_one(&scan, quota_relid(QUOTA_BUCKET_PKEY), snapshot);
+	begin_window_scan(&scan, rel, key, snapshot);
+	/* older generations bear marks */
+	tuple = quota_scan_next_ordered(&scan, BackwardScanDirection);
 	if (tuple)
-		take_tuple(rel, tuple, row);
+		take_tuple(rel, heap_copytuple(tuple), row);
+	quota_scan_end(&scan);
+	leave_moved(row);
+}
+
+/* The generation of the window that an entry charged: the first with no mark, or a younger one. */
+static void
+find_charged(Relation rel, int64 id, Snapshot snapshot, QuotaBucketRow *row)
+{
+	QuotaWindowKey key = row->key;
+	QuotaScan	scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	memset(row, 0, sizeof(*row));
+	row->key = key;
+	begin_window_scan(&scan, rel, &key, snapshot);
+	while (!found && (tuple = quota_scan_next_ordered(&scan, ForwardScanDirection)) != NULL)
+	{
+		take_tuple(rel, heap_copytuple(tuple), row);
+		found = !row->moved || row->moved_id > id;
+	}
+	quota_scan_end(&scan);
+	if (!found)
+		leave_moved(row);
+}
+
+/* Each mark is younger than the last, so there is an end. */
+void
+quota_bucket_follow(Relation rel, const QuotaWindowKey *key, int64 id, Snapshot snapshot,
+					QuotaBucketRow *row)
+{
+	row->key = *key;
+	find_charged(rel, id, snapshot, row);
+	while (row->moved)
+	{
+		row->key.start = row->moved_start;
+		row->key.end = row->moved_end;
+		find_charged(rel, row->moved_id, snapshot, row);
+	}
 }
 
 bool
@@ -145,55 +203,9 @@ quota_bucket_is_charged(const QuotaBucketRow *row)
 {
 	const QuotaBucketState *state = &row->state;
 
-	return state->counts.used > 0 || state->counts.granted > 0 || state->counts.overage > 0 ||
-		state->counts.overdrawn > 0 || state->rolled_out > 0 ||
-		(state->rollover_fixed && !row->moved);
-}
-
-/* An array column without NULLs, whose elements are 64 bits wide. */
-static int
-get_array(Relation rel, HeapTuple tuple, int attnum, Oid type, Datum **elements)
-{
-	bool		isnull;
-	Datum		array = heap_getattr(tuple, attnum, RelationGetDescr(rel), &isnull);
-	int			n;
-
-	if (isnull)
-		return 0;
-	deconstruct_array(DatumGetArrayTypeP(array), type, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, elements, NULL, &n);
-	return n;
-}
-
-/* Marks stand in the order of their ids, the present one last. */
-bool
-quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaWindowKey *key, int64 *id)
-{
-	Datum	   *ids;
-	Datum	   *starts;
-	Datum	   *ends;
-	int			n;
-
-	if (row->tuple == NULL)
-		return false;
-	n = get_array(rel, row->tuple, Anum_bucket_earlier_id, INT8OID, &ids);
-	for (int i = 0; i < n; i++)
-	{
-		if (DatumGetInt64(ids[i]) < *id)
-			continue;
-		QuotaEnsure(get_array(rel, row->tuple, Anum_bucket_earlier_start, TIMESTAMPTZOID, &starts) == n &&
-					get_array(rel, row->tuple, Anum_bucket_earlier_end, TIMESTAMPTZOID, &ends) == n);
-		key->start = DatumGetTimestampTz(starts[i]);
-		key->end = DatumGetTimestampTz(ends[i]);
-		*id = DatumGetInt64(ids[i]) + 1;
-		return true;
-	}
-	if (!row->moved || row->moved_id < *id)
-		return false;
-	key->start = row->moved_start;
-	key->end = row->moved_end;
-	*id = row->moved_id + 1;
-	return true;
+	return !row->moved &&
+		(state->counts.used > 0 || state->counts.granted > 0 || state->counts.overage > 0 ||
+		 state->counts.overdrawn > 0 || state->rolled_out > 0 || state->rollover_fixed);
 }
 
 /*
@@ -257,7 +269,8 @@ quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 }
 
 bool
-quota_bucket_create(Relation rel, const QuotaWindowKey *key, const QuotaBucketState *state)
+quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
+					const QuotaBucketState *state)
 {
 	Datum		values[Natts_bucket] = {0};
 	bool		nulls[Natts_bucket] = {false};
@@ -267,13 +280,11 @@ quota_bucket_create(Relation rel, const QuotaWindowKey *key, const QuotaBucketSt
 	values[Anum_bucket_source_id - 1] = Int64GetDatum(key->source_id);
 	values[Anum_bucket_period_start - 1] = TimestampTzGetDatum(key->start);
 	values[Anum_bucket_period_end - 1] = TimestampTzGetDatum(key->end);
+	values[Anum_bucket_generation - 1] = Int32GetDatum(generation);
 	form(state, values, nulls);
 	nulls[Anum_bucket_moved_start - 1] = true;
 	nulls[Anum_bucket_moved_end - 1] = true;
 	nulls[Anum_bucket_moved_id - 1] = true;
-	nulls[Anum_bucket_earlier_start - 1] = true;
-	nulls[Anum_bucket_earlier_end - 1] = true;
-	nulls[Anum_bucket_earlier_id - 1] = true;
 	return quota_insert_if_absent(rel, values, nulls);
 }
 
@@ -296,6 +307,8 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *s
 	Datum		values[lengthof(state_columns)];
 	bool		nulls[lengthof(state_columns)];
 
+	/* what was moved away is final */
+	QuotaEnsure(!row->moved);
 	form(state, table_values, table_nulls);
 	for (int i = 0; i < (int) lengthof(state_columns); i++)
 	{

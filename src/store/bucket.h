@@ -43,7 +43,8 @@ typedef struct QuotaBucketState
 typedef struct QuotaBucketRow
 {
 	HeapTuple	tuple;			/* NULL: there is none */
-	QuotaWindowKey key;			/* of quota_bucket_before(), quota_bucket_closing() */
+	QuotaWindowKey key;
+	int32		generation;		/* without a row: of the one to create */
 	QuotaBucketState state;
 	bool		moved;			/* another window took its use over: */
 	TimestampTz moved_start;
@@ -54,17 +55,22 @@ typedef struct QuotaBucketRow
 /* before anything is decided, so that nobody can lock the table in between */
 extern Relation quota_bucket_open(void);
 
-/* the version that the snapshot sees; all zero when there is none */
+/*
+ * The row in which the window counts, as the snapshot sees it; all zero when there is
+ * none.  A row whose use another window took over is none, though what it says of
+ * rollover and terms is kept: when the account comes back, it counts in the next
+ * generation.
+ */
 extern void quota_bucket_find(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 							  QuotaBucketRow *row);
 
 /*
- * Leads from a window to the one that took over the use which it had when *id was
- * drawn from the ledger's sequence; *id is then one that the use there is older
- * than.  False: the use is still here.
+ * The row that now has what the ledger entry "id" took from the key's window: it is
+ * of that window, or of the one to which the use has gone since.  There may be none,
+ * once the account is erased.
  */
-extern bool quota_bucket_follow(Relation rel, const QuotaBucketRow *row, QuotaWindowKey *key,
-								int64 *id);
+extern void quota_bucket_follow(Relation rel, const QuotaWindowKey *key, int64 id,
+								Snapshot snapshot, QuotaBucketRow *row);
 
 /*
  * Has the window been charged, and has its use not been moved away?  A row can
@@ -87,7 +93,7 @@ extern void quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapsh
  * Makes sure that there is a row, waiting for whoever is creating it; true if we
  * have created it, so that nobody else can have it before we end.
  */
-extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key,
+extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
 								const QuotaBucketState *state);
 
 /* locks the newest version; false when the row has gone */

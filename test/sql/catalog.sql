@@ -18,10 +18,11 @@ SELECT p.name, v.version AS v, v.period AS billing, p.is_default AS def, p.retir
         FROM quota_internal.entitlement e JOIN quota_internal.feature f ON f.id = e.feature_id WHERE e.plan_version_id = v.id) AS gives
 FROM quota_internal.plan p LEFT JOIN quota_internal.plan_version v ON v.plan_id = p.id
 ORDER BY p.name, v.version;
+\ir include/rows.psql
 CREATE VIEW pg_temp.buckets AS
 SELECT b.subject, b.feature, b.source_id AS source, b.period_start, b.period_end, b.used, b.overdrawn AS over, b.moved_start
-FROM pg_temp.window_use b
-ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end;
+FROM pg_temp.window_rows b
+ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end, b.generation;
 
 --
 -- from nothing

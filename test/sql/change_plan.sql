@@ -27,13 +27,14 @@ SELECT count(*) FROM quota.apply_catalog('{
 CREATE VIEW pg_temp.subs AS
 SELECT s.subject, s.plan, s.version AS v, s.status, s.ends_at, s.current_period_start AS since, s.current_period_end AS until, s.next_plan, s.next_plan_at, s.cancelled_at
 FROM quota.subscriptions s;
+\ir include/rows.psql
 CREATE VIEW pg_temp.use AS
 SELECT b.subject, b.feature, s.id IS NOT NULL AS present, b.period_start, b.period_end,
        CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN b.plan END AS plan,
        CASE WHEN b.moved_start IS NULL AND s.id IS NOT NULL THEN b.allowance END AS allowance, b.prorated, b.used, b.granted AS g, b.overage AS v, b.overdrawn AS o, b.reserved AS r, b.rolled_in AS r_in, b.rolled_out AS r_out,
        b.moved_start AS moved_to
-FROM pg_temp.window_use b LEFT JOIN quota_internal.subscription s ON s.source_id = b.source_id
-ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end;
+FROM pg_temp.window_rows b LEFT JOIN quota_internal.subscription s ON s.source_id = b.source_id
+ORDER BY b.subject, b.feature, b.source_id, b.period_start, b.period_end, b.generation;
 CREATE VIEW pg_temp.happened AS
 SELECT e.id, e.subject, e.at, e.type, e.data - 'subscription_id' AS data FROM quota.events e WHERE e.type <> 'subscribed' ORDER BY e.id;
 
@@ -159,9 +160,8 @@ INSERT INTO quota_internal.ledger_entry SELECT nextval('quota_internal.ledger_id
     FROM quota_internal.ledger_entry e WHERE e.kind = 't' AND e.account = 'm1' AND e.source = 'g' AND e.grant_id IS NULL;
 -- what no bigint holds is an error, and nothing has moved
 SELECT quota.subscribe('m2', 'basic') > 0, (quota.debit('m2', 'tokens', 30)).remaining, quota.change_plan('m2', 'weekly') > 0;
-UPDATE quota_internal.bucket SET used = 9223372036854775807 WHERE subject = 'm2' AND moved_start IS NOT NULL;
-SELECT pg_temp.code($$SELECT quota.change_plan('m2', 'basic')$$);
-UPDATE quota_internal.bucket SET used = 0 WHERE subject = 'm2' AND moved_start IS NOT NULL;
+BEGIN; UPDATE quota_internal.bucket SET used = 9223372036854775807, moved_start = NULL, moved_end = NULL, moved_id = NULL WHERE subject = 'm2' AND moved_start IS NOT NULL;
+SELECT pg_temp.code($$SELECT quota.change_plan('m2', 'basic')$$); ROLLBACK;
 
 --
 -- When the billing period ends
@@ -349,4 +349,4 @@ FROM (SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end,
 WHERE b.units IS DISTINCT FROM l.units;
 SELECT count(*) > 0 AS transfers, sum(amount) FROM quota_internal.ledger_entry WHERE kind = 't';
 SELECT sum(rolled_in), sum(rolled_out), sum(reserved) FROM pg_temp.window_use;
-SELECT count(*) FROM pg_temp.window_use WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);
+SELECT count(*) FROM pg_temp.window_rows WHERE moved_start IS NOT NULL AND (used, overdrawn, coalesce(granted, overage, reserved, rolled_out, prorated, 0)) <> (0, 0, 0);

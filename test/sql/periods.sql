@@ -14,9 +14,10 @@ SELECT count(*) FROM quota.apply_catalog('{
                                        "once": {"allowance": 20}}},
               "daily": {"entitlements": {"tokens": {"allowance": 8, "period": "day"}, "once": {"allowance": 2}}},
               "week": {"entitlements": {"tokens": {"allowance": 50, "period": "week", "anchor": "calendar"}}}}}');
+\ir include/rows.psql
 CREATE VIEW pg_temp.used AS
 SELECT subject, feature, used, overdrawn, source_id AS subscription, period_start, period_end, moved_start
-FROM pg_temp.window_use ORDER BY subject, 2, source_id, period_start;
+FROM pg_temp.window_rows ORDER BY subject, 2, source_id, period_start, generation;
 
 -- Calendar months in UTC: used up in January, all there at the first instant of February.
 SELECT remaining, resets_at FROM quota.debit('ann', 'tokens', 10);

@@ -108,6 +108,9 @@ CALL pg_temp.damage('a mark forged on a live window', $$UPDATE quota_internal.bu
     (SELECT n.period_start, n.period_end, nextval('quota_internal.ledger_id_seq') FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.period_start < b.period_start LIMIT 1)
     WHERE b.subject = 'acme' AND b.reserved > 0$$);
 CALL pg_temp.damage('a mark to a window that is not there', $$UPDATE quota_internal.bucket SET moved_end = moved_end + interval '1 day' WHERE moved_id IS NOT NULL$$);
+CALL pg_temp.damage('use in a window that was moved away', $$UPDATE quota_internal.bucket SET overage = 1 WHERE moved_id IS NOT NULL$$);
+CALL pg_temp.damage('a generation too many', $$INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, generation)
+    SELECT subject, feature_id, source_id, period_start, period_end, 1 FROM quota_internal.bucket WHERE subject = 'acme/al'$$);
 -- the ledger
 CALL pg_temp.damage('entry deleted', format('DELETE FROM quota_internal.ledger_entry WHERE id = %s', :al_id));
 CALL pg_temp.damage('entry with another amount', format('UPDATE quota_internal.ledger_entry SET amount = amount - 1 WHERE debit_id = %s AND account = ''acme''', :al_id));

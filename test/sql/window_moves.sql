@@ -16,8 +16,8 @@ SELECT count(*) FROM quota.apply_catalog('{
               "none": {"entitlements": {}}}}');
 CREATE VIEW pg_temp.windows AS
 SELECT subject, period_start::date AS "from", period_end::date AS "to", used, rolled_in, rolled_out, moved_id IS NOT NULL AS moved,
-       earlier_id IS NOT NULL AS moved_before
-FROM quota_internal.bucket ORDER BY subject, period_start, period_end;
+       generation
+FROM quota_internal.bucket ORDER BY subject, period_start, period_end, source_id, generation;
 
 -- A year's use goes to February; in March the year takes March's: what left it stays where it went
 SELECT quota.subscribe('a', 'year') IS NOT NULL AS s;
@@ -48,6 +48,25 @@ SELECT quota.change_plan('h', 'year') IS NOT NULL AS c;
 SELECT remaining FROM quota.set_usage('h', 'tokens', 0);
 SELECT released, remaining FROM quota.release(:hold);
 SELECT * FROM pg_temp.windows WHERE subject = 'h';
+
+-- There and back in one transaction, and back to a savepoint: each generation counts what it was charged
+SELECT quota.subscribe('s', 'year') IS NOT NULL AS s;
+SELECT id AS first FROM quota.debit('s', 'tokens', 5) \gset
+BEGIN;
+SELECT quota.change_plan('s', 'month') IS NOT NULL AS c;
+SAVEPOINT there;
+SELECT quota.change_plan('s', 'year') IS NOT NULL AS c;
+SELECT remaining FROM quota.debit('s', 'tokens', 1);
+SELECT * FROM pg_temp.windows WHERE subject = 's';
+ROLLBACK TO there;
+SELECT id AS second FROM quota.debit('s', 'tokens', 2) \gset
+SELECT quota.change_plan('s', 'year') IS NOT NULL AS c, quota.change_plan('s', 'month') IS NOT NULL AS c, quota.change_plan('s', 'year') IS NOT NULL AS c;
+SELECT id AS third FROM quota.debit('s', 'tokens', 3) \gset
+COMMIT;
+SELECT * FROM pg_temp.windows WHERE subject = 's';
+SELECT refunded, remaining FROM quota.refund(:first, 4);
+SELECT refunded, remaining FROM quota.refund(:second, 1);
+SELECT refunded, remaining FROM quota.refund(:third);
 
 -- A cap counted the whole charge: it gets back all of a refund, whatever the bucket still has
 SELECT quota.subscribe('c', 'capped') IS NOT NULL AS s;
@@ -115,6 +134,20 @@ SELECT remaining FROM quota.debit('w', 'tokens', 4);
 SELECT grant_id = :first AS first, sum(amount) FROM quota_internal.ledger_entry WHERE account = 'w' AND source = 'g' AND period_start = '2026-09-01' GROUP BY 1 ORDER BY 1;
 SELECT quota.override('w', 'tokens', '{"allowance": 80}');
 SELECT allowance, used, remaining FROM quota.check('w', 'tokens');
+
+-- An account comes back by itself: it begins at 0, and what left the window before stays where it went
+SET quota.clock = '2026-10-10 12:00:00+00';
+SELECT quota.override('f', 'tokens', '{"allowance": 9, "period": "month"}');
+SELECT id AS first FROM quota.debit('f', 'tokens', 4) \gset
+SELECT quota.override('f', 'tokens', '{"allowance": 9, "period": "week"}');
+SELECT quota.subscribe('f', 'free') IS NOT NULL AS s;
+SELECT quota.override('f', 'tokens', '{"allowance": 9, "period": "month"}');
+SELECT quota.cancel('f', 'now') IS NOT NULL AS cancelled;
+SELECT allowance, used, remaining FROM quota.check('f', 'tokens');
+SELECT id AS second FROM quota.debit('f', 'tokens', 2) \gset
+SELECT refunded, remaining FROM quota.refund(:first, 1);
+SELECT refunded, remaining FROM quota.refund(:second, 1);
+SELECT * FROM pg_temp.windows WHERE subject = 'f' AND "from" >= '2026-10-01';
 
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;

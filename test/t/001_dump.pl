@@ -169,7 +169,7 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	is(run_in($server, $db, q{SELECT allowance, used FROM quota.check('nobody', 'tokens')}), '500|104', "$db: use moved by an override, overdrawn included");
 	is(run_in($server, $db, q{SELECT allowance, remaining FROM quota.check('nobody/x', 'tokens') UNION ALL SELECT allowance, remaining FROM quota.check('acme/bob', 'docs')}),
 		"7|6\n5|5", "$db: what members have, by an override and by a plan");
-	is(run_in($server, $db, q{SELECT used FROM quota_internal.window_use WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
+	is(run_in($server, $db, q{SELECT used FROM quota_internal.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
 	is(run_in($server, $db, q{SELECT plan, status, current_period_end = starts_at + interval '1 year', ends_at = current_period_end FROM quota.subscriptions WHERE subject = 'acme'}),
 		'pro|active|t|t', "$db: subscription, and its cancellation");
 	is(run_in($server, $db, q{SELECT times FROM quota.denials WHERE subject = 'nobody'}), '2', "$db: denials");

@@ -37,6 +37,8 @@ def take_from(world, number, subject, account_name, window, counted, source, gra
 def take(world, number, subject, account, amount, kind, metadata=None, debit=None, at=None):
     """From a metered account, what finds no room being overdrawn: (numbers of the parts, units overdrawn)."""
     rollover.fix(world, account)
+    if account.window in world.moved:  # it has come back: what left the window before stays where it is
+        del world.moved[account.window]
     world.buckets[account.window] = bucket_of(world, account)._replace(
         limit=limit_of(world, account), plan=plan_of(world, account))
     taken, overdrawn, counted = room_of(world, account, at).take(amount)
