@@ -84,35 +84,35 @@ explain_plan(Explanation *e, const QuotaAccount *account, const char *level)
 static void
 explain_allowance(Explanation *e, const QuotaAccount *account, const char *level)
 {
-	const QuotaBucketRef *ref = account->ref;
+	const QuotaMeter *meter = account->meter;
 	StringInfoData detail;
 
 	initStringInfo(&detail);
-	if (ref->limits.unlimited)
+	if (meter->limits.unlimited)
 		appendStringInfoString(&detail, "unlimited");
 	else
 		appendStringInfo(&detail, INT64_FORMAT " of " INT64_FORMAT " used",
-						 quota_shown_use(ref), quota_shown_allowance(ref));
-	if (ref->balance.bucket.is_prorated)
-		appendStringInfo(&detail, ", prorated to " INT64_FORMAT, ref->balance.bucket.prorated);
-	if (ref->balance.bucket.rolled_in > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " rolled over", ref->balance.bucket.rolled_in);
-	if (ref->balance.bucket.reserved > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", ref->balance.bucket.reserved);
-	if (ref->balance.bucket.counts.overdrawn > 0)
-		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", ref->balance.bucket.counts.overdrawn);
-	if (!TIMESTAMP_NOT_FINITE(ref->key.end))
-		appendStringInfo(&detail, ", until %s", time_text(ref->key.end));
-	put_step(e, level, ref->limits.counts_only ? "capacity" : "allowance", detail.data, !ref->limits.unlimited,
-			 quota_allowance_left(ref), true, ref->outcome.change.used, "ok");
+						 quota_shown_use(meter), quota_shown_allowance(meter));
+	if (meter->balance.bucket.is_prorated)
+		appendStringInfo(&detail, ", prorated to " INT64_FORMAT, meter->balance.bucket.prorated);
+	if (meter->balance.bucket.rolled_in > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " rolled over", meter->balance.bucket.rolled_in);
+	if (meter->balance.bucket.reserved > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " reserved", meter->balance.bucket.reserved);
+	if (meter->balance.bucket.counts.overdrawn > 0)
+		appendStringInfo(&detail, ", " INT64_FORMAT " overdrawn", meter->balance.bucket.counts.overdrawn);
+	if (!TIMESTAMP_NOT_FINITE(meter->key.end))
+		appendStringInfo(&detail, ", until %s", time_text(meter->key.end));
+	put_step(e, level, meter->limits.counts_only ? "capacity" : "allowance", detail.data, !meter->limits.unlimited,
+			 quota_allowance_left(meter), true, meter->outcome.change.used, "ok");
 }
 
 static void
-explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
+explain_grants(Explanation *e, const QuotaMeter *meter, const char *level)
 {
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		const QuotaGrantRef *grant = &ref->balance.grants[i];
+		const QuotaAccountGrant *grant = &meter->balance.grants[i];
 
 		put_step(e, level, "grant",
 				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s%s", grant->grant.id,
@@ -124,11 +124,11 @@ explain_grants(Explanation *e, const QuotaBucketRef *ref, const char *level)
 }
 
 static void
-explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
+explain_caps(Explanation *e, const QuotaMeter *meter, const char *level)
 {
-	for (int i = 0; i < ref->balance.ncaps; i++)
+	for (int i = 0; i < meter->balance.ncaps; i++)
 	{
-		const QuotaCapRef *cap = &ref->balance.caps[i];
+		const QuotaAccountCap *cap = &meter->balance.caps[i];
 		int64		room = quota_cap_room(cap);
 		bool		first_use = TIMESTAMP_IS_NOBEGIN(cap->key.window_start);
 
@@ -137,22 +137,22 @@ explain_caps(Explanation *e, const QuotaBucketRef *ref, const char *level)
 						  cap->used, cap->ceiling,
 						  first_use && !cap->opened ? "opens with the first use" :
 						  psprintf("until %s", time_text(cap->window.end))),
-				 true, room, true, ref->outcome.capped,
-				 room >= ref->outcome.capped ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
+				 true, room, true, meter->outcome.capped,
+				 room >= meter->outcome.capped ? "ok" : quota_reason_name(QUOTA_EXCEEDED));
 	}
 }
 
 static void
-explain_rate(Explanation *e, const QuotaBucketRef *ref, const char *level)
+explain_rate(Explanation *e, const QuotaMeter *meter, const char *level)
 {
 	int64		available;
 
-	if (ref->limits.rate == NULL)
+	if (meter->limits.rate == NULL)
 		return;
-	available = quota_rate_room(ref);
+	available = quota_rate_room(meter);
 	put_step(e, level, "rate",
 			 psprintf(INT64_FORMAT " per " INT64_FORMAT " ms, at most " INT64_FORMAT " at once",
-					  ref->limits.rate->limit, ref->limits.rate->per_us / 1000, ref->limits.rate->burst),
+					  meter->limits.rate->limit, meter->limits.rate->per_us / 1000, meter->limits.rate->burst),
 			 true, available, true, e->amount,
 			 available >= e->amount ? "ok" : quota_reason_name(QUOTA_RATE_LIMITED));
 }
@@ -161,26 +161,26 @@ static void
 explain_account(Explanation *e, const QuotaAccount *account)
 {
 	const char *level = quota_subject_prefix(e->path->subject, account->level);
-	QuotaBucketRef *ref = account->ref;
+	QuotaMeter *meter = account->meter;
 
 	explain_plan(e, account, level);
-	if (ref == NULL)
+	if (meter == NULL)
 		return;
-	if (!ref->limits.rate_only)
+	if (!meter->limits.rate_only)
 	{
 		/* where it would come from */
-		quota_split(ref, ref->limits.counts_only ? Min(e->amount, quota_allowance_left(ref)) : e->amount);
+		quota_split(meter, meter->limits.counts_only ? Min(e->amount, quota_allowance_left(meter)) : e->amount);
 		explain_allowance(e, account, level);
-		explain_grants(e, ref, level);
-		if (ref->limits.overage_limit > 0)
+		explain_grants(e, meter, level);
+		if (meter->limits.overage_limit > 0)
 			put_step(e, level, "overage",
-					 psprintf(INT64_FORMAT " taken", ref->balance.bucket.counts.overage),
-					 ref->limits.overage_limit != PG_INT64_MAX,
-					 Max(ref->limits.overage_limit - ref->balance.bucket.counts.overage, 0), true,
-					 ref->outcome.change.overage, "ok");
-		explain_caps(e, ref, level);
+					 psprintf(INT64_FORMAT " taken", meter->balance.bucket.counts.overage),
+					 meter->limits.overage_limit != PG_INT64_MAX,
+					 Max(meter->limits.overage_limit - meter->balance.bucket.counts.overage, 0), true,
+					 meter->outcome.change.overage, "ok");
+		explain_caps(e, meter, level);
 	}
-	explain_rate(e, ref, level);
+	explain_rate(e, meter, level);
 }
 
 static const char *

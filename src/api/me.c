@@ -136,14 +136,14 @@ put_feature(StringInfo buf, const QuotaPath *path, const QuotaFeature *feature)
 
 /* A grant, and what has been taken of it in the period that is shown. */
 static void
-put_grant(StringInfo buf, const char *feature, const QuotaGrantRef *ref)
+put_grant(StringInfo buf, const char *feature, const QuotaAccountGrant *given)
 {
-	const QuotaGrant *grant = &ref->grant;
+	const QuotaGrant *grant = &given->grant;
 
 	appendStringInfo(buf, "{\"id\": " INT64_FORMAT ", ", grant->id);
 	put_text(buf, "feature", feature);
 	put_int64(buf, "amount", true, grant->amount);
-	put_int64(buf, "used", true, ref->used);
+	put_int64(buf, "used", true, given->used);
 	put_int64(buf, "priority", true, grant->priority);
 	appendStringInfoString(buf, ", ");
 	put_text(buf, "source", grant->source);
@@ -153,18 +153,18 @@ put_grant(StringInfo buf, const char *feature, const QuotaGrantRef *ref)
 }
 
 static int
-compare_grant_refs(const void *a, const void *b)
+compare_account_grants(const void *a, const void *b)
 {
-	return quota_compare_grants(&((const QuotaGrantRef *) a)->grant,
-								&((const QuotaGrantRef *) b)->grant);
+	return quota_compare_grants(&((const QuotaAccountGrant *) a)->grant,
+								&((const QuotaAccountGrant *) b)->grant);
 }
 
 /* Adds the grants of one prefix to the n that are there; returns how many there are then. */
 static int
 add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
-		   QuotaGrantRef **refs, int n)
+		   QuotaAccountGrant **found, int n)
 {
-	QuotaBucketRef account = {.limits.unlimited = true};
+	QuotaMeter	account = {.limits.unlimited = true};
 	QuotaGrant *grants;
 	int			here;
 
@@ -177,11 +177,11 @@ add_grants(const QuotaPath *path, int level, const QuotaFeature *feature,
 						   &grants);
 	if (here == 0)
 		return n;
-	*refs = *refs ? (QuotaGrantRef *) repalloc(*refs, sizeof(QuotaGrantRef) * (n + here)) :
-		(QuotaGrantRef *) palloc(sizeof(QuotaGrantRef) * here);
+	*found = *found ? (QuotaAccountGrant *) repalloc(*found, sizeof(QuotaAccountGrant) * (n + here)) :
+		(QuotaAccountGrant *) palloc(sizeof(QuotaAccountGrant) * here);
 	account.balance.ngrants = here;
-	account.balance.grants = *refs + n;
-	memset(account.balance.grants, 0, sizeof(QuotaGrantRef) * here);
+	account.balance.grants = *found + n;
+	memset(account.balance.grants, 0, sizeof(QuotaAccountGrant) * here);
 	for (int i = 0; i < here; i++)
 		account.balance.grants[i].grant = grants[i];
 	/* of capacity nothing is taken */
@@ -199,19 +199,19 @@ put_grants(StringInfo buf, const QuotaPath *path)
 	for (int i = 0; i < path->catalog->nfeatures; i++)
 	{
 		const QuotaFeature *feature = &path->catalog->features[i];
-		QuotaGrantRef *refs = NULL;
+		QuotaAccountGrant *found = NULL;
 		int			n = 0;
 
 		if (feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
 			continue;
 		for (int level = 0; level < path->subject->nlevels; level++)
-			n = add_grants(path, level, feature, &refs, n);
+			n = add_grants(path, level, feature, &found, n);
 		if (n > 1)
-			qsort(refs, n, sizeof(QuotaGrantRef), compare_grant_refs);
+			qsort(found, n, sizeof(QuotaAccountGrant), compare_account_grants);
 		for (int j = 0; j < n; j++)
 		{
 			appendStringInfoString(buf, separator);
-			put_grant(buf, feature->name, &refs[j]);
+			put_grant(buf, feature->name, &found[j]);
 			separator = ", ";
 		}
 	}

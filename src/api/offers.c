@@ -48,24 +48,24 @@ compare_offers(const void *a, const void *b)
 static bool
 would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts then;
 	QuotaAccount *before = quota_account_at(now, level);
 	QuotaAccount *after;
 	QuotaVerdict verdict;
 
-	quota_accounts_of(path, now->feature, refs, &then);
-	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
+	quota_accounts_of(path, now->feature, meters, &then);
+	quota_engine_peek(then.meters, then.nmeters, path->snapshot);
 	after = quota_account_at(&then, level);
 	if (now->feature->kind == QUOTA_METERED)
 	{
 		/* accounts below the new subscription depend on it, too */
 		for (int i = 0; path->subscriptions[level] == NULL && i < then.naccounts; i++)
 		{
-			if (then.accounts[i].level >= level && then.accounts[i].ref != NULL)
-				quota_begin_anew(then.accounts[i].ref);
+			if (then.accounts[i].level >= level && then.accounts[i].meter != NULL)
+				quota_begin_anew(then.accounts[i].meter);
 		}
-		if (path->subscriptions[level] != NULL && after != NULL && after->ref != NULL)
+		if (path->subscriptions[level] != NULL && after != NULL && after->meter != NULL)
 			quota_go_on(after, before);
 	}
 	quota_judge(path, &then, amount, &verdict);
@@ -77,12 +77,12 @@ find_offers(QuotaPath *path, const QuotaFeature *feature, int64 amount, Offer *o
 {
 	int			level = Max(quota_path_plan_level(path), 0);
 	QuotaPlanVersion *present = path->plans[level];
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts now;
 	int			n = 0;
 
-	quota_accounts_of(path, feature, refs, &now);
-	quota_engine_peek(now.refs, now.nrefs, path->snapshot);
+	quota_accounts_of(path, feature, meters, &now);
+	quota_engine_peek(now.meters, now.nmeters, path->snapshot);
 	for (int i = 0; i < path->catalog->nnewest; i++)
 	{
 		QuotaPlanVersion *plan = path->catalog->newest[i];

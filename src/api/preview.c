@@ -151,9 +151,9 @@ change_plan(QuotaPath *path, int level, QuotaPlanVersion *plan, Usage usage)
 static bool
 is_used(const QuotaAccounts *accounts)
 {
-	for (int i = 0; i < accounts->nrefs; i++)
+	for (int i = 0; i < accounts->nmeters; i++)
 	{
-		if (quota_shown_use(&accounts->refs[i]) > 0)
+		if (quota_shown_use(&accounts->meters[i]) > 0)
 			return true;
 	}
 	return false;
@@ -165,10 +165,10 @@ holds_use(const QuotaAccounts *accounts)
 {
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
-		const QuotaBucketRef *ref = accounts->accounts[i].ref;
+		const QuotaMeter *meter = accounts->accounts[i].meter;
 
-		if (!ref->limits.unlimited &&
-			(int128) quota_shown_use(ref) > (int128) quota_shown_allowance(ref) + ref->limits.overage_limit)
+		if (!meter->limits.unlimited &&
+			(int128) quota_shown_use(meter) > (int128) quota_shown_allowance(meter) + meter->limits.overage_limit)
 			return false;
 	}
 	return true;
@@ -186,9 +186,9 @@ still_fits(const QuotaAccounts *now, const QuotaAccounts *then)
 static void
 link_due(const QuotaAccount *before, QuotaAccount *after, bool is_another)
 {
-	if (is_another && before != NULL && after != NULL && after->ref != NULL &&
-		after->ref->key.source_id == before->ref->key.source_id)
-		after->ref->due.first = before->ref;
+	if (is_another && before != NULL && after != NULL && after->meter != NULL &&
+		after->meter->key.source_id == before->meter->key.source_id)
+		after->meter->due.first = before->meter;
 }
 
 static void
@@ -197,8 +197,8 @@ put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *p
 {
 	int			level = path->subject->nlevels - 1;
 	const QuotaSubscription *sub = path->subscriptions[level];
-	QuotaBucketRef now_refs[QUOTA_MAX_LEVELS];
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	now_meters[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts now;
 	QuotaAccounts then;
 	QuotaAccount *before;
@@ -206,16 +206,16 @@ put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *p
 	QuotaVerdict v;
 	QuotaResultRow	row = {0};
 
-	quota_accounts_of(now_path, feature, now_refs, &now);
-	quota_engine_peek(now.refs, now.nrefs, now_path->snapshot);
-	quota_accounts_of(path, feature, refs, &then);
+	quota_accounts_of(now_path, feature, now_meters, &now);
+	quota_engine_peek(now.meters, now.nmeters, now_path->snapshot);
+	quota_accounts_of(path, feature, meters, &then);
 	before = quota_account_at(&now, level);
 	after = quota_account_at(&then, level);
 	link_due(before, after, sub != now_path->subscriptions[level]);
-	quota_engine_peek(then.refs, then.nrefs, path->snapshot);
+	quota_engine_peek(then.meters, then.nmeters, path->snapshot);
 	if (feature->kind == QUOTA_METERED && after != NULL && sub->source_id != NEW_SOURCE &&
-		(before == NULL || before->ref->key.start != after->ref->key.start ||
-		 before->ref->key.end != after->ref->key.end))
+		(before == NULL || before->meter->key.start != after->meter->key.start ||
+		 before->meter->key.end != after->meter->key.end))
 		quota_go_on(after, before);
 	quota_judge(path, &then, 1, &v);
 	quota_row_text(&row, feature->name);

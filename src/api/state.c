@@ -78,7 +78,7 @@ quota_sql_check(PG_FUNCTION_ARGS)
 static QuotaAnswer
 look_up_answer(FunctionCallInfo fcinfo)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaAnswer answer;
 	QuotaSubject subject;
@@ -87,7 +87,7 @@ look_up_answer(FunctionCallInfo fcinfo)
 	look_up(fcinfo, &subject, &path);
 	quota_accounts_of(&path,
 					  quota_catalog_require_feature(path.catalog, quota_arg_feature(fcinfo, 1)),
-					  refs, &accounts);
+					  meters, &accounts);
 	quota_path_release(&path);
 	answer.given = quota_is_given(&accounts);
 	answer.value = quota_value_of(&accounts);
@@ -219,21 +219,21 @@ quota_sql_windows(PG_FUNCTION_ARGS)
 	{
 		const QuotaFeature *feature = &path.catalog->features[i];
 		const QuotaAccount *account;
-		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+		QuotaMeter	meters[QUOTA_MAX_LEVELS];
 		QuotaAccounts accounts;
 		QuotaResultRow	row = {0};
 
 		if (feature->kind != QUOTA_METERED)
 			continue;
-		quota_accounts_of(&path, feature, refs, &accounts);
+		quota_accounts_of(&path, feature, meters, &accounts);
 		account = quota_value_account(&accounts);
 		/* grants alone are used in a window that never moves */
 		if (account == NULL || account->terms == NULL || account->level != subject.nlevels - 1)
 			continue;
-		quota_row_int32(&row, account->ref->key.account.feature_id);
-		quota_row_int64(&row, account->ref->key.source_id);
-		quota_row_raw_time(&row, account->ref->key.start);
-		quota_row_raw_time(&row, account->ref->key.end);
+		quota_row_int32(&row, account->meter->key.account.feature_id);
+		quota_row_int64(&row, account->meter->key.source_id);
+		quota_row_raw_time(&row, account->meter->key.start);
+		quota_row_raw_time(&row, account->meter->key.end);
 		if (account->plan)
 			quota_row_int32(&row, account->plan->id);
 		else

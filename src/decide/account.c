@@ -255,23 +255,23 @@ given_terms(const QuotaPath *path, int level, const QuotaFeature *feature)
 }
 
 /* A bucket of one level; for capacity one number for ever. */
-static QuotaBucketRef *
-add_ref(QuotaAccounts *accounts, const QuotaPath *path, int level)
+static QuotaMeter *
+add_meter(QuotaAccounts *accounts, const QuotaPath *path, int level)
 {
-	QuotaBucketRef *ref = &accounts->refs[accounts->nrefs++];
+	QuotaMeter *meter = &accounts->meters[accounts->nmeters++];
 
-	memset(ref, 0, sizeof(*ref));
-	ref->key.account = quota_account_key(path->subject, level, accounts->feature->id);
-	ref->key.source_id = 0;
-	ref->key.start = DT_NOBEGIN;
-	ref->key.end = DT_NOEND;
-	ref->at = path->at;
-	ref->clock = path->clock;
-	ref->balance.rate = QUOTA_GCRA_UNUSED;
-	ref->limits.unlimited = true;
-	ref->limits.counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
-	ref->limits.rate_only = (accounts->feature->kind == QUOTA_RATE);
-	return ref;
+	memset(meter, 0, sizeof(*meter));
+	meter->key.account = quota_account_key(path->subject, level, accounts->feature->id);
+	meter->key.source_id = 0;
+	meter->key.start = DT_NOBEGIN;
+	meter->key.end = DT_NOEND;
+	meter->at = path->at;
+	meter->clock = path->clock;
+	meter->balance.rate = QUOTA_GCRA_UNUSED;
+	meter->limits.unlimited = true;
+	meter->limits.counts_only = (accounts->feature->kind == QUOTA_CAPACITY);
+	meter->limits.rate_only = (accounts->feature->kind == QUOTA_RATE);
+	return meter;
 }
 
 /*
@@ -310,8 +310,8 @@ set_activity(const QuotaPath *path, int level, QuotaAccount *account)
 static int
 compare_caps(const void *a, const void *b)
 {
-	const QuotaCapKey *left = &((const QuotaCapRef *) a)->key;
-	const QuotaCapKey *right = &((const QuotaCapRef *) b)->key;
+	const QuotaCapKey *left = &((const QuotaAccountCap *) a)->key;
+	const QuotaCapKey *right = &((const QuotaAccountCap *) b)->key;
 
 	if (left->period.months != right->period.months)
 		return left->period.months < right->period.months ? -1 : 1;
@@ -323,16 +323,16 @@ compare_caps(const void *a, const void *b)
 }
 
 static void
-add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketRef *ref)
+add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaMeter *meter)
 {
 	if (terms->ncaps == 0)
 		return;
-	ref->balance.ncaps = terms->ncaps;
-	ref->balance.caps = (QuotaCapRef *) palloc0(sizeof(QuotaCapRef) * terms->ncaps);
+	meter->balance.ncaps = terms->ncaps;
+	meter->balance.caps = (QuotaAccountCap *) palloc0(sizeof(QuotaAccountCap) * terms->ncaps);
 	for (int i = 0; i < terms->ncaps; i++)
 	{
 		const QuotaCap *cap = &terms->caps[i];
-		QuotaCapRef *cap_ref = &ref->balance.caps[i];
+		QuotaAccountCap *here = &meter->balance.caps[i];
 		QuotaSeries series = series_of(path, terms, &cap->period, level);
 
 		if (cap->first_use)
@@ -340,42 +340,42 @@ add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaBucketR
 			series.anchor = path->at;
 			series.clamp_to_anchor = true;
 		}
-		cap_ref->window = quota_series_window(&series, path->at);
-		cap_ref->ceiling = cap->ceiling;
-		cap_ref->key.period = cap->period;
-		cap_ref->key.window_start = cap->first_use ? DT_NOBEGIN : cap_ref->window.start;
+		here->window = quota_series_window(&series, path->at);
+		here->ceiling = cap->ceiling;
+		here->key.period = cap->period;
+		here->key.window_start = cap->first_use ? DT_NOBEGIN : here->window.start;
 	}
-	qsort(ref->balance.caps, ref->balance.ncaps, sizeof(QuotaCapRef), compare_caps);
+	qsort(meter->balance.caps, meter->balance.ncaps, sizeof(QuotaAccountCap), compare_caps);
 }
 
 /* Capacity has room for what grants bring; metered use takes from them. */
 static void
-add_grants(const QuotaPath *path, QuotaKind kind, QuotaBucketRef *ref)
+add_grants(const QuotaPath *path, QuotaKind kind, QuotaMeter *meter)
 {
 	QuotaGrant *grants;
 	int			n;
 
 	if (!quota_grants_exist())
 		return;
-	ref->has_grants = true;
-	n = quota_grants_of(&ref->key.account, path->at,
+	meter->has_grants = true;
+	n = quota_grants_of(&meter->key.account, path->at,
 						path->used_up_grants ? QUOTA_GRANTS_VALID : QUOTA_GRANTS_OPEN,
 						path->snapshot, &grants);
-	if (n == 0 || (kind == QUOTA_CAPACITY && ref->limits.unlimited))
+	if (n == 0 || (kind == QUOTA_CAPACITY && meter->limits.unlimited))
 		return;
 	if (kind == QUOTA_METERED)
 	{
-		ref->balance.ngrants = n;
-		ref->balance.grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * n);
+		meter->balance.ngrants = n;
+		meter->balance.grants = (QuotaAccountGrant *) palloc0(sizeof(QuotaAccountGrant) * n);
 	}
 	for (int i = 0; i < n; i++)
 	{
 		if (kind == QUOTA_METERED)
-			ref->balance.grants[i].grant = grants[i];
+			meter->balance.grants[i].grant = grants[i];
 		else
 		{
 			/* what a later override gives can take the sum past what a number holds */
-			ref->limits.allowance += Min(grants[i].amount, PG_INT64_MAX - ref->limits.allowance);
+			meter->limits.allowance += Min(grants[i].amount, PG_INT64_MAX - meter->limits.allowance);
 		}
 	}
 }
@@ -432,26 +432,26 @@ set_terms(const QuotaPath *path, int level, QuotaAccount *account)
 	const QuotaTerms *terms = account->terms;
 	const QuotaSubscription *sub = quota_path_subscription(path, level);
 	QuotaWindow window = window_of(path, terms, level, path->at);
-	QuotaBucketRef *ref = account->ref;
+	QuotaMeter *meter = account->meter;
 
-	ref->key.source_id = sub ? sub->source_id : 0;
+	meter->key.source_id = sub ? sub->source_id : 0;
 	if (!quota_period_is_lifetime(&terms->period))
 	{
-		ref->limits.rolls_over = terms->rolls_over && !terms->unlimited;
-		ref->limits.rollover_max = terms->rollover_max;
-		ref->limits.series = series_of(path, terms, &terms->period, level);
-		ref->limits.idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
+		meter->limits.rolls_over = terms->rolls_over && !terms->unlimited;
+		meter->limits.rollover_max = terms->rollover_max;
+		meter->limits.series = series_of(path, terms, &terms->period, level);
+		meter->limits.idle_since = sub ? sub->anchor_at : DT_NOBEGIN;
 	}
-	ref->key.start = window.start;
-	ref->key.end = window.end;
-	ref->limits.overage_limit = terms->overage ? terms->overage_limit : 0;
-	add_caps(path, terms, level, ref);
+	meter->key.start = window.start;
+	meter->key.end = window.end;
+	meter->limits.overage_limit = terms->overage ? terms->overage_limit : 0;
+	add_caps(path, terms, level, meter);
 }
 
 /* terms NULL: grants alone, with allowance 0 and one lifetime period */
 static QuotaAccount *
 add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
-			const QuotaTerms *terms, QuotaBucketRef *ref)
+			const QuotaTerms *terms, QuotaMeter *meter)
 {
 	QuotaAccount *account = &accounts->accounts[accounts->naccounts++];
 	QuotaKind	kind = accounts->feature->kind;
@@ -462,21 +462,21 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	account->of_members = false;
 	account->plan = named >= 0 ? path->plans[named] : NULL;
 	set_activity(path, level, account);
-	account->ref = ref;
-	if (ref == NULL)
+	account->meter = meter;
+	if (meter == NULL)
 		return account;
-	ref->limits.unlimited = terms != NULL && terms->unlimited;
-	ref->limits.allowance = terms ? terms->allowance : 0;
-	ref->limits.plan_version_id = account->plan ? account->plan->id : 0;
+	meter->limits.unlimited = terms != NULL && terms->unlimited;
+	meter->limits.allowance = terms ? terms->allowance : 0;
+	meter->limits.plan_version_id = account->plan ? account->plan->id : 0;
 	if (terms && terms->rate.limit > 0)
-		ref->limits.rate = &terms->rate;
+		meter->limits.rate = &terms->rate;
 	if (terms && kind == QUOTA_METERED)
 	{
 		set_terms(path, level, account);
-		set_due(path, level, terms, accounts->feature->ordinal, &ref->due);
+		set_due(path, level, terms, accounts->feature->ordinal, &meter->due);
 	}
 	if (kind != QUOTA_RATE)
-		add_grants(path, kind, ref);
+		add_grants(path, kind, meter);
 	return account;
 }
 
@@ -502,32 +502,32 @@ add_grant_accounts(const QuotaPath *path, QuotaAccounts *accounts)
 			continue;
 		/* capacity has a bucket at every level already */
 		add_account(accounts, path, level, NULL,
-					kind == QUOTA_CAPACITY ? &accounts->refs[level] : add_ref(accounts, path, level));
+					kind == QUOTA_CAPACITY ? &accounts->meters[level] : add_meter(accounts, path, level));
 	}
 }
 
 void
-quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *refs,
+quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature, QuotaMeter *meters,
 				  QuotaAccounts *accounts)
 {
 	const QuotaTerms *above = NULL;
 
-	accounts->refs = refs;
+	accounts->meters = meters;
 	accounts->feature = feature;
 	accounts->naccounts = 0;
-	accounts->nrefs = 0;
+	accounts->nmeters = 0;
 	for (int level = 0; level < path->subject->nlevels; level++)
 	{
 		const QuotaTerms *given = given_terms(path, level, feature);
 		bool		of_members = given == NULL && above != NULL && above->members != NULL;
 		const QuotaTerms *terms = quota_path_terms(path, level, of_members ? above->members : given);
-		QuotaBucketRef *ref = NULL;
+		QuotaMeter *meter = NULL;
 
 		above = given;
 		if (feature->kind == QUOTA_CAPACITY || (terms && has_buckets(feature->kind)))
-			ref = add_ref(accounts, path, level);
+			meter = add_meter(accounts, path, level);
 		if (terms)
-			add_account(accounts, path, level, terms, ref)->of_members = of_members;
+			add_account(accounts, path, level, terms, meter)->of_members = of_members;
 	}
 	if (accounts->naccounts == 0)
 		add_grant_accounts(path, accounts);

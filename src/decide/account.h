@@ -38,7 +38,7 @@ typedef struct QuotaAccount
 	bool		of_members;		/* terms are what the level above gives its members */
 	bool		active;			/* else: */
 	TimestampTz active_from;	/* when a pause ends; DT_NOEND: that is not known */
-	QuotaBucketRef *ref;		/* metered, capacity, rate: into refs; else NULL */
+	QuotaMeter *meter;		/* metered, capacity, rate: into meters; else NULL */
 } QuotaAccount;
 
 typedef struct QuotaAccounts
@@ -46,9 +46,9 @@ typedef struct QuotaAccounts
 	const QuotaFeature *feature;
 	int			naccounts;		/* 0: not entitled */
 	QuotaAccount accounts[QUOTA_MAX_LEVELS];	/* from the first segment down */
-	int			nrefs;			/* buckets to charge; for capacity one of
+	int			nmeters;			/* buckets to charge; for capacity one of
 								 * every level, account or not */
-	QuotaBucketRef *refs;		/* the caller's */
+	QuotaMeter *meters;		/* the caller's */
 } QuotaAccounts;
 
 /* "snapshot" must outlive the path */
@@ -70,9 +70,9 @@ extern void quota_path_release(QuotaPath *path);
 /* the level whose plan quota.me() shows: the deepest that has one, or -1 */
 extern int	quota_path_plan_level(const QuotaPath *path);
 
-/* "refs" has room for one of each level; it stays the accounts' */
+/* "meters" has room for one of each level; it stays the accounts' */
 extern void quota_accounts_of(const QuotaPath *path, const QuotaFeature *feature,
-							  QuotaBucketRef *refs, QuotaAccounts *accounts);
+							  QuotaMeter *meters, QuotaAccounts *accounts);
 
 /* the account of exactly the path's subject, or NULL */
 extern QuotaAccount *quota_own_account(const QuotaPath *path, QuotaAccounts *accounts);

@@ -35,8 +35,8 @@ typedef struct Charge
 	QuotaOnRefusal on_refusal;	/* the request's, or the setting's */
 	bool		counts;			/* is the engine there to count? */
 	QuotaAccounts *accounts;	/* of each item */
-	QuotaBucketRef *refs;		/* of all items, one behind the other */
-	int			nrefs;
+	QuotaMeter *meters;		/* of all items, one behind the other */
+	int			nmeters;
 } Charge;
 
 /* Is what enforce would refuse taken nevertheless? */
@@ -61,29 +61,29 @@ quota_entry_template(const QuotaRequest *request, const QuotaItem *item, Timesta
 }
 
 int64
-quota_overdrawn(const QuotaBucketRef *ref)
+quota_overdrawn(const QuotaMeter *meter)
 {
-	if (!ref->limits.counts_only)
-		return ref->outcome.change.overdrawn;
-	return ref->limits.unlimited ? 0 :
-		Min(ref->outcome.change.used, Max(ref->balance.bucket.counts.used - ref->limits.allowance, 0));
+	if (!meter->limits.counts_only)
+		return meter->outcome.change.overdrawn;
+	return meter->limits.unlimited ? 0 :
+		Min(meter->outcome.change.used, Max(meter->balance.bucket.counts.used - meter->limits.allowance, 0));
 }
 
 /* The entries of one account, in the order in which its amount was taken. */
 static int
-entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *entries)
+entries_of(const QuotaMeter *meter, const QuotaEntry *template, QuotaEntry *entries)
 {
 	/* a settle that is repeated asks the ledger what was overdrawn */
-	int64		beyond = ref->limits.counts_only && template->kind == QUOTA_ENTRY_SETTLE ?
-		quota_overdrawn(ref) : 0;
+	int64		beyond = meter->limits.counts_only && template->kind == QUOTA_ENTRY_SETTLE ?
+		quota_overdrawn(meter) : 0;
 	int			n = 0;
 	QuotaEntry	e = *template;
 
-	e.bucket = ref->key;
-	if (ref->outcome.change.used > beyond)
+	e.bucket = meter->key;
+	if (meter->outcome.change.used > beyond)
 	{
-		e.source = ref->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
-		e.amount = ref->outcome.change.used - beyond;
+		e.source = meter->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+		e.amount = meter->outcome.change.used - beyond;
 		entries[n++] = e;
 	}
 	if (beyond > 0)
@@ -92,26 +92,26 @@ entries_of(const QuotaBucketRef *ref, const QuotaEntry *template, QuotaEntry *en
 		e.amount = beyond;
 		entries[n++] = e;
 	}
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		if (ref->balance.grants[i].change == 0)
+		if (meter->balance.grants[i].change == 0)
 			continue;
 		e.source = QUOTA_SOURCE_GRANT;
-		e.grant_id = ref->balance.grants[i].grant.id;
-		e.amount = ref->balance.grants[i].change;
+		e.grant_id = meter->balance.grants[i].grant.id;
+		e.amount = meter->balance.grants[i].change;
 		entries[n++] = e;
 	}
 	e.grant_id = 0;
-	if (ref->outcome.change.overage > 0)
+	if (meter->outcome.change.overage > 0)
 	{
 		e.source = QUOTA_SOURCE_OVERAGE;
-		e.amount = ref->outcome.change.overage;
+		e.amount = meter->outcome.change.overage;
 		entries[n++] = e;
 	}
-	if (ref->outcome.change.overdrawn > 0)
+	if (meter->outcome.change.overdrawn > 0)
 	{
 		e.source = QUOTA_SOURCE_OVERDRAWN;
-		e.amount = ref->outcome.change.overdrawn;
+		e.amount = meter->outcome.change.overdrawn;
 		entries[n++] = e;
 	}
 	return n;
@@ -129,11 +129,11 @@ quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template)
 		like.id = quota_ledger_next_id();
 	if (like.debit_id == 0)
 		like.debit_id = like.id;
-	for (int i = 0; i < accounts->nrefs; i++)
-		room += 4 + accounts->refs[i].balance.ngrants;
+	for (int i = 0; i < accounts->nmeters; i++)
+		room += 4 + accounts->meters[i].balance.ngrants;
 	entries = (QuotaEntry *) palloc(sizeof(QuotaEntry) * Max(room, 1));
-	for (int i = 0; i < accounts->nrefs; i++)
-		n += entries_of(&accounts->refs[i], &like, &entries[n]);
+	for (int i = 0; i < accounts->nmeters; i++)
+		n += entries_of(&accounts->meters[i], &like, &entries[n]);
 	for (int i = 1; i < n; i++)
 		entries[i].id = quota_ledger_next_id();
 	QuotaEnsure(n > 0);
@@ -172,9 +172,9 @@ resolve(const QuotaPath *path, Charge *charge)
 	const QuotaRequest *request = charge->request;
 
 	charge->accounts = (QuotaAccounts *) palloc(sizeof(QuotaAccounts) * request->nitems);
-	charge->refs = (QuotaBucketRef *)
-		palloc(sizeof(QuotaBucketRef) * request->nitems * QUOTA_MAX_LEVELS);
-	charge->nrefs = 0;
+	charge->meters = (QuotaMeter *)
+		palloc(sizeof(QuotaMeter) * request->nitems * QUOTA_MAX_LEVELS);
+	charge->nmeters = 0;
 	for (int i = 0; i < request->nitems; i++)
 	{
 		QuotaItem  *item = &request->items[i];
@@ -183,15 +183,15 @@ resolve(const QuotaPath *path, Charge *charge)
 		item->id = 0;
 		item->charged = 0;
 		quota_accounts_of(path, require_feature(request, path, item->feature),
-						  charge->refs + charge->nrefs, accounts);
-		for (int j = 0; j < accounts->nrefs; j++)
+						  charge->meters + charge->nmeters, accounts);
+		for (int j = 0; j < accounts->nmeters; j++)
 		{
-			accounts->refs[j].amount = item->amount;
-			accounts->refs[j].reserve = request->reserve != NULL;
+			accounts->meters[j].amount = item->amount;
+			accounts->meters[j].reserve = request->reserve != NULL;
 			if (charge->on_refusal == QUOTA_OVERDRAW_SILENTLY)
-				accounts->refs[j].limits.rate = NULL;
+				accounts->meters[j].limits.rate = NULL;
 		}
-		charge->nrefs += accounts->nrefs;
+		charge->nmeters += accounts->nmeters;
 	}
 }
 
@@ -229,13 +229,13 @@ judge_without_room(const QuotaPath *path, const Charge *charge)
 	judge_items(path, charge, true);
 	if (!charge->request->up_to)
 		return;
-	for (int i = 0; i < accounts->nrefs; i++)
+	for (int i = 0; i < accounts->nmeters; i++)
 	{
-		const QuotaBucketRef *ref = &accounts->refs[i];
+		const QuotaMeter *meter = &accounts->meters[i];
 
-		if (!ref->limits.rate_only && quota_is_limited(ref))
-			there = Min(there, quota_room(ref));
-		there = Min(there, quota_rate_room(ref));
+		if (!meter->limits.rate_only && quota_is_limited(meter))
+			there = Min(there, quota_room(meter));
+		there = Min(there, quota_rate_room(meter));
 	}
 	if (there > 0)
 		quota_judge(path, accounts, there, &first->verdict);
@@ -251,19 +251,19 @@ take(const QuotaPath *path, Charge *charge)
 	if (!judge_items(path, charge, false) && !overdraws(charge))
 	{
 		/* one of an earlier item's buckets may be what is reported */
-		quota_engine_peek(charge->refs, charge->nrefs, path->snapshot);
+		quota_engine_peek(charge->meters, charge->nmeters, path->snapshot);
 		judge_items(path, charge, true);
 		return QUOTA_NO_ROOM;
 	}
-	if (charge->nrefs == 0)
+	if (charge->nmeters == 0)
 		return QUOTA_TAKEN;
-	result = quota_engine_take(charge->refs, charge->nrefs,
+	result = quota_engine_take(charge->meters, charge->nmeters,
 							   up_to ? QUOTA_TAKE_UP_TO : QUOTA_TAKE_ALL, path->snapshot);
 	if (result != QUOTA_NO_ROOM)
 		return result;
 	judge_without_room(path, charge);
 	return overdraws(charge) ?
-		quota_engine_take(charge->refs, charge->nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) : result;
+		quota_engine_take(charge->meters, charge->nmeters, QUOTA_TAKE_OVERDRAW, path->snapshot) : result;
 }
 
 /*
@@ -290,8 +290,8 @@ keep_hold(const QuotaRequest *request, QuotaItem *item, const QuotaAccounts *acc
 	item->expires_at = hold.expires_at;
 	if (is_new)
 		quota_hold_create(&hold);
-	for (int i = 0; i < accounts->nrefs; i++)
-		quota_hold_part_create(&accounts->refs[i].key.account, hold.id, is_new, hold.expires_at);
+	for (int i = 0; i < accounts->nmeters; i++)
+		quota_hold_part_create(&accounts->meters[i].key.account, hold.id, is_new, hold.expires_at);
 }
 
 /* The ledger entries of what was taken for an item, and what hangs on them. */
@@ -318,9 +318,9 @@ book(const QuotaRequest *request, const QuotaPath *path, QuotaItem *item,
 static bool
 fitted(const QuotaAccounts *accounts)
 {
-	for (int i = 0; i < accounts->nrefs; i++)
+	for (int i = 0; i < accounts->nmeters; i++)
 	{
-		if (!accounts->refs[i].outcome.had_room || !accounts->refs[i].outcome.had_rate)
+		if (!accounts->meters[i].outcome.had_room || !accounts->meters[i].outcome.had_rate)
 			return false;
 	}
 	return true;
@@ -350,9 +350,9 @@ book_items(const QuotaPath *path, const Charge *charge)
 		QuotaItem  *item = &charge->request->items[i];
 		const QuotaAccounts *accounts = &charge->accounts[i];
 
-		if (accounts->nrefs > 0)
-			item->charged = accounts->refs[0].amount;
-		if (accounts->nrefs > 0 && accounts->feature->kind != QUOTA_RATE)
+		if (accounts->nmeters > 0)
+			item->charged = accounts->meters[0].amount;
+		if (accounts->nmeters > 0 && accounts->feature->kind != QUOTA_RATE)
 			book(charge->request, path, item, accounts);
 		judge_taken(path, accounts, &item->verdict);
 	}
@@ -388,7 +388,7 @@ charge_once(const QuotaPath *path, void *arg)
 	Charge	   *charge = (Charge *) arg;
 
 	resolve(path, charge);
-	if (charge->nrefs > 0 && !charge->counts)
+	if (charge->nmeters > 0 && !charge->counts)
 	{
 		/* a feature has just become another kind; every further attempt counts */
 		charge->counts = true;

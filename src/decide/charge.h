@@ -89,7 +89,7 @@ extern void quota_charge_verdict(const QuotaSubject *subject, const char *featur
 extern int64 quota_write_entries(const QuotaAccounts *accounts, const QuotaEntry *template);
 
 /* what a take had no room for in one account; of a capacity, which counts all as one number, too */
-extern int64 quota_overdrawn(const QuotaBucketRef *ref);
+extern int64 quota_overdrawn(const QuotaMeter *meter);
 
 /* what a request has in common with all its entries */
 extern QuotaEntry quota_entry_template(const QuotaRequest *request, const QuotaItem *item,

@@ -97,7 +97,7 @@ quota_credit(QuotaRequest *request)
 {
 	QuotaItem  *item = &request->items[0];
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
 	const QuotaAccount *own;
 	QuotaAccounts accounts;
@@ -109,7 +109,7 @@ quota_credit(QuotaRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is a capacity, which has no caps to go beyond", feature->name)));
-	quota_accounts_of(&path, feature, refs, &accounts);
+	quota_accounts_of(&path, feature, meters, &accounts);
 	require_use_for_grant(&accounts, &path);
 	own = quota_own_account(&path, &accounts);
 	item->id = insert_grant(request, &path, feature,
@@ -265,18 +265,18 @@ plan_part(QuotaGiving *givings, int *n, QuotaPart part, int64 *left)
 
 /* Overdrawn first, then overage, grants, allowance; but not what open holds have. */
 static int
-plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
+plan_correction(const QuotaMeter *meter, int64 amount, QuotaGiving **givings)
 {
 	static const char plain[] = {QUOTA_SOURCE_OVERDRAWN, QUOTA_SOURCE_OVERAGE};
-	QuotaCounts counts = ref->balance.bucket.counts;
+	QuotaCounts counts = meter->balance.bucket.counts;
 	QuotaPart  *granted;
-	int			ngranted = counts.granted > 0 ? grants_taken(&ref->key, &granted) : 0;
-	QuotaPart	part = {.key = ref->key,.at = ref->at};
+	int			ngranted = counts.granted > 0 ? grants_taken(&meter->key, &granted) : 0;
+	QuotaPart	part = {.key = meter->key,.at = meter->at};
 	int64		left = amount;
 	int			n = 0;
 
-	if (ref->balance.bucket.reserved > 0)
-		leave_out_held(&ref->key, &counts);
+	if (meter->balance.bucket.reserved > 0)
+		leave_out_held(&meter->key, &counts);
 	*givings = (QuotaGiving *) palloc(sizeof(QuotaGiving) * (ngranted + 3));
 	for (int i = 0; i < (int) lengthof(plain); i++)
 	{
@@ -286,7 +286,7 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 	}
 	for (int i = 0; i < ngranted; i++)
 		plan_part(*givings, &n, granted[i], &left);
-	part.source = ref->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
+	part.source = meter->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
 	part.amount = counts.used;
 	plan_part(*givings, &n, part, &left);
 	return n;
@@ -294,32 +294,32 @@ plan_correction(const QuotaBucketRef *ref, int64 amount, QuotaGiving **givings)
 
 /* What set_usage() speaks of: open holds left out. */
 static int64
-present_use(const QuotaBucketRef *ref)
+present_use(const QuotaMeter *meter)
 {
-	return quota_total(&ref->balance.bucket.counts) - ref->balance.bucket.reserved;
+	return quota_total(&meter->balance.bucket.counts) - meter->balance.bucket.reserved;
 }
 
 /*
- * The account is locked and ref's numbers are those of the row: take the
+ * The account is locked and meter's numbers are those of the row: take the
  * difference, or give it back.  False if a hold has expired since.
  */
 static bool
 correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 {
 	QuotaItem  *item = &request->items[0];
-	QuotaBucketRef *ref = &accounts->refs[0];
+	QuotaMeter *meter = &accounts->meters[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
-	int64		present = present_use(ref);
+	int64		present = present_use(meter);
 
 	if (item->amount > present)
 	{
 		QuotaTakeResult result;
 		Snapshot	snapshot;
 
-		ref->amount = item->amount - present;
+		meter->amount = item->amount - present;
 		CommandCounterIncrement();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		result = quota_engine_take(ref, 1, QUOTA_TAKE_OVERDRAW, snapshot);
+		result = quota_engine_take(meter, 1, QUOTA_TAKE_OVERDRAW, snapshot);
 		UnregisterSnapshot(snapshot);
 		if (result != QUOTA_TAKEN)
 			return false;
@@ -332,7 +332,7 @@ correct(const QuotaPath *path, QuotaAccounts *accounts, QuotaRequest *request)
 		int			n;
 
 		CommandCounterIncrement();
-		n = plan_correction(ref, present - item->amount, &givings);
+		n = plan_correction(meter, present - item->amount, &givings);
 		if (n > 0)
 		{
 			quota_engine_give(givings, n, PG_INT64_MAX);
@@ -347,27 +347,27 @@ static bool
 set_usage_once(const QuotaPath *path, void *arg)
 {
 	QuotaRequest *request = (QuotaRequest *) arg;
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature = require_countable(path, request->items[0].feature);
 	QuotaAccounts accounts;
 	QuotaAccount *own;
-	QuotaBucketRef ref;
+	QuotaMeter	meter;
 
-	quota_accounts_of(path, feature, refs, &accounts);
+	quota_accounts_of(path, feature, meters, &accounts);
 	own = quota_require_own_account(path, &accounts, request->items[0].amount);
 	/* this account alone; what it was charged before is no matter of its rate */
-	ref = *own->ref;
-	ref.limits.rate = NULL;
+	meter = *own->meter;
+	meter.limits.rate = NULL;
 	accounts.accounts[0] = *own;
-	accounts.accounts[0].ref = &ref;
+	accounts.accounts[0].meter = &meter;
 	accounts.naccounts = 1;
-	accounts.refs = &ref;
-	accounts.nrefs = 1;
+	accounts.meters = &meter;
+	accounts.nmeters = 1;
 	/* no difference leaves no trace */
-	quota_engine_peek(&ref, 1, path->snapshot);
-	if (present_use(&ref) == request->items[0].amount)
+	quota_engine_peek(&meter, 1, path->snapshot);
+	if (present_use(&meter) == request->items[0].amount)
 		return true;
-	return quota_engine_lock(&ref, 1, path->snapshot) && correct(path, &accounts, request);
+	return quota_engine_lock(&meter, 1, path->snapshot) && correct(path, &accounts, request);
 }
 
 void
@@ -389,26 +389,26 @@ lower_once(const QuotaPath *path, void *arg)
 	QuotaRequest *request = (QuotaRequest *) arg;
 	QuotaItem  *item = &request->items[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_CORRECTION);
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaGiving *givings = NULL;
 	QuotaAccounts accounts;
 	int			n = 0;
 
-	quota_accounts_of(path, require_countable(path, item->feature), refs, &accounts);
-	if (accounts.nrefs == 0)
+	quota_accounts_of(path, require_countable(path, item->feature), meters, &accounts);
+	if (accounts.nmeters == 0)
 		return true;
 	/* a window without use stays as it is: locking it would fix what rolls over */
-	quota_engine_peek(refs, accounts.nrefs, path->snapshot);
-	for (int i = 0; i < accounts.nrefs; i++)
+	quota_engine_peek(meters, accounts.nmeters, path->snapshot);
+	for (int i = 0; i < accounts.nmeters; i++)
 	{
-		if (present_use(&refs[i]) > 0 && !quota_engine_lock(&refs[i], 1, path->snapshot))
+		if (present_use(&meters[i]) > 0 && !quota_engine_lock(&meters[i], 1, path->snapshot))
 			return false;
 	}
 	CommandCounterIncrement();
-	for (int i = 0; i < accounts.nrefs; i++)
+	for (int i = 0; i < accounts.nmeters; i++)
 	{
 		QuotaGiving *here;
-		int			nhere = plan_correction(&refs[i], Min(item->amount, present_use(&refs[i])), &here);
+		int			nhere = plan_correction(&meters[i], Min(item->amount, present_use(&meters[i])), &here);
 
 		if (nhere == 0)
 			continue;
@@ -446,7 +446,7 @@ clear_once(const QuotaPath *path, void *arg)
 {
 	Clearing   *clearing = (Clearing *) arg;
 	const QuotaFeature *feature = quota_catalog_require_feature(path->catalog, clearing->feature);
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	const QuotaAccount *own;
 
@@ -455,9 +455,9 @@ clear_once(const QuotaPath *path, void *arg)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is of kind %s: it has no caps",
 						feature->name, quota_kind_name(feature->kind))));
-	quota_accounts_of(path, feature, refs, &accounts);
+	quota_accounts_of(path, feature, meters, &accounts);
 	own = quota_require_own_account(path, &accounts, 0);
-	return quota_engine_clear_caps(own->ref, path->at, path->snapshot, &clearing->ncleared);
+	return quota_engine_clear_caps(own->meter, path->at, path->snapshot, &clearing->ncleared);
 }
 
 int

@@ -161,7 +161,7 @@ quota_debit_overdrew(const QuotaDebit *debit, char kind)
 }
 
 int
-quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
+quota_plan_giving(const QuotaDebit *debit, QuotaGiveRule what, int64 amount,
 				  QuotaUnreserve unreserve, QuotaGiving **givings)
 {
 	int			n = 0;
@@ -294,11 +294,11 @@ quota_refund(QuotaRequest *request)
 static QuotaGiving *
 capacity_givings(const QuotaAccounts *accounts, int64 amount, TimestampTz at)
 {
-	QuotaGiving *givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * accounts->nrefs);
+	QuotaGiving *givings = (QuotaGiving *) palloc0(sizeof(QuotaGiving) * accounts->nmeters);
 
-	for (int i = 0; i < accounts->nrefs; i++)
+	for (int i = 0; i < accounts->nmeters; i++)
 	{
-		givings[i].part.key = accounts->refs[i].key;
+		givings[i].part.key = accounts->meters[i].key;
 		givings[i].part.source = QUOTA_SOURCE_CAPACITY;
 		givings[i].part.at = at;
 		givings[i].part.amount = amount;
@@ -310,7 +310,7 @@ void
 quota_give_back(QuotaRequest *request)
 {
 	QuotaItem  *item = &request->items[0];
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
 	QuotaAccounts accounts;
 	QuotaGiving *givings;
@@ -329,14 +329,14 @@ quota_give_back(QuotaRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("feature \"%s\" is not a capacity", feature->name),
 				 errhint("What a metered debit took comes back with quota.refund().")));
-	quota_accounts_of(&path, feature, refs, &accounts);
+	quota_accounts_of(&path, feature, meters, &accounts);
 	/* what an expired hold reserved is not there to give back */
-	for (int i = 0; i < accounts.nrefs; i++)
-		(void) quota_engine_expire(&accounts.refs[i].key.account);
+	for (int i = 0; i < accounts.nmeters; i++)
+		(void) quota_engine_expire(&accounts.meters[i].key.account);
 	givings = capacity_givings(&accounts, item->amount, path.at);
 	/* a capacity bucket never moves */
-	quota_engine_give(givings, accounts.nrefs, 0);
-	held = givings[accounts.nrefs - 1].part.amount;
+	quota_engine_give(givings, accounts.nmeters, 0);
+	held = givings[accounts.nmeters - 1].part.amount;
 	if (held < item->amount && !request->up_to)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -345,7 +345,7 @@ quota_give_back(QuotaRequest *request)
 				 errdetail("Asked to give back " INT64_FORMAT ", in use without open holds are " INT64_FORMAT ".",
 						   item->amount, held)));
 	template = quota_entry_template(request, item, path.at, QUOTA_ENTRY_GIVE_BACK);
-	item->id = quota_book_given(givings, accounts.nrefs, &template);
+	item->id = quota_book_given(givings, accounts.nmeters, &template);
 	item->charged = held;
 	UnregisterSnapshot(snapshot);
 	CommandCounterIncrement();

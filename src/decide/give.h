@@ -73,17 +73,17 @@ typedef enum QuotaUnreserve
 } QuotaUnreserve;
 
 /* What an amount says. */
-typedef enum QuotaGive
+typedef enum QuotaGiveRule
 {
 	QUOTA_GIVE_AMOUNT,			/* so much comes back at every level */
 	QUOTA_GIVE_BEYOND			/* what a level has beyond it */
-} QuotaGive;
+} QuotaGiveRule;
 
 /*
  * What to give back, last taken first.  palloc'd; account by account from the
  * first segment down.
  */
-extern int	quota_plan_giving(const QuotaDebit *debit, QuotaGive what, int64 amount,
+extern int	quota_plan_giving(const QuotaDebit *debit, QuotaGiveRule what, int64 amount,
 							  QuotaUnreserve unreserve, QuotaGiving **givings);
 
 #endif							/* QUOTA_GIVE_H */

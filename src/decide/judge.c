@@ -60,7 +60,7 @@ quota_value_of(const QuotaAccounts *accounts)
 static bool
 is_limited(const QuotaAccount *account)
 {
-	return account->ref != NULL && !account->ref->limits.rate_only && quota_is_limited(account->ref);
+	return account->meter != NULL && !account->meter->limits.rate_only && quota_is_limited(account->meter);
 }
 
 /*
@@ -77,7 +77,7 @@ binding_account(const QuotaAccounts *accounts)
 		const QuotaAccount *account = &accounts->accounts[i];
 
 		if (binding == NULL || !is_limited(binding) ||
-			(is_limited(account) && quota_room(account->ref) <= quota_room(binding->ref)))
+			(is_limited(account) && quota_room(account->meter) <= quota_room(binding->meter)))
 			binding = account;
 	}
 	return binding;
@@ -85,7 +85,7 @@ binding_account(const QuotaAccounts *accounts)
 
 /* The most that a window has when it is new: the cap's, or the bucket's. */
 static int128
-fresh_room(const QuotaAccount *account, const QuotaCapRef *cap)
+fresh_room(const QuotaAccount *account, const QuotaAccountCap *cap)
 {
 	const QuotaTerms *terms = account->terms;
 
@@ -100,21 +100,21 @@ fresh_room(const QuotaAccount *account, const QuotaCapRef *cap)
  * The cap that leaves less than the bucket, of equals the one that ends later, of
  * those the one that has less when it is new; NULL if the bucket binds.
  */
-static const QuotaCapRef *
+static const QuotaAccountCap *
 binding_cap(const QuotaAccount *account)
 {
-	const QuotaBucketRef *ref = account->ref;
-	const QuotaCapRef *binding = NULL;
+	const QuotaMeter *meter = account->meter;
+	const QuotaAccountCap *binding = NULL;
 	int64		room;
 	TimestampTz end;
 
-	if (ref == NULL || ref->balance.ncaps == 0)
+	if (meter == NULL || meter->balance.ncaps == 0)
 		return NULL;
-	room = quota_room_before_caps(ref);
-	end = ref->key.end;
-	for (int i = 0; i < ref->balance.ncaps; i++)
+	room = quota_room_before_caps(meter);
+	end = meter->key.end;
+	for (int i = 0; i < meter->balance.ncaps; i++)
 	{
-		const QuotaCapRef *cap = &ref->balance.caps[i];
+		const QuotaAccountCap *cap = &meter->balance.caps[i];
 		int64		here = quota_cap_room(cap);
 		TimestampTz here_end = cap->opened || !TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
 			cap->window.end : DT_NOBEGIN;
@@ -134,7 +134,7 @@ binding_cap(const QuotaAccount *account)
 
 /* Until the window that binds ends, if the amount fits into a fresh one. */
 static int64
-retry_after_us(const QuotaAccount *account, const QuotaCapRef *cap, TimestampTz resets_at,
+retry_after_us(const QuotaAccount *account, const QuotaAccountCap *cap, TimestampTz resets_at,
 			   int64 amount, TimestampTz at)
 {
 	if (TIMESTAMP_NOT_FINITE(resets_at) || amount > fresh_room(account, cap))
@@ -144,10 +144,10 @@ retry_after_us(const QuotaAccount *account, const QuotaCapRef *cap, TimestampTz 
 
 /* When the window that binds ends; a first use that has not come opens none. */
 static TimestampTz
-resets_at(const QuotaAccount *account, const QuotaCapRef *cap)
+resets_at(const QuotaAccount *account, const QuotaAccountCap *cap)
 {
 	if (cap == NULL)
-		return account->ref ? account->ref->key.end : DT_NOEND;
+		return account->meter ? account->meter->key.end : DT_NOEND;
 	if (TIMESTAMP_IS_NOBEGIN(cap->key.window_start) && !cap->opened)
 		return DT_NOEND;
 	return cap->window.end;
@@ -165,13 +165,13 @@ waiting_account(const QuotaAccounts *accounts, int64 amount, TimestampTz clock, 
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
 		const QuotaAccount *account = &accounts->accounts[i];
-		const QuotaBucketRef *ref = account->ref;
+		const QuotaMeter *meter = account->meter;
 		int64		here;
 
-		if (ref == NULL || ref->limits.rate == NULL || amount == 0 ||
-			quota_rate_room(ref) >= amount)
+		if (meter == NULL || meter->limits.rate == NULL || amount == 0 ||
+			quota_rate_room(meter) >= amount)
 			continue;
-		here = quota_gcra_wait_us(ref->limits.rate, &ref->balance.rate, clock, amount);
+		here = quota_gcra_wait_us(meter->limits.rate, &meter->balance.rate, clock, amount);
 		if (longest == NULL || here < 0 || (*wait_us >= 0 && here >= *wait_us))
 		{
 			longest = account;
@@ -190,12 +190,12 @@ slowest_account(const QuotaAccounts *accounts, TimestampTz clock)
 
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
-		const QuotaBucketRef *ref = accounts->accounts[i].ref;
+		const QuotaMeter *meter = accounts->accounts[i].meter;
 		int64		here;
 
-		if (ref == NULL || ref->limits.rate == NULL)
+		if (meter == NULL || meter->limits.rate == NULL)
 			continue;
-		here = quota_rate_room(ref);
+		here = quota_rate_room(meter);
 		if (slowest == NULL || here <= least)
 		{
 			slowest = &accounts->accounts[i];
@@ -208,39 +208,39 @@ slowest_account(const QuotaAccounts *accounts, TimestampTz clock)
 static void
 show_rate(const QuotaAccount *account, TimestampTz clock, QuotaVerdict *verdict)
 {
-	const QuotaBucketRef *ref = account->ref;
+	const QuotaMeter *meter = account->meter;
 	int64		wait_us;
 
 	verdict->limited = true;
-	verdict->remaining = quota_rate_room(ref);
-	verdict->allowance = ref->limits.rate->burst;
+	verdict->remaining = quota_rate_room(meter);
+	verdict->allowance = meter->limits.rate->burst;
 	verdict->used = verdict->allowance - verdict->remaining;
-	wait_us = quota_gcra_wait_us(ref->limits.rate, &ref->balance.rate, clock, ref->limits.rate->burst);
+	wait_us = quota_gcra_wait_us(meter->limits.rate, &meter->balance.rate, clock, meter->limits.rate->burst);
 	verdict->resets_at = clock + wait_us;
 }
 
 static void
-show_bucket(const QuotaAccount *account, const QuotaCapRef *cap, QuotaVerdict *verdict)
+show_bucket(const QuotaAccount *account, const QuotaAccountCap *cap, QuotaVerdict *verdict)
 {
-	const QuotaBucketRef *ref = account->ref;
+	const QuotaMeter *meter = account->meter;
 
 	verdict->resets_at = resets_at(account, cap);
 	verdict->limited = is_limited(account);
-	verdict->allowance_unlimited = ref == NULL || ref->limits.unlimited;
-	if (ref == NULL)
+	verdict->allowance_unlimited = meter == NULL || meter->limits.unlimited;
+	if (meter == NULL)
 		return;
-	verdict->period_start = ref->key.start;
-	verdict->allowance = ref->limits.unlimited ? 0 : quota_shown_allowance(ref);
-	verdict->used = quota_shown_use(ref);
-	verdict->reserved = ref->balance.bucket.reserved;
-	verdict->overage = ref->balance.bucket.counts.overage;
-	verdict->remaining = verdict->limited ? quota_room(ref) : 0;
+	verdict->period_start = meter->key.start;
+	verdict->allowance = meter->limits.unlimited ? 0 : quota_shown_allowance(meter);
+	verdict->used = quota_shown_use(meter);
+	verdict->reserved = meter->balance.bucket.reserved;
+	verdict->overage = meter->balance.bucket.counts.overage;
+	verdict->remaining = verdict->limited ? quota_room(meter) : 0;
 }
 
 /* Why the amount is refused, if it is, in the order that counts. */
 static void
 find_reason(const QuotaPath *path, const QuotaAccounts *accounts, const QuotaAccount *binding,
-			const QuotaCapRef *cap, int64 amount, TimestampTz clock, QuotaVerdict *verdict)
+			const QuotaAccountCap *cap, int64 amount, TimestampTz clock, QuotaVerdict *verdict)
 {
 	const QuotaAccount *inactive = first_inactive(accounts);
 	const QuotaAccount *waiting;
@@ -255,7 +255,7 @@ find_reason(const QuotaPath *path, const QuotaAccounts *accounts, const QuotaAcc
 		if (!TIMESTAMP_IS_NOEND(inactive->active_from))
 			verdict->retry_after_us = inactive->active_from - path->at;
 	}
-	else if (is_limited(binding) && quota_room(binding->ref) < amount)
+	else if (is_limited(binding) && quota_room(binding->meter) < amount)
 	{
 		verdict->reason = QUOTA_EXCEEDED;
 		verdict->blocked_by = quota_subject_prefix(path->subject, binding->level);
@@ -275,7 +275,7 @@ quota_judge(const QuotaPath *path, const QuotaAccounts *accounts, int64 amount,
 {
 	TimestampTz clock = path->clock;
 	const QuotaAccount *binding;
-	const QuotaCapRef *cap = NULL;
+	const QuotaAccountCap *cap = NULL;
 
 	memset(verdict, 0, sizeof(*verdict));
 	verdict->limited = true;
@@ -323,8 +323,8 @@ quota_require_own_account(const QuotaPath *path, QuotaAccounts *accounts, int64 
 void
 quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount, QuotaView *view)
 {
-	quota_accounts_of(path, feature, view->refs, &view->accounts);
-	quota_engine_peek(view->accounts.refs, view->accounts.nrefs, path->snapshot);
+	quota_accounts_of(path, feature, view->meters, &view->accounts);
+	quota_engine_peek(view->accounts.meters, view->accounts.nmeters, path->snapshot);
 	quota_judge(path, &view->accounts, amount, &view->verdict);
 }
 

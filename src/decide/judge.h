@@ -12,7 +12,7 @@
 #include "decide/account.h"
 #include "engine/room.h"
 
-/* the engine must have read the refs */
+/* the engine must have read the meters */
 extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
 						int64 amount, QuotaVerdict *verdict);
 
@@ -20,7 +20,7 @@ extern void quota_judge(const QuotaPath *path, const QuotaAccounts *accounts,
 typedef struct QuotaView
 {
 	QuotaAccounts accounts;
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];	/* the accounts' */
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];	/* the accounts' */
 	QuotaVerdict verdict;
 } QuotaView;
 

@@ -38,20 +38,20 @@ typedef struct Standing
 } Standing;
 
 static Standing
-standing_of(const QuotaBucketRef *ref)
+standing_of(const QuotaMeter *meter)
 {
-	Standing	standing = {.limited = !ref->limits.unlimited};
-	int64		used = quota_shown_use(ref);
+	Standing	standing = {.limited = !meter->limits.unlimited};
+	int64		used = quota_shown_use(meter);
 
-	standing.allowance = quota_shown_allowance(ref);
-	standing.used = used - Min(used, ref->balance.bucket.reserved);
+	standing.allowance = quota_shown_allowance(meter);
+	standing.used = used - Min(used, meter->balance.bucket.reserved);
 	return standing;
 }
 
 static bool
 has_thresholds(const QuotaAccount *account)
 {
-	return account->ref != NULL && account->terms != NULL &&
+	return account->meter != NULL && account->terms != NULL &&
 		(account->terms->npercents > 0 || account->terms->nremainders > 0);
 }
 
@@ -103,13 +103,13 @@ record(const QuotaPath *path, const QuotaAccount *account, const char *threshold
 	QuotaIdentity caller;
 
 	values[0] = prefix_datum(path, account->level);
-	values[1] = Int32GetDatum(account->ref->key.account.feature_id);
+	values[1] = Int32GetDatum(account->meter->key.account.feature_id);
 	values[2] = CStringGetTextDatum(threshold);
 	values[3] = Int64GetDatum(value);
 	values[4] = Int64GetDatum((int64) standing->allowance);
 	values[5] = Int64GetDatum(standing->used);
-	values[6] = TimestampTzGetDatum(account->ref->key.start);
-	values[7] = TimestampTzGetDatum(account->ref->key.end);
+	values[6] = TimestampTzGetDatum(account->meter->key.start);
+	values[7] = TimestampTzGetDatum(account->meter->key.end);
 	quota_sql_begin(&caller);
 	(void) quota_sql_execute(&insert, values, NULL);
 	quota_sql_end(&caller);
@@ -192,7 +192,7 @@ see_expired_grants(const QuotaPath *path, int level, int32 feature_id, Timestamp
 static void
 notify_account(const QuotaPath *path, const QuotaAccount *account, int64 charged)
 {
-	Standing	after = standing_of(account->ref);
+	Standing	after = standing_of(account->meter);
 	Standing	before = after;
 	int64		lost = 0;
 
@@ -201,8 +201,8 @@ notify_account(const QuotaPath *path, const QuotaAccount *account, int64 charged
 	before.used -= Min(before.used, charged);
 	/* what an old snapshot cannot mark is left to maintain() */
 	if (!IsolationUsesXactSnapshot())
-		(void) see_expired_grants(path, account->level, account->ref->key.account.feature_id,
-								  account->ref->key.start, &lost);
+		(void) see_expired_grants(path, account->level, account->meter->key.account.feature_id,
+								  account->meter->key.start, &lost);
 	before.allowance += lost;
 	tell_crossed(path, account, &before, &after);
 }
@@ -215,7 +215,7 @@ quota_notify(const QuotaPath *path, const QuotaAccounts *accounts)
 		const QuotaAccount *account = &accounts->accounts[i];
 
 		if (has_thresholds(account))
-			notify_account(path, account, quota_total(&account->ref->outcome.change));
+			notify_account(path, account, quota_total(&account->meter->outcome.change));
 	}
 }
 
@@ -223,7 +223,7 @@ quota_notify(const QuotaPath *path, const QuotaAccounts *accounts)
 static int64
 charged_in(const QuotaDebit *debit, const QuotaPath *path, const QuotaAccount *account)
 {
-	const QuotaWindowKey *window = &account->ref->key;
+	const QuotaWindowKey *window = &account->meter->key;
 	int64		charged = 0;
 
 	for (int i = 0; i < debit->nparts; i++)
@@ -243,13 +243,13 @@ void
 quota_notify_settled(const QuotaDebit *debit)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaDebit	settled = {0};
 	QuotaAccounts accounts;
 	QuotaPath	path;
 
 	quota_path_look_up(&path, &debit->subject, quota_now(), snapshot);
-	quota_accounts_of(&path, debit->feature, refs, &accounts);
+	quota_accounts_of(&path, debit->feature, meters, &accounts);
 	for (int i = 0; i < accounts.naccounts; i++)
 	{
 		QuotaAccount *account = &accounts.accounts[i];
@@ -258,7 +258,7 @@ quota_notify_settled(const QuotaDebit *debit)
 			continue;
 		if (settled.id == 0 && !quota_debit_read(debit->id, snapshot, &settled))
 			break;
-		quota_engine_peek(account->ref, 1, snapshot);
+		quota_engine_peek(account->meter, 1, snapshot);
 		notify_account(&path, account, charged_in(&settled, &path, account));
 	}
 	UnregisterSnapshot(snapshot);
@@ -268,18 +268,18 @@ quota_notify_settled(const QuotaDebit *debit)
 
 /* The subject's own account of a feature that is counted, with its numbers of now; or NULL. */
 static QuotaAccount *
-own_account(const QuotaPath *path, const QuotaFeature *feature, QuotaBucketRef *refs,
+own_account(const QuotaPath *path, const QuotaFeature *feature, QuotaMeter *meters,
 			QuotaAccounts *accounts)
 {
 	QuotaAccount *own;
 
 	if (feature->kind != QUOTA_METERED && feature->kind != QUOTA_CAPACITY)
 		return NULL;
-	quota_accounts_of(path, feature, refs, accounts);
+	quota_accounts_of(path, feature, meters, accounts);
 	own = quota_own_account(path, accounts);
 	if (own == NULL || own->terms == NULL)
 		return NULL;
-	quota_engine_peek(own->ref, 1, path->snapshot);
+	quota_engine_peek(own->meter, 1, path->snapshot);
 	return own;
 }
 
@@ -298,15 +298,15 @@ quota_standings(const QuotaSubject *subject)
 	numbers = (Datum *) palloc(sizeof(Datum) * STANDING_COLUMNS * Max(path.catalog->nfeatures, 1));
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 	{
-		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+		QuotaMeter	meters[QUOTA_MAX_LEVELS];
 		QuotaAccounts accounts;
-		QuotaAccount *own = own_account(&path, &path.catalog->features[i], refs, &accounts);
+		QuotaAccount *own = own_account(&path, &path.catalog->features[i], meters, &accounts);
 		Standing	standing;
 
 		if (own == NULL)
 			continue;
-		standing = standing_of(own->ref);
-		numbers[n++] = Int64GetDatum(own->ref->key.account.feature_id);
+		standing = standing_of(own->meter);
+		numbers[n++] = Int64GetDatum(own->meter->key.account.feature_id);
 		numbers[n++] = Int64GetDatum(standing.limited);
 		numbers[n++] = Int64GetDatum((int64) standing.allowance);
 		numbers[n++] = Int64GetDatum(standing.used);
@@ -348,16 +348,16 @@ quota_notify_changed(const QuotaSubject *subject, ArrayType *standings)
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	for (int i = 0; i < path.catalog->nfeatures; i++)
 	{
-		QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+		QuotaMeter	meters[QUOTA_MAX_LEVELS];
 		QuotaAccounts accounts;
-		QuotaAccount *own = own_account(&path, &path.catalog->features[i], refs, &accounts);
+		QuotaAccount *own = own_account(&path, &path.catalog->features[i], meters, &accounts);
 		Standing	before;
 		Standing	after;
 
 		if (own == NULL || !has_thresholds(own))
 			continue;
-		before = standing_before(numbers, n, own->ref->key.account.feature_id);
-		after = standing_of(own->ref);
+		before = standing_before(numbers, n, own->meter->key.account.feature_id);
+		after = standing_of(own->meter);
 		tell_crossed(&path, own, &before, &after);
 	}
 	UnregisterSnapshot(snapshot);
@@ -368,7 +368,7 @@ quota_notify_expired(const QuotaSubject *subject, int32 feature_id)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	const QuotaFeature *feature;
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaAccount *own = NULL;
 	QuotaPath	path;
@@ -378,12 +378,12 @@ quota_notify_expired(const QuotaSubject *subject, int32 feature_id)
 	quota_path_look_up(&path, subject, quota_now(), snapshot);
 	feature = quota_catalog_feature_by_id(path.catalog, feature_id);
 	if (feature != NULL)
-		own = own_account(&path, feature, refs, &accounts);
+		own = own_account(&path, feature, meters, &accounts);
 	seen = see_expired_grants(&path, subject->nlevels - 1, feature_id,
-							  own ? own->ref->key.start : DT_NOBEGIN, &lost);
+							  own ? own->meter->key.start : DT_NOBEGIN, &lost);
 	if (own != NULL && has_thresholds(own) && lost > 0)
 	{
-		Standing	after = standing_of(own->ref);
+		Standing	after = standing_of(own->meter);
 		Standing	before = after;
 
 		before.allowance += lost;

@@ -13,7 +13,7 @@
 #include "decide/account.h"
 #include "decide/give.h"
 
-/* after a charge: ref->outcome.change of each account is what it took */
+/* after a charge: meter->outcome.change of each account is what it took */
 extern void quota_notify(const QuotaPath *path, const QuotaAccounts *accounts);
 
 /* after a settle of the hold that was read before it */

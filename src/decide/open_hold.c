@@ -150,7 +150,7 @@ quota_close_hold(int64 id, QuotaOpenHold *hold)
 }
 
 void
-quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUnreserve unreserve,
+quota_hold_give(const QuotaOpenHold *hold, QuotaGiveRule what, int64 amount, QuotaUnreserve unreserve,
 				char kind, Jsonb *metadata, bool book)
 {
 	QuotaEntry	like = quota_hold_entry(hold, kind, metadata);
@@ -171,7 +171,7 @@ quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount, QuotaUn
 typedef struct Correction
 {
 	const QuotaOpenHold *hold;
-	QuotaGive	what;
+	QuotaGiveRule	what;
 	int64		amount;
 	QuotaVerdict *verdict;
 } Correction;
@@ -201,34 +201,34 @@ correct_rates(const QuotaPath *path, void *arg)
 {
 	Correction *correction = (Correction *) arg;
 	const QuotaOpenHold *hold = correction->hold;
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	Snapshot	snapshot;
 
-	quota_accounts_of(path, hold->debit.feature, refs, &accounts);
+	quota_accounts_of(path, hold->debit.feature, meters, &accounts);
 	for (int i = 0; i < accounts.naccounts; i++)
 	{
 		const QuotaAccount *account = &accounts.accounts[i];
 		int64		taken;
 		int64		difference;
 
-		if (account->ref->limits.rate == NULL ||
+		if (account->meter->limits.rate == NULL ||
 			!rate_taken(hold, path->subject->prefix_len[account->level], &taken))
 			continue;
 		difference = correction->what == QUOTA_GIVE_BEYOND ? correction->amount - taken :
 			-Min(correction->amount, taken);
 		if (difference != 0)
-			quota_engine_correct_rate(account->ref, difference);
+			quota_engine_correct_rate(account->meter, difference);
 	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	quota_engine_peek(accounts.refs, accounts.nrefs, snapshot);
+	quota_engine_peek(accounts.meters, accounts.nmeters, snapshot);
 	quota_judge(path, &accounts, 0, correction->verdict);
 	UnregisterSnapshot(snapshot);
 	return true;
 }
 
 void
-quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGiveRule what, int64 amount,
 						 QuotaVerdict *verdict)
 {
 	Correction	correction = {.hold = hold,.what = what,.amount = amount,.verdict = verdict};

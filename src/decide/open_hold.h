@@ -49,7 +49,7 @@ extern QuotaEntry quota_hold_entry(const QuotaOpenHold *hold, char kind, Jsonb *
 extern int	quota_hold_accounts(const QuotaOpenHold *hold, QuotaWindowKey *keys, int64 *entry_ids);
 
 /* gives back; "book": what comes back is noted in the ledger, even if it is nothing */
-extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGiveRule what, int64 amount,
 							QuotaUnreserve unreserve, char kind, Jsonb *metadata, bool book);
 
 /*
@@ -58,7 +58,7 @@ extern void quota_hold_give(const QuotaOpenHold *hold, QuotaGive what, int64 amo
  * What expired has not come back there.  After the buckets.  "verdict": the numbers
  * of now.
  */
-extern void quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGive what, int64 amount,
+extern void quota_hold_correct_rates(const QuotaOpenHold *hold, QuotaGiveRule what, int64 amount,
 									 QuotaVerdict *verdict);
 
 #endif							/* QUOTA_OPEN_HOLD_H */

@@ -43,23 +43,23 @@ static void
 book_at(QuotaAccount *account, const QuotaSubject *subject, const QuotaFeature *feature,
 		TimestampTz at, Snapshot snapshot)
 {
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaAccounts accounts;
 	QuotaPath	path;
 
 	quota_path_look_up(&path, subject, at, snapshot);
-	quota_accounts_of(&path, feature, refs, &accounts);
+	quota_accounts_of(&path, feature, meters, &accounts);
 	for (int i = 0; i < accounts.naccounts; i++)
 	{
-		QuotaBucketRef ref = *accounts.accounts[i].ref;
+		QuotaMeter	meter = *accounts.accounts[i].meter;
 
 		if (accounts.accounts[i].level != account->level)
 			continue;
-		ref.at = account->ref->at;
-		ref.has_grants = account->ref->has_grants;
-		ref.balance.ngrants = account->ref->balance.ngrants;
-		ref.balance.grants = account->ref->balance.grants;
-		*account->ref = ref;
+		meter.at = account->meter->at;
+		meter.has_grants = account->meter->has_grants;
+		meter.balance.ngrants = account->meter->balance.ngrants;
+		meter.balance.grants = account->meter->balance.grants;
+		*account->meter = meter;
 		account->terms = accounts.accounts[i].terms;
 		account->plan = accounts.accounts[i].plan;
 	}
@@ -70,25 +70,25 @@ book_at(QuotaAccount *account, const QuotaSubject *subject, const QuotaFeature *
  * the first use is opened by one of now, and else counts what came since.
  */
 static bool
-cap_counts(const QuotaBucketRef *ref, const QuotaCapRef *cap, TimestampTz now)
+cap_counts(const QuotaMeter *meter, const QuotaAccountCap *cap, TimestampTz now)
 {
 	if (!TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
-		return Min(ref->at, now) >= cap->window.start && Max(ref->at, now) < cap->window.end;
-	return ref->at == now ||
-		(cap->opened && now < cap->window.end && ref->at >= cap->opened_at);
+		return Min(meter->at, now) >= cap->window.start && Max(meter->at, now) < cap->window.end;
+	return meter->at == now ||
+		(cap->opened && now < cap->window.end && meter->at >= cap->opened_at);
 }
 
 static void
-keep_caps_that_count(QuotaBucketRef *ref, TimestampTz now)
+keep_caps_that_count(QuotaMeter *meter, TimestampTz now)
 {
 	int			kept = 0;
 
-	for (int i = 0; i < ref->balance.ncaps; i++)
+	for (int i = 0; i < meter->balance.ncaps; i++)
 	{
-		if (cap_counts(ref, &ref->balance.caps[i], now))
-			ref->balance.caps[kept++] = ref->balance.caps[i];
+		if (cap_counts(meter, &meter->balance.caps[i], now))
+			meter->balance.caps[kept++] = meter->balance.caps[i];
 	}
-	ref->balance.ncaps = kept;
+	meter->balance.ncaps = kept;
 }
 
 /* Which window of an account takes the use, and what counts it. */
@@ -101,17 +101,17 @@ choose_window(QuotaAccount *account, const QuotaPath *path, const QuotaPath *the
 
 	if (sub != NULL && account->terms != NULL && then->at < sub->anchor_at)
 		book_at(account, path->subject, feature, sub->anchor_at, path->snapshot);
-	key = account->ref->key;
-	quota_engine_peek(account->ref, 1, path->snapshot);
+	key = account->meter->key;
+	quota_engine_peek(account->meter, 1, path->snapshot);
 	/* closed: the engine has found a later one */
-	if (!quota_same_window(&key, &account->ref->key))
+	if (!quota_same_window(&key, &account->meter->key))
 	{
 		book_at(account, path->subject, feature, path->at, path->snapshot);
-		quota_engine_peek(account->ref, 1, path->snapshot);
+		quota_engine_peek(account->meter, 1, path->snapshot);
 	}
-	keep_caps_that_count(account->ref, path->at);
-	account->ref->limits.rate = NULL;
-	account->ref->amount = amount;
+	keep_caps_that_count(account->meter, path->at);
+	account->meter->limits.rate = NULL;
+	account->meter->amount = amount;
 }
 
 /* Nothing gave the feature then. */
@@ -133,7 +133,7 @@ notify_present(const QuotaPath *path, const QuotaAccounts *accounts)
 	present.naccounts = 0;
 	for (int i = 0; i < accounts->naccounts; i++)
 	{
-		if (path->at < accounts->accounts[i].ref->key.end)
+		if (path->at < accounts->accounts[i].meter->key.end)
 			present.accounts[present.naccounts++] = accounts->accounts[i];
 	}
 	quota_notify(path, &present);
@@ -147,14 +147,14 @@ record_once(const QuotaPath *path, void *arg)
 	const QuotaRecord *record = (const QuotaRecord *) request->extra;
 	QuotaItem  *item = &request->items[0];
 	QuotaEntry	template = quota_entry_template(request, item, path->at, QUOTA_ENTRY_DEBIT);
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	const QuotaFeature *feature;
 	QuotaAccounts accounts;
 	QuotaPath	then;
 
 	quota_path_look_up(&then, path->subject, record->at, path->snapshot);
 	feature = require_metered(&then, item->feature);
-	quota_accounts_of(&then, feature, refs, &accounts);
+	quota_accounts_of(&then, feature, meters, &accounts);
 	if (accounts.naccounts == 0)
 	{
 		refuse(request, &then, &accounts);
@@ -162,7 +162,7 @@ record_once(const QuotaPath *path, void *arg)
 	}
 	for (int i = 0; i < accounts.naccounts; i++)
 		choose_window(&accounts.accounts[i], path, &then, feature, item->amount);
-	if (quota_engine_take(refs, accounts.nrefs, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+	if (quota_engine_take(meters, accounts.nmeters, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
 		return false;
 	template.backdated = record->at != path->at;
 	template.occurred_at = record->at;

@@ -48,13 +48,13 @@ account_of_prefix(QuotaAccounts *accounts, const QuotaSubject *subject, int pref
 }
 
 /* A capacity is counted at every level, whether or not that is an account. */
-static const QuotaBucketRef *
-capacity_ref(const QuotaAccounts *accounts, int prefix_len)
+static const QuotaMeter *
+capacity_meter(const QuotaAccounts *accounts, int prefix_len)
 {
-	for (int i = 0; i < accounts->nrefs; i++)
+	for (int i = 0; i < accounts->nmeters; i++)
 	{
-		if (accounts->refs[i].key.account.prefix_len == prefix_len)
-			return &accounts->refs[i];
+		if (accounts->meters[i].key.account.prefix_len == prefix_len)
+			return &accounts->meters[i];
 	}
 	elog(ERROR, "quota: a hold of a capacity at a level that is not counted");
 	return NULL;				/* keep compiler quiet */
@@ -62,14 +62,14 @@ capacity_ref(const QuotaAccounts *accounts, int prefix_len)
 
 /* A window of the hold's own, wherever the use that an entry put there has gone. */
 static void
-own_window_ref(const QuotaWindowKey *key, int64 entry_id, const QuotaPath *path,
-			   QuotaBucketRef *ref)
+own_window_meter(const QuotaWindowKey *key, int64 entry_id, const QuotaPath *path,
+				 QuotaMeter *meter)
 {
-	memset(ref, 0, sizeof(*ref));
-	ref->key = *key;
-	(void) quota_engine_locate(&ref->key, entry_id, path->snapshot);
-	ref->at = path->at;
-	ref->clock = path->clock;
+	memset(meter, 0, sizeof(*meter));
+	meter->key = *key;
+	(void) quota_engine_locate(&meter->key, entry_id, path->snapshot);
+	meter->at = path->at;
+	meter->clock = path->clock;
 }
 
 /*
@@ -77,8 +77,8 @@ own_window_ref(const QuotaWindowKey *key, int64 entry_id, const QuotaPath *path,
  * level has no account any more, into the hold's, as overdrawn.
  */
 static int
-excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts,
-			QuotaBucketRef *refs)
+excess_meters(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts,
+			  QuotaMeter *meters)
 {
 	const QuotaOpenHold *hold = excess->hold;
 	int			n = 0;
@@ -91,20 +91,20 @@ excess_refs(const Excess *excess, const QuotaPath *path, QuotaAccounts *accounts
 		if (excess->amounts[i] == 0)
 			continue;
 		if (hold->debit.feature->kind == QUOTA_CAPACITY)
-			refs[n] = *capacity_ref(accounts, key->account.prefix_len);
+			meters[n] = *capacity_meter(accounts, key->account.prefix_len);
 		else
 		{
 			account = account_of_prefix(accounts, path->subject, key->account.prefix_len);
-			if (account != NULL && account->ref != NULL)
-				refs[n] = *account->ref;
+			if (account != NULL && account->meter != NULL)
+				meters[n] = *account->meter;
 			else
 			{
-				own_window_ref(key, excess->entry_ids[i], path, &refs[n]);
-				refs[n].limits.overdraw_only = true;
+				own_window_meter(key, excess->entry_ids[i], path, &meters[n]);
+				meters[n].limits.overdraw_only = true;
 			}
 		}
-		refs[n].limits.rate = NULL;	/* see quota_hold_correct_rates() */
-		refs[n].amount = excess->amounts[i];
+		meters[n].limits.rate = NULL;	/* see quota_hold_correct_rates() */
+		meters[n].amount = excess->amounts[i];
 		n++;
 	}
 	return n;
@@ -116,26 +116,26 @@ take_excess(const QuotaPath *path, void *arg)
 {
 	Excess	   *excess = (Excess *) arg;
 	const QuotaOpenHold *hold = excess->hold;
-	QuotaBucketRef found[QUOTA_MAX_LEVELS];
-	QuotaBucketRef refs[QUOTA_MAX_LEVELS];
+	QuotaMeter	found[QUOTA_MAX_LEVELS];
+	QuotaMeter	meters[QUOTA_MAX_LEVELS];
 	QuotaEntry	like = quota_hold_entry(hold, QUOTA_ENTRY_SETTLE, excess->metadata);
 	QuotaAccounts accounts;
 	QuotaAccounts charged;
 	int			n;
 
 	quota_accounts_of(path, hold->debit.feature, found, &accounts);
-	n = excess_refs(excess, path, &accounts, refs);
+	n = excess_meters(excess, path, &accounts, meters);
 	if (n == 0)
 		return true;
-	if (quota_engine_take(refs, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
+	if (quota_engine_take(meters, n, QUOTA_TAKE_OVERDRAW, path->snapshot) != QUOTA_TAKEN)
 		return false;
 	charged = accounts;
-	charged.refs = refs;
-	charged.nrefs = n;
+	charged.meters = meters;
+	charged.nmeters = n;
 	(void) quota_write_entries(&charged, &like);
 	for (int i = 0; i < n; i++)
 	{
-		int64		here = quota_overdrawn(&refs[i]);
+		int64		here = quota_overdrawn(&meters[i]);
 
 		excess->overdrawn = Max(excess->overdrawn, here);
 	}

@@ -24,13 +24,13 @@ quota_account_at(QuotaAccounts *accounts, int level)
 }
 
 void
-quota_begin_anew(QuotaBucketRef *ref)
+quota_begin_anew(QuotaMeter *meter)
 {
-	memset(&ref->balance.bucket, 0, sizeof(ref->balance.bucket));
-	for (int i = 0; i < ref->balance.ncaps; i++)
+	memset(&meter->balance.bucket, 0, sizeof(meter->balance.bucket));
+	for (int i = 0; i < meter->balance.ncaps; i++)
 	{
-		ref->balance.caps[i].opened = false;
-		ref->balance.caps[i].used = 0;
+		meter->balance.caps[i].opened = false;
+		meter->balance.caps[i].used = 0;
 	}
 }
 
@@ -43,15 +43,15 @@ quota_begin_anew(QuotaBucketRef *ref)
 void
 quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 {
-	QuotaBucketRef *ref = after->ref;
-	const QuotaBucketState *state = before && before->terms && after->terms ? &before->ref->balance.bucket : NULL;
-	bool		begins = before && TIMESTAMP_IS_NOEND(before->ref->key.end) &&
-		!TIMESTAMP_IS_NOEND(after->ref->key.end);
+	QuotaMeter *meter = after->meter;
+	const QuotaBucketState *state = before && before->terms && after->terms ? &before->meter->balance.bucket : NULL;
+	bool		begins = before && TIMESTAMP_IS_NOEND(before->meter->key.end) &&
+		!TIMESTAMP_IS_NOEND(after->meter->key.end);
 
 	if (state && (before->of_members || after->of_members))
 		begins |= !quota_same_series(before->terms, after->terms);
 
 	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
-		ref->balance.bucket = *state;
-	ref->balance.bucket.is_prorated = false;
+		meter->balance.bucket = *state;
+	meter->balance.bucket.is_prorated = false;
 }

@@ -11,7 +11,7 @@
  * plans are looked up; who moves windows wholesale takes EXCLUSIVE), those of the
  * accounts' other rows (the same lock, before the rows are looked up, so that none
  * stands elsewhere when it is locked), then account by account in the order of the
- * refs: the windows of expired holds, the window that rolls over, the window itself,
+ * meters: the windows of expired holds, the window that rolls over, the window itself,
  * grants by id, caps, the rate.  An account that is a bucket and nothing else, alone
  * in its request, needs no lock of its own: the update is the lock.  All others are
  * locked before any is decided on, since a refusal must leave every one untouched.
@@ -23,7 +23,7 @@
  * A row that is missing is created first, in the same order, and the caller told
  * to look up anew (STALE); so is it when an expired hold was given back.
  *
- * Reads use a fresh snapshot whatever the isolation level; see store/row.c.
+ * Reads use a fresh snapshot whatever the isolation level; see store/heap.c.
  *
  * Caveats: a call refused after a lock was taken (because another transaction
  * took the last units meanwhile) keeps the lock until its transaction ends.  A
@@ -54,19 +54,19 @@ quota_engine_enter(void)
 }
 
 void
-quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
+quota_engine_peek(QuotaMeter *meters, int nmeters, Snapshot snapshot)
 {
 	Relation	rel;
 
 	/* of a boolean or static feature */
-	if (nrefs == 0)
+	if (nmeters == 0)
 		return;
 	rel = table_open(quota_relid(QUOTA_BUCKET), AccessShareLock);
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		QuotaRows	rows = {0};
 
-		quota_rows_find(rel, &refs[i], &rows, AccessShareLock, snapshot);
+		quota_rows_find(rel, &meters[i], &rows, AccessShareLock, snapshot);
 		if (rows.bucket.tuple)
 			heap_freetuple(rows.bucket.tuple);
 	}

@@ -26,15 +26,15 @@
 #include "store/part.h"
 
 /* A grant that an account can take from. */
-typedef struct QuotaGrantRef
+typedef struct QuotaAccountGrant
 {
 	QuotaGrant	grant;
 	int64		used;			/* out: what has been taken of it */
 	int64		change;			/* out: what the call took */
-} QuotaGrantRef;
+} QuotaAccountGrant;
 
 /* A cap of an account. */
-typedef struct QuotaCapRef
+typedef struct QuotaAccountCap
 {
 	QuotaCapKey key;
 	int64		ceiling;
@@ -44,7 +44,7 @@ typedef struct QuotaCapRef
 	TimestampTz opened_at;		/* out: when that one was opened, if it is */
 	int64		cleared_id;		/* out: as in QuotaCapUse */
 	int64		used;			/* out */
-} QuotaCapRef;
+} QuotaAccountCap;
 
 /*
  * A change of plan that is in force though nobody has carried it out: a report
@@ -57,7 +57,7 @@ typedef struct QuotaDue
 	QuotaWindow window;			/* goes on, or begins, on the new terms */
 	bool		prorates;		/* its limit is shared with: */
 	int64		old_allowance;
-	const struct QuotaBucketRef *first; /* another one was due before: that of
+	const struct QuotaMeter *first; /* another one was due before: that of
 										 * this account; or NULL */
 } QuotaDue;
 
@@ -86,9 +86,9 @@ typedef struct QuotaBalance
 	QuotaBucketState bucket;	/* expired holds left out */
 	int			ngrants;		/* in the order in which they are taken from;
 								 * used up ones are left out */
-	QuotaGrantRef *grants;
+	QuotaAccountGrant *grants;
 	int			ncaps;			/* in the order of their rows */
-	QuotaCapRef *caps;
+	QuotaAccountCap *caps;
 	QuotaGcra	rate;
 } QuotaBalance;
 
@@ -101,8 +101,11 @@ typedef struct QuotaOutcome
 	int64		capped;			/* how much of it caps count */
 } QuotaOutcome;
 
-/* An account in a request. */
-typedef struct QuotaBucketRef
+/*
+ * An account as a request meets it: which window, what limits it, what it stands at, and
+ * what a take comes to.
+ */
+typedef struct QuotaMeter
 {
 	QuotaWindowKey key;
 	TimestampTz at;				/* time of the charge */
@@ -114,7 +117,7 @@ typedef struct QuotaBucketRef
 	bool		reserve;		/* take: for a hold */
 	QuotaBalance balance;		/* out: as the engine read it; after a take, after it */
 	QuotaOutcome outcome;		/* out, of a take */
-} QuotaBucketRef;
+} QuotaMeter;
 
 typedef enum QuotaTakeMode
 {
@@ -153,16 +156,16 @@ extern void quota_engine_enter(void);
  * expired holds have.  Rates are left out.  "snapshot" is the one that they were looked
  * up with.  False: look up again.
  */
-extern bool quota_engine_lock(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
+extern bool quota_engine_lock(QuotaMeter *meters, int nmeters, Snapshot snapshot);
 
 /* sets balances as the snapshot sees them */
-extern void quota_engine_peek(QuotaBucketRef *refs, int nrefs, Snapshot snapshot);
+extern void quota_engine_peek(QuotaMeter *meters, int nmeters, Snapshot snapshot);
 
 /*
- * Takes ref.amount from every account, and sets it to what was taken.  "snapshot" is
+ * Takes meter.amount from every account, and sets it to what was taken.  "snapshot" is
  * the one that they were looked up with.  22003 when a number would overflow.
  */
-extern QuotaTakeResult quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode,
+extern QuotaTakeResult quota_engine_take(QuotaMeter *meters, int nmeters, QuotaTakeMode mode,
 										 Snapshot snapshot);
 
 /*
@@ -178,18 +181,18 @@ extern void quota_engine_give(QuotaGiving *givings, int ngivings, int64 debit_id
 extern int	quota_engine_expire(const QuotaAccountKey *account);
 
 /*
- * The true count of what was taken of ref's rate is known: so much more than was
+ * The true count of what was taken of meter's rate is known: so much more than was
  * taken (negative: less).  Not beyond the full burst, but into debt.  After all that
  * the call does with buckets.
  */
-extern void quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference);
+extern void quota_engine_correct_rate(const QuotaMeter *meter, int64 difference);
 
 /*
  * Lets the account's caps count from 0 in the windows that "at" lies in; what was
  * charged before restores them no more, and one that opens with the first use is
  * closed.  Sets how many had counted something; false: look up again.
  */
-extern bool quota_engine_clear_caps(const QuotaBucketRef *ref, TimestampTz at, Snapshot snapshot,
+extern bool quota_engine_clear_caps(const QuotaMeter *meter, TimestampTz at, Snapshot snapshot,
 									int *ncleared);
 
 /*

@@ -45,17 +45,17 @@ quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired
 	return n;
 }
 
-/* Is the part's use in the window of ref, there from the start or moved there? */
+/* Is the part's use in the window of meter, there from the start or moved there? */
 static bool
-lies_in(const QuotaPart *part, const QuotaBucketRef *ref, int64 hold_id, Relation buckets,
+lies_in(const QuotaPart *part, const QuotaMeter *meter, int64 hold_id, Relation buckets,
 		Snapshot snapshot)
 {
 	QuotaBucketRow row;
 
-	if (part->key.source_id != ref->key.source_id)
+	if (part->key.source_id != meter->key.source_id)
 		return false;
 	quota_bucket_follow(buckets, &part->key, Max(hold_id, part->entry_id), snapshot, &row);
-	return row.key.start == ref->key.start && row.key.end == ref->key.end;
+	return row.key.start == meter->key.start && row.key.end == meter->key.end;
 }
 
 static void
@@ -75,26 +75,26 @@ is_counted(const QuotaPart *part, Snapshot snapshot)
 }
 
 static void
-leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot snapshot)
+leave_out(QuotaMeter *meter, const QuotaPart *part, bool in_window, Snapshot snapshot)
 {
 	if (in_window)
 	{
-		subtract(quota_count_of(&ref->balance.bucket.counts, part->source), part->amount);
-		subtract(&ref->balance.bucket.reserved, part->amount);
+		subtract(quota_count_of(&meter->balance.bucket.counts, part->source), part->amount);
+		subtract(&meter->balance.bucket.reserved, part->amount);
 	}
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		QuotaGrantRef *grant = &ref->balance.grants[i];
+		QuotaAccountGrant *grant = &meter->balance.grants[i];
 
 		if (part->source == QUOTA_SOURCE_GRANT && part->grant_id == grant->grant.id &&
 			part->at >= grant->grant.period.start && part->at < grant->grant.period.end)
 			subtract(&grant->used, part->amount);
 	}
-	for (int i = 0; i < ref->balance.ncaps && is_counted(part, snapshot); i++)
+	for (int i = 0; i < meter->balance.ncaps && is_counted(part, snapshot); i++)
 	{
-		QuotaCapRef *cap = &ref->balance.caps[i];
+		QuotaAccountCap *cap = &meter->balance.caps[i];
 
-		if (cap->opened && part->key.source_id == ref->key.source_id &&
+		if (cap->opened && part->key.source_id == meter->key.source_id &&
 			part->at >= cap->window.start && part->at < cap->window.end &&
 			part->entry_id > cap->cleared_id)
 			subtract(&cap->used, part->amount);
@@ -102,37 +102,37 @@ leave_out(QuotaBucketRef *ref, const QuotaPart *part, bool in_window, Snapshot s
 }
 
 static bool
-has_grant(const QuotaBucketRef *ref, int64 id)
+has_grant(const QuotaMeter *meter, int64 id)
 {
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		if (ref->balance.grants[i].grant.id == id)
+		if (meter->balance.grants[i].grant.id == id)
 			return true;
 	}
 	return false;
 }
 
-/* Keeps the order; the array may be another ref's, too, so it is not changed. */
+/* Keeps the order; the array may be another meter's, too, so it is not changed. */
 static void
-add_grant(QuotaBucketRef *ref, const QuotaGrant *grant)
+add_grant(QuotaMeter *meter, const QuotaGrant *grant)
 {
-	QuotaGrantRef *grants = (QuotaGrantRef *) palloc0(sizeof(QuotaGrantRef) * (ref->balance.ngrants + 1));
+	QuotaAccountGrant *grants = (QuotaAccountGrant *) palloc0(sizeof(QuotaAccountGrant) * (meter->balance.ngrants + 1));
 	int			place = 0;
 
-	while (place < ref->balance.ngrants && quota_compare_grants(&ref->balance.grants[place].grant, grant) < 0)
+	while (place < meter->balance.ngrants && quota_compare_grants(&meter->balance.grants[place].grant, grant) < 0)
 		place++;
-	if (ref->balance.ngrants > 0)
+	if (meter->balance.ngrants > 0)
 	{
-		memcpy(grants, ref->balance.grants, sizeof(QuotaGrantRef) * place);
-		memcpy(&grants[place + 1], &ref->balance.grants[place], sizeof(QuotaGrantRef) * (ref->balance.ngrants - place));
+		memcpy(grants, meter->balance.grants, sizeof(QuotaAccountGrant) * place);
+		memcpy(&grants[place + 1], &meter->balance.grants[place], sizeof(QuotaAccountGrant) * (meter->balance.ngrants - place));
 	}
 	grants[place].grant = *grant;
-	ref->balance.grants = grants;
-	ref->balance.ngrants++;
+	meter->balance.grants = grants;
+	meter->balance.ngrants++;
 }
 
 void
-quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+quota_add_expired_grants(QuotaMeter *meter, const QuotaExpired *expired, int nexpired,
 						 Snapshot snapshot)
 {
 	for (int i = 0; i < nexpired; i++)
@@ -142,16 +142,16 @@ quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired, int n
 			const QuotaPart *part = &expired[i].parts[j];
 			QuotaGrant	grant;
 
-			if (part->source == QUOTA_SOURCE_GRANT && !has_grant(ref, part->grant_id) &&
-				quota_grant_by_id(part->grant_id, ref->at, snapshot, &grant) && !grant.revoked &&
-				ref->at >= grant.period.start && ref->at < grant.period.end)
-				add_grant(ref, &grant);
+			if (part->source == QUOTA_SOURCE_GRANT && !has_grant(meter, part->grant_id) &&
+				quota_grant_by_id(part->grant_id, meter->at, snapshot, &grant) && !grant.revoked &&
+				meter->at >= grant.period.start && meter->at < grant.period.end)
+				add_grant(meter, &grant);
 		}
 	}
 }
 
 void
-quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets, const QuotaExpired *expired,
+quota_leave_out_expired(QuotaMeter *meter, Relation buckets, const QuotaExpired *expired,
 						int nexpired, Snapshot snapshot)
 {
 	for (int i = 0; i < nexpired; i++)
@@ -160,7 +160,7 @@ quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets, const QuotaExpire
 		{
 			const QuotaPart *part = &expired[i].parts[j];
 
-			leave_out(ref, part, lies_in(part, ref, expired[i].hold_id, buckets, snapshot),
+			leave_out(meter, part, lies_in(part, meter, expired[i].hold_id, buckets, snapshot),
 					  snapshot);
 		}
 	}

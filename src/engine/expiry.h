@@ -29,12 +29,12 @@ extern int	quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot,
 extern void quota_expired_read(const QuotaAccountKey *account, Snapshot snapshot,
 							   QuotaExpired *expired);
 
-/* adds grants to ref that are used up but for what expired holds have of them */
-extern void quota_add_expired_grants(QuotaBucketRef *ref, const QuotaExpired *expired,
+/* adds grants to meter that are used up but for what expired holds have of them */
+extern void quota_add_expired_grants(QuotaMeter *meter, const QuotaExpired *expired,
 									 int nexpired, Snapshot snapshot);
 
-/* takes them off the numbers that have been read into ref */
-extern void quota_leave_out_expired(QuotaBucketRef *ref, Relation buckets,
+/* takes them off the numbers that have been read into meter */
+extern void quota_leave_out_expired(QuotaMeter *meter, Relation buckets,
 									const QuotaExpired *expired, int nexpired, Snapshot snapshot);
 
 #endif							/* QUOTA_EXPIRY_H */

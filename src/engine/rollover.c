@@ -27,28 +27,28 @@ left_of(const QuotaBucketState *state)
 
 /* What is left after n windows without use. */
 static int64
-after_idle(const QuotaBucketRef *ref, int64 first, int64 n)
+after_idle(const QuotaMeter *meter, int64 first, int64 n)
 {
-	int128		left = (int128) first + (int128) n * ref->limits.allowance;
+	int128		left = (int128) first + (int128) n * meter->limits.allowance;
 
-	return left >= ref->limits.rollover_max ? ref->limits.rollover_max : (int64) left;
+	return left >= meter->limits.rollover_max ? meter->limits.rollover_max : (int64) left;
 }
 
 void
-quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before, QuotaRollover *rollover)
+quota_rollover(const QuotaMeter *meter, const QuotaBucketRow *before, QuotaRollover *rollover)
 {
-	TimestampTz since = before ? before->key.end : ref->limits.idle_since;
+	TimestampTz since = before ? before->key.end : meter->limits.idle_since;
 	int64		nidle;
 
 	memset(rollover, 0, sizeof(*rollover));
 	if (before)
-		rollover->out_of_before = Min(ref->limits.rollover_max, left_of(&before->state));
-	if (TIMESTAMP_NOT_FINITE(since) || since >= ref->key.start)
+		rollover->out_of_before = Min(meter->limits.rollover_max, left_of(&before->state));
+	if (TIMESTAMP_NOT_FINITE(since) || since >= meter->key.start)
 	{
 		rollover->into = rollover->out_of_before;
 		return;
 	}
-	nidle = quota_series_window(&ref->limits.series, ref->key.start).number -
-		quota_series_window(&ref->limits.series, since).number;
-	rollover->into = after_idle(ref, rollover->out_of_before, nidle);
+	nidle = quota_series_window(&meter->limits.series, meter->key.start).number -
+		quota_series_window(&meter->limits.series, since).number;
+	rollover->into = after_idle(meter, rollover->out_of_before, nidle);
 }

@@ -21,7 +21,7 @@ typedef struct QuotaRollover
  * "before": the account's last window that was charged, NULL if there is none.  The
  * account's terms must roll over.
  */
-extern void quota_rollover(const QuotaBucketRef *ref, const QuotaBucketRow *before,
+extern void quota_rollover(const QuotaMeter *meter, const QuotaBucketRow *before,
 						   QuotaRollover *rollover);
 
 #endif							/* QUOTA_ROLLOVER_H */

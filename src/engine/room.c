@@ -42,55 +42,55 @@ quota_allowance_balance(const QuotaBucketState *bucket, int64 allowance)
 }
 
 static int128
-allowance_balance(const QuotaBucketRef *ref)
+allowance_balance(const QuotaMeter *meter)
 {
-	return quota_allowance_balance(&ref->balance.bucket, ref->limits.allowance);
+	return quota_allowance_balance(&meter->balance.bucket, meter->limits.allowance);
 }
 
 static int64
-grant_left(const QuotaGrantRef *grant)
+grant_left(const QuotaAccountGrant *grant)
 {
 	return Max(grant->grant.amount - grant->used, 0);
 }
 
 static int128
-grants_left(const QuotaBucketRef *ref)
+grants_left(const QuotaMeter *meter)
 {
 	int128		left = 0;
 
-	for (int i = 0; i < ref->balance.ngrants; i++)
-		left += grant_left(&ref->balance.grants[i]);
+	for (int i = 0; i < meter->balance.ngrants; i++)
+		left += grant_left(&meter->balance.grants[i]);
 	return left;
 }
 
 static int64
-overage_left(const QuotaBucketRef *ref)
+overage_left(const QuotaMeter *meter)
 {
-	return Max(ref->limits.overage_limit - ref->balance.bucket.counts.overage, 0);
+	return Max(meter->limits.overage_limit - meter->balance.bucket.counts.overage, 0);
 }
 
 static bool
-nothing_limits(const QuotaBucketRef *ref)
+nothing_limits(const QuotaMeter *meter)
 {
-	return ref->limits.unlimited || ref->limits.overage_limit == PG_INT64_MAX;
+	return meter->limits.unlimited || meter->limits.overage_limit == PG_INT64_MAX;
 }
 
 int64
-quota_allowance_left(const QuotaBucketRef *ref)
+quota_allowance_left(const QuotaMeter *meter)
 {
-	return ref->limits.unlimited ? PG_INT64_MAX : quota_clamp(allowance_balance(ref));
+	return meter->limits.unlimited ? PG_INT64_MAX : quota_clamp(allowance_balance(meter));
 }
 
 /* What grants beyond caps have left once the deficit is covered. */
 static int128
-beyond_caps_left(const QuotaBucketRef *ref)
+beyond_caps_left(const QuotaMeter *meter)
 {
-	int64		deficit = ref->limits.unlimited ? 0 : quota_clamp(-allowance_balance(ref));
+	int64		deficit = meter->limits.unlimited ? 0 : quota_clamp(-allowance_balance(meter));
 	int128		left = 0;
 
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		const QuotaGrantRef *grant = &ref->balance.grants[i];
+		const QuotaAccountGrant *grant = &meter->balance.grants[i];
 		int64		covered = Min(deficit, grant_left(grant));
 
 		deficit -= covered;
@@ -102,91 +102,91 @@ beyond_caps_left(const QuotaBucketRef *ref)
 
 /* Allowance, grants and overage together; infinite is PG_INT64_MAX. */
 static int128
-sources_left(const QuotaBucketRef *ref)
+sources_left(const QuotaMeter *meter)
 {
-	return nothing_limits(ref) ? PG_INT64_MAX :
-		quota_clamp(allowance_balance(ref) + grants_left(ref) + overage_left(ref));
+	return nothing_limits(meter) ? PG_INT64_MAX :
+		quota_clamp(allowance_balance(meter) + grants_left(meter) + overage_left(meter));
 }
 
 int64
-quota_room_before_caps(const QuotaBucketRef *ref)
+quota_room_before_caps(const QuotaMeter *meter)
 {
-	return nothing_limits(ref) ? PG_INT64_MAX : quota_clamp(sources_left(ref) - beyond_caps_left(ref));
+	return nothing_limits(meter) ? PG_INT64_MAX : quota_clamp(sources_left(meter) - beyond_caps_left(meter));
 }
 
 int64
-quota_cap_room(const QuotaCapRef *cap)
+quota_cap_room(const QuotaAccountCap *cap)
 {
 	return Max(cap->ceiling - cap->used, 0);
 }
 
 /* What all caps let through. */
 static int64
-caps_room(const QuotaBucketRef *ref)
+caps_room(const QuotaMeter *meter)
 {
 	int64		room = PG_INT64_MAX;
 
-	for (int i = 0; i < ref->balance.ncaps; i++)
-		room = Min(room, quota_cap_room(&ref->balance.caps[i]));
+	for (int i = 0; i < meter->balance.ncaps; i++)
+		room = Min(room, quota_cap_room(&meter->balance.caps[i]));
 	return room;
 }
 
 int64
-quota_room(const QuotaBucketRef *ref)
+quota_room(const QuotaMeter *meter)
 {
-	int64		number = PG_INT64_MAX - quota_total(&ref->balance.bucket.counts);
-	int128		room = sources_left(ref);
+	int64		number = PG_INT64_MAX - quota_total(&meter->balance.bucket.counts);
+	int128		room = sources_left(meter);
 
-	if (ref->balance.ncaps > 0)
-		room = Min(quota_room_before_caps(ref), caps_room(ref)) + beyond_caps_left(ref);
+	if (meter->balance.ncaps > 0)
+		room = Min(quota_room_before_caps(meter), caps_room(meter)) + beyond_caps_left(meter);
 	return Min(number, quota_clamp(room));
 }
 
 int64
-quota_rate_room(const QuotaBucketRef *ref)
+quota_rate_room(const QuotaMeter *meter)
 {
-	return ref->limits.rate == NULL ? PG_INT64_MAX :
-		quota_gcra_available(ref->limits.rate, &ref->balance.rate, ref->clock);
+	return meter->limits.rate == NULL ? PG_INT64_MAX :
+		quota_gcra_available(meter->limits.rate, &meter->balance.rate, meter->clock);
 }
 
 bool
-quota_is_limited(const QuotaBucketRef *ref)
+quota_is_limited(const QuotaMeter *meter)
 {
-	return !nothing_limits(ref) || ref->balance.ncaps > 0;
+	return !nothing_limits(meter) || meter->balance.ncaps > 0;
 }
 
 int64
-quota_shown_allowance(const QuotaBucketRef *ref)
+quota_shown_allowance(const QuotaMeter *meter)
 {
-	const QuotaBucketState *bucket = &ref->balance.bucket;
+	const QuotaBucketState *bucket = &meter->balance.bucket;
 
-	return quota_clamp((int128) allowance_of(bucket, ref->limits.allowance) + bucket->rolled_in +
-					   bucket->counts.granted + grants_left(ref));
+	return quota_clamp((int128) allowance_of(bucket, meter->limits.allowance) + bucket->rolled_in +
+					   bucket->counts.granted + grants_left(meter));
 }
 
 int64
-quota_shown_use(const QuotaBucketRef *ref)
+quota_shown_use(const QuotaMeter *meter)
 {
-	return quota_add(quota_total(&ref->balance.bucket.counts), ref->balance.bucket.rolled_out, "use");
+	return quota_add(quota_total(&meter->balance.bucket.counts), meter->balance.bucket.rolled_out, "use");
 }
 
 /* One pass through the sources in their order; returns what is still missing. */
 static int64
-take_in_order(QuotaBucketRef *ref, int64 amount, int64 caps_let)
+take_in_order(QuotaMeter *meter, int64 amount, int64 caps_let)
 {
-	QuotaCounts *change = &ref->outcome.change;
-	int64		deficit = ref->limits.unlimited ? 0 : quota_clamp(-allowance_balance(ref));
+	QuotaCounts *change = &meter->outcome.change;
+	int64		deficit = meter->limits.unlimited ? 0 : quota_clamp(-allowance_balance(meter));
 	int64		missing = amount;
 	int64		here;
 
-	here = ref->limits.counts_only ? missing : quota_allowance_left(ref) - change->used;
+	here = meter->limits.counts_only ? missing : quota_allowance_left(meter) - change->used;
 	here = Min(Min(here, missing), caps_let);
 	change->used += here;
 	caps_let -= here;
 	missing -= here;
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		QuotaGrantRef *grant = &ref->balance.grants[i];
+		QuotaAccountGrant *grant = &meter->balance.grants[i];
 		int64		covered = Min(deficit, grant_left(grant));
 
 		deficit -= covered;
@@ -197,32 +197,32 @@ take_in_order(QuotaBucketRef *ref, int64 amount, int64 caps_let)
 			caps_let -= here;
 		}
 		else
-			ref->outcome.capped -= here;
+			meter->outcome.capped -= here;
 		grant->change += here;
 		change->granted += here;
 		missing -= here;
 	}
-	here = ref->limits.overage_limit == PG_INT64_MAX ? missing :
-		Max(overage_left(ref) - deficit, 0) - change->overage;
+	here = meter->limits.overage_limit == PG_INT64_MAX ? missing :
+		Max(overage_left(meter) - deficit, 0) - change->overage;
 	here = Min(Min(here, missing), caps_let);
 	change->overage += here;
 	return missing - here;
 }
 
 void
-quota_split(QuotaBucketRef *ref, int64 amount)
+quota_split(QuotaMeter *meter, int64 amount)
 {
 	int64		missing = amount;
 
-	memset(&ref->outcome.change, 0, sizeof(ref->outcome.change));
-	for (int i = 0; i < ref->balance.ngrants; i++)
-		ref->balance.grants[i].change = 0;
-	ref->outcome.capped = amount;
-	if (!ref->limits.overdraw_only)
+	memset(&meter->outcome.change, 0, sizeof(meter->outcome.change));
+	for (int i = 0; i < meter->balance.ngrants; i++)
+		meter->balance.grants[i].change = 0;
+	meter->outcome.capped = amount;
+	if (!meter->limits.overdraw_only)
 	{
-		missing = take_in_order(ref, missing, caps_room(ref));
-		if (missing > 0 && ref->balance.ncaps > 0)
-			missing = take_in_order(ref, missing, PG_INT64_MAX);
+		missing = take_in_order(meter, missing, caps_room(meter));
+		if (missing > 0 && meter->balance.ncaps > 0)
+			missing = take_in_order(meter, missing, PG_INT64_MAX);
 	}
-	ref->outcome.change.overdrawn = missing;
+	meter->outcome.change.overdrawn = missing;
 }

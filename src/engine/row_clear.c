@@ -17,18 +17,18 @@
 #include "store/ledger.h"
 
 bool
-quota_engine_clear_caps(const QuotaBucketRef *ref, TimestampTz at, Snapshot snapshot, int *ncleared)
+quota_engine_clear_caps(const QuotaMeter *meter, TimestampTz at, Snapshot snapshot, int *ncleared)
 {
 	Relation	rel = quota_cap_use_open(RowExclusiveLock);
 	bool		done = true;
 
 	*ncleared = 0;
-	for (int i = 0; i < ref->balance.ncaps && done; i++)
+	for (int i = 0; i < meter->balance.ncaps && done; i++)
 	{
-		const QuotaCapRef *cap = &ref->balance.caps[i];
+		const QuotaAccountCap *cap = &meter->balance.caps[i];
 		QuotaCapUse use;
 
-		quota_cap_use_find(rel, &ref->key, &cap->key, snapshot, &use);
+		quota_cap_use_find(rel, &meter->key, &cap->key, snapshot, &use);
 		if (use.tuple == NULL)
 			continue;
 		done = quota_cap_use_lock(rel, &use, snapshot);

@@ -266,12 +266,12 @@ quota_engine_expire(const QuotaAccountKey *account)
 
 /* A rate without a row has had nothing taken of it. */
 void
-quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
+quota_engine_correct_rate(const QuotaMeter *meter, int64 difference)
 {
 	Relation	rel;
 	bool		done = false;
 
-	if (quota_rates_correct(&ref->key.account, ref->limits.rate, ref->clock, difference))
+	if (quota_rates_correct(&meter->key.account, meter->limits.rate, meter->clock, difference))
 		return;
 	rel = quota_rate_use_open(RowExclusiveLock);
 	while (!done)
@@ -279,14 +279,14 @@ quota_engine_correct_rate(const QuotaBucketRef *ref, int64 difference)
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 		QuotaRateUse use;
 
-		quota_rate_use_find(rel, &ref->key.account, snapshot, &use);
+		quota_rate_use_find(rel, &meter->key.account, snapshot, &use);
 		if (use.tuple == NULL && difference > 0)
-			(void) quota_rate_use_create(rel, &ref->key.account);
+			(void) quota_rate_use_create(rel, &meter->key.account);
 		else if (use.tuple == NULL)
 			done = true;
 		else if (quota_rate_use_lock(rel, &use, snapshot))
 		{
-			QuotaGcra	after = quota_gcra_correct(ref->limits.rate, &use.state, ref->clock, difference);
+			QuotaGcra	after = quota_gcra_correct(meter->limits.rate, &use.state, meter->clock, difference);
 
 			quota_rate_use_update(rel, &use, &after);
 			done = true;

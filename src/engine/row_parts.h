@@ -12,7 +12,7 @@
 #include "storage/lockdefs.h"
 #include "store/rate.h"
 
-/* The rows of one account; same places as in its QuotaBucketRef. */
+/* The rows of one account; same places as in its QuotaMeter. */
 typedef struct QuotaRows
 {
 	QuotaBucketRow bucket;
@@ -33,18 +33,18 @@ typedef enum QuotaPrepared
 } QuotaPrepared;
 
 /*
- * row_read.c: finds an account's rows and shows them in ref, expired holds left out.
+ * row_read.c: finds an account's rows and shows them in meter, expired holds left out.
  * The tables are opened with AccessShareLock to be read; with RowExclusiveLock, which
  * is then kept, where what was found is to be locked or written.
  */
-extern void quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows,
+extern void quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows,
 							LOCKMODE lockmode, Snapshot snapshot);
 
-/* row_read.c: the numbers of rows that have been found or locked, put into ref */
-extern void quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows);
+/* row_read.c: the numbers of rows that have been found or locked, put into meter */
+extern void quota_rows_show(QuotaMeter *meter, const QuotaRows *rows);
 
 /* row_read.c: whether the window's row has yet to say what rolled over into it */
-extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row);
+extern bool quota_rollover_is_open(const QuotaMeter *meter, const QuotaBucketRow *row);
 
 /*
  * row_prepare.c: locks all rows in order, creating those that are missing: a row
@@ -52,7 +52,7 @@ extern bool quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketR
  * at a row that somebody else has created meanwhile, since that one is not locked
  * yet.
  */
-extern QuotaPrepared quota_rows_prepare(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows,
-										int nrefs, Snapshot snapshot);
+extern QuotaPrepared quota_rows_prepare(Relation buckets, QuotaMeter *meters, QuotaRows *rows,
+										int nmeters, Snapshot snapshot);
 
 #endif							/* QUOTA_ENGINE_ROW_PARTS_H */

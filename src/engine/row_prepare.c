@@ -40,24 +40,24 @@ lock_unmoved(Relation buckets, QuotaBucketRow *row, Snapshot snapshot)
 
 /* Has a later window closed this one since it was looked up? */
 static bool
-is_closed(Relation buckets, const QuotaBucketRef *ref)
+is_closed(Relation buckets, const QuotaMeter *meter)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaBucketRow newest;
 
-	quota_bucket_closing(buckets, &ref->key, snapshot, &newest);
+	quota_bucket_closing(buckets, &meter->key, snapshot, &newest);
 	UnregisterSnapshot(snapshot);
 	return newest.tuple != NULL;
 }
 
 /* Is "before" still the account's last charged window, or is there still none? */
 static bool
-is_last(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *before)
+is_last(Relation buckets, const QuotaMeter *meter, const QuotaBucketRow *before)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	QuotaBucketRow last;
 
-	quota_bucket_before(buckets, &ref->key, snapshot, &last);
+	quota_bucket_before(buckets, &meter->key, snapshot, &last);
 	UnregisterSnapshot(snapshot);
 	if (last.tuple == NULL || before->tuple == NULL)
 		return last.tuple == before->tuple;
@@ -70,20 +70,20 @@ is_last(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *befor
  * which is made for that and stays without use.  False if somebody else was at it.
  */
 static bool
-lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *before,
+lock_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *before,
 			  Snapshot snapshot)
 {
-	QuotaBucketState unused = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
-	QuotaWindowKey first = ref->key;
+	QuotaBucketState unused = {.unlimited = meter->limits.unlimited,.allowance = meter->limits.allowance};
+	QuotaWindowKey first = meter->key;
 	QuotaBucketRow row;
 	QuotaWindow window;
 
 	if (before->tuple != NULL)
 		return lock_unmoved(buckets, before, snapshot);
-	if (TIMESTAMP_NOT_FINITE(ref->limits.idle_since))
+	if (TIMESTAMP_NOT_FINITE(meter->limits.idle_since))
 		return true;
-	window = quota_series_window(&ref->limits.series, ref->limits.idle_since);
-	if (window.start >= ref->key.start)
+	window = quota_series_window(&meter->limits.series, meter->limits.idle_since);
+	if (window.start >= meter->key.start)
 		return true;
 	first.start = window.start;
 	first.end = window.end;
@@ -99,26 +99,26 @@ lock_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *befor
  * was at it.
  */
 static bool
-fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+fix_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
 {
-	QuotaBucketState state = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
+	QuotaBucketState state = {.unlimited = meter->limits.unlimited,.allowance = meter->limits.allowance};
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 
-	state.plan_version_id = ref->limits.plan_version_id;
-	quota_bucket_before(buckets, &ref->key, snapshot, &before);
-	if (!lock_rollover(buckets, ref, &before, snapshot))
+	state.plan_version_id = meter->limits.plan_version_id;
+	quota_bucket_before(buckets, &meter->key, snapshot, &before);
+	if (!lock_rollover(buckets, meter, &before, snapshot))
 		return false;
-	if (row->tuple != NULL && (!lock_unmoved(buckets, row, snapshot) || !quota_rollover_is_open(ref, row)))
+	if (row->tuple != NULL && (!lock_unmoved(buckets, row, snapshot) || !quota_rollover_is_open(meter, row)))
 		return false;
-	if (is_closed(buckets, ref) || !is_last(buckets, ref, &before))
+	if (is_closed(buckets, meter) || !is_last(buckets, meter, &before))
 		return false;
-	quota_rollover(ref, before.tuple ? &before : NULL, &rollover);
+	quota_rollover(meter, before.tuple ? &before : NULL, &rollover);
 	state.is_prorated = row->state.is_prorated;
 	state.prorated = row->state.prorated;
 	state.rollover_fixed = true;
 	state.rolled_in = rollover.into;
-	if (row->tuple == NULL && !quota_bucket_create(buckets, &ref->key, row->generation, &state))
+	if (row->tuple == NULL && !quota_bucket_create(buckets, &meter->key, row->generation, &state))
 		return false;
 	if (row->tuple != NULL)
 		QuotaEnsure(quota_bucket_update(buckets, row, &state, InvalidSnapshot));
@@ -136,12 +136,12 @@ fix_rollover(Relation buckets, const QuotaBucketRef *ref, QuotaBucketRow *row, S
 
 /* Where the use of an earlier generation was moved away, what had rolled over went along: fixed, at 0. */
 static bool
-create_bucket(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow *row)
+create_bucket(Relation buckets, const QuotaMeter *meter, const QuotaBucketRow *row)
 {
-	QuotaBucketState state = {.unlimited = ref->limits.unlimited,.allowance = ref->limits.allowance};
+	QuotaBucketState state = {.unlimited = meter->limits.unlimited,.allowance = meter->limits.allowance};
 
 	state.rollover_fixed = row->state.rollover_fixed;
-	return quota_bucket_create(buckets, &ref->key, row->generation, &state);
+	return quota_bucket_create(buckets, &meter->key, row->generation, &state);
 }
 
 /*
@@ -153,25 +153,25 @@ create_bucket(Relation buckets, const QuotaBucketRef *ref, const QuotaBucketRow 
  * after that snapshot, the look-up is out of date.
  */
 static QuotaPrepared
-prepare_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
 {
 	HeapTuple	seen = row->tuple;
 
-	if (quota_rollover_is_open(ref, row))
-		return fix_rollover(buckets, ref, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+	if (quota_rollover_is_open(meter, row))
+		return fix_rollover(buckets, meter, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (row->tuple == NULL)
-		return create_bucket(buckets, ref, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		return create_bucket(buckets, meter, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
 	/* who closes a window writes its row */
-	return ref->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, ref) ?
+	return meter->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, meter) ?
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }
 
 static int
 compare_ids(const void *a, const void *b, void *arg)
 {
-	const QuotaGrantRef *grants = (const QuotaGrantRef *) arg;
+	const QuotaAccountGrant *grants = (const QuotaAccountGrant *) arg;
 	int64		left = grants[*(const int *) a].grant.id;
 	int64		right = grants[*(const int *) b].grant.id;
 
@@ -180,31 +180,31 @@ compare_ids(const void *a, const void *b, void *arg)
 
 /* Has one been revoked, or a part of it?  Who does has the row of its use locked. */
 static bool
-any_has_fallen(const QuotaBucketRef *ref)
+any_has_fallen(const QuotaMeter *meter)
 {
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		fallen = false;
 
-	for (int i = 0; i < ref->balance.ngrants && !fallen; i++)
-		fallen = quota_grant_has_fallen(&ref->balance.grants[i].grant, now);
+	for (int i = 0; i < meter->balance.ngrants && !fallen; i++)
+		fallen = quota_grant_has_fallen(&meter->balance.grants[i].grant, now);
 	UnregisterSnapshot(now);
 	return fallen;
 }
 
 /* In order of id, which is the same for everybody. */
 static QuotaPrepared
-prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+prepare_grants(QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
-	int		   *order = (int *) palloc(sizeof(int) * ref->balance.ngrants);
+	int		   *order = (int *) palloc(sizeof(int) * meter->balance.ngrants);
 
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 		order[i] = i;
-	qsort_arg(order, ref->balance.ngrants, sizeof(int), compare_ids, ref->balance.grants);
-	for (int i = 0; i < ref->balance.ngrants && result != QUOTA_PREPARED_STALE; i++)
+	qsort_arg(order, meter->balance.ngrants, sizeof(int), compare_ids, meter->balance.grants);
+	for (int i = 0; i < meter->balance.ngrants && result != QUOTA_PREPARED_STALE; i++)
 	{
-		const QuotaGrant *grant = &ref->balance.grants[order[i]].grant;
+		const QuotaGrant *grant = &meter->balance.grants[order[i]].grant;
 		QuotaGrantUse *use = &rows->grants[order[i]];
 
 		if (use->tuple == NULL)
@@ -214,22 +214,22 @@ prepare_grants(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 			result = QUOTA_PREPARED_STALE;
 	}
 	table_close(rel, NoLock);
-	return result == QUOTA_PREPARED_LOCKED && any_has_fallen(ref) ? QUOTA_PREPARED_STALE : result;
+	return result == QUOTA_PREPARED_LOCKED && any_has_fallen(meter) ? QUOTA_PREPARED_STALE : result;
 }
 
 static QuotaPrepared
-prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+prepare_caps(QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_cap_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
-	for (int i = 0; i < ref->balance.ncaps && result != QUOTA_PREPARED_STALE; i++)
+	for (int i = 0; i < meter->balance.ncaps && result != QUOTA_PREPARED_STALE; i++)
 	{
-		const QuotaCapRef *cap = &ref->balance.caps[i];
+		const QuotaAccountCap *cap = &meter->balance.caps[i];
 
 		if (rows->caps[i].tuple == NULL)
 			/* one that opens with the first use is closed until then */
-			result = quota_cap_use_create(rel, &ref->key, &cap->key, cap->window.start,
+			result = quota_cap_use_create(rel, &meter->key, &cap->key, cap->window.start,
 										  TIMESTAMP_IS_NOBEGIN(cap->key.window_start) ?
 										  cap->window.start : cap->window.end) ?
 				QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
@@ -241,13 +241,13 @@ prepare_caps(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
 }
 
 static QuotaPrepared
-prepare_rate(QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+prepare_rate(QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
 	Relation	rel = quota_rate_use_open(RowExclusiveLock);
 	QuotaPrepared result = QUOTA_PREPARED_LOCKED;
 
 	if (rows->rate.tuple == NULL)
-		result = quota_rate_use_create(rel, &ref->key.account) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
+		result = quota_rate_use_create(rel, &meter->key.account) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	else if (!quota_rate_use_lock(rel, &rows->rate, snapshot))
 		result = QUOTA_PREPARED_STALE;
 	table_close(rel, NoLock);
@@ -261,21 +261,21 @@ worse(QuotaPrepared a, QuotaPrepared b)
 }
 
 static QuotaPrepared
-prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+prepare_account(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
 	/* what was found is out of date then */
-	if (rows->expired && quota_engine_expire(&ref->key.account) > 0)
+	if (rows->expired && quota_engine_expire(&meter->key.account) > 0)
 		return QUOTA_PREPARED_STALE;
-	if (!ref->limits.rate_only)
-		worst = prepare_bucket(buckets, ref, &rows->bucket, snapshot);
-	if (ref->balance.ngrants > 0 && worst != QUOTA_PREPARED_STALE)
-		worst = worse(worst, prepare_grants(ref, rows, snapshot));
-	if (ref->balance.ncaps > 0 && worst != QUOTA_PREPARED_STALE)
-		worst = worse(worst, prepare_caps(ref, rows, snapshot));
-	if (ref->limits.rate && !rows->rate_in_memory && worst != QUOTA_PREPARED_STALE)
-		worst = worse(worst, prepare_rate(ref, rows, snapshot));
+	if (!meter->limits.rate_only)
+		worst = prepare_bucket(buckets, meter, &rows->bucket, snapshot);
+	if (meter->balance.ngrants > 0 && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_grants(meter, rows, snapshot));
+	if (meter->balance.ncaps > 0 && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_caps(meter, rows, snapshot));
+	if (meter->limits.rate && !rows->rate_in_memory && worst != QUOTA_PREPARED_STALE)
+		worst = worse(worst, prepare_rate(meter, rows, snapshot));
 	return worst;
 }
 
@@ -285,13 +285,13 @@ prepare_account(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot
  * somebody else has created meanwhile, since that one is not locked yet.
  */
 QuotaPrepared
-quota_rows_prepare(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows, int nrefs,
+quota_rows_prepare(Relation buckets, QuotaMeter *meters, QuotaRows *rows, int nmeters,
 				   Snapshot snapshot)
 {
 	QuotaPrepared worst = QUOTA_PREPARED_LOCKED;
 
-	for (int i = 0; i < nrefs && worst != QUOTA_PREPARED_STALE; i++)
-		worst = worse(worst, prepare_account(buckets, &refs[i], &rows[i], snapshot));
+	for (int i = 0; i < nmeters && worst != QUOTA_PREPARED_STALE; i++)
+		worst = worse(worst, prepare_account(buckets, &meters[i], &rows[i], snapshot));
 	if (worst != QUOTA_PREPARED_LOCKED)
 		CommandCounterIncrement();
 	return worst;

@@ -22,15 +22,15 @@
  * transaction counts in the newest one.
  */
 static void
-leave_closed_window(Relation rel, QuotaBucketRef *ref, Snapshot snapshot)
+leave_closed_window(Relation rel, QuotaMeter *meter, Snapshot snapshot)
 {
 	QuotaBucketRow newest;
 
-	quota_bucket_closing(rel, &ref->key, snapshot, &newest);
+	quota_bucket_closing(rel, &meter->key, snapshot, &newest);
 	if (newest.tuple == NULL)
 		return;
-	ref->key.start = newest.key.start;
-	ref->key.end = newest.key.end;
+	meter->key.start = newest.key.start;
+	meter->key.end = newest.key.end;
 }
 
 /*
@@ -38,9 +38,9 @@ leave_closed_window(Relation rel, QuotaBucketRef *ref, Snapshot snapshot)
  * before the first charge, by a change of plan.
  */
 bool
-quota_rollover_is_open(const QuotaBucketRef *ref, const QuotaBucketRow *row)
+quota_rollover_is_open(const QuotaMeter *meter, const QuotaBucketRow *row)
 {
-	return ref->limits.rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
+	return meter->limits.rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
 }
 
 /* Old and new allowance, each for its share of the window. */
@@ -55,9 +55,9 @@ prorated(int64 old, int64 new, const QuotaDue *due)
 
 /* What quota_internal._set_terms() will do to the state of a window, if a due change is about it. */
 static void
-show_due(const QuotaBucketRef *ref, const QuotaWindowKey *key, QuotaBucketState *state)
+show_due(const QuotaMeter *meter, const QuotaWindowKey *key, QuotaBucketState *state)
 {
-	const QuotaDue *due = &ref->due;
+	const QuotaDue *due = &meter->due;
 
 	if (due->first)
 		show_due(due->first, key, state);
@@ -65,20 +65,20 @@ show_due(const QuotaBucketRef *ref, const QuotaWindowKey *key, QuotaBucketState 
 		return;
 	if (due->prorates)
 		state->prorated = prorated(state->is_prorated ? state->prorated : due->old_allowance,
-								   ref->limits.allowance, due);
-	state->is_prorated = due->prorates && state->prorated != ref->limits.allowance;
-	state->unlimited = ref->limits.unlimited;
-	state->allowance = ref->limits.allowance;
+								   meter->limits.allowance, due);
+	state->is_prorated = due->prorates && state->prorated != meter->limits.allowance;
+	state->unlimited = meter->limits.unlimited;
+	state->allowance = meter->limits.allowance;
 }
 
 /* The last charged window that the account has a row of; false if there is none. */
 static bool
-show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+show_before(Relation rel, const QuotaMeter *meter, const QuotaExpired *expired, int nexpired,
 			Snapshot snapshot, QuotaBucketRow *before)
 {
-	QuotaBucketRef past = {0};
+	QuotaMeter	past = {0};
 
-	quota_bucket_before(rel, &ref->key, snapshot, before);
+	quota_bucket_before(rel, &meter->key, snapshot, before);
 	if (before->tuple == NULL)
 		return false;
 	if (nexpired > 0)
@@ -88,7 +88,7 @@ show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired
 		quota_leave_out_expired(&past, rel, expired, nexpired, snapshot);
 		before->state = past.balance.bucket;
 	}
-	show_due(ref, &before->key, &before->state);
+	show_due(meter, &before->key, &before->state);
 	return true;
 }
 
@@ -97,20 +97,20 @@ show_before(Relation rel, const QuotaBucketRef *ref, const QuotaExpired *expired
  * window before is left out.
  */
 static void
-show_rollover(Relation rel, QuotaBucketRef *ref, const QuotaExpired *expired, int nexpired,
+show_rollover(Relation rel, QuotaMeter *meter, const QuotaExpired *expired, int nexpired,
 			  Snapshot snapshot)
 {
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 	bool		charged;
 
-	charged = show_before(rel, ref, expired, nexpired, snapshot, &before);
-	quota_rollover(ref, charged ? &before : NULL, &rollover);
-	ref->balance.bucket.rolled_in = rollover.into;
+	charged = show_before(rel, meter, expired, nexpired, snapshot, &before);
+	quota_rollover(meter, charged ? &before : NULL, &rollover);
+	meter->balance.bucket.rolled_in = rollover.into;
 }
 
 static void
-show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
+show_cap(QuotaAccountCap *cap, const QuotaCapUse *use, TimestampTz at)
 {
 	cap->opened = use->tuple != NULL && at < use->closes_at;
 	cap->used = cap->opened ? use->used : 0;
@@ -123,21 +123,21 @@ show_cap(QuotaCapRef *cap, const QuotaCapUse *use, TimestampTz at)
 	cap->window.end = use->closes_at;
 }
 
-/* The rows' numbers, put into ref. */
+/* The rows' numbers, put into meter. */
 void
-quota_rows_show(QuotaBucketRef *ref, const QuotaRows *rows)
+quota_rows_show(QuotaMeter *meter, const QuotaRows *rows)
 {
-	if (!ref->limits.rate_only)
-		ref->balance.bucket = rows->bucket.state;
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	if (!meter->limits.rate_only)
+		meter->balance.bucket = rows->bucket.state;
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		ref->balance.grants[i].used = rows->grants[i].used;
-		ref->balance.grants[i].change = 0;
+		meter->balance.grants[i].used = rows->grants[i].used;
+		meter->balance.grants[i].change = 0;
 	}
-	for (int i = 0; i < ref->balance.ncaps; i++)
-		show_cap(&ref->balance.caps[i], &rows->caps[i], ref->at);
-	if (ref->limits.rate)
-		ref->balance.rate = rows->rate.state;
+	for (int i = 0; i < meter->balance.ncaps; i++)
+		show_cap(&meter->balance.caps[i], &rows->caps[i], meter->at);
+	if (meter->limits.rate)
+		meter->balance.rate = rows->rate.state;
 }
 
 /*
@@ -151,80 +151,80 @@ close_found(Relation rel, LOCKMODE lockmode)
 }
 
 static void
-find_grants(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
+find_grants(QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
-	if (ref->balance.ngrants == 0)
+	if (meter->balance.ngrants == 0)
 		return;
 	rel = quota_grant_use_open(lockmode);
-	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * ref->balance.ngrants);
-	for (int i = 0; i < ref->balance.ngrants; i++)
-		quota_grant_use_find(rel, ref->balance.grants[i].grant.id, ref->balance.grants[i].grant.period.start,
+	rows->grants = (QuotaGrantUse *) palloc(sizeof(QuotaGrantUse) * meter->balance.ngrants);
+	for (int i = 0; i < meter->balance.ngrants; i++)
+		quota_grant_use_find(rel, meter->balance.grants[i].grant.id, meter->balance.grants[i].grant.period.start,
 							 snapshot, &rows->grants[i]);
 	close_found(rel, lockmode);
 }
 
 static void
-find_caps(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
+find_caps(QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
-	if (ref->balance.ncaps == 0)
+	if (meter->balance.ncaps == 0)
 		return;
 	rel = quota_cap_use_open(lockmode);
-	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * ref->balance.ncaps);
-	for (int i = 0; i < ref->balance.ncaps; i++)
-		quota_cap_use_find(rel, &ref->key, &ref->balance.caps[i].key, snapshot, &rows->caps[i]);
+	rows->caps = (QuotaCapUse *) palloc(sizeof(QuotaCapUse) * meter->balance.ncaps);
+	for (int i = 0; i < meter->balance.ncaps; i++)
+		quota_cap_use_find(rel, &meter->key, &meter->balance.caps[i].key, snapshot, &rows->caps[i]);
 	close_found(rel, lockmode);
 }
 
 static void
-find_rate(QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
+find_rate(QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	Relation	rel;
 
-	if (ref->limits.rate == NULL)
+	if (meter->limits.rate == NULL)
 		return;
-	rows->rate_in_memory = quota_rates_read(&ref->key.account, ref->limits.rate, ref->clock,
+	rows->rate_in_memory = quota_rates_read(&meter->key.account, meter->limits.rate, meter->clock,
 											&rows->rate.state);
 	if (rows->rate_in_memory)
 		return;
 	rel = quota_rate_use_open(lockmode);
-	quota_rate_use_find(rel, &ref->key.account, snapshot, &rows->rate);
+	quota_rate_use_find(rel, &meter->key.account, snapshot, &rows->rate);
 	close_found(rel, lockmode);
 	/* a reader changes nothing */
 	if (lockmode != AccessShareLock)
-		rows->rate_in_memory = quota_rates_admit(&ref->key.account, ref->clock, &rows->rate.state);
+		rows->rate_in_memory = quota_rates_admit(&meter->key.account, meter->clock, &rows->rate.state);
 }
 
 void
-quota_rows_find(Relation rel, QuotaBucketRef *ref, QuotaRows *rows, LOCKMODE lockmode,
+quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockmode,
 				Snapshot snapshot)
 {
 	QuotaExpired *expired = NULL;
 	int			nexpired = 0;
 	QuotaBucketRow shown;
 
-	if (ref->limits.rolls_over)
-		leave_closed_window(rel, ref, snapshot);
-	if (!ref->limits.rate_only)
-		quota_bucket_find(rel, &ref->key, snapshot, &rows->bucket);
-	if (rows->bucket.state.reserved > 0 || ref->has_grants || ref->balance.ngrants > 0 || ref->balance.ncaps > 0 ||
-		ref->limits.rolls_over)
-		nexpired = quota_expired_of(&ref->key.account, snapshot, &expired);
+	if (meter->limits.rolls_over)
+		leave_closed_window(rel, meter, snapshot);
+	if (!meter->limits.rate_only)
+		quota_bucket_find(rel, &meter->key, snapshot, &rows->bucket);
+	if (rows->bucket.state.reserved > 0 || meter->has_grants || meter->balance.ngrants > 0 || meter->balance.ncaps > 0 ||
+		meter->limits.rolls_over)
+		nexpired = quota_expired_of(&meter->key.account, snapshot, &expired);
 	rows->expired = nexpired > 0;
-	if (nexpired > 0 && ref->has_grants && !ref->limits.counts_only)
-		quota_add_expired_grants(ref, expired, nexpired, snapshot);
-	find_grants(ref, rows, lockmode, snapshot);
-	find_caps(ref, rows, lockmode, snapshot);
-	find_rate(ref, rows, lockmode, snapshot);
-	quota_rows_show(ref, rows);
+	if (nexpired > 0 && meter->has_grants && !meter->limits.counts_only)
+		quota_add_expired_grants(meter, expired, nexpired, snapshot);
+	find_grants(meter, rows, lockmode, snapshot);
+	find_caps(meter, rows, lockmode, snapshot);
+	find_rate(meter, rows, lockmode, snapshot);
+	quota_rows_show(meter, rows);
 	if (nexpired > 0)
-		quota_leave_out_expired(ref, rel, expired, nexpired, snapshot);
-	show_due(ref, &ref->key, &ref->balance.bucket);
+		quota_leave_out_expired(meter, rel, expired, nexpired, snapshot);
+	show_due(meter, &meter->key, &meter->balance.bucket);
 	shown = rows->bucket;
-	shown.state = ref->balance.bucket;
-	if (quota_rollover_is_open(ref, &shown))
-		show_rollover(rel, ref, expired, nexpired, snapshot);
+	shown.state = meter->balance.bucket;
+	if (quota_rollover_is_open(meter, &shown))
+		show_rollover(rel, meter, expired, nexpired, snapshot);
 }

@@ -17,14 +17,14 @@
 
 /* Sets had_room and had_rate; how much of the amount there is room for. */
 static int64
-measure(QuotaBucketRef *ref)
+measure(QuotaMeter *meter)
 {
-	int64		room = ref->limits.rate_only ? PG_INT64_MAX : quota_room(ref);
-	int64		rate_room = quota_rate_room(ref);
+	int64		room = meter->limits.rate_only ? PG_INT64_MAX : quota_room(meter);
+	int64		rate_room = quota_rate_room(meter);
 
-	ref->outcome.had_room = ref->limits.rate_only || !quota_is_limited(ref) || room >= ref->amount;
-	ref->outcome.had_rate = rate_room >= ref->amount;
-	return Min(ref->amount, Min(room, rate_room));
+	meter->outcome.had_room = meter->limits.rate_only || !quota_is_limited(meter) || room >= meter->amount;
+	meter->outcome.had_rate = rate_room >= meter->amount;
+	return Min(meter->amount, Min(room, rate_room));
 }
 
 /*
@@ -32,16 +32,16 @@ measure(QuotaBucketRef *ref)
  * had_room and had_rate.  False if nothing can be taken.
  */
 static bool
-decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
+decide(QuotaMeter *meters, int nmeters, QuotaTakeMode mode)
 {
 	bool		all_fit = true;
 	int64		least = PG_INT64_MAX;
 
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		int64		fits = measure(&refs[i]);
+		int64		fits = measure(&meters[i]);
 
-		all_fit = all_fit && refs[i].outcome.had_room && refs[i].outcome.had_rate;
+		all_fit = all_fit && meters[i].outcome.had_room && meters[i].outcome.had_rate;
 		least = Min(least, fits);
 	}
 	if (!all_fit && (mode == QUOTA_TAKE_ALL || (mode == QUOTA_TAKE_UP_TO && least == 0)))
@@ -49,22 +49,22 @@ decide(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode)
 	/* no plan is in the way, but a number cannot hold more: no refusal */
 	if (mode == QUOTA_TAKE_UP_TO && least == 0)
 		quota_raise_out_of_range("use");
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		QuotaBucketRef *ref = &refs[i];
+		QuotaMeter *meter = &meters[i];
 
 		if (mode == QUOTA_TAKE_UP_TO)
-			ref->amount = least;
-		if (ref->limits.rate)
-			ref->balance.rate = quota_gcra_take(ref->limits.rate, &ref->balance.rate, ref->clock,
-											  ref->amount);
-		if (ref->limits.rate_only)
+			meter->amount = least;
+		if (meter->limits.rate)
+			meter->balance.rate = quota_gcra_take(meter->limits.rate, &meter->balance.rate, meter->clock,
+											  meter->amount);
+		if (meter->limits.rate_only)
 			continue;
-		quota_split(ref, ref->amount);
+		quota_split(meter, meter->amount);
 		/* the sums are checked, as readers add up */
-		(void) quota_add(quota_shown_use(ref), ref->amount, "use");
-		for (int j = 0; j < ref->balance.ncaps; j++)
-			(void) quota_add(ref->balance.caps[j].used, ref->outcome.capped, "use");
+		(void) quota_add(quota_shown_use(meter), meter->amount, "use");
+		for (int j = 0; j < meter->balance.ncaps; j++)
+			(void) quota_add(meter->balance.caps[j].used, meter->outcome.capped, "use");
 	}
 	return true;
 }
@@ -80,33 +80,33 @@ plus(QuotaCounts *counts, const QuotaCounts *change)
 
 /* Writes the decided change of the bucket; false if it changed under us. */
 static bool
-apply_bucket(Relation buckets, QuotaBucketRef *ref, QuotaBucketRow *row, Snapshot snapshot)
+apply_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
 {
 	QuotaBucketState state = row->state;
 
-	plus(&state.counts, &ref->outcome.change);
-	if (ref->reserve)
-		state.reserved = quota_add(state.reserved, ref->amount, "use");
-	if (!ref->limits.overdraw_only)
+	plus(&state.counts, &meter->outcome.change);
+	if (meter->reserve)
+		state.reserved = quota_add(state.reserved, meter->amount, "use");
+	if (!meter->limits.overdraw_only)
 	{
-		state.unlimited = ref->limits.unlimited;
-		state.allowance = ref->limits.unlimited ? 0 : ref->limits.allowance;
-		state.plan_version_id = ref->limits.plan_version_id;
+		state.unlimited = meter->limits.unlimited;
+		state.allowance = meter->limits.unlimited ? 0 : meter->limits.allowance;
+		state.plan_version_id = meter->limits.plan_version_id;
 	}
 	if (!quota_bucket_update(buckets, row, &state, snapshot))
 		return false;
-	ref->balance.bucket = state;
+	meter->balance.bucket = state;
 	return true;
 }
 
 static void
-apply_grants(QuotaBucketRef *ref, QuotaRows *rows)
+apply_grants(QuotaMeter *meter, QuotaRows *rows)
 {
 	Relation	rel = quota_grant_use_open(RowExclusiveLock);
 
-	for (int i = 0; i < ref->balance.ngrants; i++)
+	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
-		QuotaGrantRef *grant = &ref->balance.grants[i];
+		QuotaAccountGrant *grant = &meter->balance.grants[i];
 
 		if (grant->change == 0)
 			continue;
@@ -117,20 +117,20 @@ apply_grants(QuotaBucketRef *ref, QuotaRows *rows)
 }
 
 static void
-apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
+apply_caps(QuotaMeter *meter, QuotaRows *rows)
 {
 	Relation	rel;
 
 	/* nothing is no use: it opens none */
-	if (ref->balance.ncaps == 0 || ref->outcome.capped == 0)
+	if (meter->balance.ncaps == 0 || meter->outcome.capped == 0)
 		return;
 	rel = quota_cap_use_open(RowExclusiveLock);
-	for (int i = 0; i < ref->balance.ncaps; i++)
+	for (int i = 0; i < meter->balance.ncaps; i++)
 	{
-		QuotaCapRef *cap = &ref->balance.caps[i];
+		QuotaAccountCap *cap = &meter->balance.caps[i];
 		QuotaCapUse *use = &rows->caps[i];
 
-		cap->used = quota_add(cap->used, ref->outcome.capped, "use");
+		cap->used = quota_add(cap->used, meter->outcome.capped, "use");
 		cap->opened = true;
 		use->used = cap->used;
 		use->opened_at = cap->window.start;
@@ -142,31 +142,31 @@ apply_caps(QuotaBucketRef *ref, QuotaRows *rows)
 
 /* Writes what was decided about an account; false only for an unlocked bucket. */
 static bool
-apply(Relation buckets, QuotaBucketRef *ref, QuotaRows *rows, Snapshot snapshot)
+apply(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
-	if (!ref->limits.rate_only && !apply_bucket(buckets, ref, &rows->bucket, snapshot))
+	if (!meter->limits.rate_only && !apply_bucket(buckets, meter, &rows->bucket, snapshot))
 		return false;
-	if (ref->balance.ngrants > 0)
-		apply_grants(ref, rows);
-	apply_caps(ref, rows);
-	if (ref->limits.rate && !rows->rate_in_memory)
+	if (meter->balance.ngrants > 0)
+		apply_grants(meter, rows);
+	apply_caps(meter, rows);
+	if (meter->limits.rate && !rows->rate_in_memory)
 	{
 		Relation	rel = quota_rate_use_open(RowExclusiveLock);
 
-		quota_rate_use_update(rel, &rows->rate, &ref->balance.rate);
+		quota_rate_use_update(rel, &rows->rate, &meter->balance.rate);
 		table_close(rel, NoLock);
 	}
 	return true;
 }
 
 static void
-give_rates(const QuotaBucketRef *refs, QuotaRows *rows, int nrefs)
+give_rates(const QuotaMeter *meters, QuotaRows *rows, int nmeters)
 {
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		if (rows[i].rate_taken == 0)
 			continue;
-		quota_rates_untake(&refs[i].key.account, refs[i].limits.rate, refs[i].clock,
+		quota_rates_untake(&meters[i].key.account, meters[i].limits.rate, meters[i].clock,
 						   rows[i].rate_taken);
 		rows[i].rate_taken = 0;
 	}
@@ -177,17 +177,17 @@ give_rates(const QuotaBucketRef *refs, QuotaRows *rows, int nrefs)
  * nothing is taken, if one has less than was decided on: somebody else was quicker.
  */
 static bool
-take_rates(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, QuotaTakeMode mode)
+take_rates(QuotaMeter *meters, QuotaRows *rows, int nmeters, QuotaTakeMode mode)
 {
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		QuotaBucketRef *ref = &refs[i];
+		QuotaMeter *meter = &meters[i];
 
-		if (!rows[i].rate_in_memory || ref->amount == 0 ||
-			quota_rates_take(&ref->key.account, ref->limits.rate, ref->clock, ref->amount,
-							 mode == QUOTA_TAKE_OVERDRAW, &ref->balance.rate, &rows[i].rate_taken))
+		if (!rows[i].rate_in_memory || meter->amount == 0 ||
+			quota_rates_take(&meter->key.account, meter->limits.rate, meter->clock, meter->amount,
+							 mode == QUOTA_TAKE_OVERDRAW, &meter->balance.rate, &rows[i].rate_taken))
 			continue;
-		give_rates(refs, rows, i);
+		give_rates(meters, rows, i);
 		return false;
 	}
 	return true;
@@ -198,20 +198,20 @@ take_rates(QuotaBucketRef *refs, QuotaRows *rows, int nrefs, QuotaTakeMode mode)
  * update is the lock.
  */
 static bool
-is_plain(const QuotaBucketRef *refs, const QuotaRows *rows, int nrefs)
+is_plain(const QuotaMeter *meters, const QuotaRows *rows, int nmeters)
 {
 	int			nbuckets = 0;
 
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		const QuotaBucketRef *ref = &refs[i];
+		const QuotaMeter *meter = &meters[i];
 
-		if (ref->limits.rate && !rows[i].rate_in_memory)
+		if (meter->limits.rate && !rows[i].rate_in_memory)
 			return false;
-		if (ref->limits.rate_only)
+		if (meter->limits.rate_only)
 			continue;
-		if (rows[i].bucket.tuple == NULL || rows[i].expired || ref->balance.ngrants > 0 ||
-			ref->balance.ncaps > 0 || quota_rollover_is_open(ref, &rows[i].bucket))
+		if (rows[i].bucket.tuple == NULL || rows[i].expired || meter->balance.ngrants > 0 ||
+			meter->balance.ncaps > 0 || quota_rollover_is_open(meter, &rows[i].bucket))
 			return false;
 		nbuckets++;
 	}
@@ -220,81 +220,81 @@ is_plain(const QuotaBucketRef *refs, const QuotaRows *rows, int nrefs)
 
 /* Writes what was decided; false only for a bucket that is alone and not locked. */
 static bool
-apply_all(Relation buckets, QuotaBucketRef *refs, QuotaRows *rows, int nrefs, Snapshot snapshot)
+apply_all(Relation buckets, QuotaMeter *meters, QuotaRows *rows, int nmeters, Snapshot snapshot)
 {
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		if (!apply(buckets, &refs[i], &rows[i], snapshot))
+		if (!apply(buckets, &meters[i], &rows[i], snapshot))
 			return false;
 	}
 	return true;
 }
 
 static QuotaTakeResult
-take(Relation buckets, QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+take(Relation buckets, QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snapshot snapshot)
 {
-	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
-	int64		asked = refs[0].amount;
+	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nmeters);
+	int64		asked = meters[0].amount;
 
-	for (int i = 0; i < nrefs; i++)
-		quota_rows_find(buckets, &refs[i], &rows[i], RowExclusiveLock, snapshot);
-	if (!decide(refs, nrefs, mode))
+	for (int i = 0; i < nmeters; i++)
+		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
+	if (!decide(meters, nmeters, mode))
 		return QUOTA_NO_ROOM;
-	if (is_plain(refs, rows, nrefs) && take_rates(refs, rows, nrefs, mode))
+	if (is_plain(meters, rows, nmeters) && take_rates(meters, rows, nmeters, mode))
 	{
-		if (apply_all(buckets, refs, rows, nrefs, snapshot))
+		if (apply_all(buckets, meters, rows, nmeters, snapshot))
 			return QUOTA_TAKEN;
-		give_rates(refs, rows, nrefs);
+		give_rates(meters, rows, nmeters);
 	}
 
 	/* several rows, or what was read has changed: lock, look, decide again */
-	if (quota_rows_prepare(buckets, refs, rows, nrefs, snapshot) != QUOTA_PREPARED_LOCKED)
+	if (quota_rows_prepare(buckets, meters, rows, nmeters, snapshot) != QUOTA_PREPARED_LOCKED)
 		return QUOTA_STALE;
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
 		if (rows[i].rate_in_memory)
-			(void) quota_rates_read(&refs[i].key.account, refs[i].limits.rate, refs[i].clock,
+			(void) quota_rates_read(&meters[i].key.account, meters[i].limits.rate, meters[i].clock,
 									&rows[i].rate.state);
-		quota_rows_show(&refs[i], &rows[i]);
+		quota_rows_show(&meters[i], &rows[i]);
 		/* the first look has clipped it */
 		if (mode == QUOTA_TAKE_UP_TO)
-			refs[i].amount = asked;
+			meters[i].amount = asked;
 	}
-	if (!decide(refs, nrefs, mode))
+	if (!decide(meters, nmeters, mode))
 		return QUOTA_NO_ROOM;
-	if (!take_rates(refs, rows, nrefs, mode))
+	if (!take_rates(meters, rows, nmeters, mode))
 		return QUOTA_STALE;
-	QuotaEnsure(apply_all(buckets, refs, rows, nrefs, snapshot));
+	QuotaEnsure(apply_all(buckets, meters, rows, nmeters, snapshot));
 	return QUOTA_TAKEN;
 }
 
 QuotaTakeResult
-quota_engine_take(QuotaBucketRef *refs, int nrefs, QuotaTakeMode mode, Snapshot snapshot)
+quota_engine_take(QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snapshot snapshot)
 {
 	Relation	buckets = quota_bucket_open();
 	QuotaTakeResult result;
 
-	Assert(nrefs > 0);
-	result = take(buckets, refs, nrefs, mode, snapshot);
+	Assert(nmeters > 0);
+	result = take(buckets, meters, nmeters, mode, snapshot);
 	table_close(buckets, NoLock);
 	return result;
 }
 
 bool
-quota_engine_lock(QuotaBucketRef *refs, int nrefs, Snapshot snapshot)
+quota_engine_lock(QuotaMeter *meters, int nmeters, Snapshot snapshot)
 {
-	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nrefs);
+	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nmeters);
 	Relation	buckets = quota_bucket_open();
 	bool		locked;
 
-	for (int i = 0; i < nrefs; i++)
+	for (int i = 0; i < nmeters; i++)
 	{
-		refs[i].limits.rate = NULL;
-		quota_rows_find(buckets, &refs[i], &rows[i], RowExclusiveLock, snapshot);
+		meters[i].limits.rate = NULL;
+		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
 	}
-	locked = quota_rows_prepare(buckets, refs, rows, nrefs, snapshot) == QUOTA_PREPARED_LOCKED;
-	for (int i = 0; i < nrefs && locked; i++)
-		quota_rows_show(&refs[i], &rows[i]);
+	locked = quota_rows_prepare(buckets, meters, rows, nmeters, snapshot) == QUOTA_PREPARED_LOCKED;
+	for (int i = 0; i < nmeters && locked; i++)
+		quota_rows_show(&meters[i], &rows[i]);
 	table_close(buckets, NoLock);
 	return locked;
 }

@@ -18,7 +18,7 @@
 
 #include "base/errors.h"
 #include "store/api_key.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"

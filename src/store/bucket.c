@@ -15,7 +15,7 @@
 
 #include "base/errors.h"
 #include "store/bucket.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
 

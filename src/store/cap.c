@@ -13,7 +13,7 @@
 
 #include "base/errors.h"
 #include "store/cap.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"

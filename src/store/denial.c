@@ -23,7 +23,7 @@
 
 #include "base/errors.h"
 #include "store/denial.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/schema.h"
 #include "store/tuple.h"
 

@@ -26,7 +26,7 @@
 #include "base/subject.h"
 #include "store/leaf.h"
 #include "store/ledger.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
 #include "store/sql.h"

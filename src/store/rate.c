@@ -12,7 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "store/rate.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
 #include "store/tuple.h"

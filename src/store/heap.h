@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * row.h
+ * heap.h
  *		Single rows of our tables: insert, lock, update, delete, without SQL.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef QUOTA_ROW_H
-#define QUOTA_ROW_H
+#ifndef QUOTA_HEAP_H
+#define QUOTA_HEAP_H
 
 #include "access/htup.h"
 #include "utils/relcache.h"
@@ -64,4 +64,4 @@ extern void quota_update_locked_row(Relation rel, HeapTuple *tuple, int ncolumns
 /* deletes the row as quota_update_row() writes it */
 extern bool quota_delete_row(Relation rel, HeapTuple tuple);
 
-#endif							/* QUOTA_ROW_H */
+#endif							/* QUOTA_HEAP_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * row.c
+ * heap.c
  *		Single rows of our tables: insert, lock, update, delete, without SQL.
  *
  * Nothing here looks at privileges: a caller who may execute quota.debit()
@@ -26,7 +26,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
-#include "store/row.h"
+#include "store/heap.h"
 #include "store/tuple.h"
 
 struct QuotaInserter
