@@ -23,13 +23,22 @@ def of_lease(state, account, lease):
     )
 
 
-def in_flight(state, account, me):
-    """The most that others may come to have taken: what a savepoint undoes is the last that was done."""
+def in_flight(state, account, me, untold=False):
+    """
+    The most that others may come to have taken: what a savepoint undoes is the last that was done.
+    With "untold" also what has been undone, as long as the memory has not been told.
+    """
     return sum(
-        max(accumulate((b.amount for b in t.work.booked if b.account == account), initial=0))
+        max(accumulate((b.amount for b in work.booked if b.account == account), initial=0))
         for i, t in enumerate(state.txns)
-        if i != me and t.status in OPEN
+        for work in works_in_flight(t, untold)
+        if i != me
     )
+
+
+def works_in_flight(txn, untold):
+    if txn.status in OPEN or untold and txn.status == "aborting":
+        yield txn.undone if untold and txn.undone is not None else txn.work
 
 
 def own(txn, account):

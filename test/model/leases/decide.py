@@ -38,6 +38,9 @@ def standing(model, state, me, account):
     row = txn.work.rows[account] or state.rows[account]
     entry = state.memory[account]
     drained = account in txn.call.drained
+    if not model.may_wait(state, me, account) and model.mistake != "does not ask":
+        # it may not wait, but it may ask whether it would have to
+        drained = drained or model.is_drained(state, account, me)
     if model.mistake != "reads nothing over":
         entry = read_over(entry, row, me)
     if row.lease and (entry is None or entry.lease != row.lease):
@@ -129,7 +132,7 @@ def charge(model, state, me, account, amount, op):
         else:
             row = recalled(row, back)
     if limit - row.used < amount:
-        return REFUSE if drained or not model.may_drain(state, me, account) else DRAIN
+        return REFUSE if drained or not model.may_wait(state, me, account) else DRAIN
     told, guessed, line = 0, False, model.threshold(account)
     held = books.reserved(state, account, me)
     if line is not None and row.lease and model.mistake != "row passes a threshold":
@@ -137,7 +140,7 @@ def charge(model, state, me, account, amount, op):
         if least(row, entry) - held < line <= row.used + amount:
             if only_own(entry, txn, account):
                 row = closed(row, entry, txn, account)
-            elif model.may_drain(state, me, account):
+            elif model.may_wait(state, me, account):
                 return DRAIN
             else:
                 row, guessed = recalled(row, recallable(model, entry, txn, account)), True
@@ -184,7 +187,7 @@ def give(model, state, me, account, amount, kept=None):
     """kept: how much of a hold is kept when the rest comes back; None: not a hold's."""
     txn = state.txns[me]
     row, entry, orphan, drained = standing(model, state, me, account)
-    can_drain = model.may_drain(state, me, account)
+    can_drain = model.may_wait(state, me, account)
     if orphan:
         return DRAIN
     there = row.used

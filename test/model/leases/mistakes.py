@@ -51,6 +51,12 @@ MISTAKES = {
     # waiting
     "waits with the row": Mistake("waits for takers with the row locked", "asks for all beside a taker"),
     "waits with an earlier row": Mistake("the same, with the row locked by an operation before", "draws twice beside a taker"),
+    "waits with another's row": Mistake(
+        "the same, with the row of another account", "a drain with a row from before"
+    ),
+    "does not ask": Mistake(
+        "who may not wait takes for in flight what is not", "asks after a prepared take has been undone"
+    ),
     "takers drain": Mistake("two that have taken wait for each other", "two that ask for all"),
     "drains alone": Mistake("of two that drain, one keeps the other out", "refunds what it has just taken"),
     # giving back

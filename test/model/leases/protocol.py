@@ -45,10 +45,10 @@ class Model:
     def threshold(self, account):
         return self.scenario.threshold if account == 0 else None
 
-    def may_drain(self, state, me, account):
+    def may_wait(self, state, me, account):
         """
         May it wait for those who have taken?  Not if it has taken itself: two of a kind would wait
-        for each other.  Nor if it has had the row locked since an earlier operation: one who has
+        for each other.  Nor if it has had any row locked since an earlier operation: one who has
         taken may wait for that.
         """
         txn = state.txns[me]
@@ -57,7 +57,10 @@ class Model:
         itself = txn.work.busy[account] != 0 or txn.work.giving[account] != 0 or txn.work.settling[account] != 0
         if itself and self.mistake != "takers drain":
             return False
-        return account not in txn.call.start.locked or self.mistake == "waits with an earlier row"
+        earlier = txn.call.start.locked
+        if self.mistake == "waits with another's row":
+            earlier = earlier & {account}
+        return not earlier or self.mistake == "waits with an earlier row"
 
     def is_drained(self, state, account, me):
         return books.may_drain(state, account, me, alone=self.mistake == "drains alone")
@@ -356,9 +359,11 @@ class Model:
     def refused(self, state, me, account, amount):
         txn = state.txns[me]
         use = books.visible_use(state, account) + books.own(txn, account)
-        if not self.may_drain(state, me, account):
+        if not self.may_wait(state, me, account) and not self.is_drained(state, account, me):
             # for it alone, what is in flight counts as taken
-            use += books.in_flight(state, account, me)
+            use += books.in_flight(state, account, me, untold=True)
+            entry = state.memory[account]
+            use += entry.lost if entry is not None else 0
         if amount > 0 and state.limits[account] - use >= amount:
             raise Violation("refused, though it fits")
         if amount < 0:
@@ -382,7 +387,8 @@ class Model:
         account = next(
             (b.account for t in state.txns if t.status in books.GOOD for b in t.work.booked if b.hold == op.hold), None
         )
-        if account is None or (careful and any(t.status in books.GOOD for t in others)):
+        closed = any(h == op.hold for h, _ in txn.work.closed) or any(t.status in books.GOOD for t in others)
+        if account is None or (careful and closed):
             yield "finds no hold", put(state, me, done(txn))
             return
         txn = txn._replace(work=txn.work._replace(closed=txn.work.closed + ((op.hold, op.keeps),)))

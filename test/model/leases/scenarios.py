@@ -132,7 +132,16 @@ SCENARIOS = {
     ),
     "closes what it has taken from": Scenario(((draw(1),), (take(3), Close((0,))), (take(5),)), crashes=1),
     "draws twice beside a taker": Scenario(((draw(1),), (take(2), take(5)), (draw(6), take(3))), aborts=False),
+    "asks after a prepared take has been undone": Scenario(
+        ((draw(1),), (take(3),), (take(1), take(8))), after={1: 0}, prepares=True, aborts=False
+    ),
     # two accounts
+    "a drain with a row from before": Scenario(
+        ((draw(1, 0), draw(1, 1)), (Charge(((0, 1), (1, 3))),), (take(5, 0), take(7, 1))),
+        accounts=2,
+        after={1: 0},
+        aborts=False,
+    ),
     "two accounts, one leased": Scenario(
         ((draw(1),), (Charge(((0, 3), (1, 1))),), (Charge(((0, 8), (1, 1))),)), accounts=2
     ),
