@@ -1,7 +1,10 @@
 """The protocol of leases, in every interleaving: right as it is, wrong with each mistake."""
 
+import random
+
 import pytest
 from leases import orders
+from leases.at_random import explored
 from leases.mistakes import MISTAKES
 from leases.protocol import Model
 from leases.scenarios import CHARGED_AND_CHANGED, CROSSED, SCENARIOS
@@ -11,6 +14,12 @@ from leases.scenarios import CHARGED_AND_CHANGED, CROSSED, SCENARIOS
 def test_scenario(name):
     outcome = Model(SCENARIOS[name]).explore()
     assert outcome.verdict == "right", "; ".join(outcome.trace)
+
+
+@pytest.mark.parametrize("seed", range(1, 16))
+def test_scenario_at_random(seed):
+    scenario, outcome = explored(random.Random(seed), most_states=10_000)
+    assert outcome.verdict in ("right", "too many states"), (scenario, outcome.trace)
 
 
 @pytest.mark.parametrize("name", MISTAKES)

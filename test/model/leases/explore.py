@@ -16,7 +16,7 @@ class Outcome(NamedTuple):
     trace: tuple = ()  # the steps that lead there
 
 
-def explore(initial, steps, look, is_final):
+def explore(initial, steps, look, is_final, most_states=MOST_STATES):
     """steps(state) yields (label, next state); look(state) raises Violation."""
     before = {initial: None}
     sources = {}  # of each state, from which states it is reached
@@ -39,7 +39,7 @@ def explore(initial, steps, look, is_final):
             ends.append(state)
         elif not moved:
             return Outcome(len(before), "deadlock", trace(before, state))
-        if len(before) > MOST_STATES:
+        if len(before) > most_states:
             return Outcome(len(before), "too many states")
     caught = set(before) - that_lead_to(ends, sources)
     if caught:

@@ -6,7 +6,7 @@ ends.  A crash empties the memory.
 """
 
 from . import books, decide, invariants, memory
-from .explore import Violation, explore
+from .explore import MOST_STATES, Violation, explore
 from .scenarios import LIMIT, Charge, Close, Lower, Refund, RollBack, Savepoint, Settle
 from .state import Booked, Call, Row, State, Txn, Work, changed
 
@@ -28,8 +28,8 @@ class Model:
             wrote=(None,) * scenario.accounts,
         )
 
-    def explore(self):
-        return explore(self.initial(), self.steps, self.look, self.is_final)
+    def explore(self, most_states=MOST_STATES):
+        return explore(self.initial(), self.steps, self.look, self.is_final, most_states)
 
     def initial(self):
         n = self.scenario.accounts
