@@ -182,7 +182,7 @@ still_fits(const QuotaAccounts *now, const QuotaAccounts *then)
 	return then->naccounts > 0 ? holds_use(then) : now->naccounts == 0 || !is_used(now);
 }
 
-/* A change that is due comes first, unless it is this one, or use begins anew. */
+/* A change that is due comes first, unless it is this one, or use begins at 0. */
 static void
 link_due(const QuotaAccount *before, QuotaAccount *after, bool is_another)
 {

@@ -111,7 +111,7 @@ result_desc(FunctionCallInfo fcinfo, QuotaShape *shape)
 	TupleDesc	desc;
 	bool		right;
 
-	/* a function keeps its type; made anew, the extension has other functions */
+	/* a function keeps its type; an extension that is created again has other functions */
 	if (shape->function != function)
 	{
 		shape->type = get_func_rettype(function);

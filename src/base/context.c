@@ -5,8 +5,8 @@
  *
  * CONTEXT is put together while an error is reported, by a callback of every
  * function that is running.  What we call starts with an empty stack of callbacks,
- * so its errors have its own lines alone; they are thrown anew, without these,
- * under the stack of the caller.
+ * so its errors have only its own lines; they are thrown again, without these, under
+ * the stack of the caller.
  *
  * Public functions in PL/pgSQL and SQL are of languages of ours, whose handlers are
  * theirs called so.

@@ -17,9 +17,9 @@
  *
  * Both limits of a period serve the callers.  Windows shorter than a minute
  * are what rates are for.  Ten thousand years leave window arithmetic enough
- * room in the time that PostgreSQL can express, and whoever asks for more means
- * "never renews": better to hear that when the catalog is applied than to have
- * every debit fail.
+ * room in the time that PostgreSQL can express.  A catalog that asks for more means
+ * "never renews": better to hear that when it is applied than to have every debit
+ * fail.
  *
  *-------------------------------------------------------------------------
  */

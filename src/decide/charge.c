@@ -8,10 +8,9 @@
  * then the ledger is written.  When the engine says that the look-up is stale (a
  * plan change moved a window's use meanwhile), all of it is done again.
  *
- * Buckets are ordered by feature, then by level, in every call: so no two calls
- * wait for each other.  (A call that looks up anew keeps the row locks it has;
- * against a change of plan that locks the same rows meanwhile, 40P01 remains
- * possible.)
+ * Every call orders buckets by feature, then by level, so no two calls wait for each
+ * other.  (A call that looks up again keeps the row locks it has; a change of plan that
+ * locks the same rows meanwhile can still lead to 40P01.)
  *
  *-------------------------------------------------------------------------
  */
@@ -411,7 +410,7 @@ charge_once(const QuotaPath *path, void *arg)
 
 /*
  * Is there anything to count?  An assertion of boolean features shall not wait
- * for who locks the buckets.
+ * behind a lock on quota_internal.bucket.
  */
 static bool
 needs_engine(const QuotaRequest *request)
@@ -461,7 +460,7 @@ quota_charge_verdict(const QuotaSubject *subject, const char *feature, QuotaVerd
 		*verdict = view.verdict;
 	}
 	else
-		/* of a feature that is no more, nothing is left */
+		/* nothing is left of a feature that has been removed */
 		quota_judge(&path, &none, 0, verdict);
 	UnregisterSnapshot(snapshot);
 }

@@ -5,9 +5,8 @@
  *
  * Everything that a hold has taken is in the ledger under its id.  What it still
  * has is counted as used, and as reserved, in its buckets until it is closed or
- * expires; what expired holds have is left out by readers and given back by the
- * next charge of the account (engine), which who closes the hold finds done or does
- * itself (settle.c).
+ * expires.  Readers leave out what expired holds have, and the next charge of the
+ * account gives it back (engine), or the call that closes the hold does (settle.c).
  *
  *-------------------------------------------------------------------------
  */

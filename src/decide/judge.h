@@ -24,7 +24,7 @@ typedef struct QuotaView
 	QuotaVerdict verdict;
 } QuotaView;
 
-/* for whoever only looks: under the path's snapshot, and nothing is locked */
+/* for callers that only look: under the path's snapshot, and nothing is locked */
 extern void quota_view(const QuotaPath *path, const QuotaFeature *feature, int64 amount,
 					   QuotaView *view);
 

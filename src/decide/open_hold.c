@@ -48,7 +48,7 @@ claim(int64 id, bool (*claim_row) (int64, QuotaHold *), QuotaOpenHold *hold)
 	open = claim_row(id, &hold->row);
 	hold->row.id = id;
 	hold->expired = open && hold->row.expires_at <= quota_clock_now();
-	/* of a hold that is closed only the ledger knows */
+	/* only the ledger knows of a closed hold */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (!quota_debit_read(id, snapshot, &hold->debit) || hold->debit.kind != QUOTA_ENTRY_HOLD)
 		quota_raise_not_found("hold", psprintf(INT64_FORMAT, id));

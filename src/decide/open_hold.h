@@ -26,10 +26,10 @@ typedef struct QuotaOpenHold
 extern void quota_open_hold(int64 id, QuotaOpenHold *hold);
 
 /*
- * Deletes it, so that it counts nowhere any more; QT404.  Of one that has expired,
- * what it still had is given back.  Where its part was gone that was done before: it
- * had expired by the clock of whoever did it, whatever ours says.  False if it was
- * closed before: then "debit" alone is known.
+ * Deletes it, so that it counts nowhere any more; QT404.  If it has expired, what it
+ * still had is given back.  If a part is gone, somebody has already given it back: the
+ * hold had expired by their clock, whatever ours says.  False if it was closed before:
+ * then "debit" alone is known.
  */
 extern bool quota_close_hold(int64 id, QuotaOpenHold *hold);
 

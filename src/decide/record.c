@@ -3,11 +3,11 @@
  * record.c
  *		Use that has already happened.
  *
- * The path is looked up as of that time: who was subscribed then, to their present
- * terms, with the grants that were valid.  What has room is taken, the rest is
- * overdrawn.  Windows that something has rolled out of are closed, so there the
- * present window takes it; a subscription that has begun anew since has no window
- * from before, so its first takes it.
+ * The path is looked up as of that time: the subscriptions of then, their present
+ * terms, the grants that were valid.  What has room is taken, the rest is overdrawn.
+ * A window that something has rolled out of is closed, so the present window takes it
+ * instead; a subscription that has begun again since has no window from before, so its
+ * first one takes it.
  *
  *-------------------------------------------------------------------------
  */

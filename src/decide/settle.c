@@ -110,7 +110,7 @@ excess_meters(const Excess *excess, const QuotaPath *path, QuotaAccounts *accoun
 	return n;
 }
 
-/* Takes what has room and overdraws the rest; false if it has to be looked up anew. */
+/* Takes what has room and overdraws the rest; false if it has to be looked up again. */
 static bool
 take_excess(const QuotaPath *path, void *arg)
 {
@@ -157,8 +157,8 @@ held_at(const QuotaOpenHold *hold, int prefix_len)
 }
 
 /*
- * Of a hold that is closed: what it was settled with, at every level; 0 if it was
- * released.  Refunds came later, and what was missing in a bucket came back.
+ * What a closed hold was settled with, at every level; 0 if it was released.  Refunds
+ * came later, and what was missing in a bucket came back.
  */
 static int64
 settled_amount(const QuotaDebit *debit)

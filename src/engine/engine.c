@@ -3,36 +3,34 @@
  * engine.c
  *		Accounts are rows, locked by the caller's transaction.
  *
- * Right by construction: a row that is updated stays locked until its
- * transaction ends, so debits of one account queue behind each other, and abort,
- * savepoints and PREPARE TRANSACTION are PostgreSQL's own business.
+ * This is right by construction: an updated row stays locked until its transaction
+ * ends, so debits of one account queue behind each other, and PostgreSQL itself takes
+ * care of aborts, savepoints and PREPARE TRANSACTION.
  *
- * Locks, in this order: the bucket table (RowExclusiveLock, by enter(), before
- * plans are looked up; who moves windows wholesale takes EXCLUSIVE), those of the
- * accounts' other rows (the same lock, before the rows are looked up, so that none
- * stands elsewhere when it is locked), then account by account in the order of the
- * meters: the windows of expired holds, the window that rolls over, the window itself,
- * grants by id, caps, the rate.  An account that is a bucket and nothing else, alone
- * in its request, needs no lock of its own: the update is the lock.  All others are
- * locked before any is decided on, since a refusal must leave every one untouched.
+ * src/README.md has the order of locks.  The bucket table is locked by enter(), before
+ * plans are looked up; the accounts' other tables are locked before their rows are
+ * looked up, so that a row that is found is still there when it is locked.  One account
+ * that is a bucket and nothing else needs no lock of its own: the update is the lock.
+ * All others are locked before any is decided on, since a refusal must leave every one
+ * untouched.
  *
- * A refusal is first sought without any lock, in what is committed.  A request
- * that would fit only if a transaction in flight gave something back is
- * refused, and leaves no lock behind.
+ * A refusal is first looked for without any lock, in what is committed.  A request
+ * that would fit only if a transaction in flight gave something back is refused, and
+ * leaves no lock behind.
  *
- * A row that is missing is created first, in the same order, and the caller told
- * to look up anew (STALE); so is it when an expired hold was given back.
+ * A missing row is created first, in the same order, and the caller is told to look up
+ * again (STALE); the same happens when an expired hold has been given back.
  *
  * Reads use a fresh snapshot whatever the isolation level; see store/heap.c.
  *
- * Caveats: a call refused after a lock was taken (because another transaction
- * took the last units meanwhile) keeps the lock until its transaction ends.  A
- * refund, or a settle that gives back, locks in the order of its parts' windows
- * and grants, which around the end of a period can be another order than a
- * charge's: 40P01.  So it is when a hold expires while it is being closed: who
- * closes it has removed its parts and waits for the bucket, which may belong to a
- * charge that finds it expired only now, in a second call or after it gave another
- * hold back and looked anew.
+ * Caveats.  A call that is refused after it has locked (because another transaction
+ * took the last units meanwhile) keeps the locks until its transaction ends.  A refund,
+ * or a settle that gives back, locks its parts' windows and grants in their order, which
+ * around the end of a period can differ from a charge's: 40P01.  The same can happen
+ * when a hold expires while it is being closed: the session closing it has removed its
+ * parts and waits for the bucket.  A charge may hold that bucket, notice only now that
+ * the hold has expired, in a later call or after giving another hold back, and wait for
+ * those parts.
  *
  *-------------------------------------------------------------------------
  */

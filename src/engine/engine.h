@@ -131,7 +131,7 @@ typedef enum QuotaTakeResult
 {
 	QUOTA_TAKEN,
 	QUOTA_NO_ROOM,				/* nothing is taken; balances and outcomes say why */
-	QUOTA_STALE					/* look up anew: a window was superseded, or a
+	QUOTA_STALE					/* look up again: a window was superseded, or a
 								 * row has only now been created, or an expired
 								 * hold given back */
 } QuotaTakeResult;

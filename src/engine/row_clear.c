@@ -36,7 +36,7 @@ quota_engine_clear_caps(const QuotaMeter *meter, TimestampTz at, Snapshot snapsh
 			continue;
 		*ncleared += use.used > 0 ? 1 : 0;
 		use.used = 0;
-		/* locked: whoever has counted in it has drawn a smaller one */
+		/* the row is locked: every use that it has counted has a smaller id */
 		use.cleared_id = quota_ledger_next_id();
 		if (TIMESTAMP_IS_NOBEGIN(cap->key.window_start))
 			use.closes_at = at;

@@ -60,7 +60,7 @@ give_to_grant(const QuotaPart *part, bool *counted)
 		quota_grant_use_find(rel, part->grant_id, grant.period.start, snapshot, &use);
 	if (use.tuple != NULL && quota_grant_use_lock(rel, &use, snapshot))
 	{
-		/* whoever revokes a part of it has had the row locked */
+		/* a session that revokes a part of it has had the row locked */
 		UnregisterSnapshot(snapshot);
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		(void) quota_grant_by_id(part->grant_id, part->at, snapshot, &grant);
@@ -228,10 +228,10 @@ givings_of_expired(const QuotaExpired *e)
 }
 
 /*
- * Gives back what expired holds have in an account.  Removing the part decides
- * who of several does it, and one that has been extended meanwhile stays; all parts
- * are removed before a bucket is locked, as who closes a hold does.  What they have
- * is read after that: a refund may have changed it.
+ * Gives back what expired holds have in an account.  Of several sessions, the one
+ * that removes the part does it; a part that has been extended meanwhile stays.  All
+ * parts are removed before a bucket is locked, as when a hold is closed.  What they
+ * have is read after that, since a refund may have changed it.
  */
 int
 quota_engine_expire(const QuotaAccountKey *account)

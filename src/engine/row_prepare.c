@@ -94,9 +94,9 @@ lock_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *before,
 
 /*
  * Fixes what rolls over into a window, making its row, or in the one that is there.
- * The window before is marked with what it passed on, also where that is nothing:
- * whoever charges it meanwhile then sees that it is closed.  False if somebody else
- * was at it.
+ * The window before is marked with what it passed on, even if that is nothing: a
+ * session that charges it meanwhile then sees that it is closed.  False if another
+ * session was at it.
  */
 static bool
 fix_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
@@ -163,7 +163,7 @@ prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapsho
 		return create_bucket(buckets, meter, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
-	/* who closes a window writes its row */
+	/* closing a window writes its row */
 	return meter->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, meter) ?
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
 }

@@ -30,7 +30,7 @@ extern bool quota_columns_visit(const QuotaGateColumns *columns, Relation rel,
 								Tuplestorestate *rows, QuotaKey *key, QuotaRowVisitor visitor,
 								void *state);
 
-/* visits rows for their keys alone; the caller is who may make text of them */
+/* visits rows for their keys alone; runs as a role that may turn them into text */
 extern void quota_keys_visit(QuotaKey *key, Relation rel, Tuplestorestate *rows,
 							 QuotaRowVisitor visitor, void *state);
 

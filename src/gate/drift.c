@@ -125,8 +125,8 @@ look_at_keyword(Search *search, const SQLValueFunction *value)
 }
 
 /*
- * 'now' and 'today' are constants once the expression is analysed: the moment at
- * which that is done, in every session anew.  What was written is in the source.
+ * 'now' and 'today' are constants once the expression is analysed: the moment of the
+ * analysis, which every session does for itself.  What was written is in the source.
  */
 static void
 look_at_constant(Search *search, const Const *constant)

@@ -9,8 +9,8 @@
  * table of SPI's: memory does not grow with the rows.
  *
  * The expressions are the table owner's and run as the owner, switched to as
- * ri_triggers.c does: who has rows to write needs no right on what they read, and
- * what they call has none of ours.
+ * ri_triggers.c does: a role that writes rows needs no right on what the expressions
+ * read, and the functions they call have none of our rights.
  *
  *-------------------------------------------------------------------------
  */

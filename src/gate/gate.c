@@ -24,7 +24,7 @@
  */
 static HTAB *gates = NULL;
 
-/* By the catalog: who makes a partition needs no right on our schema. */
+/* By the catalog: a role that makes a partition needs no right on our schema. */
 Oid
 quota_gate_function(void)
 {

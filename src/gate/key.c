@@ -6,8 +6,8 @@
  * A row of a partitioned table keeps its primary key when it moves to another
  * partition, and a statement on the parent does not say in which partition a row is.
  * So a tree of tables has one identity, that of its topmost table whose gate
- * remembers.  It is found in the catalog without a lock on it: who writes to a
- * partition has none either.
+ * remembers.  It is found in the catalog without a lock on it: a session that writes
+ * to a partition holds none either.
  *
  *-------------------------------------------------------------------------
  */

@@ -8,8 +8,8 @@
  * rows, and no others fire.
  *
  * The triggers are created as the extension's owner, because nobody else may use
- * gate() in one: its expressions run as the table's owner, so whoever may only
- * create triggers would become that.  That the caller is the owner is looked at
+ * gate() in one: its expressions run as the table's owner, and a role that may only
+ * create triggers would become that owner.  The caller is checked to be the owner
  * first.
  *
  *-------------------------------------------------------------------------

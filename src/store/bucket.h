@@ -90,8 +90,8 @@ extern void quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapsh
 								 QuotaBucketRow *row);
 
 /*
- * Makes sure that there is a row, waiting for whoever is creating it; true if we
- * have created it, so that nobody else can have it before we end.
+ * Makes sure that there is a row, waiting for a session that is creating it; true if we
+ * have created it: then nobody else can lock it before we end.
  */
 extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
 								const QuotaBucketState *state);
@@ -99,7 +99,7 @@ extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 g
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);
 
-/* false when the row has changed since it was read: lock it and decide anew */
+/* false when the row has changed since it was read: lock it and decide again */
 extern bool quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *state,
 								Snapshot snapshot);
 

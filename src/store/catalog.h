@@ -131,7 +131,7 @@ extern void quota_catalog_read(QuotaCatalog *catalog, QuotaRelation which, Snaps
 extern QuotaCatalog *quota_catalog(void);
 
 /*
- * The same, read again: for who has met an id that it does not know.  A commit
+ * The same, read again: for a caller that has met an id it does not know.  A commit
  * is visible a moment before its invalidation has been sent.
  */
 extern QuotaCatalog *quota_catalog_anew(void);

@@ -22,14 +22,14 @@ typedef struct QuotaGateCharge
 } QuotaGateCharge;
 
 /*
- * Lives in the current memory context.  Locks quota_internal.bucket first, as all do who lock
- * rows of ours, then the table, whose rows so stay where they are found.
+ * Lives in the current memory context.  Locks quota_internal.bucket first, as everything
+ * that locks rows of ours, then the table, so that its rows stay where they are found.
  */
 extern QuotaGateCharges *quota_gate_charges_open(Oid target, int32 feature_id);
 
 /*
  * Finds the charge of a row, committed or our own, whatever the isolation level:
- * whoever has the application's row locked, or its key taken, has this one, too.
+ * the session that has the application's row locked, or its key taken, has this one, too.
  */
 extern bool quota_gate_charge_find(QuotaGateCharges *charges, const char *key, QuotaGateCharge *charge);
 

@@ -4,14 +4,14 @@
  *		Grants: credits of one subject prefix, and what was taken of them.
  *
  * A grant's row says what was given.  What was taken is in a row of grant_use for
- * each of its periods, which appears with the first unit that is taken.  Who revokes
- * a grant locks that row first, so whoever has locked it and then sees the grant not
- * revoked may take from it.
+ * each of its periods, which appears with the first unit that is taken.  Revoking a
+ * grant locks that row first, so a session that has locked it and then sees the grant
+ * not revoked may take from it.
  *
- * A grant of which nothing is left is marked, so that charges do not read it: who
- * tops up daily has a thousand of them soon.  The mark is written by whoever writes
- * the row of grant_use, with that row locked, and so is true in every snapshot.  A
- * grant with periods gets none, since another period begins without anybody writing.
+ * A grant that is used up is marked, so that charges do not read it: a customer who tops
+ * up daily soon has a thousand of them.  The mark is written together with the row of
+ * grant_use, with that row locked, so it is true in every snapshot.  A grant with
+ * periods is never marked, since its next period begins without a write.
  *
  *-------------------------------------------------------------------------
  */

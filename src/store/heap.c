@@ -70,7 +70,7 @@ fill_slot(TupleTableSlot *slot, const Datum *values, const bool *nulls)
 }
 
 /*
- * Not ExecSimpleRelationInsert(), which compiles the table's constraints anew for
+ * Not ExecSimpleRelationInsert(), which compiles the table's constraints again for
  * every row: a third of what a hold's row cost.
  */
 void
@@ -124,7 +124,7 @@ quota_insert_if_absent(Relation rel, const Datum *values, const bool *nulls)
 		CHECK_FOR_INTERRUPTS();
 		fill_slot(slot, values, nulls);
 		slot->tts_tableOid = RelationGetRelid(rel);
-		/* waits for whoever is inserting it */
+		/* waits for a session that is inserting it */
 		absent = quota_check_unique(rri, slot, estate);
 		if (absent)
 			inserted = insert_speculatively(rel, rri, estate, slot);

@@ -124,7 +124,7 @@ quota_hold_remove(int64 id, QuotaHold *hold)
 
 		CHECK_FOR_INTERRUPTS();
 		tuple = find(rel, id, snapshot);
-		/* waits for whoever is working on it; one that was extended is looked up anew */
+		/* waits for a session that is working on it; an extended one is looked up again */
 		removed = tuple != NULL && quota_delete_row(rel, tuple);
 		UnregisterSnapshot(snapshot);
 	} while (tuple != NULL && !removed);
@@ -211,7 +211,7 @@ quota_hold_part_extend(const QuotaAccountKey *account, int64 hold_id,
 	HeapTuple	tuple = find_part(rel, account, hold_id, expires_at, snapshot);
 	bool		extended;
 
-	/* waits for whoever removes it */
+	/* waits for a session that removes it */
 	extended = tuple != NULL &&
 		quota_update_row(rel, &tuple, 1, &column, &value, &isnull, InvalidSnapshot);
 	UnregisterSnapshot(snapshot);

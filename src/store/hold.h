@@ -6,9 +6,9 @@
  * A row is there until the hold is closed; closing deletes it, and what the hold
  * came to is in the ledger.
  *
- * Locks: a hold's row, then its parts' rows, then the buckets.  Who gives an
- * expired part back needs no lock on the hold: removing the part decides who of
- * several does it, and whoever works on the hold finds the part gone.
+ * Locks: a hold's row, then its parts' rows, then the buckets.  Giving an expired part
+ * back needs no lock on the hold: of several sessions, the one that removes the part
+ * does it, and a session that works on the hold finds the part gone.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,7 +42,7 @@ extern void quota_hold_create(const QuotaHold *hold);
 extern bool quota_hold_find(int64 id, Snapshot snapshot, QuotaHold *hold);
 extern bool quota_hold_lock(int64 id, QuotaHold *hold);
 
-/* deletes it; of several who try, one gets true */
+/* deletes it; of several sessions that try, one gets true */
 extern bool quota_hold_remove(int64 id, QuotaHold *hold);
 
 /* writes reserved, ttl_us and expires_at of a hold that is locked */

@@ -5,7 +5,7 @@
  *
  * The bounds are kept in backend-local memory, until the parent is invalidated
  * as a leaf comes or goes.  So a debit locks no more than the leaf it writes to,
- * and whoever has the lock of a leaf looks again whether it is still the one.
+ * and after locking a leaf a session checks that it is still the right one.
  *
  *-------------------------------------------------------------------------
  */

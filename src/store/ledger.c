@@ -48,7 +48,7 @@ text_or_null(const char *text, bool *isnull)
 /*
  * In which epoch a transaction number is one of this cluster: that of the last
  * posting, or the next one if that was done in another cluster.  Posting writes
- * what we would say, so it does not matter who of us is first.
+ * what we would say, so it does not matter which of us is first.
  */
 static int16
 current_epoch(void)

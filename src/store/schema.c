@@ -241,7 +241,7 @@ quota_owner(void)
 	return owner;
 }
 
-/* Row trigger on the tables of the catalog: the other sessions shall read anew. */
+/* Row trigger on the tables of the catalog: the other sessions shall read again. */
 Datum
 quota_invalidate(PG_FUNCTION_ARGS)
 {

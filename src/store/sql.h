@@ -30,7 +30,7 @@ typedef struct QuotaStatement
 	SPIPlanPtr	plan;
 } QuotaStatement;
 
-/* *caller is who the session is to be again after quota_sql_end() */
+/* *caller is the identity that quota_sql_end() gives back to the session */
 extern void quota_sql_begin(QuotaIdentity *caller);
 
 /* nulls: 'n' or ' ' for each, or NULL; returns the number of rows */
