@@ -63,7 +63,7 @@ would_allow(const QuotaPath *path, QuotaAccounts *now, int level, int64 amount)
 		for (int i = 0; path->subscriptions[level] == NULL && i < then.naccounts; i++)
 		{
 			if (then.accounts[i].level >= level && then.accounts[i].meter != NULL)
-				quota_begin_anew(then.accounts[i].meter);
+				quota_begin_at_zero(then.accounts[i].meter);
 		}
 		if (path->subscriptions[level] != NULL && after != NULL && after->meter != NULL)
 			quota_go_on(after, before);

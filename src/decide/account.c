@@ -67,7 +67,7 @@ quota_path_look_up(QuotaPath *path, const QuotaSubject *subject, TimestampTz at,
 	path->catalog = quota_catalog();
 	if (look_up_subscriptions(path))
 		return;
-	path->catalog = quota_catalog_anew();
+	path->catalog = quota_catalog_again();
 	if (!look_up_subscriptions(path))
 		quota_raise_damaged("subscription", "It is to a version of a plan that does not exist.");
 }

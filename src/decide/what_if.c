@@ -24,7 +24,7 @@ quota_account_at(QuotaAccounts *accounts, int level)
 }
 
 void
-quota_begin_anew(QuotaMeter *meter)
+quota_begin_at_zero(QuotaMeter *meter)
 {
 	memset(&meter->balance.bucket, 0, sizeof(meter->balance.bucket));
 	for (int i = 0; i < meter->balance.ncaps; i++)

@@ -496,7 +496,7 @@ quota_catalog(void)
 }
 
 QuotaCatalog *
-quota_catalog_anew(void)
+quota_catalog_again(void)
 {
 	quota_catalog_outdated();
 	return quota_catalog();

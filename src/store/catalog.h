@@ -134,7 +134,7 @@ extern QuotaCatalog *quota_catalog(void);
  * The same, read again: for a caller that has met an id it does not know.  A commit
  * is visible a moment before its invalidation has been sent.
  */
-extern QuotaCatalog *quota_catalog_anew(void);
+extern QuotaCatalog *quota_catalog_again(void);
 
 /* NULL when there is none */
 extern const QuotaFeature *quota_catalog_feature(const QuotaCatalog *catalog, const char *name);
