@@ -34,7 +34,7 @@
 PG_MODULE_MAGIC;
 
 /* The parts, as bits of take()'s first argument. */
-#define PART_LOCK	1			/* the lease's share lock, conditional, to the end */
+#define PART_LOCK	1			/* the lock of those who take, conditional, to the end */
 #define PART_ENTRY	2			/* the entry in shared memory: busy, then taken */
 #define PART_ROW	4			/* the bucket's row, by its key, under a fresh snapshot */
 
@@ -132,13 +132,14 @@ lock_tag(LOCKTAG *tag, uint64 key)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (key >> 32), (uint32) key, LOCK_CLASS);
 }
 
+/* Takers do not keep each other out, nor do drainers; the one keeps out the other. */
 static bool
-share_lock(uint64 key)
+lock_to_take(uint64 key)
 {
 	LOCKTAG		tag;
 
 	lock_tag(&tag, key);
-	return LockAcquireExtended(&tag, ShareLock, false, true, false, NULL) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquireExtended(&tag, RowExclusiveLock, false, true, false, NULL) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 static void
@@ -221,7 +222,7 @@ lease_trial_take(PG_FUNCTION_ARGS)
 	text	   *subject = PG_GETARG_TEXT_PP(1);
 	int64		lease_id = 1;
 
-	if (parts & PART_LOCK && !share_lock(key_of(subject)))
+	if (parts & PART_LOCK && !lock_to_take(key_of(subject)))
 		lease_id = 0;			/* somebody drains: by the row */
 	if (parts & PART_ROW)
 		lease_id = read_row(subject);
@@ -239,6 +240,6 @@ lease_trial_drain(PG_FUNCTION_ARGS)
 	LOCKTAG		tag;
 
 	lock_tag(&tag, key_of(PG_GETARG_TEXT_PP(0)));
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) LockAcquire(&tag, ShareLock, false, false);
 	PG_RETURN_VOID();
 }
