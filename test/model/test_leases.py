@@ -5,7 +5,7 @@ import random
 import pytest
 from leases import orders
 from leases.at_random import explored
-from leases.mistakes import MISTAKES
+from leases.mistakes import MISTAKES, NO_MISTAKE
 from leases.protocol import Model
 from leases.scenarios import CHARGED_AND_CHANGED, CROSSED, SCENARIOS
 
@@ -26,6 +26,11 @@ def test_scenario_at_random(seed):
 def test_mistake_is_shown(name):
     outcome = Model(SCENARIOS[MISTAKES[name].shown_by], name).explore()
     assert outcome.verdict not in ("right", "too many states")
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if SCENARIOS[name].crashes])
+def test_memory_alone(name):
+    assert Model(SCENARIOS[name], NO_MISTAKE).explore().verdict == "right"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -13,6 +13,9 @@ class Mistake(NamedTuple):
     shown_by: str
 
 
+# What looks like a mistake and is none: whoever goes by memory need not have seen the lease in the row.
+NO_MISTAKE = "takes unseen"
+
 MISTAKES = {
     # taking
     "takes uncommitted draws": Mistake("others take of a draw before it has committed", "two draws, debit"),

@@ -74,7 +74,7 @@ class Model:
         for account, entry in enumerate(state.memory):
             if entry is not None and entry.quiet and entry.writer is None:
                 yield "an idle entry is forgotten", state._replace(memory=changed(state.memory, account, None))
-        if state.crashes < self.scenario.crashes and any(state.memory):
+        if state.crashes < self.scenario.crashes and (any(state.memory) or not self.leases):
             yield "crash", crash(state)
 
     def steps_of(self, state, me, txn):
