@@ -10,7 +10,6 @@
 #include "utils/timestamp.h"
 
 #include "decide/what_if.h"
-#include "engine/room.h"
 
 QuotaAccount *
 quota_account_at(QuotaAccounts *accounts, int level)
@@ -51,7 +50,7 @@ quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 	if (state && (before->of_members || after->of_members))
 		begins |= !quota_same_series(before->terms, after->terms);
 
-	if (state && !begins && (state->rollover_fixed || quota_total(&state->counts) > 0))
+	if (state && !begins && quota_bucket_is_charged(state))
 		meter->balance.bucket = *state;
 	meter->balance.bucket.is_prorated = false;
 }

@@ -13,7 +13,6 @@
 #include "base/errors.h"
 #include "engine/expiry.h"
 #include "engine/rollover.h"
-#include "engine/room.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
 
@@ -40,7 +39,7 @@ leave_closed_window(Relation rel, QuotaMeter *meter, Snapshot snapshot)
 bool
 quota_rollover_is_open(const QuotaMeter *meter, const QuotaBucketRow *row)
 {
-	return meter->limits.rolls_over && !row->state.rollover_fixed && quota_total(&row->state.counts) == 0;
+	return meter->limits.rolls_over && !quota_bucket_is_charged(&row->state);
 }
 
 /* Old and new allowance, each for its share of the window. */

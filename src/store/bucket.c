@@ -199,13 +199,12 @@ quota_bucket_follow(Relation rel, const QuotaWindowKey *key, int64 id, Snapshot 
 }
 
 bool
-quota_bucket_is_charged(const QuotaBucketRow *row)
+quota_bucket_is_charged(const QuotaBucketState *state)
 {
-	const QuotaBucketState *state = &row->state;
+	const QuotaCounts *counts = &state->counts;
 
-	return !row->moved &&
-		(state->counts.used > 0 || state->counts.granted > 0 || state->counts.overage > 0 ||
-		 state->counts.overdrawn > 0 || state->rolled_out > 0 || state->rollover_fixed);
+	return state->rollover_fixed || counts->used > 0 || counts->granted > 0 ||
+		counts->overage > 0 || counts->overdrawn > 0;
 }
 
 /*
@@ -232,7 +231,7 @@ quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 		take_tuple(rel, tuple, &here);
 		if (row->tuple != NULL)
 			more--;
-		if (!quota_bucket_is_charged(&here) || here.key.end > key->start ||
+		if (here.moved || !quota_bucket_is_charged(&here.state) || here.key.end > key->start ||
 			(row->tuple != NULL && here.key.end <= row->key.end))
 			continue;
 		*row = here;
@@ -260,7 +259,7 @@ quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 		QuotaBucketRow here = {.key = *key};
 
 		take_tuple(rel, tuple, &here);
-		if (!here.state.rollover_fixed || !quota_bucket_is_charged(&here))
+		if (here.moved || !here.state.rollover_fixed)
 			continue;
 		*row = here;
 		row->tuple = heap_copytuple(tuple);

@@ -73,10 +73,10 @@ extern void quota_bucket_follow(Relation rel, const QuotaWindowKey *key, int64 i
 								Snapshot snapshot, QuotaBucketRow *row);
 
 /*
- * Has the window been charged, and has its use not been moved away?  A row can
- * have been made by a change of plan, or for its lock.
+ * Has a charge been counted, though all of it may have come back since?  A row can have
+ * been made by a change of plan, or for its lock.
  */
-extern bool quota_bucket_is_charged(const QuotaBucketRow *row);
+extern bool quota_bucket_is_charged(const QuotaBucketState *state);
 
 /* the newest charged window of the key's account that ended when the key's begins, or before */
 extern void quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
