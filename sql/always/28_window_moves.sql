@@ -51,21 +51,23 @@ $$;
 COMMENT ON FUNCTION quota_internal._taken_from_grants(quota_internal.bucket) IS 'internal: what a bucket has taken from each grant, by the ledger';
 
 CREATE OR REPLACE FUNCTION quota_internal._record_transfer(operation bigint, bucket quota_internal.bucket, source "char", amount bigint,
-                                                           grant_id bigint) RETURNS bigint
+                                                           grant_id bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     entry bigint;
 BEGIN
-    entry := nextval('quota_internal.ledger_id_seq');
-    INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
-                                             amount, debit_id, grant_id)
-        VALUES (entry, quota_internal._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
-                (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota_internal._level((_record_transfer.bucket).subject),
-                (_record_transfer.bucket).source_id,
-                (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
-                coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
+    IF _record_transfer.amount <> 0 THEN
+        entry := nextval('quota_internal.ledger_id_seq');
+        INSERT INTO quota_internal.ledger_entry (id, at, subject, account, feature_id, kind, source, levels, source_id, period_start, period_end,
+                                                 amount, debit_id, grant_id)
+            VALUES (entry, quota_internal._now(), (_record_transfer.bucket).subject, (_record_transfer.bucket).subject,
+                    (_record_transfer.bucket).feature_id, 't', _record_transfer.source, 1 << quota_internal._level((_record_transfer.bucket).subject),
+                    (_record_transfer.bucket).source_id,
+                    (_record_transfer.bucket).period_start, (_record_transfer.bucket).period_end, _record_transfer.amount,
+                    coalesce(_record_transfer.operation, entry), _record_transfer.grant_id);
+    END IF;
     RETURN coalesce(_record_transfer.operation, entry);
 END
 $$;
@@ -78,26 +80,26 @@ CREATE OR REPLACE FUNCTION quota_internal._record_move(old_row quota_internal.bu
 AS $$
 DECLARE
     operation bigint;
-    part      record;
+    ids       bigint[] := '{}';
+    amounts   bigint[];
+    sign      int;
 BEGIN
-    FOR part IN
-        WITH g AS (
-            SELECT t.grant_id, t.amount FROM quota_internal._taken_from_grants(old_row) t WHERE old_row.granted IS NOT NULL
-        ), part AS (
-            SELECT 1 AS place, 'a'::"char" AS source, NULL::bigint AS grant_id, old_row.used AS amount
-            UNION ALL SELECT 2, 'g', g.grant_id, g.amount FROM g
-            -- entries that retention has dropped do not say from which grant
-            UNION ALL SELECT 3, 'g', NULL, (coalesce(old_row.granted, 0) - coalesce(sum(g.amount), 0))::bigint FROM g
-            UNION ALL SELECT 4, 'v', NULL, coalesce(old_row.overage, 0)
-            UNION ALL SELECT 5, 'o', NULL, old_row.overdrawn
-        )
-        SELECT s.comes, p.source, p.grant_id, CASE WHEN s.comes THEN p.amount ELSE - p.amount END AS amount
-        FROM part p CROSS JOIN (VALUES (false), (true)) s(comes)
-        WHERE p.amount <> 0
-        ORDER BY s.comes, p.place, p.grant_id
-    LOOP
-        operation := quota_internal._record_transfer(operation, CASE WHEN part.comes THEN new_row ELSE old_row END,
-                                                     part.source, part.amount, part.grant_id);
+    IF old_row.granted IS NOT NULL THEN
+        SELECT array_agg(t.grant_id ORDER BY t.grant_id), array_agg(t.amount ORDER BY t.grant_id) INTO ids, amounts
+            FROM quota_internal._taken_from_grants(old_row) t;
+        -- entries that retention has dropped do not say from which grant
+        ids := array_append(ids, NULL);
+        amounts := array_append(amounts, old_row.granted - coalesce((SELECT sum(u) FROM unnest(amounts) u), 0)::bigint);
+    END IF;
+    FOREACH sign IN ARRAY '{-1,1}'::int[] LOOP
+        operation := quota_internal._record_transfer(operation, CASE sign WHEN 1 THEN new_row ELSE old_row END, 'a', sign * old_row.used);
+        FOR n IN 1 .. cardinality(ids) LOOP
+            operation := quota_internal._record_transfer(operation, CASE sign WHEN 1 THEN new_row ELSE old_row END, 'g', sign * amounts[n], ids[n]);
+        END LOOP;
+        IF old_row.overage IS NOT NULL OR old_row.overdrawn > 0 THEN
+            operation := quota_internal._record_transfer(operation, CASE sign WHEN 1 THEN new_row ELSE old_row END, 'v', sign * coalesce(old_row.overage, 0));
+            operation := quota_internal._record_transfer(operation, CASE sign WHEN 1 THEN new_row ELSE old_row END, 'o', sign * old_row.overdrawn);
+        END IF;
     END LOOP;
 END
 $$;

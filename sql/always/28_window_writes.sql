@@ -17,21 +17,23 @@ DECLARE
     locked quota_internal.bucket;
 BEGIN
     LOOP
-        -- rollover that an earlier generation has fixed stays fixed
-        INSERT INTO quota_internal.bucket (subject, feature_id, source_id, period_start, period_end, generation, rolled_in)
-            SELECT _lock_generation.subject, _lock_generation.feature_id, _lock_generation.source_id,
-                   _lock_generation.period_start, _lock_generation.period_end, _lock_generation.generation, max(b.rolled_in)
-            FROM quota_internal.bucket b
-            WHERE b.subject = _lock_generation.subject COLLATE "C" AND b.feature_id = _lock_generation.feature_id
-              AND b.source_id = _lock_generation.source_id
-              AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
-            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING;
         SELECT b.* INTO locked FROM quota_internal.bucket b
             WHERE b.subject = _lock_generation.subject COLLATE "C" AND b.feature_id = _lock_generation.feature_id
               AND b.source_id = _lock_generation.source_id
               AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
               AND b.generation = _lock_generation.generation
             FOR UPDATE;
+        EXIT WHEN FOUND;
+        -- rollover that an earlier generation has fixed stays fixed
+        INSERT INTO quota_internal.bucket AS made (subject, feature_id, source_id, period_start, period_end, generation, rolled_in)
+            SELECT _lock_generation.subject, _lock_generation.feature_id, _lock_generation.source_id,
+                   _lock_generation.period_start, _lock_generation.period_end, _lock_generation.generation, max(b.rolled_in)
+            FROM quota_internal.bucket b
+            WHERE b.subject = _lock_generation.subject COLLATE "C" AND b.feature_id = _lock_generation.feature_id
+              AND b.source_id = _lock_generation.source_id
+              AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
+            ON CONFLICT ON CONSTRAINT bucket_pkey DO NOTHING
+            RETURNING made.* INTO locked;
         EXIT WHEN FOUND;
     END LOOP;
     RETURN locked;
