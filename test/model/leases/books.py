@@ -23,22 +23,28 @@ def of_lease(state, account, lease):
     )
 
 
-def in_flight(state, account, me, untold=False):
-    """
-    The most that others may come to have taken: what a savepoint undoes is the last that was done.
-    With "untold" also what has been undone, as long as the memory has not been told.
-    """
+def in_flight(state, account, me):
+    """The most that others may come to have taken: what a savepoint undoes is the last that was done."""
     return sum(
-        max(accumulate((b.amount for b in work.booked if b.account == account), initial=0))
+        max(accumulate(amounts_at(t.work, account), initial=0))
         for i, t in enumerate(state.txns)
-        for work in works_in_flight(t, untold)
-        if i != me
+        if i != me and t.status in OPEN
     )
 
 
-def works_in_flight(txn, untold):
-    if txn.status in OPEN or untold and txn.status == "aborting":
-        yield txn.undone if untold and txn.undone is not None else txn.work
+def counted_as_taken(state, account, me):
+    """What others' takes come to while nobody can tell: also those undone of which the memory has not heard."""
+    return sum(
+        amount
+        for i, t in enumerate(state.txns)
+        if i != me and t.status in (*OPEN, "aborting")
+        for amount in amounts_at(t.undone or t.work, account)
+        if amount > 0
+    )
+
+
+def amounts_at(work, account):
+    return (b.amount for b in work.booked if b.account == account)
 
 
 def own(txn, account):

@@ -361,7 +361,7 @@ class Model:
         use = books.visible_use(state, account) + books.own(txn, account)
         if not self.may_wait(state, me, account) and not self.is_drained(state, account, me):
             # for it alone, what is in flight counts as taken
-            use += books.in_flight(state, account, me, untold=True)
+            use += books.counted_as_taken(state, account, me)
             entry = state.memory[account]
             use += entry.lost if entry is not None else 0
         if amount > 0 and state.limits[account] - use >= amount:
