@@ -148,12 +148,13 @@ change_plan(QuotaPath *path, int level, QuotaPlanVersion *plan, Usage usage)
 	path->plans[level] = plan;
 }
 
+/* Of a capacity, levels count that are no accounts: what they have is not the subject's. */
 static bool
 is_used(const QuotaAccounts *accounts)
 {
-	for (int i = 0; i < accounts->nmeters; i++)
+	for (int i = 0; i < accounts->naccounts; i++)
 	{
-		if (quota_shown_use(&accounts->meters[i]) > 0)
+		if (quota_shown_use(accounts->accounts[i].meter) > 0)
 			return true;
 	}
 	return false;

@@ -65,6 +65,13 @@ SELECT * FROM quota.preview('acme', 'over');
 SELECT feature, fits FROM quota.preview('acme', 'weekly') WHERE NOT fits;
 SELECT feature, fits FROM quota.preview('nobody', 'pro') WHERE NOT fits;
 SELECT feature, allowance, used, fits FROM quota.preview('old', 'gone') WHERE feature = 'tokens';
+-- what a level above has that is no account any more is no loss of its own
+SELECT quota.subscribe('club', 'small') > 0;
+SELECT remaining FROM quota.debit('club', 'docs', 1);
+SELECT quota.cancel('club', 'now') > '2000-01-01', quota.subscribe('club/one', 'small') > 0;
+SELECT feature, used, fits FROM quota.preview('club/one', 'weekly') WHERE feature = 'docs';
+SELECT remaining FROM quota.debit('club/one', 'docs', 1);
+SELECT feature, used, fits FROM quota.preview('club/one', 'weekly') WHERE feature = 'docs';
 -- nothing has changed
 SELECT subject, plan, version FROM quota.subscriptions ORDER BY subject;
 BEGIN READ ONLY;
