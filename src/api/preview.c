@@ -215,8 +215,9 @@ put_feature(ReturnSetInfo *rsinfo, const QuotaPath *now_path, const QuotaPath *p
 	link_due(before, after, sub != now_path->subscriptions[level]);
 	quota_engine_peek(then.meters, then.nmeters, path->snapshot);
 	if (feature->kind == QUOTA_METERED && after != NULL && sub->source_id != NEW_SOURCE &&
-		(before == NULL || before->meter->key.start != after->meter->key.start ||
-		 before->meter->key.end != after->meter->key.end))
+		(before == NULL ||
+		 (!quota_is_ahead(before) && (before->meter->key.start != after->meter->key.start ||
+									  before->meter->key.end != after->meter->key.end))))
 		quota_go_on(after, before);
 	quota_judge(path, &then, 1, &v);
 	quota_row_text(&row, feature->name);

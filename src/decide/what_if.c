@@ -33,19 +33,27 @@ quota_begin_at_zero(QuotaMeter *meter)
 	}
 }
 
+bool
+quota_is_ahead(const QuotaAccount *account)
+{
+	return account->meter->key.start > account->meter->at;
+}
+
 /*
  * The window takes over what was charged in the present one, but a period nothing
  * from a window without end, and what a team gives its members nothing where period
- * or anchor differ; to and from an account of grants alone nothing moves.  What will
- * roll over is not fixed before that, and depends on the plan.
+ * or anchor differ; to and from an account of grants alone nothing moves.  Nor does
+ * what an older transaction finds in a later period, because its own is closed.  What
+ * will roll over is not fixed before that, and depends on the plan.
  */
 void
 quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 {
 	QuotaMeter *meter = after->meter;
 	const QuotaBucketState *state = before && before->terms && after->terms ? &before->meter->balance.bucket : NULL;
-	bool		begins = before && TIMESTAMP_IS_NOEND(before->meter->key.end) &&
-		!TIMESTAMP_IS_NOEND(after->meter->key.end);
+	bool		begins = before &&
+		((TIMESTAMP_IS_NOEND(before->meter->key.end) && !TIMESTAMP_IS_NOEND(meter->key.end)) ||
+		 quota_is_ahead(before));
 
 	if (state && (before->of_members || after->of_members))
 		begins |= !quota_same_series(before->terms, after->terms);

@@ -94,5 +94,13 @@ SET quota.clock = '2026-03-16 12:00:00+00';
 SELECT s, c.allowance FROM unnest('{due,due/less}'::text[]) s, quota.status(s) c WHERE c.feature = 'tokens';
 SELECT d FROM unnest('{due,due/less}'::text[]) s, unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p,
     unnest('{keep,reset,prorate}'::text[]) u, LATERAL pg_temp.differs(s, p, u) d;
+-- an older transaction, whose period is closed: what it finds in the later one stays there
+SELECT quota.subscribe('older', 'over', starts_at => '2026-02-03') > 0;
+SELECT remaining FROM quota.debit('older', 'tokens', 30);
+SET quota.clock = '2026-02-16 12:00:00+00';
+SELECT used, period_start FROM quota.status('older') WHERE feature = 'tokens';
+SELECT feature, used, remaining FROM quota.preview('older', 'life') WHERE feature = 'tokens';
+SELECT d FROM unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p, unnest('{keep,reset,prorate}'::text[]) u,
+    LATERAL pg_temp.differs('older', p, u) d;
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
