@@ -100,8 +100,9 @@ AS $$
                                       _grants_taken.period_start, _grants_taken.period_end) h
         WHERE h.source = 'g'),
     taken AS (
-        -- what came with a transfer was taken at some time before
-        SELECT e.grant_id, CASE WHEN bool_or(e.kind = 't') THEN '-infinity' ELSE min(e.at) END AS since, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
+        -- what came with a transfer was taken at some time before, or by a transaction with a later time
+        SELECT e.grant_id, CASE WHEN bool_or(e.kind = 't') THEN '-infinity' ELSE min(e.at) END AS since,
+               CASE WHEN bool_or(e.kind = 't') THEN 'infinity' ELSE _grants_taken.period_end END AS until, sum(e.amount) - coalesce(min(h.amount), 0) AS amount
         FROM quota_internal.ledger_entry e LEFT JOIN held h ON h.grant_id = e.grant_id
         WHERE (e.subject = _grants_taken.account COLLATE "C"
                OR (e.subject > _grants_taken.account || '/' COLLATE "C" AND e.subject < _grants_taken.account || '0' COLLATE "C"))
@@ -120,7 +121,7 @@ AS $$
                u.used - coalesce((SELECT sum(r.amount) FROM reserved r
                                   WHERE r.grant_id = u.grant_id AND r.at >= u.period_start AND r.at < u.period_end), 0) AS used
         FROM taken t JOIN quota_internal.grant_use u ON u.grant_id = t.grant_id
-        WHERE u.period_start < _grants_taken.period_end AND u.period_end > least(_grants_taken.period_start, t.since)),
+        WHERE u.period_start < t.until AND u.period_end > least(_grants_taken.period_start, t.since)),
     -- of a recurring grant the latest period first: only its first can be another window's as well
     periods AS (
         SELECT u.grant_id, u.period_start, g.priority, u.period_end, g.created_at, t.amount, u.used,

@@ -149,4 +149,14 @@ SET quota.clock = '2026-02-07 00:00:00+00';
 SELECT remaining FROM quota.debit('p', 'tokens', 2);
 SELECT remaining FROM quota.set_usage('p', 'tokens', 201);
 SELECT u.period_start, u.used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'p' ORDER BY 1;
+-- use that has moved to a shorter window, with what a later transaction took from a grant's next period
+SET quota.clock = '2026-05-25 10:00+00';
+SELECT quota.override('gem', 'tokens', '{"allowance": 3, "period": "month"}');
+SELECT remaining FROM quota.credit('gem', 'tokens', 2, effective_at => '2026-04-25 09:00+00', every => 'month');
+SELECT remaining FROM quota.debit('gem', 'tokens', 4);
+SET quota.clock = '2026-05-23 10:00+00';
+SELECT reserved FROM quota.reserve('gem', 'tokens', 2);
+SELECT quota.override('gem', 'tokens', '{"allowance": 0, "period": "day"}');
+SELECT remaining FROM quota.set_usage('gem', 'tokens', 2);
+SELECT used, granted, reserved FROM pg_temp.window_use WHERE subject = 'gem' AND used > 0;
 SELECT * FROM quota.verify();
