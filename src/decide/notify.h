@@ -16,7 +16,7 @@
 /* after a charge: meter->outcome.change of each account is what it took */
 extern void quota_notify(const QuotaPath *path, const QuotaAccounts *accounts);
 
-/* after a settle of the hold that was read before it */
+/* after a settle of the hold, or a record, that was read before; what it has in the present windows is new */
 extern void quota_notify_settled(const QuotaDebit *debit);
 
 /*

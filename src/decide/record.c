@@ -124,19 +124,16 @@ refuse(const QuotaRequest *request, const QuotaPath *path, const QuotaAccounts *
 	quota_refuse(path, accounts, item->amount, &item->verdict);
 }
 
-/* Of windows that are over no threshold is told. */
+/* By the limits of now; of windows that are over no threshold is told. */
 static void
-notify_present(const QuotaPath *path, const QuotaAccounts *accounts)
+notify_present(int64 id)
 {
-	QuotaAccounts present = *accounts;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	QuotaDebit	debit;
 
-	present.naccounts = 0;
-	for (int i = 0; i < accounts->naccounts; i++)
-	{
-		if (path->at < accounts->accounts[i].meter->key.end)
-			present.accounts[present.naccounts++] = accounts->accounts[i];
-	}
-	quota_notify(path, &present);
+	if (quota_debit_read(id, snapshot, &debit))
+		quota_notify_settled(&debit);
+	UnregisterSnapshot(snapshot);
 }
 
 /* One attempt; false if it has to be repeated. */
@@ -168,7 +165,6 @@ record_once(const QuotaPath *path, void *arg)
 	template.occurred_at = record->at;
 	item->id = quota_write_entries(&accounts, &template);
 	item->charged = item->amount;
-	notify_present(path, &accounts);
 	return true;
 }
 
@@ -178,6 +174,8 @@ quota_record(QuotaRequest *request)
 	QuotaItem  *item = &request->items[0];
 
 	quota_attempt(&request->subject, true, record_once, request);
+	if (item->id != 0)
+		notify_present(item->id);
 	quota_charge_verdict(&request->subject, item->feature, &item->verdict);
 }
 

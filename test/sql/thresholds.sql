@@ -163,6 +163,12 @@ COMMIT;
 SELECT data FROM pg_temp.told WHERE subject = 'e5';
 SELECT rows FROM quota.maintain() WHERE task = 'grants expired';
 SELECT data FROM pg_temp.told WHERE subject = 'e5';
+-- use that is recorded late is judged by the limits of now: 150 of 400, not of 300
+SELECT remaining FROM quota.credit('late', 'tokens', 100);
+SELECT remaining FROM quota.record('late', 'tokens', 150, quota_internal._now() - interval '1 hour');
+SELECT data FROM pg_temp.told WHERE subject = 'late';
+SELECT remaining FROM quota.record('late', 'tokens', 50, quota_internal._now() - interval '1 hour');
+SELECT data FROM pg_temp.told WHERE subject = 'late';
 SELECT * FROM quota.verify();
 
 -- retention drops them like any other event
