@@ -111,7 +111,7 @@ override_set: entitlement
 override_removed: nothing
 grant_expired: grant_id, source, amount, expires_at, unused
 hold_expired: hold_id, reserved, created_at, expires_at
-credited: grant_id, amount, effective_at, expires_at, every, priority, source
+credited: grant_id, amount, effective_at, expires_at, every, priority, source, beyond_caps
 grant_revoked: grant_id, revoked, left (of the present period; a grant that was not revoked as a whole goes on)
 caps_cleared: cleared (how many caps had counted something)
 subject_renamed: subject, new_subject; earlier events have the new name as well

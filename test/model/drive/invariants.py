@@ -1,7 +1,13 @@
 """What must hold between operations."""
 
+import json
+import re
+from collections import Counter
+
+from oracle import times
 from oracle.due import bring_about
-from oracle.holds import reserved_by_window
+from oracle.reserved import reserved_by_window
+from oracle.thresholds import notice_expired
 from oracle.world import NEWER
 
 from . import tables
@@ -17,9 +23,14 @@ SELECT subject, feature, CASE WHEN isfinite(period_end) THEN period_start END, n
        used, overage, overdrawn, granted, rolled_in, rolled_out, reserved, allowance, plan, version
 FROM quota.periods"""
 WITHOUT_TERMS, WITH_TERMS = 7, 10  # columns after the key: the last are the plan's allowance, name, version
+TIME = re.compile(r"\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d")
 HOLDS = "SELECT id, subject, feature, reserved, created_at, expires_at, metadata FROM quota.holds"
 NOTICED = """
-SELECT quota_internal._begin_posting(), quota_internal._carry_out_due(), quota_internal._reap_holds(10000), quota_internal._roll_up()"""
+SELECT quota_internal._begin_posting(), quota_internal._carry_out_due(), quota_internal._see_expired_holds(),
+       quota_internal._reap_holds(10000), quota_internal._tell_all_expired(), quota_internal._roll_up()"""
+EVENTS = "SELECT at, type, subject, feature, data FROM quota.events"
+NOTICED_LATE = {"plan_changed", "status_changed", "threshold_reached", "grant_expired", "hold_expired"}  # by whom is nobody's business
+IDS = {"subscription_id": "subscription", "grant_id": "grant", "hold_id": "operation"}
 SUBSCRIPTIONS = """
 SELECT subject, starts_at, plan, version, status, ends_at, trial_ends_at, next_plan, next_plan_at, timezone, quantity, paused_until
 FROM quota.subscriptions WHERE status <> 'ended'"""
@@ -33,7 +44,8 @@ def find(world, database, identities):
     if found:
         return found
     database.sql(NOTICED)
-    return _periods(world, database, WITH_TERMS) or _books(world, database, identities)
+    notice_expired(world)
+    return _periods(world, database, WITH_TERMS) or _events(world, database, identities) or _books(world, database, identities)
 
 
 def _books(world, database, identities):
@@ -91,6 +103,39 @@ def _periods(world, database, width):
     for row in database.rows(PERIODS):
         got.setdefault(row[:4], []).append(row[4:])
     return _differing("periods", _cut(expected, widths), _cut(got, widths))
+
+
+def _events(world, database, identities):
+    """Who was told what, and when, but for what is told when it is noticed."""
+    told = [(e.at, e.type, e.subject, e.feature, _with_their_ids(identities, e.data)) for e in world.events.values()]
+    expected, got = (Counter(_event(*row) for row in rows if not _of_nothing(*row)) for rows in (told, database.rows(EVENTS)))
+    if expected == got:
+        return None
+    return "events", sorted((expected - got).elements())[:3], sorted((got - expected).elements())[:3]
+
+
+def _of_nothing(_at, type, _subject, _feature, data):
+    """A member that has used nothing need not be known when the limits of its team change."""
+    return type == "threshold_reached" and data["used"] == 0
+
+
+def _event(at, type, subject, feature, data):
+    return type, subject, feature or "", 0 if type in NOTICED_LATE else at, json.dumps(_with_instants(data), sort_keys=True)
+
+
+def _with_their_ids(identities, data):
+    return {key: identities.of_oracle.get((IDS[key], value)) if key in IDS else value for key, value in data.items()}
+
+
+def _with_instants(value):
+    """Times in JSON as instants; infinite ones are none."""
+    if isinstance(value, dict):
+        return {key: _with_instants(each) for key, each in value.items()}
+    if value in ("infinity", "-infinity"):
+        return None
+    if isinstance(value, str) and TIME.match(value):
+        return times.instant(value)
+    return value
 
 
 def _named(plan):

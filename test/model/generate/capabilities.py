@@ -5,6 +5,7 @@ import os
 ALL = {
     "overage": "entitlements with overage",
     "rollover": "entitlements with rollover",
+    "notify": "entitlements with notify",
     "caps": "entitlements with caps",
     "members": "entitlements with members",
     "rate": "kind rate, rates of metered entitlements, throttle",

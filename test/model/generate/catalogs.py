@@ -89,6 +89,8 @@ def _terms(rng, kind, can):
             if anchor != "calendar" or rng.random() < 0.5:
                 terms["anchor"] = anchor
         extras(rng, terms, can)
+    if "notify" in can and terms["allowance"] is not None and rng.random() < 0.4:
+        terms["notify"] = [rng.choice([1, 30, 50, 80, 100]), {"remaining": rng.choice([0, 1, 5, 40])}][:: rng.choice([1, -1])][: rng.choice([1, 2])]
     return terms
 
 

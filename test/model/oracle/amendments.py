@@ -2,8 +2,9 @@
 
 from .arguments import check_subject
 from .errors import Fault, invalid, not_found
-from .moves import keep, keep_below
-from .plan_changes import activated, end_trial
+from . import thresholds
+from .moves import dependents, keep, keep_below, with_members
+from .plan_changes import activated, end_trial, tell_changed, tell_status
 from .subscriptions import earlier, meant, overlaps, require_quantity, until_next
 
 KEYS = {"trial_ends_at", "ends_at", "timezone", "external_id", "metadata", "quantity"}
@@ -21,7 +22,17 @@ def amend(world, subject, changes):
     world.subscriptions[sub.id] = _with_ends(world, sub, changes)
     end_trial(world, sub)
     _reckon_otherwise(world, world.subscriptions[sub.id], changes)
+    before, after = _amendable(sub), _amendable(world.subscriptions[sub.id])
+    changed = [key for key in before if before[key] != after[key]]
+    if changed:
+        world.tell("subscription_amended", subject, before={key: before[key] for key in changed},
+                   after={key: after[key] for key in changed})
     return sub.id
+
+
+def _amendable(sub):
+    return {"trial_ends_at": None if sub.activated else sub.trial_end, "ends_at": sub.ends_at if sub.activated else sub.booked_end,
+            "timezone": sub.zone, "metadata": sub.metadata, "quantity": sub.quantity}
 
 
 def _require_quantity(world, sub, changes):
@@ -48,7 +59,9 @@ def _with_ends(world, sub, changes):
             raise invalid("there is no trial")
         return _until(world, sub, sub.booked_end) if asked else sub
     if trial_end is None:
+        was = sub.status
         sub = activated(world, sub)._replace(status="active", past_due_since=None, paused_from=None, paused_until=None)
+        tell_status(world, sub, was)
         return _until(world, sub, sub.booked_end) if asked else sub
     if "trial_ends_at" in changes:
         _require_after_now(world, sub, trial_end)
@@ -81,8 +94,12 @@ def _reckon_otherwise(world, sub, changes):
         changed = changed._replace(zone=changes["timezone"] or "UTC")
     if "quantity" in changes:
         changed = changed._replace(quantity=changes["quantity"] or 1)
+    if "metadata" in changes:
+        sub = sub._replace(metadata=changes["metadata"] or {})
+        changed = changed._replace(metadata=sub.metadata)
     if changed != sub and sub.starts_at <= world.now:
-        keep_below(world, sub, lambda: world.subscriptions.__setitem__(sub.id, changed))
+        thresholds.changing(world, dependents(world, sub), lambda: keep_below(
+            world, sub, lambda: world.subscriptions.__setitem__(sub.id, changed)))
     else:
         world.subscriptions[sub.id] = changed
 
@@ -100,9 +117,10 @@ def migrate(world, plan, max_subjects=1000):
         changed = sub._replace(version=world.plans[plan].version)
         change = lambda: world.subscriptions.__setitem__(sub.id, changed)  # noqa: E731
         if sub.starts_at <= world.now:
-            keep(world, sub.subject, None, change)
+            thresholds.changing(world, with_members(world, sub.subject), lambda: keep(world, sub.subject, None, change))
         else:
             change()
+        tell_changed(world, sub, "keep" if sub.starts_at <= world.now else None, max(world.now, sub.starts_at))
     return len(moved)
 
 

@@ -117,6 +117,6 @@ def give_capacity(world, number, subject, feature, amount, metadata):
     """Something ceased to exist: every level stops at what open holds have reserved there."""
     for level in prefixes(subject):
         given = min(capacity_in_use(world, level, feature), amount)
-        world.capacity[level, feature] = world.capacity.get((level, feature), 0) - given
         if given:
+            world.capacity[level, feature] -= given
             world.post(number, subject, level, feature, "give_back", "capacity", -given, None, metadata)

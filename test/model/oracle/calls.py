@@ -2,20 +2,26 @@
 
 from . import (
     amendments, batch, corrections, credits, enforce, gates, holds, late, plan_changes, reads, reports, subscriptions, tables,
+    thresholds,
 )
 from .arguments import check_feature, check_subject
 from .catalog import apply_catalog, entitlement_of
 from .due import bring_about
 from .errors import not_found
+from .moves import with_members
 
 
 def _override(world, subject, feature, entitlement):
     check_subject(subject), check_feature(feature)
     if feature not in world.features:
         raise not_found(f"feature {feature}")
-    if entitlement is not None:
-        entitlement = entitlement_of(world.features[feature].kind, entitlement)
-    subscriptions.override(world, subject, feature, entitlement)
+    terms = None if entitlement is None else entitlement_of(world.features[feature].kind, entitlement)
+    old = world.overrides.get((subject, feature))
+    thresholds.changing(world, with_members(world, subject), lambda: subscriptions.override(world, subject, feature, terms))
+    if terms is None and old:
+        world.tell("override_removed", subject, feature)
+    elif terms is not None and (old is None or old.entitlement != terms):
+        world.tell("override_set", subject, feature, entitlement=entitlement)
 
 
 def _one(function):

@@ -31,9 +31,13 @@ def _terms_of(kind, given):
         None if overage is True else overage["limit"] if overage else 0,
         tuple(Cap(cap["limit"], cap["per"], cap.get("window") == "first_use") for cap in given.get("caps", ())),
         _rate_of(given.get("rate")),
-        tuple(map(str, given.get("notify", ()))),
+        tuple(map(_threshold_of, given.get("notify", ()))),
         given.get("times_quantity", False),
     )
+
+
+def _threshold_of(given):
+    return ("remaining", given["remaining"]) if isinstance(given, dict) else ("percent", given)
 
 
 def _rate_of(given):

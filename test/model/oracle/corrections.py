@@ -1,13 +1,13 @@
 """set_usage: support's correction of an account; clear_caps."""
 
-from . import books, caps
+from . import books, caps, thresholds
 from .accounts import account_of
 from .arguments import check_feature, check_key, check_subject
 from .decide import NOT_ENTITLED, Verdict, decide
 from .enforce import refusal, remember, replay
 from .errors import Fault, fits, invalid, not_found
 from .grants import present
-from .holds import reserved_in
+from .reserved import reserved_in
 from .rooms import bucket_of
 from .world import SOURCES, Operation
 
@@ -36,6 +36,7 @@ def set_usage(world, subject, feature, used, key=None, metadata=None):
         difference = _correct_capacity(world, number, account, used, metadata)
     else:
         difference = _correct(world, number, account, used, metadata)
+    thresholds.charged(world, [account], [max(0, difference)])
     remaining = decide(world, subject, feature, 1).remaining
     if not difference:
         return None, remaining
@@ -48,8 +49,8 @@ def _correct_capacity(world, number, account, used, metadata):
     name = account.prefix, account.feature
     before = world.capacity.get(name, 0)
     after = fits(used + sum(reserved_in(world, account).values()))
-    world.capacity[name] = after
     if after != before:
+        world.capacity[name] = after
         world.post(number, account.prefix, account.prefix, account.feature, "correction", "capacity", after - before,
                    None, metadata)
     return after - before
@@ -97,4 +98,7 @@ def clear_caps(world, subject, feature):
     account = account_of(world, subject, feature, subject)
     if account is None:
         raise refusal(subject, feature, 0, Verdict(NOT_ENTITLED))
-    return caps.clear(world, account)
+    cleared = caps.clear(world, account)
+    if cleared:
+        world.tell("caps_cleared", subject, feature, cleared=cleared)
+    return cleared

@@ -1,5 +1,6 @@
 """Grants: credit, revoke, and how me() lists them."""
 
+from . import thresholds
 from .accounts import entitled, prefixes, subscription_at
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import decide
@@ -37,6 +38,8 @@ def credit(world, subject, feature, amount, expires_at=None, effective_at=None, 
         number, subject, feature, amount, priority, begins, expires_at, every, _zone(world, subject), world.now,
         False, source, beyond_caps,
     )
+    world.tell("credited", subject, feature, grant_id=number, amount=amount, effective_at=begins, expires_at=expires_at, every=every,
+               priority=priority, source=source, beyond_caps=beyond_caps)
     remember(world, subject, key, "credit", arguments, (number, amount))
     return number, decide(world, subject, feature, 1).remaining
 
@@ -63,12 +66,14 @@ def revoke(world, grant_id, amount=None, key=None):
         return known[1]
     if grant.revoked or (grant.expires_at is not None and grant.expires_at <= world.now):
         return 0  # it has ended already, and is left as it ended
-    units = max(0, left(world, present(grant, world.now)))
-    if amount is None:
-        world.grants[grant_id] = grant._replace(revoked=True)
-    else:
+    rest = units = max(0, left(world, present(grant, world.now)))
+    less = grant._replace(revoked=True)
+    if amount is not None:
         units = min(units, amount)
-        world.grants[grant_id] = grant._replace(amount=grant.amount - units)
+        less = grant._replace(amount=grant.amount - units)
+    thresholds.changing(world, [grant.subject], lambda: world.grants.__setitem__(grant_id, less))
+    if units or amount is None:
+        world.tell("grant_revoked", grant.subject, grant.feature, grant_id=grant_id, revoked=units, left=rest - units)
     if units:
         remember(world, grant.subject, key, "revoke", arguments, (grant_id, units))
     return units

@@ -1,6 +1,6 @@
 """What charges and gives back: debit, try_debit, throttle, refund, give_back; their keys."""
 
-from . import books, rates, times
+from . import books, rates, thresholds, times
 from .accounts import prefixes
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import NO_ROOM, NOT_ENTITLED, SQLSTATES, TOO_FAST, decide, whole_seconds
@@ -46,6 +46,8 @@ def charge(world, subject, feature, amount, verdict, metadata, kind="debit"):
         for account in verdict.accounts:
             parts += books.take(world, number, subject, account, amount, ENTRIES[kind], metadata)[0]
     world.operations[number] = Operation(kind, subject, feature, amount, 0, tuple(levels), tuple(parts))
+    if kind == "debit":
+        thresholds.charged(world, verdict.accounts, [amount] * len(verdict.accounts))
     return number
 
 

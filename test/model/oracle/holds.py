@@ -1,6 +1,6 @@
 """Room that is reserved: reserve, extend, settle, release."""
 
-from . import books, rates, times
+from . import books, rates, thresholds, times
 from .accounts import account_of, accounts
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import decide
@@ -157,6 +157,8 @@ def _close(world, id, hold, operation, amount, metadata):
     _correct_rates(world, operation, hold, lambda taken: amount - taken)
     world.operations[id] = operation._replace(amount=amount, parts=operation.parts + tuple(parts))
     world.holds[id] = hold._replace(state="closed", answer=(amount, overdrawn))
+    if amount:
+        thresholds.settled(world, world.operations[id])
     return world.holds[id]
 
 
@@ -215,29 +217,3 @@ def release(world, id):
     if hold.answer[0] != 0:
         raise gone(f"the hold was settled with {hold.answer[0]}")
     return released, decide(world, operation.subject, operation.feature, 1).remaining
-
-
-def reserved_in(world, account):
-    """Units of open holds in the account's present window: {(source, grant): units}; capacity: {None: units}."""
-    found = {}
-    for number, hold in world.holds.items():
-        operation = world.operations[number]
-        if hold.state != "open" or operation.feature != account.feature:
-            continue
-        if world.features[account.feature].kind == "capacity":
-            if account.prefix in operation.levels:
-                found[None] = found.get(None, 0) + hold.reserved
-            continue
-        for part in (world.parts[n] for n in operation.parts):
-            if part.window == account.window and part.left:
-                found[part.source, part.grant] = found.get((part.source, part.grant), 0) + part.left
-    return found
-
-
-def reserved_by_window(world):
-    """Units of open holds in every window."""
-    found = {}
-    for number, hold in world.holds.items():
-        for part in (world.parts[n] for n in world.operations[number].parts) if hold.state == "open" else ():
-            found[part.window] = found.get(part.window, 0) + part.left
-    return found

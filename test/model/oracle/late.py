@@ -1,6 +1,6 @@
 """record: use that has already happened."""
 
-from . import books, rollover, times
+from . import books, rollover, thresholds, times
 from .accounts import _granted, accounts, entitled
 from .arguments import check_amount, check_feature, check_key, check_subject
 from .decide import NOT_ENTITLED, Verdict, decide
@@ -41,6 +41,7 @@ def record(world, subject, feature, amount, at=None, key=None, metadata=None):
         most = max(most, overdrawn)
     levels = tuple(account.prefix for account in found)
     world.operations[number] = Operation("debit", subject, feature, amount, 0, levels, tuple(parts))
+    thresholds.settled(world, world.operations[number])
     remember(world, subject, key, "record", arguments, (number, amount, most))
     return number, most, decide(world, subject, feature, 1).remaining
 

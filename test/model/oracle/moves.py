@@ -86,7 +86,7 @@ def go_on(world, old, new, at_end=False):
 def keep(world, subject, features, change, at=None, at_end=False):
     """Runs change(); where the current window became another one, use goes on there.
     (accounts before, accounts after)"""
-    everyone = [subject, *_members(world, subject)]
+    everyone = with_members(world, subject)
     before = {who: metered_accounts(world, who, features, at) for who in everyone}
     change()
     after = {who: metered_accounts(world, who, features, at) for who in everyone}
@@ -97,13 +97,20 @@ def keep(world, subject, features, change, at=None, at_end=False):
             if who == subject or of_members:
                 begins = at_end or (of_members and not (old and same_series(old.entitlement, account.entitlement)))
                 go_on(world, old.window if old else _holder(world, account.window), account.window, begins)
-                new_limit(world, account.window, account.entitlement.allowance, plan_of(world, account))
+                same = old and who != subject and old.entitlement == account.entitlement
+                plan = plan_or_newer(world, account.window, plan_of(world, account)) if same else plan_of(world, account)
+                new_limit(world, account.window, account.entitlement.allowance, plan)
     return before[subject], after[subject]
 
 
-def _members(world, subject):
-    """The subjects one segment below that have used something."""
-    return sorted({window[0] for window in world.buckets if window[0].rpartition("/")[0] == subject})
+def with_members(world, subject):
+    """It and the subjects one segment below that have used something."""
+    return [subject] + sorted(name for name in _counted(world) if name.rpartition("/")[0] == subject)
+
+
+def _counted(world):
+    """Subjects that have used something."""
+    return {window[0] for window in world.buckets} | {name for name, _ in world.capacity}
 
 
 def same_series(old, new):
@@ -113,8 +120,7 @@ def same_series(old, new):
 
 def keep_below(world, sub, change):
     """As keep(), for a subscription's own accounts and those below that depend on it."""
-    known = {level for level, _ in world.overrides} | {window[0] for window in world.buckets}
-    levels = [sub.subject] + sorted(level for level in known if level.startswith(sub.subject + "/"))
+    levels = dependents(world, sub)
     before = {level: _depending(world, level, sub) for level in levels}
     change()
     for level in levels:
@@ -122,6 +128,12 @@ def keep_below(world, sub, change):
             old = before[level][feature].window if feature in before[level] else _holder(world, account.window)
             go_on(world, old, account.window)
             new_limit(world, account.window, account.entitlement.allowance, plan_of(world, account))
+
+
+def dependents(world, sub):
+    """The subject of a subscription, and those below it that may depend on it."""
+    known = {level for level, _ in world.overrides} | _counted(world)
+    return [sub.subject] + sorted(level for level in known if level.startswith(sub.subject + "/"))
 
 
 def _depending(world, level, sub):
@@ -134,6 +146,11 @@ def new_limit(world, window, allowance, plan):
     """The window goes on under another limit, or plan."""
     if window in world.buckets:
         world.buckets[window] = world.buckets[window]._replace(limit=allowance, plan=plan, prorated=None)
+
+
+def plan_or_newer(world, window, plan):
+    """A plan that a window has already, else NEWER."""
+    return plan if window in world.buckets and world.buckets[window].plan == plan else NEWER
 
 
 def prorate(world, account, allowance):
@@ -180,6 +197,5 @@ def keep_default_use(world, before):
             go_on(world, (subject, feature, None, start, end), window, at_end=below == 1)
             plan = world.default_plan()
             terms = world.newest(plan).entitlements[feature]
-            known = world.buckets[window].plan if window in world.buckets else None
-            now = plan, world.plans[plan].version
-            new_limit(world, window, (terms.members if below else terms).allowance, now if known == now else NEWER)
+            now = plan_or_newer(world, window, (plan, world.plans[plan].version))
+            new_limit(world, window, (terms.members if below else terms).allowance, now)

@@ -1,12 +1,13 @@
 """change_plan, now or at the end of the billing period or trial (keep, reset, prorate); set_status."""
 
+from . import thresholds
 from .accounts import subscription_at
 from .arguments import check_subject
 from .errors import invalid
-from .moves import keep, metered_accounts, prorate, same_series
+from .moves import keep, metered_accounts, prorate, same_series, with_members
 from .rooms import limit_of
 from .subscriptions import (
-    billing_period, future_subscription, meant, require_plan, require_quantity, subscribe, uncancelled_end, until_next,
+    billing_period, future_subscription, meant, require_plan, require_quantity, subscribe, tell, uncancelled_end, until_next,
 )
 from .world import Scheduled
 
@@ -21,10 +22,12 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
         return subscribe(world, subject, plan)
     version = world.plans[plan].version
     require_quantity(world, subject, plan, version, sub.quantity)
+    resumes, end = sub.cancelled, None
     if sub.cancelled or not sub.activated:
         sub = sub._replace(cancelled=False, ends_at=until_next(world, sub, uncancelled_end(sub)))
     if _is_the_same(world, sub, plan, effective, usage, present):
         world.subscriptions[sub.id] = sub._replace(next=None)
+        end = "same"
     elif effective == "period_end" and present:
         at = billing_period(world, sub)[1]
         if not sub.activated:
@@ -33,10 +36,14 @@ def change_plan(world, subject, plan, effective="now", usage="keep"):
             if sub.ends_at is not None and sub.ends_at <= at:
                 raise invalid("the trial is all of it")
         world.subscriptions[sub.id] = sub._replace(next=Scheduled(plan, version, usage, at))
+        end = "scheduled"
     elif present:
-        _change(world, sub, plan, version, usage, world.now)
+        _change(world, sub, plan, version, usage, world.now, resumes=resumes)
     else:  # no account depends on it yet
         world.subscriptions[sub.id] = sub._replace(plan=plan, version=version, next=None)
+        tell_changed(world, sub, None, sub.starts_at, resumes)
+    if end and resumes:
+        tell(world, "cancellation_undone", sub, ends_at=world.subscriptions[sub.id].ends_at)
     return sub.id
 
 
@@ -62,7 +69,19 @@ def set_status(world, subject, status, until=None):
     if status == "active" and not sub.activated:
         changed = activated(world, changed)
     world.subscriptions[sub.id] = changed
+    if (sub.status, sub.paused_until) != (status, until):
+        tell_status(world, changed, sub.status)
     end_trial(world, sub)
+
+
+def tell_status(world, sub, old):
+    tell(world, "status_changed", sub, status=sub.status, old_status=old, ends_at=sub.ends_at, paused_until=sub.paused_until)
+
+
+def tell_changed(world, before, usage, at, resumes=False):
+    """That a subscription has got another version, or a reset."""
+    tell(world, "plan_changed", world.subscriptions[before.id], old_plan=before.plan, old_version=before.version, usage=usage,
+         effective_at=at, cancellation_undone=resumes)
 
 
 def activated(world, sub):
@@ -78,8 +97,15 @@ def end_trial(world, before):
         _change(world, sub, sub.next.plan, sub.next.version, sub.next.usage, world.now, True)
 
 
-def _change(world, sub, plan, version, usage, at, at_end=False):
+def _change(world, sub, plan, version, usage, at, at_end=False, resumes=False):
     """In force from `at` on."""
+    if at_end and sub.status == "trialing":
+        tell_status(world, sub._replace(status="active"), "trialing")
+    thresholds.changing(world, with_members(world, sub.subject), lambda: _make(world, sub, plan, version, usage, at, at_end))
+    tell_changed(world, sub, usage, at, resumes)
+
+
+def _make(world, sub, plan, version, usage, at, at_end):
     changed = sub._replace(plan=plan, version=version, next=None)
     if at_end:
         changed = changed._replace(status=_untried(sub.status), paused_from=_untried(sub.paused_from), activated=True)

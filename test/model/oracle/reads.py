@@ -6,7 +6,7 @@ from .arguments import check_amount, check_feature, check_subject
 from .credits import listed
 from .decide import NO_ROOM, TOO_FAST, decide, whole_seconds
 from .errors import Fault, invalid, not_found
-from .holds import reserved_in
+from .reserved import reserved_in
 from .plan_changes import change_plan
 from .rooms import level_of
 from .subscriptions import billing_period, quantity_fits, require_plan, subscribe

@@ -44,10 +44,16 @@ def subscribe(world, subject, plan, starts_at=None, ends_at=None, trial=None, ti
     number = world.next_id()
     world.subscriptions[number] = Subscription(
         number, subject, plan, world.plans[plan].version, "trialing" if trial else "active",
-        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone, starts_at, number, quantity=quantity,
+        starts_at, end, ends_at, trial_end, trial_end is None, False, timezone, starts_at, number, quantity=quantity, metadata={},
     )
     world.subject_subscriptions[subject] = world.subject_subscriptions.get(subject, ()) + (number,)
+    tell(world, "subscribed", world.subscriptions[number], starts_at=starts_at, ends_at=end, trial_ends_at=trial_end, quantity=quantity)
     return number
+
+
+def tell(world, type, sub, **data):
+    """An event of a subscription as it is in sub."""
+    world.tell(type, sub.subject, subscription_id=sub.id, plan=sub.plan, version=sub.version, **data)
 
 
 def quantity_fits(world, subject, plan, version, quantity):
@@ -109,6 +115,7 @@ def cancel(world, subject, effective="period_end"):
     sub = meant(world, subject)
     if sub.starts_at > world.now:  # a future one is removed
         world.subscriptions[sub.id] = sub._replace(ends_at=sub.starts_at, cancelled=True, next=None)
+        tell(world, "subscription_removed", sub, starts_at=sub.starts_at)
         return world.now
     end = billing_period(world, sub)[1] if sub.activated else sub.trial_end
     if effective == "now":
@@ -120,6 +127,7 @@ def cancel(world, subject, effective="period_end"):
     if natural is not None:
         end = min(end, natural)
     world.subscriptions[sub.id] = sub._replace(ends_at=end, cancelled=True, next=None)
+    tell(world, "subscription_cancelled", sub, effective=effective, ends_at=end)
     return end
 
 

@@ -44,7 +44,7 @@ class Entitlement(NamedTuple):
     overage: Optional[int] = 0  # units at most; None: without limit
     caps: tuple = ()
     rate: Optional[Rate] = None
-    notify: tuple = ()
+    notify: tuple = ()  # ("percent" or "remaining", number)
     times_quantity: bool = False  # units are for each of the subscription's quantity
     members: Any = None  # Entitlement of every subject one segment below
 
@@ -97,6 +97,7 @@ class Subscription(NamedTuple):
     quantity: int = 1
     paused_from: Optional[str] = None  # paused: the status before
     paused_until: Optional[int] = None  # paused: when that counts again
+    metadata: Any = None  # {}: none
 
 
 class Override(NamedTuple):
@@ -106,7 +107,8 @@ class Override(NamedTuple):
 
 SOURCES = ("allowance", "grant", "overage", "overdrawn")  # in the order of taking
 
-# A new version of the default plan reaches everybody's windows with their next charge, some of them at once.
+# A new version of the default plan reaches everybody's windows with their next charge, some of them at once; so does
+# the plan of a team the windows of members whose terms stay.
 NEWER = "newer"
 
 
@@ -205,6 +207,14 @@ class Entry(NamedTuple):
     metadata: Any
 
 
+class Event(NamedTuple):
+    at: int
+    type: str
+    subject: str
+    feature: Optional[str]
+    data: dict
+
+
 class Operation(NamedTuple):
     """A call that was charged, as a refund finds it again."""
 
@@ -253,6 +263,8 @@ class World:
         self.ledger = table()  # running number -> Entry
         self.operations = table()  # id -> Operation
         self.keys = table()  # (subject, key) -> what was asked and answered
+        self.events = table()  # running number -> Event
+        self.told = table()  # ("grant" or "hold", id) of what has expired and been told of
         self.denials = table()  # (day, subject, feature, reason) -> (times, last_at)
         self.gates = table()  # (table, feature) -> Gate
         self.remembered = table()  # (table, feature, id, part) -> (subject, units) of rows of gates that remember
@@ -283,6 +295,10 @@ class World:
         self.ledger[len(self.ledger)] = Entry(
             operation, debit or operation, self.now, subject, account, feature, kind, source, amount, window, metadata
         )
+
+    def tell(self, type, subject, feature=None, **data):
+        """A new event."""
+        self.events[len(self.events)] = Event(self.now, type, subject, feature, data)
 
     def book_under(self, operation, debit):
         """The lines of an operation belong to an earlier one."""
