@@ -138,7 +138,7 @@ SELECT count(*) FROM quota.apply_catalog('{"plans": {"free": {"default": true, "
 SELECT * FROM pg_temp.counts WHERE subject = 'm';
 SELECT remaining FROM quota.set_usage('m', 'tokens', 40);
 SELECT * FROM pg_temp.counts WHERE subject = 'm';
-SELECT period_start, used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'm';
+SELECT period_start, used FROM quota_internal.grant_use u JOIN quota_internal.credit_grant g ON g.id = u.grant_id WHERE g.subject = 'm' ORDER BY 1;
 SELECT * FROM quota.verify();
 -- nor does a hold lose what it has of another period of the grant, when a transaction is older
 SET quota.clock = '2026-02-08 00:00:00+00';
