@@ -103,9 +103,9 @@ def least(row, entry):
 # ---- taking -----------------------------------------------------------------
 
 
-def recallable(model, entry, txn, account):
+def recallable(model, row, entry, txn, account):
     """What the row can have back: one's own draw, and what one gives back oneself, are room for oneself."""
-    wanted = entry.granted if entry.wanted is None else entry.wanted
+    wanted = row.leased
     if model.mistake == "own draws are no room":
         wanted = min(wanted, entry.granted)
     giving = 0 if model.mistake == "own refunds are no room" else txn.work.giving[account]
@@ -122,7 +122,7 @@ def charge(model, state, me, account, amount, op):
     other_terms = entry is not None and entry.terms != limit and model.mistake != "old terms"
     missing = amount - (limit - row.used)
     if entry is not None and (missing > 0 or other_terms) and model.mistake != "refuses without recall":
-        back = recallable(model, entry, txn, account)
+        back = recallable(model, row, entry, txn, account)
         if not other_terms:
             back = min(back, missing)
         can_close = only_own(entry, txn, account) or model.mistake == "closes over takes" and entry.giving == 0
@@ -143,7 +143,7 @@ def charge(model, state, me, account, amount, op):
             elif model.may_wait(state, me, account):
                 return DRAIN
             else:
-                row, guessed = recalled(row, recallable(model, entry, txn, account)), True
+                row, guessed = recalled(row, recallable(model, row, entry, txn, account)), True
     if line is not None and (not row.lease or guessed):
         use = row.used - held
         told = int(use < line <= use + amount and op.hold is None)
@@ -209,7 +209,7 @@ def give(model, state, me, account, amount, kept=None):
         elif can_drain:
             return DRAIN
         else:
-            row, guessed = recalled(row, max(recallable(model, entry, txn, account), 0)), True
+            row, guessed = recalled(row, recallable(model, row, entry, txn, account)), True
     if line is not None and kept is not None and not row.lease:
         # the hold is closed already by one's own work
         after = row.used - books.reserved(state, account, me)

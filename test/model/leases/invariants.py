@@ -25,6 +25,9 @@ def look_at_account(model, state, account):
         raise Violation(f"a count below nothing: {entry}")
     if entry is not None and entry.writer is None and entry.wanted is not None:
         raise Violation(f"nobody is writing what the memory waits for: {entry}")
+    # what a prepared transaction has written waits for who reads it over
+    if entry is not None and entry.writer is not None and not model.scenario.prepares and nobody_is_at(state, account):
+        raise Violation(f"its writer has ended, and the memory has not heard: {entry}")
     if entry is not None and entry.writer is None and entry.quiet and nobody_is_at(state, account):
         if entry.lease != row.lease or entry.granted != row.leased or entry.closing:
             raise Violation(f"{entry} beside {row}")

@@ -195,6 +195,8 @@ class Model:
         txn, row, entry = state.txns[me], state.rows[account], state.memory[account]
         if account in txn.work.locked or txn.work.busy[account] or txn.work.giving[account]:
             return None
+        if self.mistake == "never refuses at sight":
+            return None
         if row.lease == 0:
             return row.used
         if entry is None or entry.lease != row.lease:
