@@ -199,8 +199,8 @@ COMMENT ON FUNCTION quota_internal._catalog_apply_plan(text, quota_internal.plan
     'internal: compares a plan''s JSON with its row (all NULL: a new plan) and its newest version, stores what differs, and says added (also of one that was retired), changed or unchanged';
 
 /*
- * Without a default plan nobody who has no subscription is entitled to anything, so
- * it does not go without a word.
+ * Without a default plan, subjects without a subscription are entitled to nothing,
+ * so it can only be removed explicitly.
  */
 CREATE OR REPLACE FUNCTION quota_internal._catalog_require_default(present text, plans jsonb)
     RETURNS void

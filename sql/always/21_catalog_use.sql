@@ -40,7 +40,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_feature_use()
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- buckets first: whoever has one locked may be about to carry out a change of plan
+    -- buckets first: a session that has one locked may be about to carry out a change of plan
     PERFORM quota_internal._lock_buckets('this catalog cannot be applied', 'It removes a feature or changes its kind');
     LOCK TABLE quota_internal.subscription, quota_internal.subject_override, quota_internal.credit_grant IN SHARE ROW EXCLUSIVE MODE;
 END

@@ -30,9 +30,9 @@ COMMENT ON FUNCTION quota_internal._default_windows(int, timestamptz) IS
 
 /*
  * The buckets that count for the default plan are those of single segments, and
- * of two for members, that depend on no subscription and have no override.  Whoever has a
- * subscription now is no exception: what the default plan charged before must
- * still be there when it ends.
+ * of two for members, that depend on no subscription and have no override.  Subjects
+ * with a subscription now are no exception: what the default plan charged before
+ * must still be there when it ends.
  */
 CREATE OR REPLACE FUNCTION quota_internal._default_buckets(feature_id int, window_start timestamptz, window_end timestamptz, level int DEFAULT 0)
     RETURNS SETOF quota_internal.bucket

@@ -3,9 +3,9 @@
  * and overrides have, and back.  For plans (21_catalog_given) and for
  * overrides (32_overrides).
  *
- * Each key has a function that reads it; what keys say of each other is looked at
- * last, on the terms.  What could never mean anything is refused: whoever writes
- * it expects something.
+ * Each key has a function that reads it; rules between keys are checked last, on the
+ * terms.  Combinations without a meaning are refused: an administrator that writes
+ * one expects something.
  */
 
 -- ---------------------------------------------------------------------------

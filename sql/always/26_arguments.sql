@@ -9,8 +9,8 @@ COMMENT ON FUNCTION quota_internal.subject_multirange(VARIADIC quota_internal.su
 /*
  * Small checks of arguments.
  *
- * A text can be a gigabyte that is stored compressed, and whoever unpacks it has
- * lost.  octet_length() does not.  A statement does, when it is planned with the
+ * A text can be a gigabyte that is stored compressed, and must not be unpacked.
+ * octet_length() does not.  A statement does, when it is planned with the
  * text as a parameter, and PERFORM is a statement; an expression (of IF, :=,
  * RAISE, the default of a variable) does not.  So the size of an argument is
  * looked at by expressions, before any statement has it, and the checks return

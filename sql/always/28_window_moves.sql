@@ -31,8 +31,8 @@ COMMENT ON FUNCTION quota_internal._take_over(text, int, bigint, timestamptz, ti
     'internal: moves the use of one generation of a window, or of where it has gone since, to another window by ledger entries of kind transfer, and leaves a mark that sends debits there';
 
 /*
- * Whoever was charged, the account itself or somebody below it, the entry's
- * subject begins with the account: so the index on the subject serves.
+ * Whether the account itself or a subject below it was charged, the entry's
+ * subject begins with the account, so the index on the subject serves.
  */
 CREATE OR REPLACE FUNCTION quota_internal._taken_from_grants(bucket quota_internal.bucket) RETURNS TABLE (grant_id bigint, amount bigint)
     LANGUAGE sql
@@ -152,7 +152,7 @@ COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timest
     'internal: what use does where an account gets another window: it moves there, or stays, and the new window begins at 0';
 
 /*
- * Only where the source is the same: whoever subscribes or cancels meanwhile
+ * Only where the source is the same: a subject that subscribes or cancels meanwhile
  * begins at 0, by the rule for subscribing.
  *
  * A feature that was not given before takes nothing over, with one exception: if
@@ -160,7 +160,7 @@ COMMENT ON FUNCTION quota_internal._go_on(text, int, bigint, timestamptz, timest
  * came in between, that use comes back.
  *
  * What a team gives its members goes on where period and anchor stay, and begins
- * at 0 where they do not: so nothing has to be known of members who come later.
+ * at 0 where they do not: so nothing has to be known of members that come later.
  */
 CREATE OR REPLACE FUNCTION quota_internal._keep_use(subject text, before quota_internal.account_window[], at timestamptz, usage text,
                                                     only_feature int DEFAULT NULL, at_end boolean DEFAULT false,

@@ -70,8 +70,8 @@ COMMENT ON FUNCTION quota_internal._lock_window(text, int, bigint, timestamptz, 
 /*
  * A debit that has looked up the window either holds its row's lock, and we get what
  * it charged, or waits for ours, and then sees the mark that comes.  Hence the row is
- * made where there is none: for the lock.  The row can have been marked by somebody
- * who committed while we waited: then the use is where that mark leads.
+ * made where there is none: for the lock.  A session that committed while we waited
+ * can have marked the row: then the use is where that mark leads.
  */
 CREATE OR REPLACE FUNCTION quota_internal._lock_use(subject text, feature_id int, source_id bigint,
                                                     period_start timestamptz, period_end timestamptz, generation int) RETURNS quota_internal.bucket
@@ -145,7 +145,7 @@ COMMENT ON FUNCTION quota_internal._add_use(quota_internal.bucket, quota_interna
 
 /*
  * The row is made where there is none: a share of the window has to be somewhere,
- * and a debit that is about to make it looks everything up anew when it finds it.
+ * and a debit that is about to make it looks everything up again when it finds it.
  */
 CREATE OR REPLACE FUNCTION quota_internal._set_terms(subject text, feature_id int, source_id bigint,
                                                      period_start timestamptz, period_end timestamptz,

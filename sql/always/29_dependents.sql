@@ -4,8 +4,8 @@
  */
 
 /*
- * Whoever has used something under the subscription has a bucket of its source;
- * whoever has an override of its own can be about to.
+ * A subject that has used something under the subscription has a bucket of its
+ * source; a subject with an override of its own can be about to.
  */
 CREATE OR REPLACE FUNCTION quota_internal._dependents(live quota_internal.subscription, at timestamptz) RETURNS SETOF text
     LANGUAGE sql STABLE
@@ -52,7 +52,7 @@ COMMENT ON FUNCTION quota_internal._gives_members(text) IS
     'internal: whether a subject''s plan, or an override of it or below it, gives something to members';
 
 /*
- * Whoever has used nothing has nothing that could go on.
+ * A member that has used nothing has nothing that could go on.
  */
 CREATE OR REPLACE FUNCTION quota_internal._members_of(owners text[], feature_ids int[], at timestamptz) RETURNS text[]
     LANGUAGE plpgsql
@@ -70,7 +70,7 @@ BEGIN
         WHERE b.feature_id = ANY (feature_ids) AND b.period_end > _members_of.at
           AND NOT EXISTS (SELECT FROM quota_internal.subject_override v WHERE v.subject = b.subject AND v.feature_id = b.feature_id)
         EXCEPT
-        -- who is an owner, too, is looked at as such
+        -- a member that is also an owner is handled as an owner
         SELECT o.subject FROM unnest(owners) o(subject));
 END
 $$;

@@ -1,7 +1,7 @@
 /*
  * Subscriptions and plan changes; overrides (32_overrides) keep the same order of locks.
  *
- * Who changes the plan of a subject locks its subscription row first (with
+ * A change of a subject's plan locks its subscription row first (with
  * quota_internal._current_subscription, which also carries out a scheduled change that
  * has come into force), then the override, then buckets, features in the order
  * of their names, the bucket that loses its use before the one that takes it
@@ -38,7 +38,7 @@ BEGIN
     team := quota_internal._lock_members(ARRAY[who],
         quota_internal._member_features(ARRAY[(_set_version.live).plan_version_id, _set_version.version_id]), _set_version.at);
     IF resets THEN
-        -- use goes on for those alone who depend on another subscription, their own
+        -- use goes on only for members that have a subscription of their own
         team := ARRAY(SELECT m FROM unnest(team) m JOIN quota_internal.subscription s ON s.subject = m COLLATE "C"
                       WHERE s.starts_at <= _set_version.at AND (s.ends_at IS NULL OR s.ends_at > _set_version.at));
     END IF;
@@ -63,8 +63,8 @@ COMMENT ON FUNCTION quota_internal._set_version(quota_internal.subscription, int
     'internal: gives a subscription, whose row is locked, another plan version as of a time (at_end: of a billing period); source_id is that of its buckets after a reset';
 
 /*
- * The windows before are those without the change, also of one that is due and
- * whom every look-up therefore takes as made: it goes from the row first.
+ * The windows before are those without the change, even if the change is due and
+ * every look-up therefore takes it as made: so it is removed from the row first.
  */
 CREATE OR REPLACE FUNCTION quota_internal._make_change(live quota_internal.subscription, version_id int, usage text, at timestamptz, source_id bigint,
                                                        at_end boolean) RETURNS void
@@ -145,10 +145,10 @@ COMMENT ON FUNCTION quota_internal._end_trial(quota_internal.subscription) IS
     'internal: a subscription whose change at the end of its trial is due goes on without one; a paused one stays paused';
 
 /*
- * Whoever comes first after the time of a scheduled change carries it out: a
- * charge, administration, or maintain().  It acts as if it had been made at its
- * time: nobody has charged the subject since then, for a charge carries it out
- * first, so the windows of that time are those whose use moves.
+ * The first call after the time of a scheduled change carries it out: a charge,
+ * administration, or maintain().  It acts as if it had been made at its time: no
+ * charge of the subject has been made since then, as it would have carried out the
+ * change first, so the windows of that time are those whose use moves.
  *
  * The row lock lets one session do it; the others find nothing due after it.  A
  * subscription that has ended meanwhile had the change too; one that ended
@@ -490,7 +490,7 @@ BEGIN
     is_live := live.starts_at <= at;
     resumes := live.cancelled_at IS NOT NULL;
     confirms := is_live AND moment = 'period_end' AND live.trial_ends_at IS NOT NULL;
-    -- a reset to the same version begins anew, keep and prorate change nothing then but the end of a trial
+    -- a reset to the same version begins again at 0; keep and prorate then change only the end of a trial
     same := newest.version_id = live.plan_version_id AND (mode <> 'reset' OR NOT is_live) AND NOT confirms;
     IF resumes OR live.next_at IS NOT NULL THEN
         live := quota_internal._drop_schedule(live);

@@ -39,7 +39,7 @@ BEGIN
         given := quota_internal._override_entitlement(what.kind, override.entitlement);
     END IF;
 
-    -- whoever changes the plan meanwhile waits, or is waited for, here
+    -- a session that changes the plan meanwhile waits, or is waited for, here
     own := quota_internal._current_subscription(who);
     -- by the subscription that is there, or is to come
     PERFORM quota_internal._require_product(t, coalesce(own.quantity, quota_internal._quantity_for(who, at)))

@@ -10,7 +10,7 @@
 
 /*
  * In the order of ids, by the primary key: an index by version would cost every
- * change of plan more than this look at those who have been moved already.
+ * change of plan more than this look at subscribers that have been moved already.
  */
 CREATE OR REPLACE FUNCTION quota_internal._lock_subscribers(older int[], after_id bigint, at timestamptz, most bigint) RETURNS SETOF quota_internal.subscription
     LANGUAGE sql

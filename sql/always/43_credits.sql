@@ -172,7 +172,7 @@ BEGIN
         period.window_start := given.effective_at;
         period.window_end := given.expires_at;
     END IF;
-    -- whoever is taking from it has this row locked, or sees it revoked
+    -- a charge that is taking from it has this row locked, or sees it revoked
     INSERT INTO quota_internal.grant_use (grant_id, period_start, period_end)
         VALUES (given.id, period.window_start, period.window_end)
         ON CONFLICT ON CONSTRAINT grant_use_pkey DO NOTHING;

@@ -69,8 +69,8 @@ COMMENT ON FUNCTION quota_internal._lock_standings(text) IS
     'internal: _standings(), the rows locked whose thresholds a change of limits can cross';
 
 /*
- * Whoever holds the grant's row tells of it: a charge must not wait for
- * maintain(), which may want the charge's bucket.
+ * The session that holds the grant's row writes the event: a charge must not wait
+ * for maintain(), which may want the charge's bucket.
  */
 CREATE OR REPLACE FUNCTION quota_internal._see_expired_grants(subject text, feature_id int, since timestamptz, OUT seen bigint, OUT lost bigint)
     LANGUAGE sql VOLATILE

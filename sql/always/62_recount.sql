@@ -113,7 +113,7 @@ COMMENT ON FUNCTION quota_internal._used_ever(int, text[]) IS
  * counted.  Subjects without a row there are left alone: what they have may be
  * counted by calls.  A capacity is what there is now, so it becomes what all its
  * gates' rows are worth.  Metered rows have grown over time, so what was charged
- * at any time covers them, or a gate that is declared anew would charge them anew.
+ * at any time covers them, or a gate that is declared again would charge them again.
  */
 CREATE OR REPLACE FUNCTION quota_internal._gate_owed(members oid[], feature text, subjects text[], amounts bigint[],
                                                      OUT subject text, OUT owed bigint)

@@ -292,7 +292,7 @@ AS $$
     WITH expired AS (
         SELECT h.id FROM quota_internal.hold h
         WHERE NOT h.expiry_seen AND h.expires_at <= quota_internal._clock_now()
-        FOR NO KEY UPDATE SKIP LOCKED      -- whoever settles it comes first
+        FOR NO KEY UPDATE SKIP LOCKED      -- a session that settles it comes first
     ), seen AS (
         UPDATE quota_internal.hold h SET expiry_seen = true FROM expired e WHERE h.id = e.id
         RETURNING h.*

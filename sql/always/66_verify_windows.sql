@@ -60,7 +60,7 @@ AS $$
     UNION ALL
     SELECT 'hold', h.subject, h.feature_id, format('hold %s is open, but counts nowhere', h.id)
     FROM quota_internal.hold h
-    -- by the time of day: whoever gave it back need not have waited for our transaction
+    -- by the time of day: the session that gave it back need not have waited for our transaction
     WHERE NOT h.expiry_seen AND h.expires_at > quota_internal._clock_now()
       AND NOT EXISTS (SELECT FROM quota_internal.hold_part p WHERE p.hold_id = h.id)
     UNION ALL
@@ -105,7 +105,7 @@ AS $$
         WHERE (t.terms).caps <> '{}' AND s.starts_at <= quota_internal._now() AND coalesce(s.ends_at > quota_internal._now(), true) AND coalesce(s.next_at > quota_internal._now(), true)
           AND NOT EXISTS (SELECT FROM quota_internal.subject_override o WHERE o.subject = s.subject AND o.feature_id = t.feature_id)
     ), term AS (
-        -- who charged meanwhile may not have seen the change: some time, and a later transaction of this cluster
+        -- a charge made meanwhile may not have seen the change: so some time later, and a later transaction of this cluster
         SELECT c.subject, c.feature_id, c.source_id, p.*, c.at + interval '10 minutes' AS since, coalesce(c.xid, '0') AS after,
                (SELECT p.epoch + (p.system_identifier <> (SELECT s.system_identifier FROM pg_control_system() s))::int FROM quota_internal.posting p) AS epoch
         FROM capped c, unnest(c.caps) p

@@ -50,9 +50,9 @@ $$;
 COMMENT ON FUNCTION quota_internal._forget_usage(text) IS 'internal: erases the rollup of a subject and below, and adds to the level above what was charged there';
 
 /*
- * Whoever charges, refunds or administers a subject has the buckets' lock before
- * any row's, so nobody is at it, or waits for us with a row locked, while its books
- * are taken apart.
+ * A session that charges, refunds or administers a subject has the buckets' lock
+ * before any row's, so none is at work, or waits for us with a row locked, while the
+ * subject's books are taken apart.
  */
 CREATE OR REPLACE FUNCTION quota_internal._begin_erasing(function text) RETURNS void
     LANGUAGE plpgsql

@@ -9,7 +9,7 @@
  * back, or another catalog has other windows.
  */
 
--- As apply_catalog() would have it: whoever has a plan that the catalog lacks keeps its terms.
+-- As apply_catalog() would have it: subscribers of a plan that the catalog lacks keep its terms.
 CREATE OR REPLACE FUNCTION quota_internal._simulated_terms(catalog jsonb, OUT plan text, OUT is_default boolean, OUT feature_id int, OUT terms quota_internal.terms, OUT members quota_internal.terms)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE

@@ -1,5 +1,5 @@
 /*
- * Who may call what.  The extension creates no roles: grant_access() grants a
+ * Which role may call what.  The extension creates no roles: grant_access() grants a
  * level to a role that is there.
  *
  * SECURITY DEFINER, so that the owner is the grantor of everything: the caller,
@@ -159,8 +159,8 @@ $$;
 COMMENT ON FUNCTION quota_internal._strip_access(text) IS 'internal: takes every right in schema quota from a role';
 
 /*
- * Whoever has USAGE of the schema could have columns of our tables' and views' rows,
- * at which an update or the drop of a month of the ledger would stop.  Not by
+ * A role with USAGE of the schema could have columns of our tables' and views' row
+ * types, at which an update or the drop of a month of the ledger would stop.  Not by
  * 90_privileges: pg_dump knows no initial privileges of these types, and would warn,
  * nor does it keep this REVOKE, so maintain() does it, too.
  */

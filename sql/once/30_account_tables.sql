@@ -191,11 +191,11 @@ CREATE TABLE quota_internal.credit_grant (
 );
 ALTER SEQUENCE quota_internal.credit_grant_id_seq OWNED BY quota_internal.credit_grant.id;
 CREATE INDEX credit_grant_subject ON quota_internal.credit_grant (subject, feature_id, expires_at);
--- for who looks what has expired since
+-- For a call that looks for what has expired since.
 CREATE INDEX credit_grant_unseen ON quota_internal.credit_grant (subject, feature_id, expires_at) WHERE NOT expiry_seen;
 -- Every minute maintain() asks which have expired.
 CREATE INDEX credit_grant_expiry ON quota_internal.credit_grant (expires_at) WHERE NOT expiry_seen;
--- For every charge: who tops up daily has a thousand grants behind them and one to take from.
+-- For every charge: a customer that tops up daily has a thousand old grants and one to take from.
 CREATE INDEX credit_grant_open ON quota_internal.credit_grant (subject, feature_id, expires_at) WHERE NOT used_up AND revoked_at IS NULL;
 COMMENT ON TABLE quota_internal.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
 COMMENT ON COLUMN quota_internal.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';

@@ -1,7 +1,7 @@
 /*
- * API keys.  When one was last used is in a table of its own: whoever notes it has
- * that row locked until the request's transaction ends, and revoking a key must not
- * wait for a request that uses it.
+ * API keys.  The time of the last use is in a table of its own: the request that
+ * notes it has that row locked until its transaction ends, and revoking a key must
+ * not wait for a request that uses it.
  */
 CREATE SEQUENCE quota_internal.api_key_id_seq;
 CREATE TABLE quota_internal.api_key (
