@@ -66,9 +66,7 @@ ask($victim, 'BEGIN');
 is(ask($victim, q{SELECT remaining FROM quota.debit('ann', 'tokens', 20, 'in flight')}), '70', 'killed: a debit that has not committed');
 is(ask($victim, q{SELECT remaining FROM quota.debit('ann/x', 'docs', 3)}), '999997', 'killed: and one of a path');
 my $pid = ask($victim, 'SELECT pg_backend_pid()');
-kill 'KILL', $pid;
-gone($victim);
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+kill_backend($node, $pid, $victim);
 
 is(used($node, 'ann', 'tokens'), '10', 'killed: what was acknowledged is there, the rest is not');
 is(value($node, q{SELECT count(*) FROM quota_internal.window_use WHERE subject LIKE 'ann%' AND used > 0}), '1', 'killed: at no level');

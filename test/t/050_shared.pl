@@ -209,9 +209,7 @@ is(throttled($bob, 'acme', 10), 't|0', 'an extension that is made again begins w
 is(value(q{SELECT allowed FROM quota.try_debit('acme', 'tokens', 50)}), 't', 'charged');
 my $victim = session($node);
 $pid = ask($victim, 'SELECT pg_backend_pid()');
-kill 'KILL', $pid;
-gone($_) foreach $victim, $ann, $bob;
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+kill_backend($node, $pid, $victim, $ann, $bob);
 is(metric($node, 'accounts'), '0', 'after a crash memory begins afresh');
 is(value(q{SELECT used FROM quota.check('acme', 'tokens')}), '50', 'what was charged stays');
 is(value(q{SELECT allowed FROM quota.throttle('acme', 'api', 10)}), 't', 'and a rate begins with its burst');

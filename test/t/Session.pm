@@ -16,7 +16,7 @@ use Exporter 'import';
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(session say_to answer ask gone bye);
+our @EXPORT = qw(session say_to answer ask gone kill_backend bye);
 
 my $patience = $PostgreSQL::Test::Utils::timeout_default;
 my $marks = 0;
@@ -69,6 +69,18 @@ sub gone
 	$s->{timer}->start($patience);
 	eval { $s->{handle}->finish };
 	return $s->{out} . $s->{err};
+}
+
+# Kills a backend, which ends these sessions, and waits until the server has come back:
+# a connection made at once may come before it has noticed.
+sub kill_backend
+{
+	my ($node, $pid, @sessions) = @_;
+	my $offset = -s $node->logfile;
+	kill 'KILL', $pid;
+	gone($_) foreach @sessions;
+	$node->wait_for_log(qr/database system is ready to accept connections/, $offset);
+	return;
 }
 
 sub bye
