@@ -33,14 +33,18 @@ def in_flight(state, account, me):
 
 
 def counted_as_taken(state, account, me):
-    """What others' takes come to while nobody can tell: also those undone of which the memory has not heard."""
-    return sum(
+    """
+    What others' takes come to while nobody can tell: also those undone of which the memory has not
+    heard, and what they have given back and it has not heard.
+    """
+    takes = sum(
         amount
         for i, t in enumerate(state.txns)
         if i != me and t.status in (*OPEN, "aborting")
         for amount in amounts_at(t.undone or t.work, account)
         if amount > 0
     )
+    return takes + sum(t.work.giving[account] for t in state.txns if t.status == "visible")
 
 
 def amounts_at(work, account):
