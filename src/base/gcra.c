@@ -24,6 +24,12 @@
 #include "base/errors.h"
 #include "base/gcra.h"
 
+static bool
+is_of_rate(const QuotaGcra *state, const QuotaRate *rate)
+{
+	return state->divisor == rate->limit && state->per_us == rate->per_us;
+}
+
 /* The backlog in 1 / limit microseconds; a fraction of another limit is rounded up. */
 static int128
 backlog(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
@@ -36,8 +42,7 @@ backlog(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now)
 	if (state->divisor != rate->limit)
 		fraction = (fraction * rate->limit + state->divisor - 1) / state->divisor;
 	sum = ((int128) state->tat - now) * rate->limit + fraction;
-	if ((state->divisor != rate->limit || state->per_us != rate->per_us) &&
-		sum > (int128) rate->burst * rate->per_us)
+	if (!is_of_rate(state, rate) && sum > (int128) rate->burst * rate->per_us)
 		return 0;
 	return sum;
 }
@@ -79,13 +84,27 @@ quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, 
 QuotaGcra
 quota_gcra_correct(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now, int64 n)
 {
-	int128		after = backlog(rate, state, now) + (int128) n * rate->per_us;
-	QuotaGcra	corrected = with_backlog(rate, now, Max(after, 0));
+	int128		before = backlog(rate, state, now);
+	QuotaGcra	corrected = with_backlog(rate, now, Max(before + (int128) n * rate->per_us, 0));
 
+	/* it is a take that begins afresh with another rate */
+	if (n < 0 && before == 0)
+		return *state;
 	/* work that is done is not refused: as far as time goes */
 	if (corrected.tat >= END_TIMESTAMP)
 		corrected.tat = END_TIMESTAMP - 1;
 	return corrected;
+}
+
+QuotaGcra
+quota_gcra_undo(const QuotaRate *rate, const QuotaGcra *state, const QuotaGcra *after,
+				TimestampTz now, int64 n)
+{
+	int128		left = Min((int128) n * rate->per_us, backlog(rate, after, now));
+
+	if (!is_of_rate(state, rate))
+		return *state;
+	return with_backlog(rate, now, Max(backlog(rate, state, now) - left, 0));
 }
 
 int64

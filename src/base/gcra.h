@@ -49,6 +49,14 @@ extern QuotaGcra quota_gcra_take(const QuotaRate *rate, const QuotaGcra *state, 
 extern QuotaGcra quota_gcra_correct(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
 									int64 n);
 
+/*
+ * The state without n units, which led to "after" when they were taken: what is left of
+ * that backlog can come back, the rest has come back with time.  Another rate may have
+ * begun afresh: nothing does.
+ */
+extern QuotaGcra quota_gcra_undo(const QuotaRate *rate, const QuotaGcra *state,
+								 const QuotaGcra *after, TimestampTz now, int64 n);
+
 /* microseconds until n units are available, rounded up; -1: never */
 extern int64 quota_gcra_wait_us(const QuotaRate *rate, const QuotaGcra *state, TimestampTz now,
 								int64 n);

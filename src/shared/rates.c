@@ -175,6 +175,9 @@ find_or_make(Set *set, const Key *key, TimestampTz clock, const QuotaGcra *state
 {
 	Place	   *place = find(set, key);
 
+	/* a test clock in the future frees none */
+	if (place == NULL)
+		clock = Min(clock, GetCurrentTimestamp());
 	for (int i = 0; place == NULL && i < nways(set); i++)
 	{
 		Place	   *here = &set->places[i];
@@ -199,6 +202,7 @@ typedef struct Units
 	QuotaRate	rate;
 	TimestampTz clock;
 	int64		n;
+	QuotaGcra	after;			/* of what was taken: what that led to */
 	struct Units *before;		/* of what is to be given back; else not used */
 } Units;
 
@@ -216,12 +220,22 @@ give_back(const Units *noted)
 	LWLockRelease(&set->lock);
 }
 
-/* What was taken comes back if it is undone. */
+/* What was taken comes back if it is undone, as far as time has not brought it back. */
 static void
 end_of_take(void *what, QuotaEnd end)
 {
-	if (end == QUOTA_ABORTED)
-		give_back((const Units *) what);
+	const Units *noted = (const Units *) what;
+	Place	   *place;
+	Set		   *set;
+
+	if (end != QUOTA_ABORTED)
+		return;
+	set = lock_set(&noted->key, LW_EXCLUSIVE);
+	place = find(set, &noted->key);
+	if (place)
+		place->state = quota_gcra_undo(&noted->rate, &place->state, &noted->after,
+									   quota_clock_now(), noted->n);
+	LWLockRelease(&set->lock);
 }
 
 /* What was given back is there for others when that is certain. */
@@ -239,7 +253,7 @@ end_of_give(void *what, QuotaEnd end)
 static Units *
 note(QuotaAtEnd at_end, const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
 {
-	Units		noted = {.key = *key,.rate = *rate,.clock = clock};
+	Units		noted = {.key = *key,.rate = *rate,.clock = clock,.after = QUOTA_GCRA_UNUSED};
 	Units	   *last = (Units *) quota_noted_last(at_end);
 	int64		sum;
 
@@ -337,6 +351,7 @@ quota_rates_take(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 		noted->n += *taken;
 		/* more than the burst, as long as what the transaction gives back is not there */
 		place->state = quota_gcra_correct(rate, &place->state, clock, *taken);
+		noted->after = place->state;
 		*state = quota_gcra_correct(rate, state, clock, *taken);
 	}
 	LWLockRelease(&set->lock);
@@ -373,7 +388,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 	{
 		noted->n += difference > 0 ? difference : -difference;
 		if (difference > 0)
-			place->state = quota_gcra_correct(rate, &place->state, clock, difference);
+			place->state = noted->after = quota_gcra_correct(rate, &place->state, clock, difference);
 	}
 	LWLockRelease(&set->lock);
 	return place != NULL;

@@ -116,6 +116,34 @@ another_rate(void)
 }
 
 static void
+undone_as_far_as_it_is_still_there(void)
+{
+	QuotaRate	faster = {.limit = 30,.per_us = USECS_PER_SEC,.burst = 30};
+	QuotaGcra	after = taken(&three_a_second, 3);
+	QuotaGcra	state = quota_gcra_undo(&three_a_second, &after, &after, NOW, 3);
+	TimestampTz later = NOW + 666667;
+
+	EXPECT_INT(state.tat, NOW);
+	/* two of three are there again when others take two */
+	state = quota_gcra_take(&three_a_second, &after, later, 2);
+	EXPECT_INT(quota_gcra_available(&three_a_second, &state, later), 0);
+	state = quota_gcra_undo(&three_a_second, &state, &after, later, 3);
+	EXPECT_INT(quota_gcra_available(&three_a_second, &state, later), 1);
+	/* one that another rate has taken stays */
+	state = quota_gcra_take(&faster, &after, NOW, 1);
+	after = quota_gcra_undo(&three_a_second, &state, &after, NOW, 3);
+	EXPECT_INT(memcmp(&after, &state, sizeof(state)), 0);
+	/* what comes back does not make it begin afresh */
+	state = taken(&faster, 30);
+	state = quota_gcra_correct(&three_a_second, &state, NOW, -3);
+	EXPECT_INT(state.tat, NOW);
+	faster.burst = 300;
+	state = taken(&faster, 300);
+	state = quota_gcra_correct(&three_a_second, &state, NOW, -3);
+	EXPECT_INT(state.tat, NOW + 10 * USECS_PER_SEC);
+}
+
+static void
 the_largest_numbers(void)
 {
 	QuotaRate	most = {.limit = PG_INT64_MAX,.per_us = PG_INT64_MAX,.burst = PG_INT64_MAX};
@@ -143,6 +171,7 @@ const UnitCase gcra_cases[] = {
 	{"a true count is a debt, and comes back", a_true_count_is_a_debt},
 	{"what is used stays used when the clock goes back", used_stays_used_when_the_clock_goes_back},
 	{"another rate takes a backlog over as far as its burst", another_rate},
+	{"a take is undone as far as it is still there", undone_as_far_as_it_is_still_there},
 	{"the largest numbers do not overflow", the_largest_numbers},
 	{NULL}
 };

@@ -13,7 +13,8 @@ my $catalog = q{
 	"plans": {"free": {"default": true, "entitlements": {
 		"api": {"rate": {"limit": 10, "per": "1 day", "burst": 10}},
 		"slow": {"rate": {"limit": 1, "per": "1 day", "burst": 5000}},
-		"tokens": {"allowance": 100, "rate": {"limit": 50, "per": "1 day", "burst": 50}}}}}};
+		"tokens": {"allowance": 100, "rate": {"limit": 50, "per": "1 day", "burst": 50}}}},
+		"fast": {"entitlements": {"api": {"rate": {"limit": 1000, "per": "1000 days"}}}}}};
 
 sub server
 {
@@ -76,6 +77,24 @@ is(throttled($dying, 'delta', 9), 't|1', 'taken by a session');
 ask($bob, "SELECT pg_terminate_backend($pid, 60000)");
 gone($dying);
 is(throttled($bob, 'delta', 9), 't|1', 'that is terminated: given back');
+
+# What is given back late: time may have brought it back already, or another plan begun afresh.
+sub clock { my ($at) = @_; ask($_, "SET quota.clock = '2026-01-15 $at+00'") foreach $ann, $bob }
+clock('00:00');
+ask($ann, 'BEGIN');
+is(throttled($ann, 'eta', 4), 't|6', 'taken by a transaction');
+clock('04:48');
+is(throttled($bob, 'eta', 7), 't|1', 'that is open so long that two units are there again');
+ask($ann, 'ROLLBACK');
+is(throttled($bob, 'eta', 4), 'f|3', 'a rollback gives back the other two');
+clock('00:00');
+ask($ann, 'BEGIN');
+is(throttled($ann, 'theta', 1), 't|9', 'taken at a rate');
+value(q{SELECT quota.subscribe('theta', 'fast', '2026-01-01')});
+is(throttled($bob, 'theta', 999), 't|0', 'and then at another one');
+ask($ann, 'ROLLBACK');
+is(throttled($bob, 'theta', 1), 'f|0', 'whose use stays when the first is rolled back');
+ask($_, 'RESET quota.clock') foreach $ann, $bob;
 
 # 3,000 savepoints, each second one rolled back
 ask($bob, q{DO $$ BEGIN
@@ -240,6 +259,8 @@ is($small->safe_psql('postgres', sprintf($throttle, 'two')), 'f|2', 'which limit
 is($small->safe_psql('postgres', sprintf($throttle, 'one')), 't|2', 'while the first is in memory');
 is($small->safe_psql('postgres', 'SELECT subject FROM quota_internal.rate_use'), 'two', 'and has none');
 cmp_ok(metric($small, 'full_total'), '>', 0, 'it says that it was full');
+$small->safe_psql('postgres', q{SET quota.clock = '2099-01-01 00:00+00'; } . sprintf($throttle, 'three'));
+is($small->safe_psql('postgres', sprintf($throttle, 'one')), 'f|2', 'a test clock in the future takes no place from others');
 # eight places for refusals, and the ninth
 $small->psql('postgres', "SELECT quota.debit('s$_', 'tokens', 101)") foreach 1 .. 9;
 $small->safe_psql('postgres', sprintf($note, 'quota_exceeded', 's1', 's1'));
