@@ -188,16 +188,21 @@ quota_refusals_count(const char *subject, int32 feature_id, QuotaReason reason, 
 bool
 quota_refusals_has(const char *subject, int32 feature_id, QuotaReason reason, TimestampTz at)
 {
-	bool		has;
-	Set		   *set;
-	Who			who;
+	bool		has = false;
 
 	if (refusals == NULL)
 		return false;
-	set_who(subject, feature_id, reason, at, &who);
-	set = lock_set(&who, LW_SHARED);
-	has = find(set, &who) != NULL;
-	LWLockRelease(&set->lock);
+	/* it was raised a moment ago, perhaps before midnight */
+	for (TimestampTz day = at; !has && day >= at - KEPT_US; day -= KEPT_US)
+	{
+		Set		   *set;
+		Who			who;
+
+		set_who(subject, feature_id, reason, day, &who);
+		set = lock_set(&who, LW_SHARED);
+		has = find(set, &who) != NULL;
+		LWLockRelease(&set->lock);
+	}
 	return has;
 }
 

@@ -32,7 +32,7 @@ extern void quota_refusals_start(void);
 extern void quota_refusals_count(const char *subject, int32 feature_id, QuotaReason reason,
 								 TimestampTz at);
 
-/* Has memory counted such a one on the UTC day of "at", not long ago? */
+/* Has memory counted such a one not long before "at"? */
 extern bool quota_refusals_has(const char *subject, int32 feature_id, QuotaReason reason,
 							   TimestampTz at);
 

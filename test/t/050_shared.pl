@@ -202,6 +202,15 @@ is(denials(), $written, 'an error handler that notes it counts it no second time
 ask($ann, sprintf($note, 'rate_limited', 'poor', 'poor'));
 is(denials(), "$written\npoor|tokens|rate_limited|1", 'but one that memory has not counted');
 
+ask($ann, q{SET quota.clock = '2026-01-15 23:59:59+00'});
+like(ask($ann, q{SELECT quota.debit('late', 'tokens', 101)}), qr/QT402/, 'refused before midnight');
+ask($ann, q{SET quota.clock = '2026-01-16 00:00:01+00'});
+ask($ann, sprintf($note, 'quota_exceeded', 'late', 'late'));
+ask($ann, 'RESET quota.clock');
+value('SELECT count(*) FROM quota.maintain()');
+is(value(q{SELECT day, times FROM quota.denials WHERE subject = 'late'}), '2026-01-15|1', 'and noted after it: once');
+value(q{SELECT quota.forget('late')});
+
 ask($ann, $refused);
 value(q{SELECT quota.rename('poor', 'rich-now')});
 is(denials(), "rich-now|docs|not_entitled|1\nrich-now|tokens|quota_exceeded|3\nrich-now|tokens|rate_limited|1",
