@@ -32,7 +32,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_buckets(text, text) IS
-    'internal: makes whoever charges wait until the transaction ends; 0A000 in a transaction that keeps its first snapshot';
+    'internal: makes every charge wait until the transaction ends; 0A000 in a transaction that keeps its first snapshot';
 
 CREATE OR REPLACE FUNCTION quota_internal._lock_feature_use()
     RETURNS void

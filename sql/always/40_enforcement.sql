@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION quota.give_back(subject text, feature text, amount bi
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100
     AS 'MODULE_PATHNAME', 'quota_sql_give_back';
 COMMENT ON FUNCTION quota.give_back(text, text, bigint, text, jsonb) IS
-'Gives back amount units of a capacity feature, because what held them ceased to exist; whoever is entitled now. What open holds have reserved is not there to give back.
+'Gives back amount units of a capacity feature, because what held them ceased to exist, whether or not the subject is still entitled. What open holds have reserved is not there to give back.
 Errors: 22023 more than the subject has in use without open holds, or a feature of another kind, QT404, QT409, 22004, 25006.';
 
 CREATE OR REPLACE FUNCTION quota.note_denial(detail jsonb) RETURNS void

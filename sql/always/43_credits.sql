@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION quota.credit(subject text, feature text, amount bigin
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'quota_sql_credit';
 COMMENT ON FUNCTION quota.credit(text, text, bigint, timestamptz, timestamptz, text, int, text, text, jsonb, boolean) IS
-'Gives a subject a grant: amount units on top of its plan, valid from effective_at (NULL: now) until expires_at (NULL: for ever). With every (''month'', ''7 days'', ...) the amount comes anew each period from effective_at, and what is left lapses.
+'Gives a subject a grant: amount units on top of its plan, valid from effective_at (NULL: now) until expires_at (NULL: for ever). With every (''month'', ''7 days'', ...) the amount comes again in each period counted from effective_at, and what is left lapses.
 Grants are taken from by priority (lower first), then the nearer expiry. With beyond_caps caps neither count nor stop what is taken of it. remaining is what one debit could take now.
 Errors: QT404 unknown feature; 22023 on boolean, static and rate features, on a capacity beyond caps, bad times, or where another prefix of the path is entitled and this one is not; 22003 when the sum would overflow; QT409.';
 

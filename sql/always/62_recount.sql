@@ -79,7 +79,7 @@ AS $$
     WHERE coalesce(r.amount, 0) <> coalesce(a.amount, 0)
 $$;
 COMMENT ON FUNCTION quota_internal._gate_difference(text, boolean) IS
-    'internal: the subjects of whose capacity the count is not what the rows of the gates are worth; unless dry_run, what is remembered is believed, for it has just been made anew';
+    'internal: the subjects of whose capacity the count is not what the rows of the gates are worth; unless dry_run, what is remembered is believed, for it has just been made';
 
 /*
  * All that was ever charged for exactly these subjects, whatever accounts it was

@@ -107,5 +107,5 @@ $$;
 COMMENT ON FUNCTION quota.rename(text, text) IS
 'Gives a subject, and everything below it, another last segment: subscriptions, overrides, grants, holds, counters, keys, API keys, denials, events, usage, what rows of gates were charged, and the ledger, whose xid stays. Returns how many ledger entries that were.
 Rows under a gate are the application''s to update afterwards: that charges nothing where the gate remembers; else do it with the gate''s triggers disabled, then call quota.recount().
-Waits for every open debit and holds back new ones until the transaction ends: set lock_timeout. Whoever goes on with the old name begins anew.
+Waits for every open debit and holds back new ones until the transaction ends: set lock_timeout. A call that goes on with the old name begins at 0.
 Errors: 22023 more than the last segment differs, or nothing; 23505 there is somebody of the new name, or below it; 22004, 22001 also where a path below gets too long; 0A000 above READ COMMITTED.';

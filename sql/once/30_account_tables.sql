@@ -198,7 +198,7 @@ CREATE INDEX credit_grant_expiry ON quota_internal.credit_grant (expires_at) WHE
 -- For every charge: a customer that tops up daily has a thousand old grants and one to take from.
 CREATE INDEX credit_grant_open ON quota_internal.credit_grant (subject, feature_id, expires_at) WHERE NOT used_up AND revoked_at IS NULL;
 COMMENT ON TABLE quota_internal.credit_grant IS 'a grant: credits of one subject prefix, valid in [effective_at, expires_at) until revoked';
-COMMENT ON COLUMN quota_internal.credit_grant.period IS 'the amount comes anew each period counted from effective_at, what is left lapses; NULL = once';
+COMMENT ON COLUMN quota_internal.credit_grant.period IS 'the amount comes again in each period counted from effective_at, and what is left lapses; NULL = once';
 COMMENT ON COLUMN quota_internal.credit_grant.timezone IS 'in which the periods'' months and days are counted';
 COMMENT ON COLUMN quota_internal.credit_grant.expiry_seen IS 'the event of its expiry has been written';
 COMMENT ON COLUMN quota_internal.credit_grant.beyond_caps IS 'caps neither count nor stop what is taken of it';

@@ -48,7 +48,7 @@ COMMENT ON COLUMN quota_internal.ledger_entry.amount IS '> 0 taken, < 0 given ba
 COMMENT ON COLUMN quota_internal.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
 COMMENT ON COLUMN quota_internal.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
 COMMENT ON COLUMN quota_internal.ledger_entry.occurred_at IS 'when it happened, where that is not "at", when it was booked: use that record() reports late, and the expiry of a hold; says which period of a grant and which windows of caps';
-COMMENT ON COLUMN quota_internal.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin anew';
+COMMENT ON COLUMN quota_internal.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin again';
 
 CREATE TABLE quota_internal.ledger_entry_default PARTITION OF quota_internal.ledger_entry DEFAULT;
 COMMENT ON TABLE quota_internal.ledger_entry_default IS 'ledger entries of months that have no leaf of their own';

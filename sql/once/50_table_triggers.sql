@@ -4,7 +4,7 @@
  */
 CREATE FUNCTION quota_internal._invalidate() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_invalidate';
-COMMENT ON FUNCTION quota_internal._invalidate() IS 'internal: tells every session to read the catalog anew at its next statement';
+COMMENT ON FUNCTION quota_internal._invalidate() IS 'internal: tells every session to read the catalog again at its next statement';
 
 CREATE FUNCTION quota_internal._append_only() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_append_only';
