@@ -3,11 +3,9 @@
  * rates.c
  *		Rates of accounts in shared memory.
  *
- * A set-associative table: a key's hash says which set of WAYS places the account
- * may stand in, and the set's lock protects these.  So memory is of a fixed size,
- * nothing is ever moved, and two accounts rarely share a lock.  An account whose
- * backlog has run out says nothing that its absence would not, so its place is free
- * for the next one that wants it.  An account that finds no place is a row.
+ * An account whose backlog has run out says nothing that its absence would not, so its
+ * place is free for the next one that wants it.  An account that finds no place is a
+ * row.
  *
  * Accounts are known by 128 bits of a hash whose seeds are drawn when the server
  * starts, so that nobody can look for two that collide.
@@ -24,17 +22,15 @@
 #include "common/int.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "base/settings.h"
+#include "shared/places.h"
 #include "shared/rates.h"
 #include "shared/transaction.h"
 #include "store/schema.h"
-
-#define WAYS	8
 
 typedef struct Key
 {
@@ -47,52 +43,21 @@ typedef struct Place
 	QuotaGcra	state;
 } Place;
 
-typedef struct Set
-{
-	LWLock		lock;			/* of its places */
-	Place		places[WAYS];
-} Set;
-
 typedef struct Rates
 {
 	uint64		seeds[2];
-	int			tranche;		/* of the locks */
-	int			nplaces;
-	int			nsets;
 	pg_atomic_uint64 naccounts;
 	pg_atomic_uint64 nturned_away;
-	Set			sets[FLEXIBLE_ARRAY_MEMBER];
 } Rates;
 
 static Rates *rates = NULL;		/* NULL: the library is not preloaded */
-
-static int
-nsets(void)
-{
-	return (quota_max_accounts() + WAYS - 1) / WAYS;
-}
+static QuotaPlaces *places;
 
 Size
 quota_rates_size(void)
 {
-	return add_size(offsetof(Rates, sets), mul_size(sizeof(Set), nsets()));
-}
-
-static void
-initialize(void)
-{
-	if (!pg_strong_random(rates->seeds, sizeof(rates->seeds)))
-		elog(ERROR, "quota: no random numbers");
-	rates->tranche = LWLockNewTrancheId();
-	rates->nplaces = quota_max_accounts();
-	rates->nsets = nsets();
-	pg_atomic_init_u64(&rates->naccounts, 0);
-	pg_atomic_init_u64(&rates->nturned_away, 0);
-	for (int i = 0; i < rates->nsets; i++)
-	{
-		LWLockInitialize(&rates->sets[i].lock, rates->tranche);
-		memset(rates->sets[i].places, 0, sizeof(rates->sets[i].places));
-	}
+	return add_size(MAXALIGN(sizeof(Rates)),
+					quota_places_size(quota_max_accounts(), sizeof(Place)));
 }
 
 void
@@ -100,10 +65,16 @@ quota_rates_start(void)
 {
 	bool		found;
 
-	rates = (Rates *) ShmemInitStruct("quota rates", quota_rates_size(), &found);
+	rates = (Rates *) ShmemInitStruct("quota rates", sizeof(Rates), &found);
 	if (!found)
-		initialize();
-	LWLockRegisterTranche(rates->tranche, "QuotaRates");
+	{
+		if (!pg_strong_random(rates->seeds, sizeof(rates->seeds)))
+			elog(ERROR, "quota: no random numbers");
+		pg_atomic_init_u64(&rates->naccounts, 0);
+		pg_atomic_init_u64(&rates->nturned_away, 0);
+	}
+	places = quota_places_start("quota rates, places", "QuotaRates", quota_max_accounts(),
+								sizeof(Place));
 }
 
 /* The table's OID is part of it: an extension that is made again begins afresh. */
@@ -142,45 +113,37 @@ is_free(const Place *place)
 	return place->key.bits[0] == 0;
 }
 
-static Set *
+static QuotaSet *
 lock_set(const Key *key, LWLockMode mode)
 {
-	Set		   *set = &rates->sets[key->bits[1] % rates->nsets];
-
-	LWLockAcquire(&set->lock, mode);
-	return set;
-}
-
-/* The last set has fewer places if they are no multiple of WAYS. */
-static int
-nways(const Set *set)
-{
-	return Min(WAYS, rates->nplaces - (int) (set - rates->sets) * WAYS);
+	return quota_set_lock(places, key->bits[1], mode);
 }
 
 static Place *
-find(Set *set, const Key *key)
+find(QuotaSet *set, const Key *key)
 {
-	for (int i = 0; i < nways(set); i++)
+	for (int i = 0; i < quota_set_nways(set); i++)
 	{
-		if (same_key(&set->places[i].key, key))
-			return &set->places[i];
+		Place	   *place = (Place *) quota_set_place(set, i);
+
+		if (same_key(&place->key, key))
+			return place;
 	}
 	return NULL;
 }
 
 /* The key's place, or one that it is given, with that state; NULL if none is to be had. */
 static Place *
-find_or_make(Set *set, const Key *key, TimestampTz clock, const QuotaGcra *state)
+find_or_make(QuotaSet *set, const Key *key, TimestampTz clock, const QuotaGcra *state)
 {
 	Place	   *place = find(set, key);
 
 	/* a test clock in the future frees none */
 	if (place == NULL)
 		clock = Min(clock, GetCurrentTimestamp());
-	for (int i = 0; place == NULL && i < nways(set); i++)
+	for (int i = 0; place == NULL && i < quota_set_nways(set); i++)
 	{
-		Place	   *here = &set->places[i];
+		Place	   *here = (Place *) quota_set_place(set, i);
 
 		if (!is_free(here) && here->state.tat >= clock)
 			continue;
@@ -212,12 +175,12 @@ static Units *gives = NULL;
 static void
 give_back(const Units *noted)
 {
-	Set		   *set = lock_set(&noted->key, LW_EXCLUSIVE);
+	QuotaSet   *set = lock_set(&noted->key, LW_EXCLUSIVE);
 	Place	   *place = find(set, &noted->key);
 
 	if (place)
 		place->state = quota_gcra_correct(&noted->rate, &place->state, noted->clock, -noted->n);
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 }
 
 /* What was taken comes back if it is undone, as far as time has not brought it back. */
@@ -226,7 +189,7 @@ end_of_take(void *what, QuotaEnd end)
 {
 	const Units *noted = (const Units *) what;
 	Place	   *place;
-	Set		   *set;
+	QuotaSet   *set;
 
 	if (end != QUOTA_ABORTED)
 		return;
@@ -235,7 +198,7 @@ end_of_take(void *what, QuotaEnd end)
 	if (place)
 		place->state = quota_gcra_undo(&noted->rate, &place->state, &noted->after,
 									   quota_clock_now(), noted->n);
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 }
 
 /* What was given back is there for others when that is certain. */
@@ -296,7 +259,7 @@ quota_rates_read(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 {
 	const Place *place;
 	Key			key;
-	Set		   *set;
+	QuotaSet   *set;
 
 	if (rates == NULL)
 		return false;
@@ -305,7 +268,7 @@ quota_rates_read(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 	place = find(set, &key);
 	if (place)
 		*state = place->state;
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 	if (place)
 		*state = quota_gcra_correct(rate, state, clock, -own_gives(&key));
 	return place != NULL;
@@ -316,7 +279,7 @@ quota_rates_admit(const QuotaAccountKey *account, TimestampTz clock, QuotaGcra *
 {
 	const Place *place;
 	Key			key;
-	Set		   *set;
+	QuotaSet   *set;
 
 	if (rates == NULL)
 		return false;
@@ -325,7 +288,7 @@ quota_rates_admit(const QuotaAccountKey *account, TimestampTz clock, QuotaGcra *
 	place = find_or_make(set, &key, clock, state);
 	if (place)
 		*state = place->state;
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 	return place != NULL;
 }
 
@@ -336,7 +299,7 @@ quota_rates_take(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 	Key			key = key_of(account);
 	Units	   *noted = note(end_of_take, &key, rate, clock, n);
 	int64		own = own_gives(&key);
-	Set		   *set = lock_set(&key, LW_EXCLUSIVE);
+	QuotaSet   *set = lock_set(&key, LW_EXCLUSIVE);
 	Place	   *place = find_or_make(set, &key, clock, state);
 	bool		takes = false;
 
@@ -354,7 +317,7 @@ quota_rates_take(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 		noted->after = place->state;
 		*state = quota_gcra_correct(rate, state, clock, *taken);
 	}
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 	return takes;
 }
 
@@ -375,7 +338,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 	Units	   *noted;
 	Place	   *place;
 	Key			key;
-	Set		   *set;
+	QuotaSet   *set;
 
 	if (rates == NULL)
 		return false;
@@ -390,7 +353,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 		if (difference > 0)
 			place->state = noted->after = quota_gcra_correct(rate, &place->state, clock, difference);
 	}
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 	return place != NULL;
 }
 

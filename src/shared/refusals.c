@@ -3,8 +3,7 @@
  * refusals.c
  *		What was refused by raising, counted in shared memory.
  *
- * A set-associative table as that of rates.c, whose sets are protected by a lock
- * each.  What has been taken out stays for a while with 0, to answer note_denial(),
+ * A count that has been taken out stays for a while as 0, to answer note_denial(),
  * which an application's error handler calls a moment later: has this one been counted?
  * Then its place is free.
  *
@@ -16,7 +15,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/date.h"
 #include "utils/syscache.h"
@@ -24,12 +22,12 @@
 
 #include "base/settings.h"
 #include "base/subject.h"
+#include "shared/places.h"
 #include "shared/refusals.h"
 #include "shared/transaction.h"
 #include "store/denial.h"
 #include "store/schema.h"
 
-#define WAYS				8
 /* a place for so many accounts that memory has room for */
 #define ACCOUNTS_PER_PLACE	8
 /* how long what has been taken out stays */
@@ -53,45 +51,24 @@ typedef struct Place
 	int64		times;
 } Place;
 
-typedef struct Set
-{
-	LWLock		lock;			/* of its places */
-	Place		places[WAYS];
-} Set;
-
 typedef struct Refusals
 {
-	int			tranche;		/* of the locks */
-	int			nsets;
 	pg_atomic_uint64 nmissed;
-	Set			sets[FLEXIBLE_ARRAY_MEMBER];
 } Refusals;
 
 static Refusals *refusals = NULL;	/* NULL: the library is not preloaded */
+static QuotaPlaces *places;
 
 static int
-nsets(void)
+nplaces(void)
 {
-	return quota_max_accounts() / (ACCOUNTS_PER_PLACE * WAYS) + 1;
+	return quota_max_accounts() / ACCOUNTS_PER_PLACE + QUOTA_WAYS;
 }
 
 Size
 quota_refusals_size(void)
 {
-	return add_size(offsetof(Refusals, sets), mul_size(sizeof(Set), nsets()));
-}
-
-static void
-initialize(void)
-{
-	refusals->tranche = LWLockNewTrancheId();
-	refusals->nsets = nsets();
-	pg_atomic_init_u64(&refusals->nmissed, 0);
-	for (int i = 0; i < refusals->nsets; i++)
-	{
-		LWLockInitialize(&refusals->sets[i].lock, refusals->tranche);
-		memset(refusals->sets[i].places, 0, sizeof(refusals->sets[i].places));
-	}
+	return add_size(MAXALIGN(sizeof(Refusals)), quota_places_size(nplaces(), sizeof(Place)));
 }
 
 void
@@ -99,10 +76,11 @@ quota_refusals_start(void)
 {
 	bool		found;
 
-	refusals = (Refusals *) ShmemInitStruct("quota refusals", quota_refusals_size(), &found);
+	refusals = (Refusals *) ShmemInitStruct("quota refusals", sizeof(Refusals), &found);
 	if (!found)
-		initialize();
-	LWLockRegisterTranche(refusals->tranche, "QuotaRefusals");
+		pg_atomic_init_u64(&refusals->nmissed, 0);
+	places = quota_places_start("quota refusals, places", "QuotaRefusals", nplaces(),
+								sizeof(Place));
 }
 
 static void
@@ -117,35 +95,33 @@ set_who(const char *subject, int32 feature_id, QuotaReason reason, TimestampTz a
 	strlcpy(who->subject, subject, sizeof(who->subject));
 }
 
-static Set *
+static QuotaSet *
 lock_set(const Who *who, LWLockMode mode)
 {
-	uint32		hash = hash_bytes((const unsigned char *) who, sizeof(*who));
-	Set		   *set = &refusals->sets[hash % refusals->nsets];
-
-	LWLockAcquire(&set->lock, mode);
-	return set;
+	return quota_set_lock(places, hash_bytes((const unsigned char *) who, sizeof(*who)), mode);
 }
 
 static Place *
-find(Set *set, const Who *who)
+find(QuotaSet *set, const Who *who)
 {
-	for (int i = 0; i < WAYS; i++)
+	for (int i = 0; i < quota_set_nways(set); i++)
 	{
-		if (memcmp(&set->places[i].who, who, sizeof(*who)) == 0)
-			return &set->places[i];
+		Place	   *place = (Place *) quota_set_place(set, i);
+
+		if (memcmp(&place->who, who, sizeof(*who)) == 0)
+			return place;
 	}
 	return NULL;
 }
 
 static Place *
-find_or_make(Set *set, const Who *who, TimestampTz now)
+find_or_make(QuotaSet *set, const Who *who, TimestampTz now)
 {
 	Place	   *place = find(set, who);
 
-	for (int i = 0; place == NULL && i < WAYS; i++)
+	for (int i = 0; place == NULL && i < quota_set_nways(set); i++)
 	{
-		Place	   *here = &set->places[i];
+		Place	   *here = (Place *) quota_set_place(set, i);
 
 		if (OidIsValid(here->who.database) && (here->times > 0 || now - here->changed_at < KEPT_US))
 			continue;
@@ -162,7 +138,7 @@ static void
 add(const Who *who, TimestampTz at, int64 times)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Set		   *set = lock_set(who, LW_EXCLUSIVE);
+	QuotaSet   *set = lock_set(who, LW_EXCLUSIVE);
 	Place	   *place = find_or_make(set, who, now);
 
 	if (place)
@@ -171,7 +147,7 @@ add(const Who *who, TimestampTz at, int64 times)
 		place->changed_at = now;
 		place->times += times;
 	}
-	LWLockRelease(&set->lock);
+	quota_set_unlock(set);
 }
 
 void
@@ -195,13 +171,13 @@ quota_refusals_has(const char *subject, int32 feature_id, QuotaReason reason, Ti
 	/* it was raised a moment ago, perhaps before midnight */
 	for (TimestampTz day = at; !has && day >= at - KEPT_US; day -= KEPT_US)
 	{
-		Set		   *set;
+		QuotaSet   *set;
 		Who			who;
 
 		set_who(subject, feature_id, reason, day, &who);
 		set = lock_set(&who, LW_SHARED);
 		has = find(set, &who) != NULL;
-		LWLockRelease(&set->lock);
+		quota_set_unlock(set);
 	}
 	return has;
 }
@@ -249,63 +225,79 @@ is_stranger(const Who *who)
 	return who->database != MyDatabaseId || who->table != quota_relid(QUOTA_DENIAL);
 }
 
-/* Frees what nobody will take out. */
+static bool
+is_gone(const Who *who)
+{
+	return is_stranger(who) &&
+		(who->database == MyDatabaseId ||
+		 !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(who->database)));
+}
+
+/* Frees what nobody will take out.  The catalog is not asked with a lock of ours held. */
 static void
 forget_gone(void)
 {
-	for (int i = 0; i < refusals->nsets; i++)
+	for (int i = 0; i < quota_nsets(places) * QUOTA_WAYS; i++)
 	{
-		for (int j = 0; j < WAYS; j++)
-		{
-			Set		   *set = &refusals->sets[i];
-			Place	   *place = &set->places[j];
-			Who			who;
+		QuotaSet   *set = quota_set_lock_nth(places, i / QUOTA_WAYS, LW_SHARED);
+		Place	   *place = i % QUOTA_WAYS < quota_set_nways(set) ?
+			(Place *) quota_set_place(set, i % QUOTA_WAYS) : NULL;
+		Who			who = {0};
 
-			LWLockAcquire(&set->lock, LW_SHARED);
+		if (place)
 			who = place->who;
-			LWLockRelease(&set->lock);
-			if (!OidIsValid(who.database) || !is_stranger(&who) ||
-				(who.database != MyDatabaseId &&
-				 SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(who.database))))
-				continue;
-			LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-			if (memcmp(&place->who, &who, sizeof(who)) == 0)
-				memset(place, 0, sizeof(*place));
-			LWLockRelease(&set->lock);
-		}
+		quota_set_unlock(set);
+		if (!OidIsValid(who.database) || !is_gone(&who))
+			continue;
+		set = quota_set_lock_nth(places, i / QUOTA_WAYS, LW_EXCLUSIVE);
+		if (memcmp(&place->who, &who, sizeof(who)) == 0)
+			memset(place, 0, sizeof(*place));
+		quota_set_unlock(set);
 	}
+}
+
+/* Takes out what a set has of ours; there is room for it. */
+static int
+take_out_of(QuotaSet *set, bool remember, QuotaRefused *refused)
+{
+	int			n = 0;
+
+	for (int i = 0; i < quota_set_nways(set); i++)
+	{
+		Place	   *place = (Place *) quota_set_place(set, i);
+
+		if (!OidIsValid(place->who.database) || is_stranger(&place->who))
+			continue;
+		if (place->times > 0)
+			refused[n++] = take_out(place);
+		if (!remember)
+			memset(place, 0, sizeof(*place));
+	}
+	return n;
 }
 
 int
 quota_refusals_take(bool remember, QuotaRefused **refused)
 {
-	int			room = WAYS;
+	int			room = QUOTA_WAYS;
 	int			n = 0;
 
 	*refused = (QuotaRefused *) palloc(sizeof(QuotaRefused) * room);
 	if (refusals == NULL)
 		return 0;
 	forget_gone();
-	for (int i = 0; i < refusals->nsets; i++)
+	for (int i = 0; i < quota_nsets(places); i++)
 	{
-		Set		   *set = &refusals->sets[i];
+		QuotaSet   *set;
 
-		if (n + WAYS > room)
+		if (n + QUOTA_WAYS > room)
 		{
-			room = 2 * (n + WAYS);
+			room = 2 * (n + QUOTA_WAYS);
 			*refused = (QuotaRefused *) repalloc(*refused, sizeof(QuotaRefused) * room);
 		}
-		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-		for (int j = 0; j < WAYS; j++)
-		{
-			Place	   *place = &set->places[j];
-
-			if (OidIsValid(place->who.database) && !is_stranger(&place->who) && place->times > 0)
-				(*refused)[n++] = take_out(place);
-			if (!remember && !is_stranger(&place->who))
-				memset(place, 0, sizeof(*place));
-		}
-		LWLockRelease(&set->lock);
+		set = quota_set_lock_nth(places, i, LW_EXCLUSIVE);
+		n += take_out_of(set, remember, *refused + n);
+		quota_set_unlock(set);
 	}
 	return n;
 }
