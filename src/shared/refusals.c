@@ -233,6 +233,23 @@ is_gone(const Who *who)
 		 !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(who->database)));
 }
 
+static void
+end_of_forgetting(void *what, QuotaEnd end)
+{
+	const Who  *who = (const Who *) what;
+	QuotaSet   *set;
+	Place	   *place;
+
+	/* the extension may have been dropped by a transaction that did not commit */
+	if (end != QUOTA_COMMITTED)
+		return;
+	set = lock_set(who, LW_EXCLUSIVE);
+	place = find(set, who);
+	if (place)
+		memset(place, 0, sizeof(*place));
+	quota_set_unlock(set);
+}
+
 /* Frees what nobody will take out.  The catalog is not asked with a lock of ours held. */
 static void
 forget_gone(void)
@@ -247,12 +264,8 @@ forget_gone(void)
 		if (place)
 			who = place->who;
 		quota_set_unlock(set);
-		if (!OidIsValid(who.database) || !is_gone(&who))
-			continue;
-		set = quota_set_lock_nth(places, i / QUOTA_WAYS, LW_EXCLUSIVE);
-		if (memcmp(&place->who, &who, sizeof(who)) == 0)
-			memset(place, 0, sizeof(*place));
-		quota_set_unlock(set);
+		if (OidIsValid(who.database) && is_gone(&who))
+			(void) quota_at_end(end_of_forgetting, &who, sizeof(who));
 	}
 }
 
@@ -293,7 +306,7 @@ quota_refusals_take(bool remember, QuotaRefused **refused)
 		if (n + QUOTA_WAYS > room)
 		{
 			room = 2 * (n + QUOTA_WAYS);
-			*refused = (QuotaRefused *) repalloc(*refused, sizeof(QuotaRefused) * room);
+			*refused = (QuotaRefused *) repalloc_huge(*refused, sizeof(QuotaRefused) * room);
 		}
 		set = quota_set_lock_nth(places, i, LW_EXCLUSIVE);
 		n += take_out_of(set, remember, *refused + n);

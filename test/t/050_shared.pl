@@ -227,6 +227,12 @@ is($node->safe_psql('other', q{SELECT allowed, remaining FROM quota.throttle('ac
 is($node->safe_psql('other', q{SELECT rows FROM quota.maintain() WHERE task = 'refusals written'}), '0', 'and refusals');
 is(value(q{SELECT rows FROM quota.maintain() WHERE task = 'refusals written'}), '1', 'so each writes its own');
 
+like(ask($ann, q{SELECT quota.debit('still', 'tokens', 101)}), qr/QT402/, 'a refusal');
+ask($ann, 'BEGIN; DROP EXTENSION quota CASCADE; CREATE EXTENSION quota');
+is(ask($ann, q{SELECT rows FROM quota.maintain() WHERE task = 'refusals written'}), '0', 'is not one of an extension that is made again');
+ask($ann, 'ROLLBACK');
+is(value(q{SELECT rows FROM quota.maintain() WHERE task = 'refusals written'}), '1', 'and is still there if that is rolled back');
+
 ask($_, 'RESET ALL') foreach $ann, $bob;
 value('DROP EXTENSION quota CASCADE');
 value("CREATE EXTENSION quota; SELECT quota.apply_catalog('{$catalog}')");
