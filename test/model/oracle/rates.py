@@ -51,7 +51,8 @@ def take(world, account, cost):
 def correct(world, account, more):
     """The true count of a hold: so many units more than were taken, or fewer."""
     rate = account.entitlement.rate
-    if rate is not None and more and (more > 0 or (account.prefix, account.feature) in world.rates):
+    # time has brought all back already: nothing more comes back
+    if rate is not None and more and (more > 0 or full_at(world, account) > world.now):
         full = max(world.now, full_at(world, account) + more * rate.interval)
         world.rates[account.prefix, account.feature] = min(full, END_OF_TIME - 1), (rate.limit, rate.per)
 
