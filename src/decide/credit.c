@@ -401,6 +401,8 @@ lower_once(const QuotaPath *path, void *arg)
 	quota_engine_peek(meters, accounts.nmeters, path->snapshot);
 	for (int i = 0; i < accounts.nmeters; i++)
 	{
+		/* a correction is no matter of a rate */
+		meters[i].limits.rate = NULL;
 		if (present_use(&meters[i]) > 0 && !quota_engine_lock(&meters[i], 1, path->snapshot))
 			return false;
 	}

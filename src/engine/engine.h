@@ -153,8 +153,8 @@ extern void quota_engine_enter(void);
 
 /*
  * Locks the accounts without taking anything, and sets their balances; gives back what
- * expired holds have.  Rates are left out.  "snapshot" is the one that they were looked
- * up with.  False: look up again.
+ * expired holds have.  "snapshot" is the one that they were looked up with.  False:
+ * look up again.
  */
 extern bool quota_engine_lock(QuotaMeter *meters, int nmeters, Snapshot snapshot);
 

@@ -288,10 +288,7 @@ quota_engine_lock(QuotaMeter *meters, int nmeters, Snapshot snapshot)
 	bool		locked;
 
 	for (int i = 0; i < nmeters; i++)
-	{
-		meters[i].limits.rate = NULL;
 		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
-	}
 	locked = quota_rows_prepare(buckets, meters, rows, nmeters, snapshot) == QUOTA_PREPARED_LOCKED;
 	for (int i = 0; i < nmeters && locked; i++)
 		quota_rows_show(&meters[i], &rows[i]);
