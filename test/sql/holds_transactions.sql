@@ -6,13 +6,8 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers
 SET quota.clock = '2026-04-01 02:00:00+00';
-SELECT count(*) FROM quota.apply_catalog('{
-    "features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}},
-    "plans": {"free": {"default": true, "entitlements": {"tokens": {"allowance": 100, "period": "month"}, "docs": {"allowance": 10}}},
-              "pro": {"entitlements": {"tokens": {"allowance": 1000, "period": "month"}}},
-              "capped": {"entitlements": {"tokens": {"allowance": 1000, "period": "month", "caps": [{"limit": 100, "per": "day"}]}}},
-              "rolls": {"entitlements": {"tokens": {"allowance": 100, "period": "month", "rollover": {"max": 80}}}},
-              "none": {"entitlements": {}}}}');
+\set holds :abs_srcdir '/sql/include/holds.psql'
+\i :holds
 
 BEGIN;
 SELECT id FROM quota.reserve('sam', 'tokens', 50) \gset h_
