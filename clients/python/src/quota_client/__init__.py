@@ -1,0 +1,1 @@
+"""quota, the paywall inside the database, from Python."""
