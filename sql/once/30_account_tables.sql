@@ -90,11 +90,18 @@ CREATE TABLE quota_internal.bucket (
     moved_start      timestamptz,
     moved_end        timestamptz,
     moved_id         int8,
+    leased           int8 CHECK (leased >= 0),
+    lease_id         int8,
+    leases_overage   bool CHECK (leases_overage),
     PRIMARY KEY (subject, feature_id, source_id, period_start, period_end, generation),
-    CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL))
+    CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL)),
+    CHECK ((leased IS NULL) = (lease_id IS NULL) AND (lease_id IS NOT NULL OR leases_overage IS NULL)),
+    CHECK (lease_id IS NULL OR moved_id IS NULL)
 ) WITH (fillfactor = 70);
 -- What to invoice is asked by the end of the period.  Rows come as time goes by, so this is small, and an update stays HOT.
 CREATE INDEX bucket_period_end ON quota_internal.bucket USING brin (period_end) WITH (pages_per_range = 16, autosummarize = on);
+-- Open leases; a lease is opened and closed about once in ten seconds, what is drawn meanwhile stays HOT.
+CREATE INDEX bucket_lease ON quota_internal.bucket (lease_id) WHERE lease_id IS NOT NULL;
 COMMENT ON TABLE quota_internal.bucket IS 'the use of one account in one window; sums of ledger_entry, kept in the same transaction';
 COMMENT ON COLUMN quota_internal.bucket.plan_version_id IS 'the plan that the account depended on at the last charge; NULL = none, or capacity';
 COMMENT ON COLUMN quota_internal.bucket.source_id IS 'source_id of the subscription that the account depends on, 0 = none (default plan) or capacity';
@@ -110,6 +117,9 @@ COMMENT ON COLUMN quota_internal.bucket.prorated IS 'the allowance of this windo
 COMMENT ON COLUMN quota_internal.bucket.generation IS 'counts how often the account has come back to the window after its use was moved away; all but the newest bear a mark';
 COMMENT ON COLUMN quota_internal.bucket.moved_start IS 'with moved_end and moved_id the mark: the window of the same source that took this one''s use over; such a row counts nothing any more and stays as it is';
 COMMENT ON COLUMN quota_internal.bucket.moved_id IS 'a ledger id of the moment it was taken over: entries with a smaller one, but not below the mark before, are of this generation and went along';
+COMMENT ON COLUMN quota_internal.bucket.leased IS 'how much of "used" (with leases_overage: of "overage") is leased: of that, what ledger entries with this lease_id add up to has been taken; NULL = no lease';
+COMMENT ON COLUMN quota_internal.bucket.lease_id IS 'a ledger id of the moment when the lease was opened: its entries have larger ones; NULL = no lease';
+COMMENT ON COLUMN quota_internal.bucket.leases_overage IS 'the lease is of overage; NULL = of the allowance, or of a capacity';
 COMMENT ON COLUMN quota_internal.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
 
 /*

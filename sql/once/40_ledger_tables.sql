@@ -36,7 +36,8 @@ CREATE TABLE quota_internal.ledger_entry (
     grant_id     int8,
     key          text COLLATE "C",
     metadata     jsonb,
-    occurred_at  timestamptz
+    occurred_at  timestamptz,
+    lease_id     int8
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE quota_internal.ledger_entry IS 'append-only ledger; read it through the view quota.ledger';
 COMMENT ON COLUMN quota_internal.ledger_entry.id IS 'of the entry; an operation''s first entry bears the id that the operation returned';
@@ -48,6 +49,7 @@ COMMENT ON COLUMN quota_internal.ledger_entry.amount IS '> 0 taken, < 0 given ba
 COMMENT ON COLUMN quota_internal.ledger_entry.debit_id IS 'the debit that a refund gives back, the hold that is settled, released or expires; of any other operation its own id';
 COMMENT ON COLUMN quota_internal.ledger_entry.xid IS 'the transaction that wrote it, in its epoch: usage is rolled up by what a snapshot sees';
 COMMENT ON COLUMN quota_internal.ledger_entry.occurred_at IS 'when it happened, where that is not "at", when it was booked: use that record() reports late, and the expiry of a hold; says which period of a grant and which windows of caps';
+COMMENT ON COLUMN quota_internal.ledger_entry.lease_id IS 'the lease that it was taken from or given back to: while the bucket bears that, its counts have the lease and not this entry; NULL = none';
 COMMENT ON COLUMN quota_internal.ledger_entry.epoch IS 'counts up when the data has come to another cluster, where transaction numbers begin again';
 
 CREATE TABLE quota_internal.ledger_entry_default PARTITION OF quota_internal.ledger_entry DEFAULT;

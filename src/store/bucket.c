@@ -19,12 +19,15 @@
 #include "store/scan.h"
 #include "store/schema.h"
 
-/* the columns of a QuotaBucketState, in the order of the table */
+/* the columns of a QuotaBucketState, in the order of the table: those of the lease last */
 static const int state_columns[] = {
 	Anum_bucket_plan_version_id, Anum_bucket_used, Anum_bucket_overdrawn, Anum_bucket_allowance,
 	Anum_bucket_granted, Anum_bucket_overage, Anum_bucket_reserved, Anum_bucket_rolled_in,
-	Anum_bucket_rolled_out, Anum_bucket_prorated
+	Anum_bucket_rolled_out, Anum_bucket_prorated,
+	Anum_bucket_leased, Anum_bucket_lease_id, Anum_bucket_leases_overage
 };
+
+#define NLEASE_COLUMNS		3
 
 /* how many windows that began before one that fits are looked at */
 #define MAX_OLDER_WINDOWS	64
@@ -63,6 +66,9 @@ deform(Relation rel, QuotaBucketRow *row)
 	state->allowance = zero_if_null(values, nulls, Anum_bucket_allowance);
 	state->plan_version_id = nulls[Anum_bucket_plan_version_id - 1] ? 0 :
 		DatumGetInt32(values[Anum_bucket_plan_version_id - 1]);
+	state->lease_id = zero_if_null(values, nulls, Anum_bucket_lease_id);
+	state->leased = zero_if_null(values, nulls, Anum_bucket_leased);
+	state->leases_overage = !nulls[Anum_bucket_leases_overage - 1];
 	row->key.source_id = DatumGetInt64(values[Anum_bucket_source_id - 1]);
 	row->key.start = DatumGetTimestampTz(values[Anum_bucket_period_start - 1]);
 	row->key.end = DatumGetTimestampTz(values[Anum_bucket_period_end - 1]);
@@ -92,7 +98,7 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 	/* The table's CHECK constraints are not looked at on an update. */
 	QuotaEnsure(counts->used >= 0 && counts->granted >= 0 && counts->overage >= 0 &&
 				counts->overdrawn >= 0 && state->reserved >= 0 && state->rolled_in >= 0 &&
-				state->rolled_out >= 0 && state->prorated >= 0);
+				state->rolled_out >= 0 && state->prorated >= 0 && state->leased >= 0);
 	set(values, nulls, Anum_bucket_used, counts->used, true);
 	set(values, nulls, Anum_bucket_overdrawn, counts->overdrawn, true);
 	set(values, nulls, Anum_bucket_granted, counts->granted, counts->granted > 0);
@@ -104,6 +110,10 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 	set(values, nulls, Anum_bucket_allowance, state->allowance, !state->unlimited);
 	values[Anum_bucket_plan_version_id - 1] = Int32GetDatum(state->plan_version_id);
 	nulls[Anum_bucket_plan_version_id - 1] = state->plan_version_id == 0;
+	set(values, nulls, Anum_bucket_leased, state->leased, state->lease_id != 0);
+	set(values, nulls, Anum_bucket_lease_id, state->lease_id, state->lease_id != 0);
+	values[Anum_bucket_leases_overage - 1] = BoolGetDatum(true);
+	nulls[Anum_bucket_leases_overage - 1] = state->lease_id == 0 || !state->leases_overage;
 }
 
 static void
@@ -305,17 +315,20 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *s
 	int			columns[lengthof(state_columns)];
 	Datum		values[lengthof(state_columns)];
 	bool		nulls[lengthof(state_columns)];
+	int			n = lengthof(state_columns);
 
+	if (row->state.lease_id == 0 && state->lease_id == 0)
+		n -= NLEASE_COLUMNS;	/* as they are */
 	/* what was moved away is final */
 	QuotaEnsure(!row->moved);
 	form(state, table_values, table_nulls);
-	for (int i = 0; i < (int) lengthof(state_columns); i++)
+	for (int i = 0; i < n; i++)
 	{
 		columns[i] = state_columns[i];
 		values[i] = table_values[columns[i] - 1];
 		nulls[i] = table_nulls[columns[i] - 1];
 	}
-	if (!quota_update_row(rel, &row->tuple, lengthof(state_columns), columns, values, nulls, snapshot))
+	if (!quota_update_row(rel, &row->tuple, n, columns, values, nulls, snapshot))
 		return false;
 	row->state = *state;
 	return true;

@@ -37,6 +37,10 @@ typedef struct QuotaBucketState
 	bool		unlimited;		/* as of the last charge, with: */
 	int64		allowance;
 	int32		plan_version_id;	/* as of the last charge; 0: none */
+	int64		lease_id;		/* 0: no lease; else: */
+	int64		leased;			/* so much of a count is leased; see true use in
+								 * docs/leases.md */
+	bool		leases_overage; /* that count is overage, not "used" */
 } QuotaBucketState;
 
 /* A version of a bucket's row. */

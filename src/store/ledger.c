@@ -135,6 +135,8 @@ insert_entry(QuotaInserter *inserter, const QuotaEntry *e, int16 epoch, int16 le
 	nulls[Anum_ledger_metadata - 1] = (e->metadata == NULL);
 	values[Anum_ledger_occurred_at - 1] = TimestampTzGetDatum(e->occurred_at);
 	nulls[Anum_ledger_occurred_at - 1] = !e->backdated;
+	values[Anum_ledger_lease_id - 1] = Int64GetDatum(e->lease_id);
+	nulls[Anum_ledger_lease_id - 1] = e->lease_id == 0;
 	quota_insert_row(inserter, values, nulls);
 }
 
@@ -184,6 +186,8 @@ from_tuple(HeapTuple tuple, TupleDesc desc, QuotaEntry *e)
 	e->levels = DatumGetInt16(values[Anum_ledger_levels - 1]);
 	e->grant_id = nulls[Anum_ledger_grant_id - 1] ? 0 :
 		DatumGetInt64(values[Anum_ledger_grant_id - 1]);
+	e->lease_id = nulls[Anum_ledger_lease_id - 1] ? 0 :
+		DatumGetInt64(values[Anum_ledger_lease_id - 1]);
 }
 
 static int

@@ -51,6 +51,8 @@ typedef struct QuotaEntry
 								 * when it began, as bits; 0: it begins with
 								 * these entries */
 	int64		grant_id;		/* QUOTA_SOURCE_GRANT; else 0 */
+	int64		lease_id;		/* the lease it is taken from or given back to;
+								 * 0: none */
 	const char *key;			/* or NULL */
 	Jsonb	   *metadata;		/* or NULL */
 } QuotaEntry;

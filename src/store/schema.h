@@ -183,7 +183,10 @@ typedef enum QuotaRelation
 #define Anum_bucket_moved_start			17
 #define Anum_bucket_moved_end			18
 #define Anum_bucket_moved_id			19
-#define Natts_bucket					19
+#define Anum_bucket_leased				20
+#define Anum_bucket_lease_id			21
+#define Anum_bucket_leases_overage		22
+#define Natts_bucket					22
 
 #define Anum_cap_use_subject			1
 #define Anum_cap_use_feature_id			2
@@ -267,7 +270,8 @@ typedef enum QuotaRelation
 #define Anum_ledger_key					17
 #define Anum_ledger_metadata			18
 #define Anum_ledger_occurred_at			19
-#define Natts_ledger					19
+#define Anum_ledger_lease_id			20
+#define Natts_ledger					20
 
 #define Anum_posting_epoch				2
 #define Anum_posting_system_identifier	3
