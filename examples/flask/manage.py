@@ -2,13 +2,14 @@
 """Commands of the example: set up a database, fill it with real documents, serve.
 
     manage.py setup                      roles, tables, grants, catalog (needs QUOTA_OWNER_URL, a superuser)
-    manage.py seed [--docs DIR]          accounts with documents; prints {"accounts": [...]} on one line.  With
-                                         QUOTA_OWNER_URL (a superuser) their history goes back three months
+    manage.py seed [--docs DIR]          accounts with documents; prints {"accounts": [...], "console": [...]} on
+                                         one line, the second of operators.  With QUOTA_OWNER_URL (a superuser)
+                                         the customers' history goes back three months
     manage.py maintain                   quota.maintain() once, for a timer to call every minute
     manage.py serve --host H --port N    a threaded development server: right for a demo, not for production
               [--maintain SECONDS]       ... which also calls quota.maintain() that often
 
-All read QUOTA_APP_URL and QUOTA_ADMIN_URL; all but setup also SECRET_KEY and CALLBACK_SECRET
+All read QUOTA_APP_URL, QUOTA_ADMIN_URL and QUOTA_READER_URL; all but setup also SECRET_KEY and CALLBACK_SECRET
 (docapp/config.py says what each is).  setup and seed may be run again at any time.
 """
 
@@ -29,10 +30,10 @@ from docapp import config, create_app, seed, setup  # noqa: E402
 
 
 def _setup(_arguments):
-    for name in ("QUOTA_OWNER_URL", "QUOTA_APP_URL", "QUOTA_ADMIN_URL"):
+    for name in ("QUOTA_OWNER_URL", *config.DOORS):
         if not os.environ.get(name):
             raise config.Unset(f"{name} is not set in the environment")
-    changes = setup.run(*(os.environ[f"QUOTA_{door}_URL"] for door in ("OWNER", "APP", "ADMIN")))
+    changes = setup.run(os.environ["QUOTA_OWNER_URL"], *(os.environ[door] for door in config.DOORS))
     made = [f"{kind} {name} {change}" for kind, name, change in changes if change != "unchanged"]
     print("set up:", ", ".join(made) or "nothing to change", file=sys.stderr)
 
@@ -40,12 +41,12 @@ def _setup(_arguments):
 def _seed(arguments):
     settings, owner = config.from_environment(), os.environ.get("QUOTA_OWNER_URL")
     if owner:
-        settings |= {"QUOTA_APP_URL": owner, "QUOTA_ADMIN_URL": owner}
+        settings |= dict.fromkeys(config.DOORS, owner)
     app = create_app(settings)
     past = seed.Past(app) if owner else None
     accounts = seed.run(app, arguments.docs, say=lambda line: print(line, file=sys.stderr), past=past)
     app.plans.maintain()
-    print(json.dumps({"accounts": accounts}))
+    print(json.dumps({"accounts": accounts, "console": seed.make_operators(app)}))
 
 
 def _maintain(_arguments):

@@ -54,7 +54,7 @@ def environment():
     if maintenance.drivername == "postgresql":
         maintenance = maintenance.set(drivername="postgresql+psycopg2")
     name, suffix = f"quota_flask_{os.getpid()}", secrets.token_hex(3)
-    app_role, admin_role = f"qf_app_{suffix}", f"qf_admin_{suffix}"
+    app_role, admin_role, reader_role = (f"qf_{level}_{suffix}" for level in ("app", "admin", "reader"))
     cluster = db.engine(given, isolation_level="AUTOCOMMIT")
     with cluster.connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
@@ -70,13 +70,14 @@ def environment():
         "QUOTA_OWNER_URL": url(),
         "QUOTA_APP_URL": url(app_role),
         "QUOTA_ADMIN_URL": url(admin_role),
+        "QUOTA_READER_URL": url(reader_role),
         "SECRET_KEY": secrets.token_hex(16),
         "CALLBACK_SECRET": secrets.token_hex(16),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     with cluster.connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        connection.execute(text(f"DROP ROLE IF EXISTS {app_role}, {admin_role}, {app_role}_owner"))
+        connection.execute(text(f"DROP ROLE IF EXISTS {app_role}, {admin_role}, {reader_role}, {app_role}_owner"))
     cluster.dispose()
 
 
@@ -119,6 +120,7 @@ def app(ready):
     yield application
     application.db.app.dispose()
     application.db.admin.dispose()
+    application.db.reader.dispose()
 
 
 @pytest.fixture(scope="session")

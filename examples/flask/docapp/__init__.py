@@ -1,13 +1,13 @@
 """docapp: a document application whose every expensive action is paid for through quota.
 
-create_app() puts the parts together: the two database doors, the plan manager, quota_flask, and the routes.
+create_app() puts the parts together: the three database doors, the plan manager, quota_flask, and the routes.
 """
 
 from flask import Flask
 
 from quota_flask import Quota
 
-from . import account, api, auth, config, keys, pages, web
+from . import account, api, auth, config, console, keys, pages, web
 from .db import Database
 from .plans import PlanManager
 
@@ -16,10 +16,10 @@ def create_app(settings=None):
     """The Flask application.  `settings` is what config.from_environment() returns (None: call it)."""
     app = Flask(__name__)
     app.config.update(settings or config.from_environment())
-    app.db = Database(app.config["QUOTA_APP_URL"], app.config["QUOTA_ADMIN_URL"])
+    app.db = Database(*(app.config[door] for door in config.DOORS))
     app.plans = PlanManager(app.db.admin, app.config["CALLBACK_SECRET"])
     Quota(app, connect=app.db.app.connect, subject=auth.subject, render=pages.paywall)
     web.init_app(app)
-    for module in (auth, keys, api, account, pages):
+    for module in (auth, keys, api, account, pages, console):
         app.register_blueprint(module.blueprint)
     return app

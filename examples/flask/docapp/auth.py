@@ -149,8 +149,13 @@ def _nobody():
     return generate_password_hash(secrets.token_hex(16), PASSWORD_METHOD)
 
 
-def verify_password(db, email, password):
-    """The User, or None.  Raises Problem 429 after too many wrong passwords for this address."""
+def _user_of(db, email):
+    return db.scalars(select(User).where(User.email == email)).one_or_none()
+
+
+def verify_password(db, email, password, find=_user_of):
+    """Who find(db, email) says has this address, if the password is right, or None.  Raises Problem 429 after too
+    many wrong passwords for this address."""
     email = clean(email).lower()[:250]
     recent = (FailedSignIn.email == email) & (FailedSignIn.at > func.now() - WITHIN)
     failures, oldest, now = db.execute(
@@ -159,7 +164,7 @@ def verify_password(db, email, password):
     if failures >= FAILURES:
         wait = int((oldest + WITHIN - now).total_seconds()) + 1
         raise Problem(429, "too_many_attempts", f"Too many wrong passwords. Try again in {wait} seconds.")
-    user = db.scalars(select(User).where(User.email == email)).one_or_none()
+    user = find(db, email)
     if check_password_hash(user.password_hash if user else _nobody(), password[:LONGEST_PASSWORD]) and user:
         db.execute(delete(FailedSignIn).where(FailedSignIn.email == email))
         return user
@@ -191,12 +196,13 @@ def _invited_to(db, invitation):
 # -- routes
 
 
-def _begin_session(user):
-    """Sign the user in and go where they wanted to (the form's `next`)."""
+def begin_session(kind, person_id, home):
+    """Sign in who has the id, a "user" or an "operator", and go where they wanted to (the form's `next`), else to
+    the endpoint `home`.  A session is of one person: whoever was signed in before is out."""
     session.clear()
     session.permanent = True
-    session["user"] = user.id
-    return redirect(web.local_path(request.form.get("next")) or url_for("pages.documents"), 303)
+    session[kind] = person_id
+    return redirect(web.local_path(request.form.get("next")) or url_for(home), 303)
 
 
 @blueprint.get("/sign-in")
@@ -216,7 +222,7 @@ def do_sign_in():
         user, reason, status = None, problem.body["message"], problem.status
     if user is None:
         return render_template("sign_in.html", error=reason, email=request.form.get("email", "")), status
-    return _begin_session(user)
+    return begin_session("user", user.id, "pages.documents")
 
 
 @blueprint.get("/sign-up")
@@ -247,7 +253,7 @@ def do_sign_up():
     except QuotaError as refused:
         error, status = "This workspace has no seat left. Its owner can make room or change the plan.", refused.status
     else:
-        return _begin_session(user)
+        return begin_session("user", user.id, "pages.documents")
     return render_template("sign_up.html", error=error, workspace=workspace, form=form), status
 
 

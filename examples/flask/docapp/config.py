@@ -2,6 +2,7 @@
 
 QUOTA_APP_URL     SQLAlchemy URL of the role of level app
 QUOTA_ADMIN_URL   SQLAlchemy URL of the role of level admin
+QUOTA_READER_URL  SQLAlchemy URL of the role of level reader: what the operator's console looks with
 SECRET_KEY        signs sessions and invitations; at least 16 characters
 CALLBACK_SECRET   signs the payment provider's callbacks; at least 16 characters
 """
@@ -10,6 +11,7 @@ import json
 import os
 from pathlib import Path
 
+DOORS = ("QUOTA_APP_URL", "QUOTA_ADMIN_URL", "QUOTA_READER_URL")
 CATALOG_FILE = Path(__file__).parent.parent / "catalog.json"
 LARGEST_REQUEST_BYTES = 64_000_000
 STREAM_PACE = 0.3  # seconds for a sentence of a streamed answer: about a language model's
@@ -21,15 +23,14 @@ class Unset(Exception):
 
 def from_environment(environ=os.environ):
     """The Flask configuration.  Raises Unset."""
-    for name in ("QUOTA_APP_URL", "QUOTA_ADMIN_URL", "SECRET_KEY", "CALLBACK_SECRET"):
+    for name in (*DOORS, "SECRET_KEY", "CALLBACK_SECRET"):
         if not environ.get(name):
             raise Unset(f"{name} is not set in the environment")
     for name in ("SECRET_KEY", "CALLBACK_SECRET"):
         if len(environ[name]) < 16:
             raise Unset(f"{name} must have at least 16 characters")
     return {
-        "QUOTA_APP_URL": environ["QUOTA_APP_URL"],
-        "QUOTA_ADMIN_URL": environ["QUOTA_ADMIN_URL"],
+        **{door: environ[door] for door in DOORS},
         "SECRET_KEY": environ["SECRET_KEY"],
         "CALLBACK_SECRET": environ["CALLBACK_SECRET"],
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST_BYTES,

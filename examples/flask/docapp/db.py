@@ -1,8 +1,10 @@
-"""Two doors to one database.
+"""Three doors to one database.
 
 `app` is the connection of role level app: it reads and writes the application's tables, spends and looks.
 `admin` is of role level admin: it changes plans and sets limits, and of the application's tables can see
-payment_events alone.  Code that serves documents is never handed the second one.
+payment_events and operators alone.  Code that serves documents is never handed it.
+`reader` is of level reader, in transactions that cannot write: what the operator's console looks with.  Of the
+application's tables it sees who there is.
 """
 
 from sqlalchemy import create_engine
@@ -23,7 +25,8 @@ def engine(url, **options):
 class Database:
     """The engines of a running application.  `session` opens a unit of work: with db.session.begin() as s."""
 
-    def __init__(self, app_url, admin_url):
+    def __init__(self, app_url, admin_url, reader_url):
         self.app = engine(app_url, pool_size=10)
         self.admin = engine(admin_url, pool_size=2)
+        self.reader = engine(reader_url, execution_options={"postgresql_readonly": True})
         self.session = sessionmaker(self.app, future=True, expire_on_commit=False)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     REAL,
     BigInteger,
+    CheckConstraint,
     Column,
     Computed,
     DateTime,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import declarative_base, relationship
@@ -47,6 +49,10 @@ class Workspace(Base):
     """Who has a plan.  `slug` is the first segment of the subject path and never changes."""
 
     __tablename__ = "workspaces"
+    __table_args__ = (
+        Index("workspaces_slug_prefix", "slug", postgresql_ops={"slug": "text_pattern_ops"}),
+        Index("workspaces_name_prefix", text("lower(name) text_pattern_ops")),
+    )
     id = _key()
     slug = Column(Text, nullable=False, unique=True)
     name = Column(Text, nullable=False)
@@ -178,6 +184,35 @@ class Receipt(Base):
     fingerprint = Column(Text, nullable=False)
     status = Column(Integer)
     body = Column(JSONB)
+    at = _now()
+
+
+class Operator(Base):
+    """Who signs in to the console: of level reader, who looks, or admin, who acts.  No customer, and unknown to the
+    role that serves customers."""
+
+    __tablename__ = "operators"
+    __table_args__ = (CheckConstraint("level IN ('reader', 'admin')"),)
+    id = _key()
+    email = Column(Text, nullable=False, unique=True)
+    name = Column(Text, nullable=False)
+    password_hash = Column(Text, nullable=False)
+    level = Column(Text, nullable=False)
+    created_at = _now()
+
+
+class OperatorAction(Base):
+    """What an operator did, stored in the transaction that did it; `key` makes sure that it is done once."""
+
+    __tablename__ = "operator_actions"
+    __table_args__ = (Index("operator_actions_subject", "subject", "id"),)
+    id = _key()
+    key = Column(Text, nullable=False, unique=True)
+    operator_id = Column(BigInteger, ForeignKey(f"{SCHEMA}.operators.id"), nullable=False)
+    action = Column(Text, nullable=False)
+    subject = Column(Text)
+    asked = Column(JSONB, nullable=False)
+    outcome = Column(Text)
     at = _now()
 
 

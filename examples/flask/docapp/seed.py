@@ -23,6 +23,7 @@ from werkzeug.security import generate_password_hash
 import quota_flask
 
 from . import answering, auth, documents, embedding, mindmap
+from .console.queries import operators
 from .models import Answer, Document, MindMap, User, Workspace
 
 MANUAL = Path("/usr/share/doc/postgresql-doc-15/html")
@@ -63,6 +64,11 @@ MEMBERS = (
     ("dan@example.org", "Dan Okafor", 4_000, "a member of Cleo's, nearly at his own limit: ask something"),
     ("eve@example.org", "Eve Lindt", None, "a member of Cleo's with the limit that the plan gives everybody"),
 )
+#: of the console: email, name, level, note
+OPERATORS = (
+    ("olive@example.org", "Olive Reed", "admin", "an operator, who may act"),
+    ("rory@example.org", "Rory Blake", "reader", "an operator, who may look"),
+)
 HISTORY_DAYS = 90
 
 
@@ -100,6 +106,18 @@ def password_for(app, email):
     """The demo password of an account: follows from SECRET_KEY, so a second run prints the same one."""
     digest = hmac.new(app.config["SECRET_KEY"].encode(), b"demo:" + email.encode(), hashlib.sha256)
     return digest.hexdigest()[:12]
+
+
+def make_operators(app):
+    """The console's accounts, as dicts with email, password, level, note."""
+    with app.db.admin.begin() as connection:
+        for email, name, level, _note in OPERATORS:
+            digest = generate_password_hash(password_for(app, email), auth.PASSWORD_METHOD)
+            operators.save(connection, email, name, level, digest)
+    return [
+        {"email": email, "password": password_for(app, email), "level": level, "note": note}
+        for email, _name, level, note in OPERATORS
+    ]
 
 
 def run(app, folder=None, say=lambda line: None, past=None):
@@ -154,6 +172,9 @@ def _schedule(app, folder, scratch, say, fresh):
         ask(8 + 7 * week, eve, week)
         ask(9 + 7 * week, dan, week + 1)
     steps.append((40, lambda: _work(app, _user(app, ada), say)))
+    for day in (81, 85, 86, 88, HISTORY_DAYS):
+        if fresh:
+            steps.append((day, lambda: _want_a_map(app, _user(app, ben), say)))
     steps.append((HISTORY_DAYS, lambda: _spend(app, _user(app, ben), say)))
     steps.append((HISTORY_DAYS, lambda: _spend(app, _user(app, dan), say)))
     return sorted(steps, key=lambda step: step[0])
@@ -242,6 +263,19 @@ def _work(app, user, say):
             embedding.embed_document(session, user, document, key=None)
             if number == 0:
                 mindmap.make(session, user, document, key=None)
+
+
+def _want_a_map(app, user, say):
+    """Ask for a mind map that the plan does not give: a refusal, noted as the application notes it."""
+    say(f"{user.name}: a mind map, in vain")
+    with app.db.session.begin() as session:
+        document = documents.listing(session, user)[0][0]
+    try:
+        with app.db.session.begin() as session:
+            mindmap.make(session, user, documents.find(session, user, document.id), key=None)
+    except quota_flask.QuotaError as refusal:
+        with app.db.session.begin() as session:
+            quota_flask.note_denial(session, refusal.detail)
 
 
 def _ask(app, user, question, say):

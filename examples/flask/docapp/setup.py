@@ -4,10 +4,11 @@ import json
 
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateIndex
 
 from . import config
 from .db import engine
-from .models import GATES, SCHEMA, Base, PaymentEvent, User
+from .models import GATES, SCHEMA, Base, Operator, OperatorAction, PaymentEvent, User, Workspace
 
 # Serialises two set-ups of one database at once (CREATE ROLE and CREATE SCHEMA race otherwise).
 SETUP_LOCK = 3_141_592_653
@@ -22,7 +23,7 @@ def login_of(url):
     return role, url.password or url.query.get("password")
 
 
-def run(owner_url, app_url, admin_url):
+def run(owner_url, app_url, admin_url, reader_url):
     """Make everything the application needs in the database that `owner_url` (a superuser) connects to.
 
     Roles that exist are left as they are.  Tables belong to <app role>_owner, which cannot log in: the
@@ -34,13 +35,11 @@ def run(owner_url, app_url, admin_url):
         with owner.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS quota CASCADE"))
-            app, admin = login_of(app_url), login_of(admin_url)
-            _roles(connection, app, admin)
-            _tables(connection, app[0], admin[0])
-            connection.execute(
-                text("SELECT quota.grant_access(:app, 'app'), quota.grant_access(:admin, 'admin')"),
-                {"app": app[0], "admin": admin[0]},
-            )
+            logins = {"app": login_of(app_url), "admin": login_of(admin_url), "reader": login_of(reader_url)}
+            _roles(connection, logins)
+            _tables(connection, *(role for role, _password in logins.values()))
+            for level, (role, _password) in logins.items():
+                connection.execute(text("SELECT quota.grant_access(:role, :level)"), {"role": role, "level": level})
             changes = [
                 tuple(row)
                 for row in connection.execute(
@@ -57,8 +56,9 @@ def _quoted(connection, name):
     return connection.dialect.identifier_preparer.quote(name)
 
 
-def _roles(connection, app, admin):
-    for (role, password), login in ((app, "LOGIN"), (admin, "LOGIN"), ((f"{app[0]}_owner", None), "NOLOGIN")):
+def _roles(connection, logins):
+    owner = (f"{logins['app'][0]}_owner", None)
+    for (role, password), login in (*((login, "LOGIN") for login in logins.values()), (owner, "NOLOGIN")):
         exists = connection.execute(
             text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}
         ).first()
@@ -71,21 +71,31 @@ def _roles(connection, app, admin):
         connection.exec_driver_sql(statement)
 
 
-def _tables(connection, app, admin):
+def _tables(connection, app, admin, reader):
     owner = _quoted(connection, f"{app}_owner")
-    app, admin = _quoted(connection, app), _quoted(connection, admin)
+    app, admin, reader = (_quoted(connection, role) for role in (app, admin, reader))
     database = _quoted(connection, connection.execute(text("SELECT current_database()")).scalar_one())
-    events = f"{SCHEMA}.{PaymentEvent.__tablename__}"
-    connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {app}, {admin}")
+    events, workspaces, users, operators, actions = (
+        f"{SCHEMA}.{table.__tablename__}" for table in (PaymentEvent, Workspace, User, Operator, OperatorAction)
+    )
+    connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {app}, {admin}, {reader}")
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {owner}")
     connection.exec_driver_sql(f"SET LOCAL ROLE {owner}")
     Base.metadata.create_all(connection)
     # databases that were set up before it was there
     connection.exec_driver_sql(f"ALTER TABLE {SCHEMA}.{User.__tablename__} ADD COLUMN IF NOT EXISTS token_limit bigint")
-    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {app}, {admin}")
+    for index in Workspace.__table__.indexes:
+        connection.execute(CreateIndex(index, if_not_exists=True))
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {app}, {admin}, {reader}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {app}")
-    connection.exec_driver_sql(f"REVOKE ALL ON {events} FROM {app}")
-    connection.exec_driver_sql(f"GRANT SELECT, INSERT ON {events} TO {admin}")
+    connection.exec_driver_sql(f"REVOKE ALL ON {events}, {operators}, {actions} FROM {app}")
+    connection.exec_driver_sql(f"GRANT SELECT, INSERT ON {events}, {operators}, {actions} TO {admin}")
+    connection.exec_driver_sql(f"GRANT UPDATE (outcome) ON {actions} TO {admin}")
+    connection.exec_driver_sql(f"GRANT UPDATE (password_hash, name, level) ON {operators} TO {admin}")
+    # who there is, for the console: no password, no document
+    connection.exec_driver_sql(f"GRANT SELECT ON {operators}, {actions} TO {reader}")
+    connection.exec_driver_sql(f"GRANT SELECT (id, slug, name, created_at) ON {workspaces} TO {admin}, {reader}")
+    connection.exec_driver_sql(f"GRANT SELECT (workspace_id, slug, email, name, role) ON {users} TO {reader}")
     connection.exec_driver_sql("RESET ROLE")
 
 

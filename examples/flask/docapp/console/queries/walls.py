@@ -1,0 +1,78 @@
+"""Who was refused, who is near a limit, and which plans would help."""
+
+from sqlalchemy import text
+
+from ...config import catalog
+
+#: how many events back thresholds are looked for, and of how many the present state is asked: both bound the
+#: page, whatever happened since
+EVENTS_BACK, CANDIDATES = 20_000, 200
+NEAR_PERCENT = 80
+
+_REFUSED = text(
+    """
+    SELECT subject, feature, reason, sum(times) AS times, max(last_at) AS last_at
+      FROM quota.denials
+     WHERE day >= CAST(:since AS date) AND feature IS NOT NULL
+       AND (CAST(:feature AS text) IS NULL OR feature = :feature)
+     GROUP BY subject, feature, reason
+     ORDER BY times DESC, subject, feature, reason
+     LIMIT :most OFFSET :skip
+    """
+)
+_OFFERS = text(
+    """
+    SELECT a.subject, a.feature, o.plan, o.title, o.allowance, o.metadata
+      FROM unnest(CAST(:subjects AS text[]), CAST(:features AS text[])) AS a(subject, feature)
+     CROSS JOIN LATERAL quota.offers(a.subject, a.feature) AS o
+    """
+)
+_NEAR = text(
+    """
+    WITH told AS (
+        SELECT e.subject, e.feature, max(e.id) AS id, max(e.at) AS at
+          FROM quota.events AS e
+         WHERE e.id > (SELECT m.value FROM quota.metrics AS m WHERE m.name = 'quota_events_total') - :back
+           AND e.type = 'threshold_reached' AND e.feature IS NOT NULL
+         GROUP BY e.subject, e.feature
+         ORDER BY id DESC LIMIT :candidates
+    )
+    SELECT t.subject, t.feature, t.at, c.used, c.allowance, c.remaining, c.resets_at
+      FROM told AS t CROSS JOIN LATERAL quota.check(t.subject, t.feature) AS c
+     WHERE c.allowance > 0 AND c.used >= c.allowance * CAST(:percent AS numeric) / 100
+     ORDER BY c.used::numeric / c.allowance DESC, t.subject, t.feature
+     LIMIT :most
+    """
+)
+
+
+def refused(connection, since, feature=None, most=50, skip=0):
+    """Who was refused since a day, the most refused first: rows (subject, feature, reason, times, last_at)."""
+    given = {"since": since, "feature": feature, "most": most, "skip": skip}
+    return connection.execute(_REFUSED, given).all()
+
+
+def helpful_plans(connection, rows):
+    """{(subject, feature): [plans that would have let them through]} for rows of refused().  What waits for a
+    payment or for time is helped by no plan; what is only set is not counted, so quota has no offers for it."""
+    kinds = {name: feature["kind"] for name, feature in catalog()["features"].items()}
+    asked = sorted(
+        {
+            (row.subject, row.feature)
+            for row in rows
+            if row.reason in ("quota_exceeded", "not_entitled") and kinds.get(row.feature) != "static"
+        }
+    )
+    found = {}
+    if asked:
+        subjects, features = zip(*asked)
+        for row in connection.execute(_OFFERS, {"subjects": list(subjects), "features": list(features)}):
+            found.setdefault((row.subject, row.feature), []).append(row)
+    return found
+
+
+def near(connection, most=50):
+    """Who is near a limit now: rows (subject, feature, at, used, allowance, remaining, resets_at), the fullest
+    first.  Those that a threshold of their plan was told of, lately: no table has everybody's use by its share."""
+    given = {"back": EVENTS_BACK, "candidates": CANDIDATES, "percent": NEAR_PERCENT, "most": most}
+    return connection.execute(_NEAR, given).all()

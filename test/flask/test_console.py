@@ -1,0 +1,147 @@
+"""The console: who gets in, what its pages say, and that looking can change nothing."""
+
+import secrets
+
+import pytest
+from conftest import text_of
+from console import PASSWORD, Desk, make_operator, plain
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+PAGES = ("/console/",)
+
+
+@pytest.fixture
+def looker(app):
+    return Desk(app, "reader")
+
+
+@pytest.fixture
+def actor(app):
+    return Desk(app, "admin")
+
+
+# -- who gets in
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nobody_else_sees_a_page(person, client, path):
+    answer = client.get(path, headers={"Accept": "text/html"}, allow_redirects=False)
+    assert answer.status_code == 302 and "/console/sign-in?next=" in answer.headers["Location"]
+    assert client.get(path).status_code == 401
+    assert person("Ada").get(path).status_code == 401  # a customer is no operator
+
+
+def test_signing_in_is_for_operators(app, person, client):
+    email, customer = make_operator(app, "admin"), person("Ada")
+    form = {"email": email, "password": PASSWORD, "next": "/console/?days=1"}
+    assert client.http.post(client.base + "/console/sign-in", data=form).status_code == 403  # CSRF
+    form["csrf_token"] = client.csrf("/console/sign-in")
+    for wrong in ({"password": "wrong password"}, {"email": customer.email}):
+        answer = client.http.post(client.base + "/console/sign-in", data=form | wrong)
+        assert answer.status_code == 401 and "is wrong" in answer.text
+    answer = client.http.post(client.base + "/console/sign-in", data=form)
+    assert answer.url == client.base + "/console/?days=1" and "Who hits the wall" in answer.text
+    # neither an operator with the customers' form, nor one without an account any more
+    page = {"email": email, "password": PASSWORD, "csrf_token": client.csrf("/sign-in")}
+    assert client.http.post(client.base + "/sign-in", data=page).status_code == 401
+
+
+def test_an_operator_who_is_gone_is_out(app, looker, owner):
+    assert looker.get("/console/").status_code == 200
+    with owner.begin() as connection:
+        connection.execute(text("DELETE FROM docapp.operators WHERE email = :email"), {"email": looker.email})
+    assert looker.get("/console/").status_code == 302
+
+
+def test_guessing_an_operators_password_is_stopped(app, client):
+    form = {"email": make_operator(app, "reader"), "password": "wrong", "csrf_token": client.csrf("/console/sign-in")}
+    for _ in range(10):
+        assert client.http.post(client.base + "/console/sign-in", data=form).status_code == 401
+    answer = client.http.post(client.base + "/console/sign-in", data=form | {"password": PASSWORD})
+    assert answer.status_code == 429 and "Too many wrong passwords" in answer.text
+
+
+# -- the doors
+
+
+@pytest.mark.parametrize(
+    "door, statement",
+    [
+        ("app", "SELECT * FROM docapp.operators"),
+        ("app", "SELECT * FROM docapp.operator_actions"),
+        ("reader", "SELECT password_hash FROM docapp.users"),
+        ("reader", "SELECT * FROM docapp.documents"),
+        ("reader", "SELECT quota.change_plan('x', 'team')"),
+        ("reader", "SELECT * FROM quota.debit('x', 'pages')"),
+        ("admin", "SELECT * FROM docapp.users"),
+        ("admin", "DELETE FROM docapp.operator_actions"),
+        ("admin", "UPDATE docapp.operator_actions SET operator_id = 1"),
+    ],
+)
+def test_each_door_opens_as_far_as_it_must(app, door, statement):
+    with pytest.raises(DBAPIError) as caught, getattr(app.db, door).begin() as connection:
+        connection.execute(text(statement))
+    assert caught.value.orig.pgcode == "42501"
+
+
+def test_looking_cannot_write(app, owner):
+    with owner.begin() as connection:
+        role = app.db.reader.url.username
+        connection.execute(text(f'GRANT INSERT ON docapp.operators TO "{role}"'))
+    try:
+        with pytest.raises(DBAPIError) as caught, app.db.reader.begin() as connection:
+            connection.execute(text("INSERT INTO docapp.operators (email, name, password_hash, level) VALUES ('', '', '', 'admin')"))
+        assert caught.value.orig.pgcode == "25006"
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text(f'REVOKE INSERT ON docapp.operators FROM "{role}"'))
+
+
+# -- walls
+
+
+def test_walls_say_who_was_refused_and_what_helps(person, callback, looker):
+    ada = person("Ada", workspace=f"Axles {secrets.token_hex(3)}")
+    name, subject = ada.me()["workspace"]["name"], ada.me()["subject"]
+    document = ada.upload("a.md", text_of("axle")).json()
+    for _ in range(3):
+        assert ada.post(f"/api/documents/{document['id']}/mindmap").status_code == 403
+    page = looker.text("/console/", feature="mindmap")
+    row = page[page.index(name) :]
+    assert row.startswith(f"{name} {subject} Mind maps not in the plan 3 ") and " Pro Team " in row[:200]
+    assert name not in looker.text("/console/", feature="pages")
+    # a plan that helps is one that allows it: with Pro there is nothing left to offer
+    callback(ada.me()["workspace"]["slug"], "pro")
+    row = looker.text("/console/", feature="mindmap")
+    assert " Pro Team " not in row[row.index(name) :][:200]
+
+
+def test_walls_say_who_is_near_a_limit_while_they_are(person, callback, looker):
+    ben = person("Ben", workspace=f"Bolts {secrets.token_hex(3)}")
+    me = ben.me()
+    name = me["workspace"]["name"]
+    for number in range(3):
+        ben.upload(f"{number}.md", text_of(f"bolt{number}"))
+    assert name not in looker.text("/console/")
+    ben.upload("4.md", text_of("bolt4"))
+    page = looker.text("/console/")
+    assert f"{name} {me['workspace']['slug']} Documents 4 of 5 documents" in page
+    callback(me["workspace"]["slug"], "pro")
+    assert name not in looker.text("/console/")
+
+
+def test_refusals_come_in_pages_and_odd_questions_are_answered(person, looker, monkeypatch):
+    from docapp.console import walls
+
+    for number in range(2):
+        someone = person(f"Cog {number}")
+        document = someone.upload("c.md", text_of("cog")).json()
+        assert someone.post(f"/api/documents/{document['id']}/mindmap").status_code == 403
+    monkeypatch.setattr(walls, "ROWS", 1)
+    first = looker.get("/console/", feature="mindmap")
+    assert 'rel="next"' in first.text and 'rel="prev"' not in first.text
+    second = looker.get("/console/", feature="mindmap", skip=1)
+    assert 'rel="prev"' in second.text and plain(first.text) != plain(second.text)
+    for odd in ({"days": "x"}, {"days": "-1"}, {"skip": "-5"}, {"skip": "99999999999"}, {"feature": "'; drop"}):
+        assert looker.get("/console/", **odd).status_code == 200, odd
