@@ -24,7 +24,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "clients" / "python" / "src")]
 
 from docapp import config, create_app, seed, setup  # noqa: E402
 

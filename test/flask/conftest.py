@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 import requests
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flask"
-sys.path.insert(0, str(EXAMPLE))
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "flask"
+CLIENT = ROOT / "clients" / "python" / "src"
+sys.path[:0] = [str(EXAMPLE), str(CLIENT)]
 sys.dont_write_bytecode = True
 
 from docapp import create_app, db  # noqa: E402
@@ -53,7 +55,7 @@ def environment():
     maintenance = make_url(given)
     if maintenance.drivername == "postgresql":
         maintenance = maintenance.set(drivername="postgresql+psycopg2")
-    name, suffix = f"quota_flask_{os.getpid()}", secrets.token_hex(3)
+    name, suffix = f"quota_example_{os.getpid()}", secrets.token_hex(3)
     app_role, admin_role, reader_role = (f"qf_{level}_{suffix}" for level in ("app", "admin", "reader"))
     cluster = db.engine(given, isolation_level="AUTOCOMMIT")
     with cluster.connect() as connection:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import quota_flask
+import quota_client
 from conftest import PASSWORD, text_of
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -276,14 +276,12 @@ def test_screenshots(browser, seeded, screenshots, no_script_errors, app_engine,
         browser.sign_in(seeded[1]["email"], seeded[1]["password"])
         with app_engine.begin() as connection:
             subject = subject_of(browser)
-            held = quota_flask.call(
-                connection, "reserve", subject=subject, feature="llm_tokens", amount=500, ttl="1 minute"
-            ).one()
+            held = quota_client.reserve(connection, subject, "llm_tokens", 500, ttl="1 minute")
         browser.open("/usage")
         assert not browser.all("[data-feature=seats].full")  # one of one is as it should be
         shoot("usage-free")
         with app_engine.begin() as connection:
-            quota_flask.call(connection, "release", id=held.id)
+            quota_client.release(connection, held.id)
         browser.open("/documents")
         browser.run(
             "import('/static/js/paywall.js').then((m) => m.openPaywall({code: 'quota_exceeded', subject: 'a/b',"

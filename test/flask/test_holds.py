@@ -1,9 +1,8 @@
-"""Holds: quota_flask.hold by itself, and answers that are streamed and paid for by one."""
+"""Holds: quota_client.hold by itself, and answers that are streamed and paid for by one."""
 
 import asyncio
 import json
 import logging
-import os
 import re
 import signal
 import subprocess
@@ -11,10 +10,10 @@ import sys
 import time
 
 import pytest
-import quota_flask as qf
-from conftest import PASSWORD, text_of
+import quota_client as qc
+from conftest import CLIENT, EXAMPLE, PASSWORD, text_of
 from docapp import answering, db
-from quota_flask import QuotaError, hold
+from quota_client import QuotaError, hold
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -33,7 +32,7 @@ def state(app_engine, subject):
 
     def look():
         with app_engine.connect() as connection:
-            f = qf.me(connection, subject)["features"]["llm_tokens"]
+            f = qc.me(connection, subject)["features"]["llm_tokens"]
         return f["used"], f["reserved"], f["remaining"]
 
     return look
@@ -233,14 +232,12 @@ def test_a_settle_that_fails_is_tried_again_and_told(app_engine, owner, subject,
 
 def test_a_process_that_is_killed_charges_nothing_and_keeps_nothing(ready, subject, state):
     code = (
-        "import sys, time, quota_flask; from docapp import db\n"
-        "with quota_flask.hold(db.engine(sys.argv[1]), sys.argv[2], 'llm_tokens', 500, ttl='2 seconds') as h:\n"
+        "import sys, time; sys.path[:0] = sys.argv[3:]; import quota_client; from docapp import db\n"
+        "with quota_client.hold(db.engine(sys.argv[1]), sys.argv[2], 'llm_tokens', 500, ttl='2 seconds') as h:\n"
         "    h.count(40); print(h.id, flush=True); time.sleep(60)\n"
     )
-    here = os.path.dirname(qf.__file__)
-    child = subprocess.Popen(
-        [sys.executable, "-B", "-c", code, ready["QUOTA_APP_URL"], subject], cwd=here, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-B", "-c", code, ready["QUOTA_APP_URL"], subject, str(EXAMPLE), str(CLIENT)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert int(child.stdout.readline()) > 0
     assert state() == (500, 500, 7500)
     child.send_signal(signal.SIGKILL)
@@ -346,7 +343,7 @@ def test_too_little_room_is_402_before_any_stream(person, stored, app_engine, de
     sam = person("Sam")
     sam.upload("s.md", text_of("rotor", 12))
     with app_engine.begin() as connection:
-        qf.debit(connection, sam.me()["subject"], "llm_tokens", 7900)
+        qc.debit(connection, sam.me()["subject"], "llm_tokens", 7900)
     workspace = sam.me()["workspace"]["slug"]
     before = stored(workspace)
     refused = sam.post("/api/answers", json={"question": QUESTION}, headers=STREAM, stream=True)
@@ -357,7 +354,7 @@ def test_too_little_room_is_402_before_any_stream(person, stored, app_engine, de
     # the first page of operations.md: who hit the wall, by a reserve that raised and by a check before the work
     assert denied(sam.me()["subject"], 1) == 1
     with app_engine.begin() as connection:
-        qf.debit(connection, sam.me()["subject"], "llm_tokens", 100)
+        qc.debit(connection, sam.me()["subject"], "llm_tokens", 100)
     assert sam.post("/api/answers", json={"question": QUESTION}).status_code == 402
     assert denied(sam.me()["subject"], 2) == 2
 
@@ -369,7 +366,7 @@ def test_room_that_ends_while_it_is_written_cuts_the_answer(person, app_engine, 
     estimate = whole["tokens"] - sum(answering.tokenizer.count(s["text"]) for s in whole["sentences"])
     room = estimate + answering.EXPECTED_WRITTEN + 3
     with app_engine.begin() as connection:
-        qf.debit(connection, tia.me()["subject"], "llm_tokens", 8000 - whole["tokens"] - room)
+        qc.debit(connection, tia.me()["subject"], "llm_tokens", 8000 - whole["tokens"] - room)
     cut = tia.post("/api/answers", json={"question": QUESTION})
     assert cut.status_code == 201 and cut.json()["cut"]["code"] == "quota_exceeded"
     assert 0 < len(cut.json()["sentences"]) < len(whole["sentences"])

@@ -1,11 +1,11 @@
 """docapp: a document application whose every expensive action is paid for through quota.
 
-create_app() puts the parts together: the three database doors, the plan manager, quota_flask, and the routes.
+create_app() puts the parts together: the three database doors, the plan manager, quota, and the routes.
 """
 
 from flask import Flask
 
-from quota_flask import Quota
+from quota_client.flask import Quota
 
 from . import account, api, auth, config, console, keys, pages, web
 from .db import Database

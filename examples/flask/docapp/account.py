@@ -6,8 +6,9 @@ from datetime import datetime
 from flask import Blueprint, current_app, flash, g, request, url_for
 from sqlalchemy import select, text
 
-import quota_flask
-from quota_flask import QuotaError, requires
+import quota_client
+from quota_client import QuotaError
+from quota_client.flask import requires
 
 from . import auth, config, web
 from .auth import owner_only, signed_in
@@ -37,7 +38,7 @@ def me():
     """Who am I, and everything quota.me says: plan, features with what is left, grants."""
     user = g.user
     with current_app.db.app.connect() as connection:
-        state = quota_flask.me(connection, user.subject)
+        state = quota_client.me(connection, user.subject)
     return {
         "id": user.id,
         "email": user.email,
@@ -99,7 +100,7 @@ def demo_checkout():
 def _confirmation():
     """What the plan is after a change, as a sentence."""
     with current_app.db.app.connect() as connection:
-        plan = quota_flask.me(connection, g.user.subject)["plan"]
+        plan = quota_client.me(connection, g.user.subject)["plan"]
     if plan["cancel_at"]:
         return f"Done: you keep {plan['title']} until the paid period ends, then the free plan applies."
     return f"Done: your plan is {plan['title']} now."
@@ -128,7 +129,7 @@ def plans_that_allow(feature, amount):
     if FEATURES[feature]["kind"] == "static":
         return current_app.plans.with_value(feature, amount)
     with current_app.db.app.connect() as connection:
-        return [dict(row._mapping) for row in quota_flask.offers(connection, g.user.subject, feature, amount)]
+        return [row._asdict() for row in quota_client.offers(connection, g.user.subject, feature, amount)]
 
 
 def owner_name():
@@ -172,10 +173,10 @@ def tokens_used_by(connection, member, limit, since):
     """llm_tokens of one member: what counts against the limit that they have, their own or the plan's; without
     one (None) all that was charged to them since a time."""
     if limit is not None:
-        for row in quota_flask.call(connection, "explain", subject=member.subject, feature="llm_tokens"):
+        for row in quota_client.explain(connection, member.subject, "llm_tokens"):
             if row.level == member.subject and row.source == "allowance":
                 return limit - row.available
-    rows = quota_flask.call(connection, "usage", subject=member.subject, feature="llm_tokens", since=since)
+    rows = quota_client.usage(connection, member.subject, "llm_tokens", since)
     return sum(row.used for row in rows)
 
 

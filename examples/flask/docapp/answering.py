@@ -12,7 +12,7 @@ import time
 import uuid
 from collections import Counter
 
-from quota_flask import QuotaError, hold
+from quota_client import QuotaError, hold
 
 from . import chunking, documents, tokenizer, tokens
 from .embedding import stem

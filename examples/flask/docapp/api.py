@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from flask import Blueprint, current_app, g, request, stream_with_context, url_for
 
-from quota_flask import requires, setting
+from quota_client import setting
+from quota_client.flask import requires
 
 from . import answering, documents, embedding, mindmap, parsing, receipts
 from .auth import signed_in, subject

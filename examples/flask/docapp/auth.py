@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from quota_flask import QuotaError
+from quota_client import QuotaError
 
 from . import tokens, web
 from .models import Document, FailedSignIn, User, Workspace

@@ -11,7 +11,7 @@ import os
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, literal_column, select
 
-from quota_flask import refusals
+from quota_client import refusals
 
 from . import chunking, parsing, tokenizer, tokens
 from .models import Chunk, Document, DocumentFile, MindMap, User

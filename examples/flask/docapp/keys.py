@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from sqlalchemy import select
 
-import quota_flask
-from quota_flask import QuotaError
+import quota_client
+from quota_client import QuotaError
 
 from . import web
 from .auth import signed_in
@@ -34,7 +34,7 @@ def user_of(secret):
     """The User that a key acts for.  Raises Problem 401, and 403 if the key may not do what is asked."""
     try:
         with current_app.db.app.begin() as connection:  # the commit notes that the key was used
-            key = quota_flask.authenticate(connection, clean(secret))
+            key = quota_client.authenticate(connection, clean(secret))
     except QuotaError as error:
         raise Problem(401, error.code, "This API key is not valid.") from error
     if ("read" if request.method in web.SAFE_METHODS else "write") not in key.scopes:
@@ -58,7 +58,7 @@ def load_key():
 
 def _page(status=200, **values):
     with current_app.db.app.connect() as connection:
-        state = quota_flask.me(connection, g.user.subject)
+        state = quota_client.me(connection, g.user.subject)
     listed = current_app.plans.api_keys(g.user.subject)
     now = datetime.now(timezone.utc)
     return render_template("keys.html", state=state, keys=listed, now=now, lifetimes=LIFETIMES, **values), status

@@ -7,7 +7,7 @@ from flask import Blueprint, current_app, g, redirect, render_template, request,
 from markupsafe import Markup, escape
 from sqlalchemy import select
 
-import quota_flask
+import quota_client
 
 from . import account, mindmap, parsing, web
 from . import documents as service
@@ -74,12 +74,12 @@ def _shared():
 def _render(template, **values):
     """A page of the signed-in person, with what quota.me says for the header and the bars."""
     with current_app.db.app.connect() as connection:
-        state = quota_flask.me(connection, g.user.subject)
+        state = quota_client.me(connection, g.user.subject)
     return render_template(template, state=state, **values)
 
 
 def paywall(error):
-    """The page a browser without JavaScript gets for a refusal; quota_flask calls it."""
+    """The page a browser without JavaScript gets for a refusal; quota_client calls it."""
     return _wall(error.detail, error.message)
 
 
@@ -168,7 +168,7 @@ def usage():
 def plans():
     """The plans side by side, with the demo checkout."""
     with current_app.db.app.connect() as connection:
-        state = quota_flask.me(connection, g.user.subject)
+        state = quota_client.me(connection, g.user.subject)
     listed = [plan | {"losses": losses(state, plan)} for plan in current_app.plans.plans()]
     return render_template("plans.html", state=state, plans=listed)
 
@@ -309,7 +309,7 @@ def team():
             select(User).where(User.workspace_id == g.user.workspace_id).order_by(User.id)
         ).all()
     with current_app.db.app.connect() as connection:
-        state = quota_flask.me(connection, g.user.workspace.slug)
+        state = quota_client.me(connection, g.user.workspace.slug)
         since = state["features"]["llm_tokens"]["period_start"]
         each = current_app.plans.member_limit(state["plan"]["name"])
         limits = {member.id: each if member.token_limit is None else member.token_limit for member in members}

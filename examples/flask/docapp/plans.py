@@ -11,10 +11,10 @@ import hmac
 import json
 import time
 
+import quota_client
+from quota_client import QuotaError
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
-
-from quota_flask import QuotaError, call
 
 from . import config
 from .models import PaymentEvent
@@ -28,11 +28,6 @@ _CHANGES = text(
        AND (CAST(:until AS timestamptz) IS NULL OR e.at < :until)
      ORDER BY e.id DESC LIMIT :most
     """
-)
-_UNLIMIT = text("SELECT quota.override(subject => :subject, feature => 'llm_tokens', entitlement => NULL)")
-_MAKE_API_KEY = text(
-    "SELECT secret FROM quota.create_api_key(subject => :subject, name => :name,"
-    " expires_at => CAST(:expires_at AS timestamptz), scopes => CAST(:scopes AS text[]))"
 )
 _API_KEYS = text("SELECT * FROM quota.api_keys WHERE subject = :subject ORDER BY id DESC")
 FIELDS = {"id", "workspace", "plan", "effective"}
@@ -66,7 +61,7 @@ class PlanManager:
         features [{feature, title, unit, kind, and allowance (None: unlimited) with period, or value; members: the
         same for each member}]."""
         with self._engine.connect() as connection:
-            catalog = call(connection, "export_catalog").scalar_one()
+            catalog = quota_client.export_catalog(connection)
         listed = []
         for name, plan in catalog["plans"].items():
             features = [
@@ -156,13 +151,8 @@ class PlanManager:
                 return False
             try:
                 if event["plan"] != default:
-                    call(
-                        connection,
-                        "change_plan",
-                        subject=event["workspace"],
-                        plan=event["plan"],
-                        effective=event["effective"],
-                        usage="keep",
+                    quota_client.change_plan(
+                        connection, event["workspace"], event["plan"], effective=event["effective"], usage="keep"
                     )
                 else:
                     self._cancel(connection, event["workspace"], event["effective"])
@@ -183,7 +173,7 @@ class PlanManager:
         """Cancel; a workspace without subscription is on the default plan already."""
         try:
             with connection.begin_nested():
-                call(connection, "cancel", subject=workspace, effective=effective)
+                quota_client.cancel(connection, workspace, effective)
         except QuotaError as error:
             if error.sqlstate != "QT404":
                 raise
@@ -198,13 +188,12 @@ class PlanManager:
     def maintain(self):
         """quota.maintain(): [(task, rows)].  It tidies and adds up; no limit depends on its having run."""
         with self._engine.begin() as connection:
-            return [tuple(row) for row in call(connection, "maintain")]
+            return quota_client.maintain(connection)
 
     def create_api_key(self, subject, name, expires_at, scopes):
         """Make an API key that acts for `subject`: its secret, which nothing else ever shows."""
         with self._engine.begin() as connection:
-            asked = {"subject": subject, "name": name, "expires_at": expires_at, "scopes": scopes}
-            return connection.execute(_MAKE_API_KEY, asked).scalar_one()
+            return quota_client.create_api_key(connection, subject, name, expires_at, scopes).secret
 
     def api_keys(self, subject):
         """The API keys that act for exactly this subject, newest first: rows of quota.api_keys."""
@@ -216,7 +205,7 @@ class PlanManager:
         if all(key.id != key_id for key in self.api_keys(subject)):
             return False
         with self._engine.begin() as connection:
-            call(connection, "revoke_api_key", id=key_id)
+            quota_client.revoke_api_key(connection, key_id)
         return True
 
     def revoke_api_keys(self, subject):
@@ -226,9 +215,8 @@ class PlanManager:
 
     def limit_member(self, subject, tokens_per_month):
         """Give one member a limit of their own on llm_tokens, in place of what the plan gives each (None: that again)."""
+        terms = None
+        if tokens_per_month is not None:
+            terms = {"allowance": tokens_per_month, "period": "month", "anchor": "subscription"}
         with self._engine.begin() as connection:
-            if tokens_per_month is None:
-                connection.execute(_UNLIMIT, {"subject": subject})
-            else:
-                terms = {"allowance": tokens_per_month, "period": "month", "anchor": "subscription"}
-                call(connection, "override", subject=subject, feature="llm_tokens", entitlement=terms)
+            quota_client.override(connection, subject, "llm_tokens", terms)

@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import event, select, update
 from werkzeug.security import generate_password_hash
 
-import quota_flask
+import quota_client
 
 from . import answering, auth, documents, embedding, mindmap
 from .console.queries import operators
@@ -273,15 +273,15 @@ def _want_a_map(app, user, say):
     try:
         with app.db.session.begin() as session:
             mindmap.make(session, user, documents.find(session, user, document.id), key=None)
-    except quota_flask.QuotaError as refusal:
+    except quota_client.QuotaError as refusal:
         with app.db.session.begin() as session:
-            quota_flask.note_denial(session, refusal.detail)
+            quota_client.note_denial(session, refusal.detail)
 
 
 def _ask(app, user, question, say):
     """Ask, where the tokens last."""
     say(f"{user.name}: {question}")
-    with contextlib.suppress(quota_flask.QuotaError):
+    with contextlib.suppress(quota_client.QuotaError):
         list(answering.answer(app.db.session, user, question))
 
 
@@ -290,10 +290,10 @@ def _spend(app, user, say):
     say(f"{user.name}: questions")
     for question in QUESTIONS:
         with app.db.session.begin() as session:
-            state = quota_flask.check(session, user.subject, "llm_tokens")
+            state = quota_client.check(session, user.subject, "llm_tokens")
             if state.used >= 0.8 * state.allowance:
                 return
         try:
             list(answering.answer(app.db.session, user, question))
-        except quota_flask.QuotaError:
+        except quota_client.QuotaError:
             return

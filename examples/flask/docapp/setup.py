@@ -1,7 +1,6 @@
 """Set-up of a database for the application: roles, tables, grants, catalog, gates.  Run as often as you like."""
 
-import json
-
+import quota_client
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.schema import CreateIndex
@@ -39,15 +38,8 @@ def run(owner_url, app_url, admin_url, reader_url):
             _roles(connection, logins)
             _tables(connection, *(role for role, _password in logins.values()))
             for level, (role, _password) in logins.items():
-                connection.execute(text("SELECT quota.grant_access(:role, :level)"), {"role": role, "level": level})
-            changes = [
-                tuple(row)
-                for row in connection.execute(
-                    text("SELECT * FROM quota.apply_catalog(CAST(:catalog AS jsonb))"),
-                    {"catalog": json.dumps(config.catalog())},
-                )
-            ]
-            return changes + _gates(connection)
+                quota_client.grant_access(connection, role, level)
+            return [*quota_client.apply_catalog(connection, config.catalog()), *_gates(connection)]
     finally:
         owner.dispose()
 

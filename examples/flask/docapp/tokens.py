@@ -6,7 +6,7 @@ rows are written and just before the commit: so two requests never wait for each
 hot account is locked for as short as can be.
 """
 
-from quota_flask import debit, give_back
+from quota_client import debit, give_back
 
 from . import tokenizer
 

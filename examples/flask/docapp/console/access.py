@@ -7,9 +7,8 @@ Level reader looks, level admin acts; both are read again with every request.
 import functools
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, session, url_for
+from quota_client import QuotaError
 from sqlalchemy.exc import DBAPIError
-
-from quota_flask import QuotaError
 
 from .. import auth, web
 from ..web import Problem
