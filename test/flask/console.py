@@ -3,6 +3,7 @@
 import html
 import re
 import secrets
+import time
 
 from docapp.console.queries import operators
 from werkzeug.security import generate_password_hash
@@ -26,6 +27,15 @@ def plain(page):
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
+def eventually(true):
+    """Wait until `true()` is: refusals are noted after they are answered."""
+    for _ in range(100):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come")
+
+
 class Desk:
     """An operator at the console, through Flask's own client."""
 
@@ -38,7 +48,7 @@ class Desk:
             session["operator"], session["csrf"] = self.id, "token"
 
     def get(self, path, **query):
-        return self.http.get(path, query_string=query, headers=PAGE, base_url="https://localhost")
+        return self.http.get(path, query_string=query or None, headers=PAGE, base_url="https://localhost")
 
     def text(self, path, **query):
         answer = self.get(path, **query)

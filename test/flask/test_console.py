@@ -1,14 +1,16 @@
 """The console: who gets in, what its pages say, and that looking can change nothing."""
 
+import html
+import re
 import secrets
 
 import pytest
 from conftest import text_of
-from console import PASSWORD, Desk, make_operator, plain
+from console import PASSWORD, Desk, eventually, make_operator, plain
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-PAGES = ("/console/",)
+PAGES = ("/console/", "/console/customers", "/console/use?subject=x")
 
 
 @pytest.fixture
@@ -107,9 +109,10 @@ def test_walls_say_who_was_refused_and_what_helps(person, callback, looker):
     document = ada.upload("a.md", text_of("axle")).json()
     for _ in range(3):
         assert ada.post(f"/api/documents/{document['id']}/mindmap").status_code == 403
+    told = f"{name} {subject} Mind maps not in the plan 3 "
+    eventually(lambda: told in looker.text("/console/", feature="mindmap"))
     page = looker.text("/console/", feature="mindmap")
-    row = page[page.index(name) :]
-    assert row.startswith(f"{name} {subject} Mind maps not in the plan 3 ") and " Pro Team " in row[:200]
+    assert " Pro Team " in page[page.index(told) :][:200]
     assert name not in looker.text("/console/", feature="pages")
     # a plan that helps is one that allows it: with Pro there is nothing left to offer
     callback(ada.me()["workspace"]["slug"], "pro")
@@ -138,6 +141,7 @@ def test_refusals_come_in_pages_and_odd_questions_are_answered(person, looker, m
         someone = person(f"Cog {number}")
         document = someone.upload("c.md", text_of("cog")).json()
         assert someone.post(f"/api/documents/{document['id']}/mindmap").status_code == 403
+        eventually(lambda: someone.me()["subject"] in looker.text("/console/", feature="mindmap"))
     monkeypatch.setattr(walls, "ROWS", 1)
     first = looker.get("/console/", feature="mindmap")
     assert 'rel="next"' in first.text and 'rel="prev"' not in first.text
@@ -145,3 +149,55 @@ def test_refusals_come_in_pages_and_odd_questions_are_answered(person, looker, m
     assert 'rel="prev"' in second.text and plain(first.text) != plain(second.text)
     for odd in ({"days": "x"}, {"days": "-1"}, {"skip": "-5"}, {"skip": "99999999999"}, {"feature": "'; drop"}):
         assert looker.get("/console/", **odd).status_code == 200, odd
+
+
+# -- customers and what they use
+
+
+def test_customers_are_found_by_name_subject_and_address(person, looker):
+    mark = secrets.token_hex(3)
+    ada = person("Ada", workspace=f"Shaft 50%_{mark}")
+    slug = ada.me()["workspace"]["slug"]
+    for asked in (f"shaft 50%_{mark}", "SHAFT 50%_", slug, slug[:-2], ada.email, ada.email.upper()):
+        assert slug in looker.text("/console/customers", q=asked), asked
+    for asked in (f"shaft 50_%{mark}", ada.email[1:], "shaft 50%__", "nobody's"):
+        assert "Nobody is found so." in looker.text("/console/customers", q=asked), asked
+    assert looker.get("/console/customers", q="\x00\n", before="x").status_code == 200
+
+
+def test_customers_come_in_pages(person, looker, monkeypatch):
+    from docapp.console import use
+
+    mark = secrets.token_hex(3)
+    slugs = [person("Ada", workspace=f"{mark} {n}").me()["workspace"]["slug"] for n in range(3)]
+    monkeypatch.setattr(use, "ROWS", 2)
+    seen, page = [], looker.get("/console/customers", q=mark)
+    for _ in range(2):
+        seen += [slug for slug in reversed(slugs) if slug in plain(page.text)]
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        page = looker.get(html.unescape(older.group(1))) if older else None
+    assert seen == slugs[::-1] and page is None
+
+
+def test_use_is_shown_by_day_member_and_purpose(person, callback, server, looker):
+    boss = person("Grace Hopper", workspace="Works")
+    callback(boss.me()["workspace"]["slug"], "team")
+    boss.upload("a.md", text_of("axle", 20))
+    spent = boss.post("/api/answers", {"question": "How does the axle work?"}).json()["tokens"]
+    slug, subject = boss.me()["workspace"]["slug"], boss.me()["subject"]
+    page = looker.get("/console/use", subject=slug, feature="llm_tokens", days=7)
+    assert f"{spent:,} tokens in 7 days" in page.text and page.text.count('class="column"') == 7
+    assert page.text.count('class="taken"') == 7 and f": {spent:,} tokens</title>" in page.text
+    by_member = looker.text("/console/use", subject=slug, feature="llm_tokens", by="child")
+    assert f"Grace Hopper {spent:,} tokens 1" in by_member
+    by_purpose = looker.text("/console/use", subject=slug, feature="llm_tokens", by="metadata.action")
+    assert f"answer {spent:,} tokens 1" in by_purpose
+    assert f"{spent:,} tokens in 30 days" in looker.text("/console/use", subject=subject, feature="llm_tokens")
+
+
+def test_use_of_nobody_is_nothing_and_a_bad_subject_is_refused(looker):
+    assert "0 tokens in 30 days" in looker.text("/console/use", subject="nobody", feature="llm_tokens")
+    assert looker.get("/console/use", subject="nobody", feature="no-such", days="x", by="'").status_code == 200
+    for bad in ("", "a//b", "/a", "a/", "x" * 256, "a\tb", "a\x00"):
+        answer = looker.get("/console/use", subject=bad)
+        assert answer.status_code == 400 and "That was not done" in answer.text, bad

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta, timezone
 
 from flask import render_template, request, url_for
 
-from ..account import FEATURES
 from .access import blueprint, looking
-from .queries import customers, walls as queries
+from .queries import customers
+from .queries import features as catalog
+from .queries import walls as queries
 
 ROWS = 50
 FURTHEST = 1000
@@ -25,12 +26,13 @@ def walls():
     days = request.args.get("days", 7, type=int)
     days = days if days in DAYS else 7
     skip = min(max(request.args.get("skip", 0, type=int), 0), FURTHEST)
-    feature = request.args.get("feature") if request.args.get("feature") in FEATURES else None
     since = (datetime.now(timezone.utc) - timedelta(days=days - 1)).date()
     with looking() as connection:
+        features = catalog.features(connection)
+        feature = request.args.get("feature") if request.args.get("feature") in features else None
         refused = queries.refused(connection, since, feature, ROWS + 1, skip)
         more, refused = len(refused) > ROWS and skip + ROWS <= FURTHEST, refused[:ROWS]
-        plans = queries.helpful_plans(connection, refused)
+        plans = queries.helpful_plans(connection, refused, features)
         near = queries.near(connection)
         names = customers.names(connection, [row.subject for row in (*refused, *near)])
     chosen = {"days": days, "feature": feature}
@@ -41,6 +43,7 @@ def walls():
         near=near,
         names=names,
         reasons=REASONS,
+        features=features,
         days=days,
         all_days=DAYS,
         feature=feature,

@@ -1,11 +1,50 @@
-"""Customers: workspaces by their subject's first segment, and what is to be known of one."""
+"""Customers: workspaces by the first segment of their subject."""
 
 from sqlalchemy import text
 
 _NAMES = text("SELECT slug, name FROM docapp.workspaces WHERE slug = ANY (CAST(:slugs AS text[]))")
+_FIND = text(
+    """
+    SELECT w.id, w.slug, w.name, w.created_at, quota.me(w.slug) -> 'plan' AS plan
+      FROM docapp.workspaces AS w
+     WHERE (CAST(:before AS bigint) IS NULL OR w.id < :before)
+       AND (CAST(:begins AS text) IS NULL OR w.slug LIKE :begins OR lower(w.name) LIKE :begins
+            OR w.id IN (SELECT u.workspace_id FROM docapp.users AS u WHERE u.email = :email))
+     ORDER BY w.id DESC
+     LIMIT :most
+    """
+)
+_WORKSPACE = text("SELECT id, slug, name, created_at FROM docapp.workspaces WHERE slug = :slug")
+_MEMBERS = text(
+    """
+    SELECT w.slug || '/' || u.slug AS subject, u.name, u.email, u.role
+      FROM docapp.users AS u JOIN docapp.workspaces AS w ON w.id = u.workspace_id
+     WHERE w.slug = :slug
+     ORDER BY u.role DESC, u.slug
+     LIMIT :most
+    """
+)
 
 
 def names(connection, subjects):
     """{first segment: name of the workspace} of the subjects that are customers."""
     slugs = sorted({subject.partition("/")[0] for subject in subjects})
     return dict(connection.execute(_NAMES, {"slugs": slugs}).all()) if slugs else {}
+
+
+def find(connection, asked="", before=None, most=50):
+    """Customers, the newest first, from before the id `before`: rows (id, slug, name, created_at, plan), plan as
+    quota.me has it.  `asked` is how their subject or name begins, or the e-mail address of one of their people."""
+    plain = asked.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    given = {"begins": f"{plain}%" if plain else None, "email": asked.lower(), "before": before, "most": most}
+    return connection.execute(_FIND, given).all()
+
+
+def workspace(connection, subject):
+    """The workspace that a subject belongs to: a row (id, slug, name, created_at), or None."""
+    return connection.execute(_WORKSPACE, {"slug": subject.partition("/")[0]}).one_or_none()
+
+
+def members(connection, slug, most=50):
+    """People of a workspace: rows (subject, name, email, role), its owners first."""
+    return connection.execute(_MEMBERS, {"slug": slug, "most": most}).all()

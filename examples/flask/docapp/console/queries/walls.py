@@ -2,11 +2,9 @@
 
 from sqlalchemy import text
 
-from ...config import catalog
-
 #: how many events back thresholds are looked for, and of how many the present state is asked: both bound the
 #: page, whatever happened since
-EVENTS_BACK, CANDIDATES = 20_000, 200
+EVENTS_BACK, CANDIDATES = 10_000, 100
 NEAR_PERCENT = 80
 
 _REFUSED = text(
@@ -52,15 +50,15 @@ def refused(connection, since, feature=None, most=50, skip=0):
     return connection.execute(_REFUSED, given).all()
 
 
-def helpful_plans(connection, rows):
+def helpful_plans(connection, rows, features):
     """{(subject, feature): [plans that would have let them through]} for rows of refused().  What waits for a
     payment or for time is helped by no plan; what is only set is not counted, so quota has no offers for it."""
-    kinds = {name: feature["kind"] for name, feature in catalog()["features"].items()}
     asked = sorted(
         {
             (row.subject, row.feature)
             for row in rows
-            if row.reason in ("quota_exceeded", "not_entitled") and kinds.get(row.feature) != "static"
+            if row.reason in ("quota_exceeded", "not_entitled") and row.feature in features
+            and features[row.feature].kind != "static"
         }
     )
     found = {}
