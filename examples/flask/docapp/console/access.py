@@ -52,7 +52,8 @@ def load_operator():
 
 def may_act():
     """May who is signed in act, beside looking?"""
-    return g.operator is not None and g.operator.level == "admin"
+    operator = g.get("operator")  # not set, where a request is refused before it is looked who sends it
+    return operator is not None and operator.level == "admin"
 
 
 def acts(view):
