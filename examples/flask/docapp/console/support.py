@@ -3,10 +3,8 @@
 import json
 from collections import namedtuple
 
+import quota_client
 from flask import flash, g, redirect, request, url_for
-from sqlalchemy import text
-
-from quota_flask import call
 
 from ..web import Problem
 from . import acts, forms
@@ -21,7 +19,6 @@ ACTIONS = {}
 STATUSES = {"active": "active", "past_due": "past due", "paused": "paused"}
 EFFECTIVE = {"now": "now", "period_end": "when the period ends"}
 PERIODS = ("", "month", "week", "day", "year")
-_NO_OVERRIDE = text("SELECT quota.override(subject => :subject, feature => :feature, entitlement => NULL)")
 
 
 def action(name, read):
@@ -75,15 +72,14 @@ def _plan_form():
 @action("change_plan", _plan_form)
 def change_plan(connection, subject, asked):
     """Move the customer to a plan, now or when the period ends."""
-    given = {key: asked[key] for key in ("plan", "effective", "usage")}
-    call(connection, "change_plan", subject=subject, **given)
+    quota_client.change_plan(connection, subject, asked["plan"], asked["effective"], asked["usage"])
     return f"The plan is {asked['plan']}, {EFFECTIVE[asked['effective']]}."
 
 
 @action("cancel", lambda: {"effective": forms.choice("effective", "When", EFFECTIVE)})
 def cancel(connection, subject, asked):
     """End the subscription."""
-    ends_at = call(connection, "cancel", subject=subject, effective=asked["effective"]).scalar_one()
+    ends_at = quota_client.cancel(connection, subject, asked["effective"])
     return f"The subscription ends at {ends_at:%Y-%m-%d %H:%M %Z}."
 
 
@@ -93,7 +89,7 @@ def cancel(connection, subject, asked):
 )
 def set_status(connection, subject, asked):
     """Pause, resume, or mark as past due."""
-    call(connection, "set_status", subject=subject, status=asked["status"], until=asked["until"])
+    quota_client.set_status(connection, subject, asked["status"], asked["until"])
     return f"The subscription is {STATUSES[asked['status']]}" + (f" until {asked['until'][:10]}." if asked["until"] else ".")
 
 
@@ -123,7 +119,7 @@ def amend(connection, subject, asked):
             changes[key] = asked[key]
     if not changes:
         return "Nothing was to be amended."
-    call(connection, "amend", subject=subject, changes=changes)
+    quota_client.amend(connection, subject, changes)
     return f"Amended: {', '.join(key.replace('_', ' ') for key in changes)}."
 
 
@@ -143,8 +139,18 @@ def _credit_form():
 @action("credit", _credit_form)
 def credit(connection, subject, asked):
     """Give units on top of the plan."""
-    given = {key: asked[key] for key in ("feature", "amount", "expires_at", "every", "beyond_caps")}
-    row = call(connection, "credit", subject=subject, source="support", key=_key(), metadata=_noted(asked), **given).one()
+    row = quota_client.credit(
+        connection,
+        subject,
+        asked["feature"],
+        asked["amount"],
+        expires_at=asked["expires_at"],
+        every=asked["every"],
+        source="support",
+        key=_key(),
+        metadata=_noted(asked),
+        beyond_caps=asked["beyond_caps"],
+    )
     left = "no limit" if row.remaining is None else f"{row.remaining:,} left"
     return f"Credited {asked['amount']:,} of {asked['feature']}; now {left}."
 
@@ -154,7 +160,7 @@ def revoke(connection, subject, asked):
     """Take back what is left of one of the customer's grants, or so much of it."""
     if all(grant["id"] != asked["grant_id"] for grant in queries.me(connection, subject)["grants"]):
         raise Problem(404, "not_found", "This customer has no such grant any more. Nothing was done.")
-    taken = call(connection, "revoke", grant_id=asked["grant_id"], amount=asked["amount"], key=_key()).scalar_one()
+    taken = quota_client.revoke(connection, asked["grant_id"], asked["amount"], key=_key())
     return f"Took back {taken:,}."
 
 
@@ -166,10 +172,9 @@ def _override_form():
 @action("override", _override_form)
 def override(connection, subject, asked):
     """Give an entitlement of the customer's own in place of the plan's, or take it away."""
+    quota_client.override(connection, subject, asked["feature"], asked["entitlement"])
     if asked["entitlement"] is None:
-        connection.execute(_NO_OVERRIDE, {"subject": subject, "feature": asked["feature"]})
         return f"The plan decides about {asked['feature']} again."
-    call(connection, "override", subject=subject, feature=asked["feature"], entitlement=asked["entitlement"])
     return f"{asked['feature']} has an entitlement of its own: {json.dumps(asked['entitlement'])}."
 
 
@@ -179,8 +184,7 @@ def override(connection, subject, asked):
 @action("set_usage", lambda: {"feature": _feature(), "used": forms.whole("used", "Used", least=0)})
 def set_usage(connection, subject, asked):
     """Correct what was used in the present period."""
-    given = {"feature": asked["feature"], "used": asked["used"], "key": _key(), "metadata": _noted(asked)}
-    row = call(connection, "set_usage", subject=subject, **given).one()
+    row = quota_client.set_usage(connection, subject, asked["feature"], asked["used"], key=_key(), metadata=_noted(asked))
     if row.id is None:
         return "Nothing was to be corrected."
     return f"{asked['feature']}: {asked['used']:,} used from now on."
@@ -189,7 +193,7 @@ def set_usage(connection, subject, asked):
 @action("clear_caps", lambda: {"feature": _feature()})
 def clear_caps(connection, subject, asked):
     """Let the caps of a feature count from 0."""
-    cleared = call(connection, "clear_caps", subject=subject, feature=asked["feature"]).scalar_one()
+    cleared = quota_client.clear_caps(connection, subject, asked["feature"])
     return f"{cleared} cap{'' if cleared == 1 else 's'} of {asked['feature']} cleared."
 
 
@@ -198,5 +202,5 @@ def release(connection, subject, asked):
     """Give back what one of the customer's holds has reserved."""
     if all(hold.id != asked["hold_id"] for hold in queries.holds(connection, subject, most=1000)):
         raise Problem(404, "not_found", "This customer has no such hold any more. Nothing was done.")
-    call(connection, "release", id=asked["hold_id"])
+    quota_client.release(connection, asked["hold_id"])
     return "The hold is released; nothing is charged for it."

@@ -1,8 +1,7 @@
 """Everything about one customer, or one of their people: state, grants, holds, history, why something is refused."""
 
+import quota_client
 from sqlalchemy import text
-
-from quota_flask import call
 
 _SUBSCRIPTIONS = text(
     """
@@ -40,7 +39,7 @@ _PLANS = text("SELECT p.plan, coalesce(p.title, p.plan) AS title FROM quota.plan
 
 def me(connection, subject):
     """What quota.me says: plan, features, grants."""
-    return call(connection, "me", subject=subject).scalar_one()
+    return quota_client.me(connection, subject)
 
 
 def subscriptions(connection, subject, most=5):
@@ -72,23 +71,22 @@ def overrides(connection, subject):
 
 def entries(connection, subject, feature, most=20):
     """The newest ledger entries of a feature, the newest first: rows of quota.statement."""
-    given = {"subject": subject, "feature": feature, "max_rows": most}
-    return call(connection, "statement", **given).all()[::-1]
+    return quota_client.statement(connection, subject, feature, max_rows=most)[::-1]
 
 
 def explain(connection, subject, feature, amount):
     """Why so much would be allowed or refused, step by step: rows of quota.explain."""
-    return call(connection, "explain", subject=subject, feature=feature, amount=amount).all()
+    return quota_client.explain(connection, subject, feature, amount)
 
 
 def offers(connection, subject, feature, amount):
     """Plans that would allow it: rows of quota.offers."""
-    return call(connection, "offers", subject=subject, feature=feature, amount=amount).all()
+    return quota_client.offers(connection, subject, feature, amount)
 
 
 def preview(connection, subject, plan, usage):
     """The state as it would be after a change of plan: rows of quota.preview."""
-    return call(connection, "preview", subject=subject, plan=plan, usage=usage).all()
+    return quota_client.preview(connection, subject, plan, usage)
 
 
 def plans(connection):

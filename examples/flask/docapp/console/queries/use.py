@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time, timedelta, timezone
 
-from quota_flask import call
+import quota_client
 
 #: what breakdown() may be asked for, and how it is called
 GROUPS = {"child": "member", "metadata.action": "purpose"}
@@ -15,11 +15,9 @@ def _moment(day):
 def by_day(connection, subject, feature, since: date, until: date):
     """Rows (bucket, used, debits) of the days in [since, until], in UTC; days without use are left out."""
     ends = _moment(until + timedelta(days=1))
-    given = {"subject": subject, "feature": feature, "since": _moment(since), "until": ends}
-    return call(connection, "usage", **given).all()
+    return quota_client.usage(connection, subject, feature, _moment(since), ends)
 
 
 def by_group(connection, subject, feature, since: date, by, most=20):
     """Rows (name, used, entries) since a day, the largest first; `by` is one of GROUPS."""
-    given = {"subject": subject, "feature": feature, "since": _moment(since), "by": by, "max_rows": most}
-    return call(connection, "breakdown", **given).all()
+    return quota_client.breakdown(connection, subject, feature, _moment(since), by=by, max_rows=most)
