@@ -111,13 +111,23 @@ class Call(Generic[T]):
         return self.shape.read(rows)
 
 
-class set_local(Call[None]):
-    """A setting for the rest of the transaction."""
+class _Builtin(Call[T]):
+    """A function of PostgreSQL's own, as an expression with a {slot} for each argument, all of them texts."""
 
-    def __init__(self, name: str, value: str):
-        super().__init__("set_config", NOTHING, {"name": name, "value": value})
+    def __init__(self, expression: str, shape: Shape[T], **arguments: str):
+        super().__init__("", shape, arguments)
+        self._expression = expression
 
     def statement(self, placeholder: Callable[[int, str], str]) -> str:
-        """set_config has no names for its arguments."""
-        name, value = (f"CAST({placeholder(number, name)} AS text)" for number, name in enumerate(self.arguments, 1))
-        return f"SELECT pg_catalog.set_config({name}, {value}, true)"
+        slots = {name: f"CAST({placeholder(number, name)} AS text)" for number, name in enumerate(self.arguments, 1)}
+        return f"SELECT {self._expression.format_map(slots)}"
+
+
+def set_local(name: str, value: str) -> Call[None]:
+    """A setting for the rest of the transaction."""
+    return _Builtin("set_config({name}, {value}, true)", NOTHING, name=name, value=value)
+
+
+def transaction_status(value: str) -> Call[str]:
+    """What became of a transaction, by its id: 'in progress', 'committed' or 'aborted'."""
+    return _Builtin("pg_xact_status(CAST({value} AS xid8))", scalar(str), value=value)

@@ -10,8 +10,8 @@ import time
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Optional
 
-from . import drivers, rows
-from .call import Call, one, set_local
+from . import rows
+from .call import Call, one, set_local, transaction_status
 from .calls import enforcement
 from .errors import HoldClosed, QuotaError
 from .run import Step, Steps, must_open
@@ -19,6 +19,7 @@ from .values import Amount, Id, Interval, Json
 
 _LOG = logging.getLogger("quota_client")
 _LASTS = "expires_at - clock_timestamp()"  # by the server's clock
+_TRANSACTION = "CAST(pg_current_xact_id() AS text)"
 
 
 class _Reserved(NamedTuple):
@@ -27,6 +28,14 @@ class _Reserved(NamedTuple):
     remaining: Optional[int]
     expires_at: Optional[datetime]
     lasts: Optional[timedelta]
+
+
+class _Settled(NamedTuple):
+    id: Optional[int]
+    charged: int
+    overdrawn: int
+    remaining: Optional[int]
+    transaction: str
 
 
 class _Extended(NamedTuple):
@@ -62,7 +71,7 @@ class Holding:
         self._spare = 0
         self._renew_at = math.inf
         self._closed = False  # for good: by a transaction that we have committed
-        self._settled_in: Any = None  # the connection of a settle() that is not ours to commit
+        self._settled_in: str | None = None  # the transaction of a settle() that is not ours to commit
 
     def _entering(self) -> Steps[None]:
         row = yield Step((self._reserve.answering(one(_Reserved, lasts=_LASTS)),))
@@ -112,13 +121,12 @@ class Holding:
             self._closed = True
             return None
         call = enforcement.settle(self.id, self.counted if amount is None else amount, metadata)
-        if connection is not None:
-            connection = drivers.session_of(connection)
-        row: rows.Settle = yield Step((call,), connection)
         if connection is None:
+            row: rows.Settle = yield Step((call,))
             self._closed = True
         else:
-            self._settled_in = connection
+            *settled, self._settled_in = yield Step((call.answering(one(_Settled, transaction=_TRANSACTION)),), connection)
+            row = rows.Settle(*settled)
         self.reserved, self.remaining = 0, row.remaining
         return row
 
@@ -142,13 +150,14 @@ class Holding:
         self._closed = True
 
     def _leaving(self, failed: bool) -> Steps[None]:
-        # a transaction around the block commits its settle after us
-        if not failed and self._settled_in is not None and drivers.in_transaction(self._settled_in):
-            return
         for last in (False, True):
             if self._closed:
                 return
             try:
+                if not failed and self._settled_in is not None:
+                    status = yield Step((transaction_status(self._settled_in),))
+                    if status == "in progress":  # a transaction around the block commits its settle after us
+                        return
                 yield from self._closing()
             except Exception:
                 if last:

@@ -19,9 +19,6 @@ class Driver(Protocol):
     def transaction(self, connection: Any) -> AbstractContextManager[Any]:
         """A transaction of a connection that has none: committed at the end, rolled back by an error."""
 
-    def in_transaction(self, connection: Any) -> bool:
-        """Is a transaction open that a commit could keep?"""
-
 
 class AsyncDriver(Protocol):
     """One kind of connection that is awaited."""
@@ -29,8 +26,6 @@ class AsyncDriver(Protocol):
     async def fetch(self, connection: Any, call: Call[Any]) -> Sequence[Sequence[Any]]: ...
 
     def transaction(self, connection: Any) -> AbstractAsyncContextManager[Any]: ...
-
-    def in_transaction(self, connection: Any) -> bool: ...
 
 
 _SYNC = {
@@ -68,12 +63,6 @@ def is_async(connection: Any) -> bool:
     return _kind(connection, _ASYNC) is not None
 
 
-def session_of(connection: Any) -> Any:
-    """The session behind SQLAlchemy's registries of them, as it is now; any other connection itself."""
-    registries = ("scoped_session", "async_scoped_session")
-    return connection() if type(connection).__name__ in registries and is_connection(connection) else connection
-
-
 def of(connection: Any) -> Driver:
     """The driver of an open connection or session."""
     kind = _kind(connection, _SYNC)
@@ -94,13 +83,6 @@ def async_of(connection: Any) -> AsyncDriver:
         raise TypeError(f"{_described(connection)} is no connection that quota_client knows")
     driver: AsyncDriver = _module(kind).ASYNC
     return driver
-
-
-def in_transaction(connection: Any) -> bool:
-    """Is a transaction open that a commit could keep?"""
-    if is_async(connection):
-        return async_of(connection).in_transaction(connection)
-    return of(connection).in_transaction(connection)
 
 
 def _described(thing: Any) -> str:

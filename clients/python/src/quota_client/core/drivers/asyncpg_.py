@@ -18,8 +18,5 @@ class _Async:
         block: AbstractAsyncContextManager[Any] = connection.transaction()
         return block
 
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.is_in_transaction())
-
 
 ASYNC = _Async()

@@ -23,8 +23,5 @@ class _Sync:
         block: AbstractContextManager[Any] = transaction.atomic(using=connection.alias, durable=True)
         return block
 
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.in_atomic_block)
-
 
 SYNC = _Sync()

@@ -24,8 +24,5 @@ class _Sync:
         block: AbstractContextManager[Any] = connection  # its own block commits and does not close
         return block
 
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.info.transaction_status == extensions.TRANSACTION_STATUS_INTRANS)
-
 
 SYNC = _Sync()

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
-from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from ..call import Call
@@ -23,9 +22,6 @@ class _Sync:
     def transaction(self, connection: Connection[Any]) -> AbstractContextManager[Any]:
         return connection.transaction()
 
-    def in_transaction(self, connection: Connection[Any]) -> bool:
-        return connection.info.transaction_status == TransactionStatus.INTRANS
-
 
 class _Async:
     async def fetch(self, connection: AsyncConnection[Any], call: Call[Any]) -> Sequence[Sequence[Any]]:
@@ -35,9 +31,6 @@ class _Async:
 
     def transaction(self, connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
         return connection.transaction()
-
-    def in_transaction(self, connection: AsyncConnection[Any]) -> bool:
-        return connection.info.transaction_status == TransactionStatus.INTRANS
 
 
 SYNC = _Sync()

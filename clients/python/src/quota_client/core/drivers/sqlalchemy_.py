@@ -28,9 +28,6 @@ class _Sync:
         block: AbstractContextManager[Any] = connection.begin()
         return block
 
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.in_transaction())
-
 
 class _Async:
     async def fetch(self, connection: Any, call: Call[Any]) -> Sequence[Sequence[Any]]:
@@ -43,9 +40,6 @@ class _Async:
     def transaction(self, connection: Any) -> AbstractAsyncContextManager[Any]:
         block: AbstractAsyncContextManager[Any] = connection.begin()
         return block
-
-    def in_transaction(self, connection: Any) -> bool:
-        return bool(connection.in_transaction())
 
 
 SYNC = _Sync()
