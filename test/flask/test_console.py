@@ -10,7 +10,15 @@ from console import PASSWORD, Desk, eventually, make_operator, plain
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-PAGES = ("/console/", "/console/customers", "/console/use?subject=x", "/console/customer?subject=x")
+PAGES = (
+    "/console/",
+    "/console/customers",
+    "/console/use?subject=x",
+    "/console/customer?subject=x",
+    "/console/plans",
+    "/console/plan?plan=free",
+    "/console/catalog",
+)
 
 
 @pytest.fixture
