@@ -22,6 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON_CLIENT = ROOT / "clients" / "python"
 sys.path.insert(0, str(PYTHON_CLIENT / "src"))
+pytest_plugins = ["relay_fixtures"]
 sys.dont_write_bytecode = True
 
 import ways  # noqa: E402

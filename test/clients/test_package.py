@@ -20,9 +20,9 @@ def installed(tmp_path_factory):
 
 def test_every_module_is_installed(installed):
     source = PYTHON_CLIENT / "src" / "quota_client"
-    want = {path.relative_to(source) for path in source.rglob("*") if path.suffix == ".py" or path.name == "py.typed"}
+    want = {path.relative_to(source) for path in source.rglob("*") if path.suffix in (".py", ".sql", ".typed")}
     package = installed / "quota_client"
-    assert {path.relative_to(package) for path in package.rglob("*") if path.suffix == ".py" or path.name == "py.typed"} == want
+    assert {path.relative_to(package) for path in package.rglob("*") if path.suffix in (".py", ".sql", ".typed")} == want
 
 
 def test_it_is_imported_from_where_pip_put_it(installed):
