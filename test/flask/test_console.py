@@ -18,6 +18,7 @@ PAGES = (
     "/console/plans",
     "/console/plan?plan=free",
     "/console/catalog",
+    "/console/invoices",
 )
 
 

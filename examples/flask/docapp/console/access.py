@@ -16,7 +16,12 @@ from .queries import operators
 
 blueprint = Blueprint("console", __name__, url_prefix="/console", template_folder="templates")
 
-PAGES = [("console.walls", "Walls"), ("console.customer_list", "Customers"), ("console.plans", "Plans")]
+PAGES = [
+    ("console.walls", "Walls"),
+    ("console.customer_list", "Customers"),
+    ("console.plans", "Plans"),
+    ("console.invoices", "Invoices"),
+]
 OPEN = ("console.sign_in", "console.do_sign_in")
 #: SQLSTATE of an error that an action may meet beside quota's own -> what to tell
 _TOLD = {
