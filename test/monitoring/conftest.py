@@ -32,6 +32,15 @@ SELECT quota.debit('acme/ann', 'tokens', 7), quota.reserve('acme/ann', 'tokens',
 """
 
 
+SCHEMA_OF_RELAY = Path(__file__).resolve().parents[2] / "clients/python/src/quota_client/relay/schema.sql"
+RELAY = """
+INSERT INTO quota_relay.destination (name, kind, xid, event_id, system, sent, attempts)
+    SELECT n, 'webhook', e.xid, e.id, 1, 3, 2 FROM quota.events e, unnest('{crm,ops}'::text[]) n ORDER BY e.xid, e.id LIMIT 2;
+INSERT INTO quota_relay.dead_letter (destination, event_id, message_id, type, payload, attempts, error)
+    VALUES ('crm', 1, 'evt_1', 'credited', '{}', 8, 'answered 422');
+"""
+
+
 def connect(url):
     connection = psycopg2.connect(url)
     connection.autocommit = True
@@ -53,6 +62,8 @@ def database():
     cursor.execute(USE)
     cursor.execute(f"CREATE ROLE {role} LOGIN")
     cursor.execute("SELECT quota.grant_access(%s, 'reader')", [role])
+    cursor.execute(SCHEMA_OF_RELAY.read_text(encoding="utf-8") + RELAY)
+    cursor.execute(f"GRANT USAGE ON SCHEMA quota_relay TO {role}; GRANT SELECT ON quota_relay.metrics TO {role}")
     cursor.execute("ANALYZE")
     there = own.get_dsn_parameters()
     yield cursor, f"host={there['host']} port={there['port']} dbname={name} user={role} sslmode=disable"
@@ -91,13 +102,14 @@ def running(command, log, ready, **options):
 @pytest.fixture(scope="session")
 def exporter(database, tmp_path_factory):
     """host:port of the exporter, started as README.md says, as a role of level reader."""
-    address = f"127.0.0.1:{free_port()}"
+    folder, address = tmp_path_factory.mktemp("exporter"), f"127.0.0.1:{free_port()}"
+    queries, log = folder / "queries.yml", folder / "log"
+    queries.write_text("".join((FILES / name).read_text(encoding="utf-8") for name in ("queries.yml", "queries-relay.yml")))
     command = [
         "prometheus-postgres-exporter",
         f"--web.listen-address={address}",
-        f"--extend.query-path={FILES / 'queries.yml'}",
+        f"--extend.query-path={queries}",
     ]
-    log = tmp_path_factory.mktemp("exporter") / "log"
     environment = os.environ | {"DATA_SOURCE_NAME": database[1]}
     with running(command, log, f"http://{address}/metrics", env=environment):
         yield address

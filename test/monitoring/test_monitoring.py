@@ -20,14 +20,14 @@ RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 
 
 def in_database(cursor):
-    cursor.execute("SELECT name, labels, value FROM quota.metrics")
+    cursor.execute("SELECT name, labels, value FROM quota.metrics UNION ALL SELECT name, labels, value FROM quota_relay.metrics")
     return {(name, frozenset(labels.items())): float(value) for name, labels, value in cursor}
 
 
 def in_prometheus(prometheus):
     return {
         (labels["__name__"], frozenset((k, v) for k, v in labels.items() if k not in OF_THE_SCRAPE)): value
-        for labels, value in prometheus.query('{__name__=~"quota_.+", __name__!~"quota_relay_.+"}')
+        for labels, value in prometheus.query('{__name__=~"quota_.+"}')
     }
 
 
@@ -50,6 +50,7 @@ def test_every_figure_is_the_database_s(database, prometheus):
     assert not wrong
     assert scraped["quota_denials_total", frozenset({"feature": "tokens", "reason": "quota_exceeded"}.items())] == 2
     assert scraped["quota_holds", frozenset({("state", "open")})] == 1
+    assert scraped["quota_relay_dead_letters", frozenset({("destination", "crm")})] == 1
     assert scraped["quota_subscriptions", frozenset({"plan": "pro", "status": "trialing"}.items())] == 1
 
 
