@@ -54,6 +54,7 @@ CATALOG = {
                 "mindmap": {"value": True},
             },
         },
+        "bare": {"entitlements": {"tokens": {"allowance": 10}}},
     },
     "actions": {"chat": {"charges": {"tokens": {"per_unit": {"input": 1, "output": 4}}}}},
 }

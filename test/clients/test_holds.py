@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 
+import anyio
 import pytest
 from quota_client import HoldClosed, QuotaExceeded
 
@@ -175,3 +176,20 @@ async def test_a_settle_in_a_savepoint_that_is_rolled_back_was_none(way, subject
             await h.settle(connection=c)
             await way.execute(c, "ROLLBACK TO SAVEPOINT before")
     assert used() == (70, 0)
+
+
+async def test_a_cancelled_scope_is_left_when_the_hold_is_closed(way, subject, used):
+    """As Starlette ends a streamed answer whose client has gone: every await in the scope is cancelled, again and again."""
+    entered = anyio.Event()
+
+    async def work():
+        async with way.hold(subject, "tokens", 100) as h:
+            await h.count(40)
+            entered.set()
+            await anyio.sleep(60)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await entered.wait()
+        group.cancel_scope.cancel()
+    assert used() == (40, 0)

@@ -9,10 +9,9 @@ import contextlib
 import functools
 import inspect
 import json
-import os
 
 import asyncpg
-import django
+import django_site
 import psycopg
 import psycopg2
 import psycopg2.pool
@@ -20,7 +19,6 @@ import psycopg_pool
 import quota_client
 import quota_client.aio
 import sqlalchemy
-from django.conf import settings
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -209,18 +207,11 @@ class Orm(Core):
 class Django(Way):
     @contextlib.asynccontextmanager
     async def open(self):
-        # Django refuses its connections to a thread with a running event loop, for they would block it; here they may
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-        database = {"ENGINE": "django.db.backends.postgresql", "NAME": self.where["dbname"], "USER": self.where["user"]}
-        database |= {"HOST": self.where["host"], "PORT": self.where["port"]}
-        if not settings.configured:
-            settings.configure(DATABASES={"default": database}, USE_TZ=True)
-            django.setup()
+        django_site.configure(self.where)
         from django.db import connections
 
         self.alias = f"at_{self.where['port']}"
-        connections.databases[self.alias] = connections.databases["default"] | database
-        connections.databases[self.alias]["DISABLE_SERVER_SIDE_CURSORS"] = True
+        connections.databases[self.alias] = connections.databases["default"] | django_site.database(self.where)
         yield
         connections[self.alias].close()
 

@@ -100,7 +100,7 @@ def respond(request: Any, error: QuotaError) -> Any:
     """QuotaError -> response, never cached.  Once it is sent, the refusal is noted."""
     status, headers, body = http.answer(error)
     render = _named("RENDER")
-    wants_page = render is not None and _prefers_page(request.META.get("HTTP_ACCEPT", ""))
+    wants_page = render is not None and http.prefers_page(request.META.get("HTTP_ACCEPT", ""))
     response = render(request, error) if render is not None and wants_page else JsonResponse(body)
     response.status_code = status
     for name, value in headers.items():
@@ -108,16 +108,12 @@ def respond(request: Any, error: QuotaError) -> Any:
     close = response.close
 
     def close_and_note() -> None:
+        response.close = close  # it may be closed again
         note(error.detail)  # first: closing ends the request, and with it the thread's connection
         close()
 
     response.close = close_and_note
     return response
-
-
-def _prefers_page(accept: str) -> bool:
-    """Does a browser ask?  One says text/html by name, and nothing of JSON."""
-    return "text/html" in accept and "application/json" not in accept
 
 
 def note(detail: dict[str, Any] | None) -> None:

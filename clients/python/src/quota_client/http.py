@@ -26,6 +26,12 @@ def answer(error: QuotaError) -> Answer:
     return Answer(error.status, headers, error.body)
 
 
+def prefers_page(accept: str) -> bool:
+    """Does a browser ask, by its Accept header?  One names text/html, and before application/json."""
+    page, data = accept.find("text/html"), accept.find("application/json")
+    return page >= 0 and (data < 0 or page < data)
+
+
 def noting(detail: dict[str, Any]) -> Steps[None]:
     """Record a refusal in quota.denials, in a transaction of its own that waits for nothing long."""
     quickly = (set_local("statement_timeout", "1s"), set_local("synchronous_commit", "off"))
