@@ -161,6 +161,7 @@ AS $$
     DELETE FROM quota_internal.credit_grant g WHERE g.feature_id = _forget_counts.feature_id;
     DELETE FROM quota_internal.rate_use r WHERE r.feature_id = _forget_counts.feature_id;
     DELETE FROM quota_internal.cap_use c WHERE c.feature_id = _forget_counts.feature_id;
+    SELECT quota_internal._close_leases(NULL, ARRAY[_forget_counts.feature_id]);
     DELETE FROM quota_internal.bucket b WHERE b.feature_id = _forget_counts.feature_id;
 $$;
 COMMENT ON FUNCTION quota_internal._forget_counts(int) IS

@@ -5,6 +5,12 @@
  */
 
 /*
+ * A row that bears a lease is written after that has ended.  Leases of the subjects of a
+ * change are ended before their rows are locked (_lock_windows(), _lock_standings()); one
+ * that has been opened since on a row that was none of those, here.
+ */
+
+/*
  * Two that make a generation at once want the same key, and so does a charge that
  * makes it (src/engine/row_prepare.c): one waits for the other.
  */
@@ -23,6 +29,10 @@ BEGIN
               AND b.period_start = _lock_generation.period_start AND b.period_end = _lock_generation.period_end
               AND b.generation = _lock_generation.generation
             FOR UPDATE;
+        IF locked.lease_id IS NOT NULL THEN
+            PERFORM quota_internal._end_leases(ARRAY[locked.lease_id]);
+            CONTINUE;
+        END IF;
         EXIT WHEN FOUND;
         -- rollover that an earlier generation has fixed stays fixed
         INSERT INTO quota_internal.bucket AS made (subject, feature_id, source_id, period_start, period_end, generation, rolled_in)
@@ -160,17 +170,21 @@ BEGIN
         PERFORM quota_internal._lock_window(_set_terms.subject, _set_terms.feature_id, _set_terms.source_id,
                                             _set_terms.period_start, _set_terms.period_end);
     END IF;
-    UPDATE quota_internal.bucket b
-        SET plan_version_id = _set_terms.plan_version_id, allowance = _set_terms.allowance,
-            prorated = CASE WHEN prorates
-                            THEN nullif(quota_internal._prorated(coalesce(b.prorated, _set_terms.old_allowance), _set_terms.allowance,
-                                                                 b.period_start, b.period_end, _set_terms.at),
-                                        _set_terms.allowance) END
-        WHERE b.subject = _set_terms.subject COLLATE "C" AND b.feature_id = _set_terms.feature_id
-          AND b.source_id = _set_terms.source_id
-          AND b.period_start = _set_terms.period_start AND b.period_end = _set_terms.period_end AND b.moved_id IS NULL
-          AND (prorates OR b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance)
-                                                     IS DISTINCT FROM (_set_terms.plan_version_id, _set_terms.allowance));
+    LOOP
+        UPDATE quota_internal.bucket b
+            SET plan_version_id = _set_terms.plan_version_id, allowance = _set_terms.allowance,
+                prorated = CASE WHEN prorates
+                                THEN nullif(quota_internal._prorated(coalesce(b.prorated, _set_terms.old_allowance), _set_terms.allowance,
+                                                                     b.period_start, b.period_end, _set_terms.at),
+                                            _set_terms.allowance) END
+            WHERE b.subject = _set_terms.subject COLLATE "C" AND b.feature_id = _set_terms.feature_id
+              AND b.source_id = _set_terms.source_id
+              AND b.period_start = _set_terms.period_start AND b.period_end = _set_terms.period_end AND b.moved_id IS NULL
+              AND b.lease_id IS NULL
+              AND (prorates OR b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance)
+                                                         IS DISTINCT FROM (_set_terms.plan_version_id, _set_terms.allowance));
+        EXIT WHEN FOUND OR quota_internal._close_leases(ARRAY[_set_terms.subject], ARRAY[_set_terms.feature_id]) = 0;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION quota_internal._set_terms(text, int, bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz) IS
@@ -180,16 +194,22 @@ COMMENT ON FUNCTION quota_internal._set_terms(text, int, bigint, timestamptz, ti
  * What _set_terms() does where no use moves, for many subjects by one statement.
  */
 CREATE OR REPLACE FUNCTION quota_internal._set_terms_of(steady quota_internal.standing[], at timestamptz, only_feature int) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota_internal.bucket b
-        SET plan_version_id = w.plan_version_id, allowance = w.allowance, prorated = NULL
-        FROM unnest(_set_terms_of.steady) s, LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
-        WHERE b.subject = s.subject COLLATE "C" AND b.feature_id = w.feature_id AND b.source_id = w.source_id
-          AND b.period_start = w.period_start AND b.period_end = w.period_end AND b.moved_id IS NULL
-          AND (_set_terms_of.only_feature IS NULL OR w.feature_id = _set_terms_of.only_feature) AND (w.of_members OR NOT s.as_member)
-          AND (b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance) IS DISTINCT FROM (w.plan_version_id, w.allowance))
+BEGIN
+    LOOP
+        UPDATE quota_internal.bucket b
+            SET plan_version_id = w.plan_version_id, allowance = w.allowance, prorated = NULL
+            FROM unnest(_set_terms_of.steady) s, LATERAL quota_internal._windows(s.subject, _set_terms_of.at) w
+            WHERE b.subject = s.subject COLLATE "C" AND b.feature_id = w.feature_id AND b.source_id = w.source_id
+              AND b.period_start = w.period_start AND b.period_end = w.period_end AND b.moved_id IS NULL AND b.lease_id IS NULL
+              AND (_set_terms_of.only_feature IS NULL OR w.feature_id = _set_terms_of.only_feature) AND (w.of_members OR NOT s.as_member)
+              AND (b.prorated IS NOT NULL OR (b.plan_version_id, b.allowance) IS DISTINCT FROM (w.plan_version_id, w.allowance));
+        EXIT WHEN quota_internal._close_leases(ARRAY(SELECT s.subject FROM unnest(_set_terms_of.steady) s),
+                                                     CASE WHEN only_feature IS NOT NULL THEN ARRAY[only_feature] END) = 0;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION quota_internal._set_terms_of(quota_internal.standing[], timestamptz, int) IS
     'internal: notes in the buckets of the present windows of subjects the plan and allowance that they go on under; a share of prorate ends';
@@ -200,18 +220,37 @@ COMMENT ON FUNCTION quota_internal._set_terms_of(quota_internal.standing[], time
  * neither can come they say nothing that counts, and the buckets of everybody are
  * left alone.
  */
-CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, new_version int, at timestamptz)
-    RETURNS void
-    LANGUAGE sql
+CREATE OR REPLACE FUNCTION quota_internal._default_terms_due(old_version int, new_version int, at timestamptz)
+    RETURNS TABLE (bucket quota_internal.bucket, allowance bigint)
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE quota_internal.bucket b SET plan_version_id = _set_default_terms.new_version, allowance = (n.terms).allowance, prorated = NULL
-    FROM quota_internal._default_windows(_set_default_terms.new_version, _set_default_terms.at) n
-        JOIN quota_internal._default_windows(_set_default_terms.old_version, _set_default_terms.at) o USING (feature_id, level),
+    SELECT d, (n.terms).allowance
+    FROM quota_internal._default_windows(_default_terms_due.new_version, _default_terms_due.at) n
+        JOIN quota_internal._default_windows(_default_terms_due.old_version, _default_terms_due.at) o USING (feature_id, level),
         LATERAL quota_internal._default_buckets(n.feature_id, n.window_start, n.window_end, n.level) d
     WHERE ((n.terms).rollover_max IS NOT NULL OR d.reserved IS NOT NULL) AND (n.terms).allowance IS DISTINCT FROM d.allowance
-      AND d.moved_id IS NULL AND b.subject = d.subject AND b.feature_id = d.feature_id AND b.source_id = 0
-      AND b.period_start = d.period_start AND b.period_end = d.period_end AND b.generation = d.generation
+      AND d.moved_id IS NULL
+$$;
+COMMENT ON FUNCTION quota_internal._default_terms_due(int, int, timestamptz) IS
+    'internal: the present buckets of the default plan''s accounts that a new version''s allowance has to be noted in';
+
+CREATE OR REPLACE FUNCTION quota_internal._set_default_terms(old_version int, new_version int, at timestamptz)
+    RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    LOOP
+        UPDATE quota_internal.bucket b SET plan_version_id = new_version, allowance = d.allowance, prorated = NULL
+        FROM quota_internal._default_terms_due(old_version, new_version, at) d
+        WHERE b.subject = (d.bucket).subject AND b.feature_id = (d.bucket).feature_id AND b.source_id = 0
+          AND b.period_start = (d.bucket).period_start AND b.period_end = (d.bucket).period_end
+          AND b.generation = (d.bucket).generation AND b.lease_id IS NULL;
+        EXIT WHEN quota_internal._close_leases(ARRAY(
+            SELECT (d.bucket).subject FROM quota_internal._default_terms_due(old_version, new_version, at) d)) = 0;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION quota_internal._set_default_terms(int, int, timestamptz) IS
     'internal: notes a new version''s terms in the present buckets of the default plan''s accounts, where they roll over or have open holds';
@@ -234,7 +273,7 @@ AS $$
     ), old AS (
         SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end
         FROM quota_internal.bucket b
-        WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL
+        WHERE b.period_end <= (SELECT edge.at FROM edge) AND b.reserved IS NULL AND b.lease_id IS NULL
           AND NOT EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id AND n.source_id = b.source_id
                           AND n.period_start = b.period_start AND n.period_end = b.period_end AND n.generation > b.generation)
           AND EXISTS (SELECT FROM quota_internal.bucket n WHERE n.subject = b.subject AND n.feature_id = b.feature_id

@@ -85,6 +85,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_windows(subjects text[], at time
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM quota_internal._close_leases(subjects, CASE WHEN only_feature IS NOT NULL THEN ARRAY[only_feature] END);
     PERFORM FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = ANY (_lock_windows.subjects) AND b.period_end > _lock_windows.at
           AND (_lock_windows.only_feature IS NULL OR b.feature_id = _lock_windows.only_feature)
@@ -94,7 +95,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_windows(text[], timestamptz, int) IS
-    'internal: locks the buckets of subjects, of all features or one, whose use can move or whose thresholds a change of limits can cross';
+    'internal: locks the buckets of subjects, of all features or one, whose use can move or whose thresholds a change of limits can cross; none of their accounts has a lease then';
 
 /*
  * Every charge of a member is one of its owner, too.  So a member whose first

@@ -57,6 +57,7 @@ CREATE OR REPLACE FUNCTION quota_internal._lock_standings(subject text) RETURNS 
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM quota_internal._close_leases(ARRAY[_lock_standings.subject]);
     PERFORM FROM quota_internal.window_use b JOIN quota_internal.feature f ON f.id = b.feature_id
         WHERE b.subject = _lock_standings.subject COLLATE "C" AND b.period_end > quota_internal._now()
           AND quota_internal._has_thresholds(b.subject, b.feature_id)
@@ -66,7 +67,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota_internal._lock_standings(text) IS
-    'internal: _standings(), the rows locked whose thresholds a change of limits can cross';
+    'internal: _standings(), the rows locked whose thresholds a change of limits can cross, and no account of the subject with a lease';
 
 /*
  * The session that holds the grant's row writes the event: a charge must not wait

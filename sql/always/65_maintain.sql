@@ -149,7 +149,8 @@ COMMENT ON FUNCTION quota_internal._roll_up() IS
 /*
  * Σ ledger = buckets must hold without the month, so its sums are kept.  A month
  * stays as long as something in it is not rolled up, or belongs to a hold that
- * still counts: its settlement looks there what it took.
+ * still counts: its settlement looks there what it took.  A lease that it names is
+ * ended: what was taken from it would be forgotten.
  */
 CREATE OR REPLACE FUNCTION quota_internal._drop_leaf(leaf regclass, until timestamptz) RETURNS bigint
     LANGUAGE plpgsql
@@ -161,6 +162,8 @@ DECLARE
     entries bigint;
 BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', leaf);
+    EXECUTE format('SELECT quota_internal._end_leases(array_agg(b.lease_id ORDER BY b.lease_id)) FROM quota_internal.bucket b '
+                   'WHERE b.lease_id IS NOT NULL AND EXISTS (SELECT FROM %s e WHERE e.id > b.lease_id AND e.lease_id = b.lease_id)', leaf);
     EXECUTE format('SELECT EXISTS (SELECT FROM %1$s e WHERE e.kind <> ''t'' AND %2$s) OR EXISTS ('
                    'SELECT FROM %1$s e JOIN quota_internal.hold_part p ON p.hold_id = e.debit_id)',
                    leaf, quota_internal._not_rolled_up()) INTO needed;
@@ -372,6 +375,7 @@ BEGIN
     task := 'holds given back';          rows := quota_internal._reap_holds(10000);    RETURN NEXT;
     -- after what locks accounts: a charge locks a grant's row with its account locked
     task := 'grants expired';            rows := quota_internal._tell_all_expired();   RETURN NEXT;
+    task := 'leases closed';             rows := quota_internal._close_leases(NULL, over_by => quota_internal._now()); RETURN NEXT;
     task := 'refusals written';          rows := quota_internal._write_refusals(true);     RETURN NEXT;
     task := 'usage rolled up';           rows := quota_internal._roll_up();            RETURN NEXT;
     -- once a day
@@ -390,5 +394,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION quota.maintain() IS
-'Tidies, to be called every minute or so by a scheduler: carries out plan changes that are due, writes the events of expired grants and holds, gives back what expired holds had reserved, writes refusals that shared memory has counted, rolls usage up, makes the ledger''s months ahead, drops what is older than quota.retention, and sends NOTIFY quota with the newest event''s id. One row for each task: how many rows it was about.
+'Tidies, to be called every minute or so by a scheduler: carries out plan changes that are due, writes the events of expired grants and holds, gives back what expired holds had reserved, closes leases of windows that are over, writes refusals that shared memory has counted, rolls usage up, makes the ledger''s months ahead, drops what is older than quota.retention, and sends NOTIFY quota with the newest event''s id. One row for each task: how many rows it was about.
 Nothing that is decided or shown depends on it. Waits for another maintain(), and up to half a second for the lock of a month; what it does not get is done the next time. Above READ COMMITTED no month is dropped.';

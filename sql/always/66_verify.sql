@@ -64,6 +64,7 @@ AS $$
         UNION ALL SELECT * FROM quota_internal._verify_grants()
         UNION ALL SELECT * FROM quota_internal._verify_holds()
         UNION ALL SELECT * FROM quota_internal._verify_rollover()
+        UNION ALL SELECT * FROM quota_internal._verify_leases()
         UNION ALL SELECT * FROM quota_internal._verify_caps()
         UNION ALL SELECT * FROM quota_internal._verify_debits()
         UNION ALL SELECT * FROM quota_internal._verify_marks()
@@ -82,7 +83,7 @@ $$;
 COMMENT ON FUNCTION quota.verify() IS
 'Checks the books; no rows: every invariant holds. Reads the whole ledger, and blocks nobody. check_name says what does not hold:
 bucket: a bucket is the sum of its ledger entries, those of dropped months included; grant: so is what was taken of a grant, which is no more than it gives, and it is as it was credited
-reserved, hold: what buckets have reserved is what open holds took, and holds are what their entries say; rollover: what left a window has come into the next one; mark: where a window''s mark says that its use went, it went
+reserved, hold: what buckets have reserved is what open holds took, and holds are what their entries say; rollover: what left a window has come into the next one; mark: where a window''s mark says that its use went, it went; lease: what was taken from a lease is of its window
 cap: a cap has counted no more than was charged in its window, and no less where it is known to have been there; debit: a debit took the same at every level and gave back no more, and no id stands for two
 key: what an idempotency key answers is in the ledger, and the other way round; usage: the rollup is what the ledger says; reference: what a row names is there; unique: what must be there once is, and no id comes again
 ledger: nobody can change it; fence: our triggers and privileges, and how far maintain() has come, are as they must be; gate: the triggers of a protected table are there, enabled, their expressions work, and what they remember is counted (quota.recount() compares the counts with the rows)';

@@ -45,13 +45,20 @@ AS $$
                       WHERE g.tgrelid = format('quota_internal.%I', t.name)::regclass AND g.tgfoid = 'quota_internal._invalidate()'::regprocedure
                         AND g.tgenabled = 'A' AND g.tgtype = 29)      -- row trigger, after insert, update and delete
     UNION ALL
+    SELECT 'fence', NULL, NULL, format('quota_internal.bucket has lost its trigger %s, or it is disabled: SQL could write a row with a lease', t.name)
+    FROM unnest('{lease_stays,lease_goes}'::text[]) t(name)
+    WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                      WHERE g.tgrelid = 'quota_internal.bucket'::regclass AND g.tgname = t.name
+                        AND g.tgfoid = 'quota_internal._lease_stays()'::regprocedure AND g.tgenabled IN ('O', 'A'))
+    UNION ALL
     SELECT 'fence', NULL, NULL, 'the event trigger quota_gates_follow is gone or disabled: new partitions get no gate'
     WHERE NOT EXISTS (SELECT FROM pg_event_trigger t WHERE t.evtfoid = 'quota_internal._gates_follow()'::regprocedure AND t.evtenabled IN ('O', 'A'))
     UNION ALL
     SELECT 'fence', NULL, NULL, format('%s has a trigger %I, which is none of ours', c.oid::regclass, g.tgname)
     FROM pg_class c JOIN pg_trigger g ON g.tgrelid = c.oid
     WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND NOT g.tgisinternal
-      AND g.tgfoid NOT IN ('quota_internal._invalidate()'::regprocedure, 'quota_internal._append_only()'::regprocedure)
+      AND g.tgfoid NOT IN ('quota_internal._invalidate()'::regprocedure, 'quota_internal._append_only()'::regprocedure,
+                           'quota_internal._lease_stays()'::regprocedure)
     UNION ALL
     SELECT 'fence', NULL, NULL, format('%s has a rule or row security, which is none of ours', c.oid::regclass)
     FROM pg_class c

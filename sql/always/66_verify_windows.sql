@@ -162,3 +162,32 @@ AS $$
                         AND (n.first_use OR (n.at >= c.opened_at AND n.at < c.closes_at)))
 $$;
 COMMENT ON FUNCTION quota_internal._verify_caps() IS 'internal: a cap has counted no more than was charged in its window, and no less where it is known to have been there';
+
+/*
+ * That the counts of a row with a lease are right, _verify_buckets() says by true use.
+ */
+CREATE OR REPLACE FUNCTION quota_internal._verify_leases(OUT check_name text, OUT subject text, OUT feature_id int, OUT detail text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH open AS (
+        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.lease_id, coalesce(b.leases_overage, false) AS of_overage
+        FROM quota_internal.bucket b WHERE b.lease_id IS NOT NULL
+    ), entry AS (
+        SELECT o.subject, o.feature_id, o.lease_id, e.id, e.amount,
+               (e.account, e.feature_id, e.source_id, e.period_start, e.period_end)
+               = (o.subject, o.feature_id, o.source_id, o.period_start, o.period_end)
+               AND CASE WHEN o.of_overage THEN e.source = 'v' ELSE e.source IN ('a', 'c', 'C') END AND e.id > o.lease_id AS belongs
+        FROM open o JOIN quota_internal.ledger_entry e ON e.lease_id = o.lease_id
+    )
+    SELECT 'lease', e.subject, e.feature_id, format('entry %s was not taken from what lease %s is of', e.id, e.lease_id)
+    FROM entry e WHERE NOT e.belongs
+    UNION ALL
+    SELECT 'lease', min(e.subject), min(e.feature_id), format('more has come back to lease %s than was taken from it: %s', e.lease_id, -sum(e.amount))
+    FROM entry e GROUP BY e.lease_id HAVING sum(e.amount) < 0
+    UNION ALL
+    SELECT 'lease', o.subject, o.feature_id, format('lease %s is that of %s windows', o.lease_id, count(*) OVER (PARTITION BY o.lease_id))
+    FROM open o WHERE o.lease_id IN (SELECT p.lease_id FROM open p GROUP BY 1 HAVING count(*) > 1)
+$$;
+COMMENT ON FUNCTION quota_internal._verify_leases() IS 'internal: what was taken from an open lease is of its window, and no less than has come back';

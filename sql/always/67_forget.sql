@@ -83,6 +83,7 @@ DECLARE
     erased bigint;
 BEGIN
     PERFORM quota_internal._begin_erasing('forget');
+    PERFORM quota_internal._close_leases(ARRAY[whom], below => true);
     PERFORM quota_internal._forget_usage(whom);
     erased := quota_internal._erase(whom);
     PERFORM quota_internal._forget_holds(whom);

@@ -95,6 +95,7 @@ BEGIN
         RETURN 0;
     END IF;
 
+    PERFORM quota_internal._close_leases(ARRAY[whom], below => true);
     rewritten := quota_internal._rename_entries(whom, called);
     FOR place IN SELECT n.relation, n.attribute FROM quota_internal._named() n LOOP
         EXECUTE format('UPDATE quota_internal.%1$I t SET %2$I = quota_internal._renamed(t.%2$I, $1, $2) WHERE quota_internal._is_below(t.%2$I, $1)',

@@ -75,14 +75,15 @@ AS $$
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{reader,admin}'),
         -- Views call these with their reader's rights.  They take no argument or
-        -- read nothing, but for _held_use(), which says what periods says; no other
-        -- function with an underscore is ever granted.
+        -- read nothing, but for _held_use() and _lease_use(), which say what periods
+        -- says; no other function with an underscore is ever granted.
         ('function', '_entry_kind',     '{admin}'),
         ('function', '_entry_source',   '{admin}'),
         ('function', '_now',            '{reader,admin}'),
         ('function', '_window',         '{reader,admin}'),
         ('function', '_gates_for_view', '{admin}'),
         ('function', '_held_use',       '{reader,admin}'),
+        ('function', '_lease_use',      '{reader,admin}'),
         ('function', '_rollup_waiting', '{reader,admin}'),
         ('function', '_shared', '{reader,admin}'),
         ('function', '_snapshots_held', '{reader,admin}'),

@@ -1,6 +1,6 @@
 /*
  * Our tables bear two kinds of triggers and no others, since a restore fires
- * them: one only sends a relcache invalidation, one only refuses.
+ * them: one only sends a relcache invalidation, the others only refuse.
  */
 CREATE FUNCTION quota_internal._invalidate() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_invalidate';
@@ -9,6 +9,10 @@ COMMENT ON FUNCTION quota_internal._invalidate() IS 'internal: tells every sessi
 CREATE FUNCTION quota_internal._append_only() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_append_only';
 COMMENT ON FUNCTION quota_internal._append_only() IS 'internal: refuses UPDATE, DELETE and TRUNCATE of the ledger (55000)';
+
+CREATE FUNCTION quota_internal._lease_stays() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'quota_lease_stays';
+COMMENT ON FUNCTION quota_internal._lease_stays() IS 'internal: catches SQL of ours that writes a row with a lease (XX000)';
 
 /*
  * Row triggers and ALWAYS, because logical replication, by which a catalog can
@@ -47,3 +51,11 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota_internal
     FOR EACH STATEMENT EXECUTE FUNCTION quota_internal._append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota_internal.ledger_entry_default
     FOR EACH STATEMENT EXECUTE FUNCTION quota_internal._append_only();
+
+-- Not ALWAYS: a subscriber's rows are what the publisher says.
+CREATE TRIGGER lease_stays BEFORE UPDATE ON quota_internal.bucket
+    FOR EACH ROW WHEN (OLD.lease_id IS NOT NULL AND NEW.lease_id IS NOT NULL)
+    EXECUTE FUNCTION quota_internal._lease_stays();
+CREATE TRIGGER lease_goes BEFORE DELETE ON quota_internal.bucket
+    FOR EACH ROW WHEN (OLD.lease_id IS NOT NULL)
+    EXECUTE FUNCTION quota_internal._lease_stays();

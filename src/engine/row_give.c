@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "engine/booking.h"
 #include "engine/expiry.h"
+#include "engine/lease_orphan.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
 #include "store/hold.h"
@@ -40,6 +41,8 @@ lock_for_give(Relation buckets, QuotaWindowKey *key, int64 id, QuotaBucketRow *r
 		done = row->tuple == NULL || (quota_bucket_lock(buckets, row, snapshot) && !row->moved);
 		UnregisterSnapshot(snapshot);
 	}
+	if (row->state.lease_id != 0)
+		quota_lease_close_orphan(buckets, row);
 	*key = row->key;
 }
 
@@ -163,7 +166,7 @@ give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 		return false;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	quota_bucket_follow(buckets, &part->key, id, snapshot, &row);
-	given = row.tuple != NULL && quota_same_window(&row.key, &part->key) &&
+	given = row.tuple != NULL && row.state.lease_id == 0 && quota_same_window(&row.key, &part->key) &&
 		give_part(buckets, giving, &row, snapshot);
 	UnregisterSnapshot(snapshot);
 	return given;

@@ -22,6 +22,8 @@ typedef struct QuotaRows
 	bool		rate_in_memory; /* the rate has no row, and needs none */
 	int64		rate_taken;		/* of it, by this call */
 	bool		expired;		/* are there expired holds? */
+	bool		leased;			/* does the window's row bear a lease, or that of the one
+								 * before, as far as it was looked at? */
 } QuotaRows;
 
 /* What quota_rows_prepare() found. */

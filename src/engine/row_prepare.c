@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "engine/lease_orphan.h"
 #include "engine/rollover.h"
 #include "engine/row_parts.h"
 
@@ -79,7 +80,13 @@ lock_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *before,
 	QuotaWindow window;
 
 	if (before->tuple != NULL)
-		return lock_unmoved(buckets, before, snapshot);
+	{
+		if (!lock_unmoved(buckets, before, snapshot))
+			return false;
+		if (before->state.lease_id != 0)
+			quota_lease_close_orphan(buckets, before);
+		return true;
+	}
 	if (TIMESTAMP_NOT_FINITE(meter->limits.idle_since))
 		return true;
 	window = quota_series_window(&meter->limits.series, meter->limits.idle_since);
@@ -163,6 +170,11 @@ prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapsho
 		return create_bucket(buckets, meter, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
+	if (row->state.lease_id != 0)
+	{
+		quota_lease_close_orphan(buckets, row);
+		return QUOTA_PREPARED_CHANGED;
+	}
 	/* closing a window writes its row */
 	return meter->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, meter) ?
 		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;

@@ -15,6 +15,7 @@
 #include "engine/rollover.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
+#include "store/lease.h"
 
 /*
  * A window that has rolled over is closed, and so are those before it: an older
@@ -70,16 +71,29 @@ show_due(const QuotaMeter *meter, const QuotaWindowKey *key, QuotaBucketState *s
 	state->allowance = meter->limits.allowance;
 }
 
+/* A reader is shown true use.  A charge has to lock the row first, and to close the lease. */
+static void
+show_lease(QuotaBucketRow *row, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
+{
+	if (row->state.lease_id == 0)
+		return;
+	if (lockmode == AccessShareLock)
+		quota_lease_settle(&row->state, snapshot);
+	else
+		rows->leased = true;
+}
+
 /* The last charged window that the account has a row of; false if there is none. */
 static bool
-show_before(Relation rel, const QuotaMeter *meter, const QuotaExpired *expired, int nexpired,
-			Snapshot snapshot, QuotaBucketRow *before)
+show_before(Relation rel, const QuotaMeter *meter, QuotaRows *rows, const QuotaExpired *expired,
+			int nexpired, LOCKMODE lockmode, Snapshot snapshot, QuotaBucketRow *before)
 {
 	QuotaMeter	past = {0};
 
 	quota_bucket_before(rel, &meter->key, snapshot, before);
 	if (before->tuple == NULL)
 		return false;
+	show_lease(before, rows, lockmode, snapshot);
 	if (nexpired > 0)
 	{
 		past.key = before->key;
@@ -96,14 +110,14 @@ show_before(Relation rel, const QuotaMeter *meter, const QuotaExpired *expired, 
  * window before is left out.
  */
 static void
-show_rollover(Relation rel, QuotaMeter *meter, const QuotaExpired *expired, int nexpired,
-			  Snapshot snapshot)
+show_rollover(Relation rel, QuotaMeter *meter, QuotaRows *rows, const QuotaExpired *expired,
+			  int nexpired, LOCKMODE lockmode, Snapshot snapshot)
 {
 	QuotaBucketRow before;
 	QuotaRollover rollover;
 	bool		charged;
 
-	charged = show_before(rel, meter, expired, nexpired, snapshot, &before);
+	charged = show_before(rel, meter, rows, expired, nexpired, lockmode, snapshot, &before);
 	quota_rollover(meter, charged ? &before : NULL, &rollover);
 	meter->balance.bucket.rolled_in = rollover.into;
 }
@@ -209,6 +223,7 @@ quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockm
 		leave_closed_window(rel, meter, snapshot);
 	if (!meter->limits.rate_only)
 		quota_bucket_find(rel, &meter->key, snapshot, &rows->bucket);
+	show_lease(&rows->bucket, rows, lockmode, snapshot);
 	if (rows->bucket.state.reserved > 0 || meter->has_grants || meter->balance.ngrants > 0 || meter->balance.ncaps > 0 ||
 		meter->limits.rolls_over)
 		nexpired = quota_expired_of(&meter->key.account, snapshot, &expired);
@@ -225,5 +240,5 @@ quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockm
 	shown = rows->bucket;
 	shown.state = meter->balance.bucket;
 	if (quota_rollover_is_open(meter, &shown))
-		show_rollover(rel, meter, expired, nexpired, snapshot);
+		show_rollover(rel, meter, rows, expired, nexpired, lockmode, snapshot);
 }

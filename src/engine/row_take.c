@@ -230,17 +230,35 @@ apply_all(Relation buckets, QuotaMeter *meters, QuotaRows *rows, int nmeters, Sn
 	return true;
 }
 
+/*
+ * Is part of a row's count leased?  Then nothing is decided at sight: what fits, only
+ * closing the lease can say, for which everybody would have to read the ledger until
+ * something fits.
+ */
+static bool
+is_leased(const QuotaRows *rows, int nmeters)
+{
+	for (int i = 0; i < nmeters; i++)
+	{
+		if (rows[i].leased)
+			return true;
+	}
+	return false;
+}
+
 static QuotaTakeResult
 take(Relation buckets, QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snapshot snapshot)
 {
 	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nmeters);
 	int64		asked = meters[0].amount;
+	bool		leased;
 
 	for (int i = 0; i < nmeters; i++)
 		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
-	if (!decide(meters, nmeters, mode))
+	leased = is_leased(rows, nmeters);
+	if (!leased && !decide(meters, nmeters, mode))
 		return QUOTA_NO_ROOM;
-	if (is_plain(meters, rows, nmeters) && take_rates(meters, rows, nmeters, mode))
+	if (!leased && is_plain(meters, rows, nmeters) && take_rates(meters, rows, nmeters, mode))
 	{
 		if (apply_all(buckets, meters, rows, nmeters, snapshot))
 			return QUOTA_TAKEN;

@@ -18,6 +18,7 @@
 #include "store/heap.h"
 #include "store/scan.h"
 #include "store/schema.h"
+#include "store/tuple.h"
 
 /* the columns of a QuotaBucketState, in the order of the table: those of the lease last */
 static const int state_columns[] = {
@@ -214,7 +215,7 @@ quota_bucket_is_charged(const QuotaBucketState *state)
 	const QuotaCounts *counts = &state->counts;
 
 	return state->rollover_fixed || counts->used > 0 || counts->granted > 0 ||
-		counts->overage > 0 || counts->overdrawn > 0;
+		counts->overage > 0 || counts->overdrawn > 0 || state->lease_id != 0;
 }
 
 /*
@@ -250,6 +251,24 @@ quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 			break;
 	}
 	quota_scan_end(&scan);
+}
+
+void
+quota_bucket_of_lease(Relation rel, int64 lease_id, Snapshot snapshot, QuotaBucketRow *row)
+{
+	QuotaScan	scan;
+	HeapTuple	tuple;
+
+	memset(row, 0, sizeof(*row));
+	quota_scan_init(&scan, rel);
+	quota_scan_int8(&scan, Anum_bucket_lease_id, lease_id);
+	tuple = quota_scan_one(&scan, quota_relid(QUOTA_BUCKET_LEASE), snapshot);
+	if (tuple == NULL)
+		return;
+	take_tuple(rel, tuple, row);
+	row->key.account.prefix = TextDatumGetCString(quota_attribute(tuple, RelationGetDescr(rel), Anum_bucket_subject));
+	row->key.account.prefix_len = (int) strlen(row->key.account.prefix);
+	row->key.account.feature_id = DatumGetInt32(quota_attribute(tuple, RelationGetDescr(rel), Anum_bucket_feature_id));
 }
 
 void

@@ -86,6 +86,10 @@ extern bool quota_bucket_is_charged(const QuotaBucketState *state);
 extern void quota_bucket_before(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 								QuotaBucketRow *row);
 
+/* the row that bears a lease; none: its tuple is NULL */
+extern void quota_bucket_of_lease(Relation rel, int64 lease_id, Snapshot snapshot,
+								  QuotaBucketRow *row);
+
 /*
  * The newest window that begins when the key's ends, or later, and has fixed what
  * rolled over into it: it has closed the key's.

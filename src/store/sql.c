@@ -24,6 +24,7 @@ typedef struct Execution
 	QuotaStatement *statement;
 	Datum	   *values;
 	const char *nulls;
+	Snapshot	snapshot;		/* to read by; NULL: what is there now, and to write */
 } Execution;
 
 static void
@@ -41,7 +42,11 @@ execute(void *arg)
 			elog(ERROR, "quota: could not prepare \"%s\"", statement->text);
 		statement->plan = plan;
 	}
-	result = SPI_execute_plan(statement->plan, execution->values, execution->nulls, false, 0);
+	if (execution->snapshot)
+		result = SPI_execute_snapshot(statement->plan, execution->values, execution->nulls,
+									  execution->snapshot, InvalidSnapshot, true, false, 0);
+	else
+		result = SPI_execute_plan(statement->plan, execution->values, execution->nulls, false, 0);
 	if (result < 0)
 		elog(ERROR, "quota: \"%s\" failed: %s", statement->text,
 			 SPI_result_code_string(result));
@@ -50,7 +55,16 @@ execute(void *arg)
 uint64
 quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls)
 {
-	Execution	execution = {statement, values, nulls};
+	Execution	execution = {statement, values, nulls, NULL};
+
+	quota_without_context(execute, &execution);
+	return SPI_processed;
+}
+
+uint64
+quota_sql_read(QuotaStatement *statement, Datum *values, const char *nulls, Snapshot snapshot)
+{
+	Execution	execution = {statement, values, nulls, snapshot};
 
 	quota_without_context(execute, &execution);
 	return SPI_processed;

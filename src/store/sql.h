@@ -35,6 +35,8 @@ extern void quota_sql_begin(QuotaIdentity *caller);
 
 /* nulls: 'n' or ' ' for each, or NULL; returns the number of rows */
 extern uint64 quota_sql_execute(QuotaStatement *statement, Datum *values, const char *nulls);
+/* the same of a query, as a snapshot sees its tables */
+extern uint64 quota_sql_read(QuotaStatement *statement, Datum *values, const char *nulls, Snapshot snapshot);
 /* a utility command; names in it must be qualified */
 extern void quota_sql_command(char *text);
 extern void quota_sql_end(const QuotaIdentity *caller);

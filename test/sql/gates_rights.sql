@@ -53,7 +53,9 @@ DELETE FROM gates.doc WHERE id = 1;
 SELECT pg_temp.run($$INSERT INTO gates.doc SELECT i, 1 FROM generate_series(10, 14) i$$);
 TRUNCATE gates.doc;
 INSERT INTO gates.doc VALUES (1, 1);
+RESET ROLE;
 :used
+SET ROLE gates_app;
 -- and cannot make itself a gate
 SELECT pg_temp.run($$CREATE TRIGGER t AFTER INSERT ON gates.doc FOR EACH ROW EXECUTE FUNCTION quota.gate('docs', 'r.tenant')$$);
 SELECT pg_temp.code($$SELECT quota.gate()$$);

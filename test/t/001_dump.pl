@@ -98,6 +98,12 @@ run_in($node, 'shop', q{
 	SET quota.clock = '2026-12-01T12:00:00Z';
 	SELECT quota.debit('tail', 'tokens', 2);
 	RESET quota.clock;
+	-- an account with a lease of 6, of which 2 have been taken
+	SELECT quota.debit('leased', 'tokens', 1), quota.debit('leased', 'tokens', 2);
+	SET session_replication_role = replica;
+	UPDATE quota_internal.ledger_entry e SET lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE e.account = 'leased' AND e.amount = 2;
+	UPDATE quota_internal.bucket SET used = used + 4, leased = 6, lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE subject = 'leased';
+	RESET session_replication_role;
 	-- an application's rows, and a view of theirs on ours
 	CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint);
 	INSERT INTO public.documents VALUES (1, 1);
@@ -170,6 +176,8 @@ foreach my $place ([ $node, 'shop_custom' ], [ $node, 'shop_plain' ], [ $other, 
 	is(run_in($server, $db, q{SELECT allowance, remaining FROM quota.check('nobody/x', 'tokens') UNION ALL SELECT allowance, remaining FROM quota.check('acme/bob', 'docs')}),
 		"7|6\n5|5", "$db: what members have, by an override and by a plan");
 	is(run_in($server, $db, q{SELECT used FROM quota_internal.bucket WHERE moved_start IS NOT NULL}), '0', "$db: the mark in the old window came along");
+	is(run_in($server, $db, q{SELECT used FROM quota.check('leased', 'tokens'); SELECT remaining FROM quota.debit('leased', 'tokens', 7)}) =~ s/\n/ /r,
+		'3 0', "$db: of a lease that is lost counts what was taken");
 	is(run_in($server, $db, q{SELECT plan, status, current_period_end = starts_at + interval '1 year', ends_at = current_period_end FROM quota.subscriptions WHERE subject = 'acme'}),
 		'pro|active|t|t', "$db: subscription, and its cancellation");
 	is(run_in($server, $db, q{SELECT times FROM quota.denials WHERE subject = 'nobody'}), '2', "$db: denials");

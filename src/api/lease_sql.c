@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease_sql.c
+ *		Leases for our own SQL functions.
+ *
+ * quota_internal._lease_use() is called by views with their reader's rights, the others
+ * are granted to nobody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "engine/lease_orphan.h"
+#include "store/lease.h"
+
+PG_FUNCTION_INFO_V1(quota_sql_lease_use);
+PG_FUNCTION_INFO_V1(quota_sql_end_leases);
+PG_FUNCTION_INFO_V1(quota_lease_stays);
+
+/* What one place in a query has been told; a query has one snapshot. */
+typedef struct Told
+{
+	bool		all;			/* have all leases been read? */
+	int			n;
+	QuotaLeaseUse *uses;
+} Told;
+
+static int
+compare_uses(const void *a, const void *b)
+{
+	int64		left = ((const QuotaLeaseUse *) a)->lease_id;
+	int64		right = ((const QuotaLeaseUse *) b)->lease_id;
+
+	return (left > right) - (left < right);
+}
+
+static void
+read_all(Told *told, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	told->n = quota_ledger_of_leases(GetActiveSnapshot(), &told->uses);
+	told->all = true;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * quota_internal._lease_use(lease_id): the first lease of a query is read alone, as most
+ * queries are of one account; with the second all are read, as in a report.
+ */
+Datum
+quota_sql_lease_use(PG_FUNCTION_ARGS)
+{
+	QuotaLeaseUse key = {.lease_id = PG_GETARG_INT64(0)};
+	Told	   *told = (Told *) fcinfo->flinfo->fn_extra;
+	const QuotaLeaseUse *found;
+
+	if (told == NULL)
+	{
+		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Told));
+		return Int64GetDatum(quota_ledger_of_lease(key.lease_id, GetActiveSnapshot()));
+	}
+	if (!told->all)
+		read_all(told, fcinfo->flinfo->fn_mcxt);
+	found = (const QuotaLeaseUse *) bsearch(&key, told->uses, told->n, sizeof(QuotaLeaseUse), compare_uses);
+	PG_RETURN_INT64(found ? found->amount : 0);
+}
+
+/* quota_internal._end_leases(lease_ids) -> how many there were */
+Datum
+quota_sql_end_leases(PG_FUNCTION_ARGS)
+{
+	Datum	   *values;
+	int			n;
+	int64	   *lease_ids;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &values, NULL, &n);
+	lease_ids = (int64 *) palloc(sizeof(int64) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		lease_ids[i] = DatumGetInt64(values[i]);
+	PG_RETURN_INT64(quota_engine_close_leases(lease_ids, n));
+}
+
+/* Row trigger on bucket: what SQL does to a row that bears a lease is a mistake of ours. */
+Datum
+quota_lease_stays(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("quota_internal._lease_stays() can only be called as a trigger")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("a row of table \"%s\" is written by SQL while it bears a lease",
+					RelationGetRelationName(trigdata->tg_relation)),
+			 errhint("quota_internal._close_leases() locks rows and ends their leases.")));
+	return PointerGetDatum(NULL);	/* keep compiler quiet */
+}

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.c
+ *		What has been taken from leases, by the ledger.
+ *
+ * A lease's entries are younger than it: the BRIN index on id leads to the pages that
+ * can have them, in whatever month.  Months before it cost a look at their indexes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/guc.h"
+
+#include "base/errors.h"
+#include "store/lease.h"
+#include "store/sql.h"
+
+static void
+switch_off(const char *setting)
+{
+	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * The planner, which does not know how young the lease is, would read whole months; and
+ * compile what is done in less time.
+ */
+static uint64
+read_by_index(QuotaStatement *statement, Datum *values, Snapshot snapshot)
+{
+	int			nest_level = NewGUCNestLevel();
+	uint64		nrows;
+
+	switch_off("enable_seqscan");
+	switch_off("jit");
+	nrows = quota_sql_read(statement, values, NULL, snapshot);
+	AtEOXact_GUC(true, nest_level);
+	return nrows;
+}
+
+static int64
+int8_of(uint64 row, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+int64
+quota_ledger_of_lease(int64 lease_id, Snapshot snapshot)
+{
+	static QuotaStatement sum = {
+		.text = "SELECT CAST(coalesce(pg_catalog.sum(amount), 0) AS pg_catalog.int8)"
+		" FROM quota_internal.ledger_entry"
+		" WHERE id OPERATOR(pg_catalog.>) $1 AND lease_id OPERATOR(pg_catalog.=) $1",
+		.nparams = 1,
+		.types = {INT8OID}
+	};
+	Datum		values[1] = {Int64GetDatum(lease_id)};
+	int64		amount;
+	QuotaIdentity caller;
+
+	quota_sql_begin(&caller);
+	QuotaEnsure(read_by_index(&sum, values, snapshot) == 1);
+	amount = int8_of(0, 1);
+	quota_sql_end(&caller);
+	return amount;
+}
+
+int
+quota_ledger_of_leases(Snapshot snapshot, QuotaLeaseUse **uses)
+{
+	static QuotaStatement sums = {
+		.text = "SELECT lease_id, CAST(pg_catalog.sum(amount) AS pg_catalog.int8)"
+		" FROM quota_internal.ledger_entry"
+		" WHERE id OPERATOR(pg_catalog.>) (SELECT pg_catalog.min(lease_id) FROM quota_internal.bucket WHERE lease_id IS NOT NULL)"
+		" AND lease_id IS NOT NULL GROUP BY lease_id ORDER BY lease_id"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	int			n;
+	QuotaIdentity caller;
+
+	quota_sql_begin(&caller);
+	n = (int) read_by_index(&sums, NULL, snapshot);
+	*uses = (QuotaLeaseUse *) MemoryContextAlloc(context, sizeof(QuotaLeaseUse) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		(*uses)[i].lease_id = int8_of(i, 1);
+		(*uses)[i].amount = int8_of(i, 2);
+	}
+	quota_sql_end(&caller);
+	return n;
+}
+
+void
+quota_lease_settle(QuotaBucketState *state, Snapshot snapshot)
+{
+	int64	   *count = state->leases_overage ? &state->counts.overage : &state->counts.used;
+
+	if (state->lease_id == 0)
+		return;
+	/* negative where the row has given back what was taken from the lease */
+	*count = quota_add(*count - state->leased, quota_ledger_of_lease(state->lease_id, snapshot), "use");
+	state->lease_id = 0;
+	state->leased = 0;
+	state->leases_overage = false;
+}

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.h
+ *		What has been taken from leases, by the ledger.
+ *
+ * Part of a bucket's count can be leased: taken from it is only what ledger entries
+ * with the lease's id add up to.  True use is the count - leased + that sum, in every
+ * snapshot (docs/leases.md).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef QUOTA_LEASE_H
+#define QUOTA_LEASE_H
+
+#include "store/bucket.h"
+
+/* What has been taken from one lease. */
+typedef struct QuotaLeaseUse
+{
+	int64		lease_id;
+	int64		amount;
+} QuotaLeaseUse;
+
+/* of one lease; for readers, too: in a parallel worker, on a standby */
+extern int64 quota_ledger_of_lease(int64 lease_id, Snapshot snapshot);
+
+/*
+ * Of all that are open, and some that were closed since, in order of their ids; palloc'd.
+ * A lease from which nothing has been taken need not be there.
+ */
+extern int	quota_ledger_of_leases(Snapshot snapshot, QuotaLeaseUse **uses);
+
+/* makes what a row says true use, without a lease; of a row that has none nothing */
+extern void quota_lease_settle(QuotaBucketState *state, Snapshot snapshot);
+
+#endif							/* QUOTA_LEASE_H */
