@@ -85,7 +85,7 @@ def test_after_an_upgrade_one_is_led_back(person, callback):
     back = plans_link(refused)
     assert urlsplit(back).path == "/ask" and parse_qs(urlsplit(back).query)["question"] == [question]
     plans = ada.get("/plans", params={"back": back}, headers=PAGE).text
-    assert plans.count('name="back"') == 2  # Pro and Team
+    assert plans.count('name="back"') == 3  # Pro, its trial, and Team
     answer = ada.post("/checkout", {"plan": "pro", "back": back}, headers=PAGE)
     assert answer.url.startswith(ada.base + "/ask?question=")
     assert "your plan is Pro now" in answer.text and f">{question}</textarea>" in answer.text

@@ -7,7 +7,7 @@ from flask import Flask
 
 from quota_client.flask import Quota
 
-from . import account, api, auth, config, console, keys, pages, web
+from . import account, api, auth, config, console, export, keys, pages, web
 from .db import Database
 from .plans import PlanManager
 
@@ -20,6 +20,6 @@ def create_app(settings=None):
     app.plans = PlanManager(app.db.admin, app.config["CALLBACK_SECRET"])
     Quota(app, connect=app.db.app.connect, subject=auth.subject, render=pages.paywall)
     web.init_app(app)
-    for module in (auth, keys, api, account, pages, console):
+    for module in (auth, keys, api, account, pages, export, console):
         app.register_blueprint(module.blueprint)
     return app

@@ -63,6 +63,9 @@ def _receive(body, signature):
         with current_app.db.session.begin() as session:
             if not session.scalars(select(Workspace.id).where(Workspace.slug == event["workspace"])).first():
                 raise Problem(404, "not_found", "There is no such workspace.")
+        if "top_up" in event:
+            grant = current_app.plans.top_up(event)
+            return {"workspace": event["workspace"], "top_up": event["top_up"], "grant": grant}
         carried_out = current_app.plans.carry_out(event)
     except BadCallback as error:
         raise Problem(error.status, "bad_callback", str(error)) from error
@@ -75,7 +78,8 @@ def plan_callback():
     """A payment provider's callback; authenticated by X-Signature, never by a session.
 
     Body: {"id": unique event id, "workspace": slug, "plan": name, "effective": "now" or "period_end"}.
-    Delivered twice, it is carried out once ("carried_out": false the second time).
+    Delivered twice, it is carried out once ("carried_out": false the second time).  With "top_up" in place of plan
+    and effective it pays for credits.
     """
     return _receive(request.get_data(), request.headers.get("X-Signature"))
 
@@ -85,16 +89,41 @@ def plan_callback():
 @owner_only
 def demo_checkout():
     """Stand in for the payment provider: sign a callback for the form's `plan` and receive it ourselves."""
-    event = {
-        "id": f"demo-{secrets.token_hex(12)}",
-        "workspace": g.user.workspace.slug,
-        "plan": request.form.get("plan", ""),
-        "effective": request.form.get("effective", "now"),
-    }
-    body = current_app.json.dumps(event).encode()
-    result = _receive(body, current_app.plans.sign(body))
+    result = _pay(plan=request.form.get("plan", ""), effective=request.form.get("effective", "now"))
     flash(_confirmation())
     return respond(result | {"url": web.local_path(request.form.get("back")) or url_for("pages.plans")})
+
+
+def _pay(**bought):
+    """Sign and receive the callback of a payment for the signed-in person's workspace."""
+    event = {"id": f"demo-{secrets.token_hex(12)}", "workspace": g.user.workspace.slug, **bought}
+    body = current_app.json.dumps(event).encode()
+    return _receive(body, current_app.plans.sign(body))
+
+
+@blueprint.post("/top-up")
+@signed_in
+@owner_only
+def demo_top_up():
+    """The same for credits: the form's `top_up`."""
+    result = _pay(top_up=request.form.get("top_up", ""))
+    flash(f"Done: {config.TOP_UPS[result['top_up']]['title']} more.")
+    return respond(result | {"url": web.local_path(request.form.get("back")) or url_for("pages.usage")})
+
+
+@blueprint.post("/trial")
+@signed_in
+@owner_only
+def trial():
+    """Begin the trial of the form's `plan`, once for each person."""
+    try:
+        begun = current_app.plans.start_trial(g.user.workspace.slug, request.form.get("plan", ""), g.user.email)
+    except BadCallback as error:
+        raise Problem(error.status, "no_trial", str(error)) from error
+    if not begun:
+        raise Problem(409, "no_trial", "You have had your trial.")
+    flash("Done: your trial has begun.")
+    return respond({"url": web.local_path(request.form.get("back")) or url_for("pages.plans")})
 
 
 def _confirmation():
@@ -148,7 +177,7 @@ _HISTORY = text(
      CROSS JOIN LATERAL quota.statement(subject => :subject, feature => f.feature,
                                         since => CAST(:since AS timestamptz),
                                         until => CAST(:until AS timestamptz), max_rows => :most) AS s
-     ORDER BY s.id DESC
+     ORDER BY s.at DESC, s.id DESC
      LIMIT :most
     """
 )

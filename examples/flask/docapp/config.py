@@ -14,6 +14,11 @@ from pathlib import Path
 DOORS = ("QUOTA_APP_URL", "QUOTA_ADMIN_URL", "QUOTA_READER_URL")
 CATALOG_FILE = Path(__file__).parent.parent / "catalog.json"
 LARGEST_REQUEST_BYTES = 64_000_000
+#: what can be bought beside a plan: credits that do not end
+TOP_UPS = {
+    "tokens-50k": {"title": "50,000 AI tokens", "feature": "llm_tokens", "amount": 50_000, "price_cents": 500},
+    "tokens-250k": {"title": "250,000 AI tokens", "feature": "llm_tokens", "amount": 250_000, "price_cents": 2000},
+}
 STREAM_PACE = 0.3  # seconds for a sentence of a streamed answer: about a language model's
 
 

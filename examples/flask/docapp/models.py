@@ -216,6 +216,15 @@ class OperatorAction(Base):
     at = _now()
 
 
+class TrialTaken(Base):
+    """Who has had their trial: `person` is a digest of the e-mail address, and outlives the account."""
+
+    __tablename__ = "trials_taken"
+    person = Column(LargeBinary, primary_key=True)
+    workspace = Column(Text, nullable=False)
+    at = _now()
+
+
 class PaymentEvent(Base):
     """A payment provider's callback that was carried out; the same event is never carried out twice."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 import quota_client
 
-from . import account, mindmap, parsing, web
+from . import account, chart, config, mindmap, parsing, web
 from . import documents as service
 from .account import FEATURES
 from .auth import owner_only, signed_in
@@ -19,6 +19,7 @@ blueprint = Blueprint("pages", __name__)
 
 CHUNKS_ON_A_PAGE = 60
 ANSWERS_SHOWN = 20
+CHART_DAYS = 30
 HISTORY_ROWS = 200  # ledger rows read for a page of history
 LONGEST_ANSWER = timedelta(hours=1)  # from its reservation to what settles it
 HOLD_KINDS = ("hold", "settle", "release", "expiry")
@@ -159,8 +160,18 @@ def ask():
 @blueprint.get("/usage")
 @signed_in
 def usage():
-    """What is used and what is left, feature by feature."""
-    return _render("usage.html")
+    """What is used and what is left, feature by feature; ?feature= is charted by day."""
+    feature = request.args.get("feature")
+    if FEATURES.get(feature, {}).get("kind") != "metered":
+        feature = "llm_tokens"
+    since, until = chart.span(CHART_DAYS)
+    begin = datetime.combine(since, datetime.min.time(), timezone.utc)
+    whose = g.user.workspace.slug if g.user.role == "owner" else g.user.subject
+    with current_app.db.app.connect() as connection:
+        rows = quota_client.usage(connection, whose, feature, begin)
+    unit = FEATURES[feature].get("unit")
+    drawn = chart.draw(chart.days_of(rows, since, until), lambda point: f"{point.day:%-d %B}: {amount(point.amount, unit)}")
+    return _render("usage.html", chart=drawn, charted=feature, top_ups=config.TOP_UPS)
 
 
 @blueprint.get("/plans")
@@ -170,7 +181,9 @@ def plans():
     with current_app.db.app.connect() as connection:
         state = quota_client.me(connection, g.user.subject)
     listed = [plan | {"losses": losses(state, plan)} for plan in current_app.plans.plans()]
-    return render_template("plans.html", state=state, plans=listed)
+    on_default = any(plan["default"] and plan["plan"] == state["plan"]["name"] for plan in listed)
+    may_try = on_default and g.user.role == "owner" and not current_app.plans.has_had_trial(g.user.email)
+    return render_template("plans.html", state=state, plans=listed, may_try=may_try)
 
 
 def losses(state, plan):

@@ -17,13 +17,13 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
 from . import config
-from .models import PaymentEvent
+from .models import PaymentEvent, TrialTaken
 
 SIGNATURE_SECONDS = 300
 _CHANGES = text(
     """
-    SELECT e.id, e.at, e.type, e.data FROM quota.events AS e
-     WHERE e.subject = :workspace AND e.feature IS NULL
+    SELECT e.id, e.at, e.type, e.feature, e.data FROM quota.events AS e
+     WHERE e.subject = :workspace AND (e.feature IS NULL OR e.type IN ('credited', 'grant_revoked'))
        AND (CAST(:since AS timestamptz) IS NULL OR e.at >= :since)
        AND (CAST(:until AS timestamptz) IS NULL OR e.at < :until)
      ORDER BY e.id DESC LIMIT :most
@@ -31,6 +31,7 @@ _CHANGES = text(
 )
 _API_KEYS = text("SELECT * FROM quota.api_keys WHERE subject = :subject ORDER BY id DESC")
 FIELDS = {"id", "workspace", "plan", "effective"}
+TOP_UP_FIELDS = {"id", "workspace", "top_up"}
 
 
 _ORDER = list(config.catalog()["features"])
@@ -39,6 +40,11 @@ _ORDER = list(config.catalog()["features"])
 def _as_in_catalog_file(entitlement):
     """Sort key: JSON from the database has lost the order that people should read in."""
     return _ORDER.index(entitlement[0]) if entitlement[0] in _ORDER else len(_ORDER)
+
+
+def _person(email):
+    """What is kept of a person who has had their trial."""
+    return hashlib.sha256(email.lower().encode()).digest()
 
 
 class BadCallback(Exception):
@@ -57,7 +63,7 @@ class PlanManager:
         self._secret = callback_secret.encode()
 
     def plans(self):
-        """Every plan on offer, cheapest first: dicts with plan, title, default, price_cents, summary and
+        """Every plan on offer, cheapest first: dicts with plan, title, default, price_cents, summary, trial_days and
         features [{feature, title, unit, kind, and allowance (None: unlimited) with period, or value; members: the
         same for each member}]."""
         with self._engine.connect() as connection:
@@ -76,10 +82,14 @@ class PlanManager:
                     "default": bool(plan.get("default")),
                     "price_cents": metadata.get("price_cents", 0),
                     "summary": metadata.get("summary", ""),
+                    "trial_days": metadata.get("trial_days"),
                     "features": features,
                 }
             )
         return sorted(listed, key=lambda p: (p["price_cents"], p["plan"]))
+
+    def _default(self):
+        return next(plan["plan"] for plan in self.plans() if plan["default"])
 
     def member_limit(self, plan):
         """llm_tokens a month that a plan gives each member of a workspace at most, or None."""
@@ -120,17 +130,19 @@ class PlanManager:
             raise BadCallback(401, "The signature is wrong or too old.")
 
     def read_callback(self, body, header):
-        """Verify and read a callback: the dict with id, workspace, plan, effective.  Raises BadCallback."""
+        """Verify and read a callback: the dict with id, workspace, plan, effective, or with id, workspace, top_up.
+        Raises BadCallback."""
         self._verify(body, header)
         try:
             event = json.loads(body)
         except ValueError as error:
             raise BadCallback(400, "The body is not JSON.") from error
-        if not isinstance(event, dict) or set(event) != FIELDS:
-            raise BadCallback(400, f"The body must have exactly the keys {', '.join(sorted(FIELDS))}.")
+        if not isinstance(event, dict) or set(event) not in (FIELDS, TOP_UP_FIELDS):
+            keys = " or ".join(", ".join(sorted(fields)) for fields in (FIELDS, TOP_UP_FIELDS))
+            raise BadCallback(400, f"The body must have exactly the keys {keys}.")
         if not all(isinstance(v, str) and 0 < len(v) <= 200 and v.isprintable() for v in event.values()):
             raise BadCallback(400, "Every value must be a short text.")
-        if event["effective"] not in ("now", "period_end"):
+        if event.get("effective", "now") not in ("now", "period_end"):
             raise BadCallback(400, "effective is now or period_end.")
         return event
 
@@ -138,10 +150,10 @@ class PlanManager:
         """Change the plan as the verified `event` says; True, or False if this event was carried out before.
 
         A paid plan starts at once: what is held (documents, storage) goes on; metered use starts at 0 with a
-        first subscription and is kept between paid plans.  The default plan needs no subscription:
-        going back to it cancels the one there is.  Raises BadCallback.
+        first subscription and is kept between paid plans; a trial is over, and its plan or another paid for.  The
+        default plan needs no subscription: going back to it cancels the one there is.  Raises BadCallback.
         """
-        default = next(plan["plan"] for plan in self.plans() if plan["default"])
+        default = self._default()
         with self._engine.begin() as connection:
             new = connection.execute(
                 insert(PaymentEvent).values(**event).on_conflict_do_nothing().returning(PaymentEvent.id)
@@ -154,6 +166,8 @@ class PlanManager:
                     quota_client.change_plan(
                         connection, event["workspace"], event["plan"], effective=event["effective"], usage="keep"
                     )
+                    if event["effective"] == "now":
+                        self._end_trial(connection, event["workspace"])
                 else:
                     self._cancel(connection, event["workspace"], event["effective"])
             except QuotaError as error:
@@ -169,6 +183,11 @@ class PlanManager:
             raise BadCallback(409, "This event id was used for another change.")
 
     @staticmethod
+    def _end_trial(connection, workspace):
+        if quota_client.me(connection, workspace)["plan"]["status"] == "trialing":
+            quota_client.set_status(connection, workspace, "active")
+
+    @staticmethod
     def _cancel(connection, workspace, effective):
         """Cancel; a workspace without subscription is on the default plan already."""
         try:
@@ -177,6 +196,47 @@ class PlanManager:
         except QuotaError as error:
             if error.sqlstate != "QT404":
                 raise
+
+    def top_up(self, event):
+        """Credit what the verified callback `event` says was paid for; returns the grant's id, the same for an event
+        that comes again.  Its id is the key, so that quota credits it once.  Raises BadCallback."""
+        pack = config.TOP_UPS.get(event["top_up"])
+        if pack is None:
+            raise BadCallback(404, "There is no such top-up.")
+        try:
+            with self._engine.begin() as connection:
+                return quota_client.credit(
+                    connection,
+                    event["workspace"],
+                    pack["feature"],
+                    pack["amount"],
+                    source="top-up",
+                    key=f"payment:{event['id']}",
+                    metadata={"top_up": event["top_up"]},
+                ).id
+        except QuotaError as error:
+            raise BadCallback(error.status, error.message) from error
+
+    def has_had_trial(self, email):
+        """Has this person had their trial?"""
+        with self._engine.connect() as connection:
+            query = TrialTaken.__table__.select().where(TrialTaken.person == _person(email))
+            return connection.execute(query).first() is not None
+
+    def start_trial(self, workspace, plan, email):
+        """Begin the trial of a plan that has one, once for each person; False if they have had theirs.  Raises
+        BadCallback: no trial of this plan, or a plan that is there."""
+        days = next((listed["trial_days"] for listed in self.plans() if listed["plan"] == plan), None)
+        if not days:
+            raise BadCallback(404, "There is no trial of this plan.")
+        with self._engine.begin() as connection:
+            taken = insert(TrialTaken).values(person=_person(email), workspace=workspace)
+            if connection.execute(taken.on_conflict_do_nothing().returning(TrialTaken.person)).first() is None:
+                return False
+            if quota_client.me(connection, workspace)["plan"]["name"] != self._default():
+                raise BadCallback(409, "There is a plan already.")
+            quota_client.subscribe(connection, workspace, plan, trial=f"{days} days")
+        return True
 
     def changes(self, workspace, since=None, until=None, most=200):
         """What happened to the workspace's plan in [since, until), newest first: rows (id, at, type, data) of

@@ -7,7 +7,7 @@ from sqlalchemy.schema import CreateIndex
 
 from . import config
 from .db import engine
-from .models import GATES, SCHEMA, Base, Operator, OperatorAction, PaymentEvent, User, Workspace
+from .models import GATES, SCHEMA, Base, Operator, OperatorAction, PaymentEvent, TrialTaken, User, Workspace
 
 # Serialises two set-ups of one database at once (CREATE ROLE and CREATE SCHEMA race otherwise).
 SETUP_LOCK = 3_141_592_653
@@ -67,8 +67,8 @@ def _tables(connection, app, admin, reader):
     owner = _quoted(connection, f"{app}_owner")
     app, admin, reader = (_quoted(connection, role) for role in (app, admin, reader))
     database = _quoted(connection, connection.execute(text("SELECT current_database()")).scalar_one())
-    events, workspaces, users, operators, actions = (
-        f"{SCHEMA}.{table.__tablename__}" for table in (PaymentEvent, Workspace, User, Operator, OperatorAction)
+    events, trials, workspaces, users, operators, actions = (
+        f"{SCHEMA}.{table.__tablename__}" for table in (PaymentEvent, TrialTaken, Workspace, User, Operator, OperatorAction)
     )
     connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {app}, {admin}, {reader}")
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {owner}")
@@ -80,8 +80,8 @@ def _tables(connection, app, admin, reader):
         connection.execute(CreateIndex(index, if_not_exists=True))
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {app}, {admin}, {reader}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {app}")
-    connection.exec_driver_sql(f"REVOKE ALL ON {events}, {operators}, {actions} FROM {app}")
-    connection.exec_driver_sql(f"GRANT SELECT, INSERT ON {events}, {operators}, {actions} TO {admin}")
+    connection.exec_driver_sql(f"REVOKE ALL ON {events}, {trials}, {operators}, {actions} FROM {app}")
+    connection.exec_driver_sql(f"GRANT SELECT, INSERT ON {events}, {trials}, {operators}, {actions} TO {admin}")
     connection.exec_driver_sql(f"GRANT UPDATE (outcome) ON {actions} TO {admin}")
     connection.exec_driver_sql(f"GRANT UPDATE (password_hash, name, level) ON {operators} TO {admin}")
     # who there is, for the console: no password, no document
