@@ -29,7 +29,8 @@ own.  Code that wants it as a QuotaError says::
             send(piece)
     # left by whatever way, an error or a client that is gone included: what was counted is charged
 
-quota_client.flask turns refusals into HTTP answers.
+quota_client.flask, .asgi, .starlette and .django turn refusals into HTTP answers; .testing and .pytest_plugin are for
+tests.
 """
 
 from __future__ import annotations

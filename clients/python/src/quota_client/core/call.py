@@ -111,8 +111,8 @@ class Call(Generic[T]):
         return self.shape.read(rows)
 
 
-class _Builtin(Call[T]):
-    """A function of PostgreSQL's own, as an expression with a {slot} for each argument, all of them texts."""
+class _Expression(Call[T]):
+    """What is no function of quota's: an expression with a {slot} for each argument, all of them texts."""
 
     def __init__(self, expression: str, shape: Shape[T], **arguments: str):
         super().__init__("", shape, arguments)
@@ -125,9 +125,19 @@ class _Builtin(Call[T]):
 
 def set_local(name: str, value: str) -> Call[None]:
     """A setting for the rest of the transaction."""
-    return _Builtin("set_config({name}, {value}, true)", NOTHING, name=name, value=value)
+    return _Expression("set_config({name}, {value}, true)", NOTHING, name=name, value=value)
+
+
+def set_session(name: str, value: str) -> Call[None]:
+    """A setting for the rest of the session."""
+    return _Expression("set_config({name}, {value}, false)", NOTHING, name=name, value=value)
 
 
 def transaction_status(value: str) -> Call[str]:
     """What became of a transaction, by its id: 'in progress', 'committed' or 'aborted'."""
-    return _Builtin("pg_xact_status(CAST({value} AS xid8))", scalar(str), value=value)
+    return _Expression("pg_xact_status(CAST({value} AS xid8))", scalar(str), value=value)
+
+
+def column(expression: str) -> Call[list[Any]]:
+    """The values of a query of one column."""
+    return _Expression(expression, Shape("", lambda rows: [row[0] for row in rows]))
