@@ -8,7 +8,7 @@
  * reader's rights.
  */
 CREATE OR REPLACE FUNCTION quota_internal._lease_use(lease_id bigint) RETURNS bigint
-    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10000
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'quota_sql_lease_use';
 COMMENT ON FUNCTION quota_internal._lease_use(bigint) IS 'internal: how much has been taken from a lease, by the ledger';
 

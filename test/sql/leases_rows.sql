@@ -86,7 +86,7 @@ DROP ROLE regress_quota_reader;
 -- Whatever is done to such accounts, comes to the same as without leases
 --
 
--- ann: 5 tokens, a hold of 10, then 4 and 3 by a lease; 3 docs, then 2; 2 words, then 11 as overage.  acme and its member al.
+-- ann: 5 tokens, a hold of 10, then 4 and 3 by a lease; 3 docs, then 2; 2 words, then 11 as overage; of idle nothing is left.  acme and its member al.
 CREATE FUNCTION pg_temp.history(leased boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     account record;
@@ -103,6 +103,7 @@ BEGIN
             ('ann', 'tokens', 30, '{"SELECT set_config(''test.debit'', (quota.debit(''ann'', ''tokens'', 4)).id::text, true)",
                                     "SELECT quota.debit(''ann'', ''tokens'', 3, ''k'')"}'::text[]),
             ('ann', 'docs', 9, '{"SELECT quota.debit(''ann'', ''docs'', 2)"}'),
+            ('ann', 'idle', 3, '{"SELECT quota.refund((quota.debit(''ann'', ''idle'', 2)).id)"}'),
             ('ann', 'words', 25, '{"SELECT quota.debit(''ann'', ''words'', 11)"}'),
             ('acme', 'tokens', 200, '{"SELECT quota.debit(''acme'', ''tokens'', 7)"}'),
             ('acme/al', 'tokens', 15, '{"SELECT quota.debit(''acme/al'', ''tokens'', 12)"}')) a(account, feature, more, calls)
@@ -206,6 +207,10 @@ INSERT INTO calls (call) VALUES
     ($$SELECT sum(m.n) FROM (SELECT count(*) AS n FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,tokens,allowance}', '40'))) m$$),
     ($$SELECT sum(m.n) FROM (SELECT count(*) AS n FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,free,entitlements,tokens,period}', '"week"'))) m$$),
     ($$SELECT quota.migrate('team') FROM quota.apply_catalog(jsonb_set(quota.export_catalog(), '{plans,team,entitlements,tokens,allowance}', '40')) LIMIT 1$$),
+    ($$SELECT count(*) FROM quota.apply_catalog(quota.export_catalog() #- '{features,idle}' #- '{plans,free,entitlements,idle}')$$),
+    ($$SELECT remaining FROM quota.debit('ann', 'idle', 5)$$),
+    ($$SELECT (SELECT remaining FROM quota.debit('acme', 'tokens', 1)) FROM quota.change_plan('acme', 'week', 'period_end'), set_config('quota.clock', '2026-02-12', true)$$),
+    ($$SELECT (SELECT remaining FROM quota.debit('acme/al', 'tokens', 1)) FROM quota.amend('acme', '{"quantity": 2}'), set_config('quota.clock', '2026-02-12', true)$$),
     ($$SELECT sum(used) FROM quota.usage('ann', 'tokens', '2026-01-01')$$),
     ($$SELECT quota.unit_hours('ann', 'docs', '2026-01-10', '2026-01-11')$$);
 CREATE TEMP TABLE outcomes AS
