@@ -47,7 +47,7 @@ def shown():
 
 
 def event(number, subject="acme"):
-    told = {"id": number, "subject": subject, "feature": None, "actor": "app", "data": {"percent": 80, "left": None}}
+    told = {"id": number, "subject": subject, "feature": None, "actor": "app", "data": {"percent": 80, "spare": None}}
     return json.dumps({"type": "threshold_reached", "timestamp": "2026-03-10T12:00:00.000000Z", "data": told}).encode()
 
 
@@ -68,7 +68,7 @@ def test_what_came_is_text_on_its_page(shown):
     shown.post(event(1, "<script>alert(1)</script>"))
     page = shown.get("/")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>" not in page
-    assert "percent: 80" in page and "left" not in page
+    assert "percent: 80" in page and "spare" not in page
 
 
 def test_the_relay_sends_to_it(database, shown, relay_of):
