@@ -32,15 +32,6 @@ typedef struct Told
 	QuotaLeaseUse *uses;
 } Told;
 
-static int
-compare_uses(const void *a, const void *b)
-{
-	int64		left = ((const QuotaLeaseUse *) a)->lease_id;
-	int64		right = ((const QuotaLeaseUse *) b)->lease_id;
-
-	return (left > right) - (left < right);
-}
-
 static void
 read_all(Told *told, MemoryContext context)
 {
@@ -58,19 +49,17 @@ read_all(Told *told, MemoryContext context)
 Datum
 quota_sql_lease_use(PG_FUNCTION_ARGS)
 {
-	QuotaLeaseUse key = {.lease_id = PG_GETARG_INT64(0)};
+	int64		lease_id = PG_GETARG_INT64(0);
 	Told	   *told = (Told *) fcinfo->flinfo->fn_extra;
-	const QuotaLeaseUse *found;
 
 	if (told == NULL)
 	{
 		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Told));
-		return Int64GetDatum(quota_ledger_of_lease(key.lease_id, GetActiveSnapshot()));
+		return Int64GetDatum(quota_ledger_of_lease(lease_id, GetActiveSnapshot()));
 	}
 	if (!told->all)
 		read_all(told, fcinfo->flinfo->fn_mcxt);
-	found = (const QuotaLeaseUse *) bsearch(&key, told->uses, told->n, sizeof(QuotaLeaseUse), compare_uses);
-	PG_RETURN_INT64(found ? found->amount : 0);
+	return Int64GetDatum(quota_lease_taken(told->uses, told->n, lease_id));
 }
 
 /* quota_internal._end_leases(lease_ids) -> how many there were */

@@ -21,6 +21,6 @@ extern void quota_lease_close_orphan(Relation buckets, QuotaBucketRow *row);
  * how many there were.  In a transaction that keeps its first snapshot 40001 for a row
  * that has changed since.
  */
-extern int64 quota_engine_close_leases(const int64 *lease_ids, int n);
+extern int	quota_engine_close_leases(const int64 *lease_ids, int n);
 
 #endif							/* QUOTA_ENGINE_LEASE_ORPHAN_H */

@@ -78,7 +78,7 @@ show_lease(QuotaBucketRow *row, QuotaRows *rows, LOCKMODE lockmode, Snapshot sna
 	if (row->state.lease_id == 0)
 		return;
 	if (lockmode == AccessShareLock)
-		quota_lease_settle(&row->state, snapshot);
+		quota_lease_settle_by(&row->state, snapshot);
 	else
 		rows->leased = true;
 }

@@ -94,16 +94,38 @@ quota_ledger_of_leases(Snapshot snapshot, QuotaLeaseUse **uses)
 	return n;
 }
 
+static int
+compare_uses(const void *a, const void *b)
+{
+	int64		left = ((const QuotaLeaseUse *) a)->lease_id;
+	int64		right = ((const QuotaLeaseUse *) b)->lease_id;
+
+	return (left > right) - (left < right);
+}
+
+int64
+quota_lease_taken(const QuotaLeaseUse *uses, int n, int64 lease_id)
+{
+	QuotaLeaseUse key = {.lease_id = lease_id};
+	const QuotaLeaseUse *found = (const QuotaLeaseUse *) bsearch(&key, uses, n, sizeof(key), compare_uses);
+
+	return found ? found->amount : 0;
+}
+
 void
-quota_lease_settle(QuotaBucketState *state, Snapshot snapshot)
+quota_lease_settle(QuotaBucketState *state, int64 taken)
 {
 	int64	   *count = state->leases_overage ? &state->counts.overage : &state->counts.used;
 
-	if (state->lease_id == 0)
-		return;
 	/* negative where the row has given back what was taken from the lease */
-	*count = quota_add(*count - state->leased, quota_ledger_of_lease(state->lease_id, snapshot), "use");
+	*count = quota_add(*count - state->leased, taken, "use");
 	state->lease_id = 0;
 	state->leased = 0;
 	state->leases_overage = false;
+}
+
+void
+quota_lease_settle_by(QuotaBucketState *state, Snapshot snapshot)
+{
+	quota_lease_settle(state, quota_ledger_of_lease(state->lease_id, snapshot));
 }

@@ -30,7 +30,13 @@ extern int64 quota_ledger_of_lease(int64 lease_id, Snapshot snapshot);
  */
 extern int	quota_ledger_of_leases(Snapshot snapshot, QuotaLeaseUse **uses);
 
-/* makes what a row says true use, without a lease; of a row that has none nothing */
-extern void quota_lease_settle(QuotaBucketState *state, Snapshot snapshot);
+/* what they say of one */
+extern int64 quota_lease_taken(const QuotaLeaseUse *uses, int n, int64 lease_id);
+
+/* makes what a row with a lease says true use, without one, given what has been taken */
+extern void quota_lease_settle(QuotaBucketState *state, int64 taken);
+
+/* the same by the ledger */
+extern void quota_lease_settle_by(QuotaBucketState *state, Snapshot snapshot);
 
 #endif							/* QUOTA_LEASE_H */
