@@ -19,6 +19,7 @@ PAGES = (
     "/console/plan?plan=free",
     "/console/catalog",
     "/console/invoices",
+    "/console/events",
 )
 
 
@@ -180,12 +181,16 @@ def test_customers_come_in_pages(person, looker, monkeypatch):
     mark = secrets.token_hex(3)
     slugs = [person("Ada", workspace=f"{mark} {n}").me()["workspace"]["slug"] for n in range(3)]
     monkeypatch.setattr(use, "ROWS", 2)
-    seen, page = [], looker.get("/console/customers", q=mark)
+    seen, page = [], looker.get("/console/customers")
     for _ in range(2):
         seen += [slug for slug in reversed(slugs) if slug in plain(page.text)]
         older = re.search(r'rel="next" href="([^"]+)"', page.text)
-        page = looker.get(html.unescape(older.group(1))) if older else None
-    assert seen == slugs[::-1] and page is None
+        page = looker.get(html.unescape(older.group(1)))
+    assert seen == slugs[::-1]
+    # what is asked for has no pages: one writes more of it
+    found = looker.text("/console/customers", q=mark)
+    assert [slug in found for slug in slugs] == [True, True, False] and "There are more: write more of the name." in found
+    assert "There are more" not in looker.text("/console/customers", q=f"{mark} 1")
 
 
 def test_use_is_shown_by_day_member_and_purpose(person, callback, server, looker):

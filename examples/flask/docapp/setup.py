@@ -34,14 +34,19 @@ def run(owner_url, app_url, admin_url, reader_url):
         with owner.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS quota CASCADE"))
-            logins = {"app": login_of(app_url), "admin": login_of(admin_url), "reader": login_of(reader_url)}
-            _roles(connection, logins)
-            _tables(connection, *(role for role, _password in logins.values()))
-            for level, (role, _password) in logins.items():
-                quota_client.grant_access(connection, role, level)
+            make_tables(connection, app_url, admin_url, reader_url)
             return [*quota_client.apply_catalog(connection, config.catalog()), *_gates(connection)]
     finally:
         owner.dispose()
+
+
+def make_tables(connection, app_url, admin_url, reader_url):
+    """Roles, tables and levels, as a superuser: run() without the catalog and the gates."""
+    logins = {"app": login_of(app_url), "admin": login_of(admin_url), "reader": login_of(reader_url)}
+    _roles(connection, logins)
+    _tables(connection, *(role for role, _password in logins.values()))
+    for level, (role, _password) in logins.items():
+        quota_client.grant_access(connection, role, level)
 
 
 def _quoted(connection, name):
@@ -89,6 +94,12 @@ def _tables(connection, app, admin, reader):
     connection.exec_driver_sql(f"GRANT SELECT (id, slug, name, created_at) ON {workspaces} TO {admin}, {reader}")
     connection.exec_driver_sql(f"GRANT SELECT (workspace_id, slug, email, name, role) ON {users} TO {reader}")
     connection.exec_driver_sql("RESET ROLE")
+    if connection.execute(text("SELECT to_regnamespace('quota_relay') IS NOT NULL")).scalar_one():
+        # quota-relay's tables, for the console
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA quota_relay TO {admin}, {reader}")
+        connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA quota_relay TO {admin}, {reader}")
+        connection.exec_driver_sql(f"GRANT UPDATE (resend_at) ON quota_relay.dead_letter TO {admin}")
+        connection.exec_driver_sql(f"GRANT UPDATE (retry_at) ON quota_relay.destination TO {admin}")
 
 
 def _gates(connection):

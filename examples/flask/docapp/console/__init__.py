@@ -4,7 +4,7 @@ It looks through the door of level reader and acts through that of level admin; 
 its own, the queries of a page are in queries/, its templates in templates/console/.
 """
 
-from . import catalog, customer, invoices, plans, support, use, walls
+from . import catalog, customer, events, invoices, plans, support, use, walls
 from .access import blueprint
 
-__all__ = ["blueprint", "catalog", "customer", "invoices", "plans", "support", "use", "walls"]
+__all__ = ["blueprint", "catalog", "customer", "events", "invoices", "plans", "support", "use", "walls"]

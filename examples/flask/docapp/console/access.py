@@ -21,6 +21,7 @@ PAGES = [
     ("console.customer_list", "Customers"),
     ("console.plans", "Plans"),
     ("console.invoices", "Invoices"),
+    ("console.events", "Events"),
 ]
 OPEN = ("console.sign_in", "console.do_sign_in")
 #: SQLSTATE of an error that an action may meet beside quota's own -> what to tell

@@ -64,6 +64,24 @@ class Subject:
         return digest([self.settled(connection), action, shown])
 
 
+class Row:
+    """A row that says by itself whether it is still as it was: the action's own condition looks."""
+
+    def __init__(self, called):
+        self.called = self.lock = called
+
+    def exists(self, _connection):
+        """The action looks."""
+        return True
+
+    def settled(self, _connection):
+        """The action's own condition holds the row."""
+
+    def stamp(self, _connection):
+        """No page needs to carry one."""
+        return ""
+
+
 class Catalog:
     """The catalog; its stamp needs a connection of level admin."""
 
