@@ -5,9 +5,11 @@ has its day and amount as a title.  templates/chart.html puts the two together.
 """
 
 from collections import namedtuple
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from markupsafe import Markup, escape
+
+from . import clock
 
 Point = namedtuple("Point", "day amount")
 Chart = namedtuple("Chart", "svg points highest total")
@@ -55,5 +57,5 @@ def _bar(number, point, base, scale, told):
 
 def span(days):
     """(since, until) of the last `days` days in UTC, dates, today included."""
-    until = datetime.now(timezone.utc).date()
+    until = clock.now().date()
     return until - timedelta(days=days - 1), until

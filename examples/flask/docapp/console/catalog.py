@@ -2,11 +2,11 @@
 
 import difflib
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from flask import current_app, flash, redirect, render_template, request, url_for
 
-from .. import config
+from .. import clock, config
 from ..web import Problem
 from . import acts, forms
 from .access import acts as acting
@@ -41,7 +41,7 @@ def _read():
 
 
 def _begin(since):
-    first = datetime.now(timezone.utc).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    first = clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first - timedelta(days=1)).replace(day=1) if since == "last" else first
 
 

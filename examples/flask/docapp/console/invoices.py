@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 from flask import render_template, request, url_for
 
+from .. import clock
 from ..web import Problem
 from .access import blueprint, looking
 from .queries import customers
@@ -18,7 +19,7 @@ ROWS = 50
 def _month():
     """The month asked for as (its beginning, the next one's), in UTC; by default the one that ended last."""
     asked = request.args.get("month")
-    now = datetime.now(timezone.utc)
+    now = clock.now()
     if not asked:
         first = (now.replace(day=1) - timedelta(days=1)).replace(day=1)
     elif re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", asked, re.ASCII):
@@ -56,7 +57,7 @@ def invoices():
         "console/invoices.html",
         since=since,
         until=until,
-        now=datetime.now(timezone.utc),
+        now=clock.now(),
         month=month,
         before=(since - timedelta(days=1)).strftime("%Y-%m"),
         following_month=until.strftime("%Y-%m"),

@@ -31,15 +31,19 @@ def chart_of(connection, subject, feature, days, ceiling=None):
 
 @blueprint.get("/customers")
 def customer_list():
-    """?q= how a subject or name begins, or an address; ?before= the id where an older page begins."""
+    """?q= how a subject or name begins, or an address: as many as fit.  Without it the newest; ?before= is the id
+    where an older page begins."""
     asked = parsing.clean(request.args.get("q", "")).strip()[:200]
     before = request.args.get("before", type=int)
     with looking() as connection:
-        found = customers.find(connection, asked, before, ROWS + 1)
+        if asked:
+            found = customers.find(connection, asked, ROWS + 1)
+        else:
+            found = customers.newest(connection, before, ROWS + 1)
     more, found = len(found) > ROWS, found[:ROWS]
-    older = url_for("console.customer_list", q=asked or None, before=found[-1].id) if more else None
-    newer = url_for("console.customer_list", q=asked or None) if before else None
-    return render_template("console/customers.html", found=found, asked=asked, newer=newer, older=older)
+    older = url_for("console.customer_list", before=found[-1].id) if more and not asked else None
+    newer = url_for("console.customer_list") if before and not asked else None
+    return render_template("console/customers.html", found=found, asked=asked, more=more, newer=newer, older=older)
 
 
 @blueprint.get("/use")

@@ -1,9 +1,10 @@
 """Who hits the wall, which plan would help, and who is near a limit: the console's first page."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from flask import render_template, request, url_for
 
+from .. import clock
 from .access import blueprint, looking
 from .queries import customers
 from .queries import features as catalog
@@ -26,7 +27,7 @@ def walls():
     days = request.args.get("days", 7, type=int)
     days = days if days in DAYS else 7
     skip = min(max(request.args.get("skip", 0, type=int), 0), FURTHEST)
-    since = (datetime.now(timezone.utc) - timedelta(days=days - 1)).date()
+    since = (clock.now() - timedelta(days=days - 1)).date()
     with looking() as connection:
         features = catalog.features(connection)
         feature = request.args.get("feature") if request.args.get("feature") in features else None

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 #: subscriptions looked at for a page, of which those of the month are shown
-MOST_LOOKED_AT = 1000
+MOST_LOOKED_AT = 200
 FIRST = ("", "-infinity")
 
 _SUBSCRIPTIONS = text(

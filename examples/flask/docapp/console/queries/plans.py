@@ -7,7 +7,7 @@ import quota_client
 from sqlalchemy import text
 
 #: subscriptions of a plan that are counted by their versions; beyond it the page says so
-MOST_COUNTED = 100_000
+MOST_COUNTED = 25_000
 
 _PLANS = text("SELECT p.plan, coalesce(p.title, p.plan) AS title, p.is_default, p.entitlements, p.metadata FROM quota.plans() AS p")
 _SUBSCRIBERS = text(

@@ -29,9 +29,8 @@ _NEAR = text(
     """
     WITH told AS (
         SELECT e.subject, e.feature, max(e.id) AS id, max(e.at) AS at
-          FROM quota.events AS e
-         WHERE e.id > (SELECT m.value FROM quota.metrics AS m WHERE m.name = 'quota_events_total') - :back
-           AND e.type = 'threshold_reached' AND e.feature IS NOT NULL
+          FROM (SELECT n.* FROM quota.events AS n ORDER BY n.id DESC LIMIT :back) AS e
+         WHERE e.type = 'threshold_reached' AND e.feature IS NOT NULL
          GROUP BY e.subject, e.feature
          ORDER BY id DESC LIMIT :candidates
     )
