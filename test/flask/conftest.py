@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ sys.path[:0] = [str(EXAMPLE), str(CLIENT)]
 sys.dont_write_bytecode = True
 
 from docapp import create_app, db  # noqa: E402
-from docapp.plans import PlanManager  # noqa: E402
+from docapp.callbacks import Callbacks  # noqa: E402
 from sqlalchemy import text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
 
@@ -226,18 +227,15 @@ def client(server):
 @pytest.fixture
 def callback(ready, server):
     """Send a payment provider's callback; returns the response.  `tamper` changes the body after signing."""
-    manager = PlanManager(None, ready["CALLBACK_SECRET"])
+    callbacks, created_at = Callbacks(ready["CALLBACK_SECRET"]), {}
 
-    def send(workspace, plan, effective="now", event=None, tamper=lambda body: body, at=None):
-        body = json.dumps(
-            {
-                "id": event or f"evt_{secrets.token_hex(8)}",
-                "workspace": workspace,
-                "plan": plan,
-                "effective": effective,
-            }
-        ).encode()
-        headers = {"X-Signature": manager.sign(body, at), "Content-Type": "application/json"}
+    def send(workspace, plan, effective="now", event=None, tamper=lambda body: body, at=None, created=None):
+        event = event or f"evt_{secrets.token_hex(8)}"
+        # an event that is sent again was created when it was
+        created = created_at.setdefault(event, created or datetime.now(timezone.utc).isoformat())
+        asked = {"id": event, "workspace": workspace, "plan": plan, "effective": effective, "created": created}
+        body = json.dumps(asked).encode()
+        headers = {"X-Signature": callbacks.sign(body, at), "Content-Type": "application/json"}
         return requests.post(server + "/api/user/plan", data=tamper(body), headers=headers, timeout=60)
 
     return send

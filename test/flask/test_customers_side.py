@@ -11,7 +11,7 @@ import pytest
 from conftest import text_of
 from console import plain
 from docapp import config
-from docapp.plans import PlanManager
+from docapp.callbacks import Callbacks
 from sqlalchemy import text
 
 PAGE = {"Accept": "text/html"}
@@ -125,7 +125,7 @@ def test_a_trial_that_cannot_be_takes_nothing(person, callback):
 
 def pay(ada, callback_secret, **fields):
     body = json.dumps({"id": f"evt_{secrets.token_hex(8)}", "workspace": ada.me()["workspace"]["slug"], "top_up": "tokens-50k"} | fields).encode()
-    headers = {"X-Signature": PlanManager(None, callback_secret).sign(body), "Content-Type": "application/json"}
+    headers = {"X-Signature": Callbacks(callback_secret).sign(body), "Content-Type": "application/json"}
     return ada.http.post(ada.base + "/api/user/plan", data=body, headers=headers)
 
 

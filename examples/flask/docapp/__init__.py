@@ -9,6 +9,7 @@ from quota_client.flask import Quota
 
 from . import account, api, auth, config, console, export, keys, pages, web
 from .db import Database
+from .callbacks import Callbacks
 from .plans import PlanManager
 
 
@@ -17,7 +18,8 @@ def create_app(settings=None):
     app = Flask(__name__)
     app.config.update(settings or config.from_environment())
     app.db = Database(*(app.config[door] for door in config.DOORS))
-    app.plans = PlanManager(app.db.admin, app.config["CALLBACK_SECRET"])
+    app.plans = PlanManager(app.db.admin)
+    app.callbacks = Callbacks(app.config["CALLBACK_SECRET"])
     Quota(app, connect=app.db.app.connect, subject=auth.subject, render=pages.paywall)
     web.init_app(app)
     for module in (auth, keys, api, account, pages, export, console):

@@ -1,7 +1,7 @@
 """The routes about the account: who am I, plans, the payment callback, offers, history, members."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timezone
 
 from flask import Blueprint, current_app, flash, g, request, url_for
 from sqlalchemy import select, text
@@ -12,8 +12,8 @@ from quota_client.flask import requires
 
 from . import auth, config, web
 from .auth import owner_only, signed_in
+from .callbacks import BadCallback
 from .models import User, Workspace
-from .plans import BadCallback
 from .web import Problem, respond
 
 blueprint = Blueprint("account", __name__)
@@ -59,17 +59,17 @@ def plans():
 def _receive(body, signature):
     """Carry a signed callback out: what the route and the demo checkout share."""
     try:
-        event = current_app.plans.read_callback(body, signature)
+        event = current_app.callbacks.read(body, signature)
         with current_app.db.session.begin() as session:
             if not session.scalars(select(Workspace.id).where(Workspace.slug == event["workspace"])).first():
                 raise Problem(404, "not_found", "There is no such workspace.")
         if "top_up" in event:
             grant = current_app.plans.top_up(event)
             return {"workspace": event["workspace"], "top_up": event["top_up"], "grant": grant}
-        carried_out = current_app.plans.carry_out(event)
+        standing = current_app.plans.carry_out(event)
     except BadCallback as error:
         raise Problem(error.status, "bad_callback", str(error)) from error
-    return {"workspace": event["workspace"], "plan": event["plan"], "carried_out": carried_out}
+    return {"workspace": event["workspace"], "plan": event["plan"], "carried_out": standing == "new", "standing": standing}
 
 
 @blueprint.post("/api/user/plan")
@@ -77,9 +77,10 @@ def _receive(body, signature):
 def plan_callback():
     """A payment provider's callback; authenticated by X-Signature, never by a session.
 
-    Body: {"id": unique event id, "workspace": slug, "plan": name, "effective": "now" or "period_end"}.
-    Delivered twice, it is carried out once ("carried_out": false the second time).  With "top_up" in place of plan
-    and effective it pays for credits.
+    Body: {"id": unique event id, "workspace": slug, "plan": name, "effective": "now" or "period_end", "created": when
+    it happened}.  Delivered twice, it is carried out once; delivered after a later one, it is not carried out at all;
+    either answer is 200, with "standing" new, repeated or overtaken.  With "top_up" in place of plan, effective and
+    created it pays for credits.
     """
     return _receive(request.get_data(), request.headers.get("X-Signature"))
 
@@ -89,7 +90,8 @@ def plan_callback():
 @owner_only
 def demo_checkout():
     """Stand in for the payment provider: sign a callback for the form's `plan` and receive it ourselves."""
-    result = _pay(plan=request.form.get("plan", ""), effective=request.form.get("effective", "now"))
+    now = datetime.now(timezone.utc).isoformat()
+    result = _pay(plan=request.form.get("plan", ""), effective=request.form.get("effective", "now"), created=now)
     flash(_confirmation())
     return respond(result | {"url": web.local_path(request.form.get("back")) or url_for("pages.plans")})
 
@@ -98,7 +100,7 @@ def _pay(**bought):
     """Sign and receive the callback of a payment for the signed-in person's workspace."""
     event = {"id": f"demo-{secrets.token_hex(12)}", "workspace": g.user.workspace.slug, **bought}
     body = current_app.json.dumps(event).encode()
-    return _receive(body, current_app.plans.sign(body))
+    return _receive(body, current_app.callbacks.sign(body))
 
 
 @blueprint.post("/top-up")

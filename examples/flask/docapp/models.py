@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -226,11 +227,15 @@ class TrialTaken(Base):
 
 
 class PaymentEvent(Base):
-    """A payment provider's callback that was carried out; the same event is never carried out twice."""
+    """The receipt of a payment provider's callback: the same event is never carried out twice, and one that was
+    `overtaken` by a later one not at all; see callbacks.py."""
 
     __tablename__ = "payment_events"
+    __table_args__ = (Index("payment_events_newest", "workspace", "created"),)
     id = Column(Text, primary_key=True)
     workspace = Column(Text, nullable=False)
     plan = Column(Text, nullable=False)
     effective = Column(Text, nullable=False)
+    created = Column(DateTime(timezone=True), nullable=False, server_default=func.now())  # at the provider's
+    overtaken = Column(Boolean, nullable=False, server_default="false")
     at = _now()

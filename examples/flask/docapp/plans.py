@@ -1,25 +1,21 @@
 """The plan manager: lists plans, changes them, sets members' limits, makes API keys.
 
 It alone holds the connection of level admin.  A plan changes only through an event signed with
-CALLBACK_SECRET, as payment providers send them; the demo checkout button makes and signs one itself and
-then goes the same way.  An event's id is stored in the transaction that changes the plan, so a callback
-that is delivered twice is carried out once.
+CALLBACK_SECRET, as payment providers send them (callbacks.py); the demo checkout button makes and signs one
+itself and then goes the same way.
 """
 
 import hashlib
-import hmac
-import json
-import time
 
 import quota_client
 from quota_client import QuotaError
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
-from . import config
-from .models import PaymentEvent, TrialTaken
+from . import callbacks, config
+from .callbacks import BadCallback
+from .models import TrialTaken
 
-SIGNATURE_SECONDS = 300
 _CHANGES = text(
     """
     SELECT e.id, e.at, e.type, e.feature, e.data FROM quota.events AS e
@@ -30,9 +26,6 @@ _CHANGES = text(
     """
 )
 _API_KEYS = text("SELECT * FROM quota.api_keys WHERE subject = :subject ORDER BY id DESC")
-FIELDS = {"id", "workspace", "plan", "effective"}
-TOP_UP_FIELDS = {"id", "workspace", "top_up"}
-
 
 _ORDER = list(config.catalog()["features"])
 
@@ -47,20 +40,11 @@ def _person(email):
     return hashlib.sha256(email.lower().encode()).digest()
 
 
-class BadCallback(Exception):
-    """A callback that is refused: status 401 (signature), 400 (content), 404 (plan) or 409 (id reused)."""
-
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
-
-
 class PlanManager:
     """One for each application, over the engine of level admin."""
 
-    def __init__(self, admin_engine, callback_secret):
+    def __init__(self, admin_engine):
         self._engine = admin_engine
-        self._secret = callback_secret.encode()
 
     def plans(self):
         """Every plan on offer, cheapest first: dicts with plan, title, default, price_cents, summary, trial_days and
@@ -114,40 +98,8 @@ class PlanManager:
                 )
         return sorted(fitting, key=lambda offer: (offer["allowance"], offer["plan"]))
 
-    def sign(self, body, at=None):
-        """The X-Signature header for the bytes `body`: 't=<unix seconds>,v1=<hex HMAC-SHA256 of t.body>'."""
-        at = int(time.time() if at is None else at)
-        digest = hmac.new(self._secret, b"%d." % at + body, hashlib.sha256).hexdigest()
-        return f"t={at},v1={digest}"
-
-    def _verify(self, body, header):
-        parts = dict(part.split("=", 1) for part in (header or "").split(",") if "=" in part)
-        at = parts.get("t", "")
-        if not (at.isascii() and at.isdigit() and len(at) < 12):
-            raise BadCallback(401, "The signature is missing.")
-        good = hmac.compare_digest(self.sign(body, int(at)).encode(), f"t={at},v1={parts.get('v1')}".encode())
-        if not good or abs(time.time() - int(at)) > SIGNATURE_SECONDS:
-            raise BadCallback(401, "The signature is wrong or too old.")
-
-    def read_callback(self, body, header):
-        """Verify and read a callback: the dict with id, workspace, plan, effective, or with id, workspace, top_up.
-        Raises BadCallback."""
-        self._verify(body, header)
-        try:
-            event = json.loads(body)
-        except ValueError as error:
-            raise BadCallback(400, "The body is not JSON.") from error
-        if not isinstance(event, dict) or set(event) not in (FIELDS, TOP_UP_FIELDS):
-            keys = " or ".join(", ".join(sorted(fields)) for fields in (FIELDS, TOP_UP_FIELDS))
-            raise BadCallback(400, f"The body must have exactly the keys {keys}.")
-        if not all(isinstance(v, str) and 0 < len(v) <= 200 and v.isprintable() for v in event.values()):
-            raise BadCallback(400, "Every value must be a short text.")
-        if event.get("effective", "now") not in ("now", "period_end"):
-            raise BadCallback(400, "effective is now or period_end.")
-        return event
-
     def carry_out(self, event):
-        """Change the plan as the verified `event` says; True, or False if this event was carried out before.
+        """Change the plan as the verified `event` says, if it is "new"; or "repeated" or "overtaken": see callbacks.
 
         A paid plan starts at once: what is held (documents, storage) goes on; metered use starts at 0 with a
         first subscription and is kept between paid plans; a trial is over, and its plan or another paid for.  The
@@ -155,12 +107,9 @@ class PlanManager:
         """
         default = self._default()
         with self._engine.begin() as connection:
-            new = connection.execute(
-                insert(PaymentEvent).values(**event).on_conflict_do_nothing().returning(PaymentEvent.id)
-            ).first()
-            if new is None:
-                self._same_event(connection, event)
-                return False
+            standing = callbacks.receive(connection, event)
+            if standing != "new":
+                return standing
             try:
                 if event["plan"] != default:
                     quota_client.change_plan(
@@ -172,15 +121,7 @@ class PlanManager:
                     self._cancel(connection, event["workspace"], event["effective"])
             except QuotaError as error:
                 raise BadCallback(error.status, error.message) from error
-        return True
-
-    @staticmethod
-    def _same_event(connection, event):
-        stored = connection.execute(
-            PaymentEvent.__table__.select().where(PaymentEvent.id == event["id"])
-        ).one()
-        if any(getattr(stored, field) != event[field] for field in FIELDS):
-            raise BadCallback(409, "This event id was used for another change.")
+        return standing
 
     @staticmethod
     def _end_trial(connection, workspace):

@@ -207,9 +207,8 @@ def _account(app, email, name, workspace, plan, _note):
             user.password_hash = generate_password_hash(password, auth.PASSWORD_METHOD)
             fresh = False
     if fresh and plan:
-        app.plans.carry_out(
-            {"id": f"seed-{user.workspace.slug}", "workspace": user.workspace.slug, "plan": plan, "effective": "now"}
-        )
+        event = {"id": f"seed-{user.workspace.slug}", "workspace": user.workspace.slug, "plan": plan, "effective": "now"}
+        app.plans.carry_out(event | {"created": datetime.now(timezone.utc)})
     return user
 
 

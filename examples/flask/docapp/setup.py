@@ -81,7 +81,11 @@ def _tables(connection, app, admin, reader):
     Base.metadata.create_all(connection)
     # databases that were set up before it was there
     connection.exec_driver_sql(f"ALTER TABLE {SCHEMA}.{User.__tablename__} ADD COLUMN IF NOT EXISTS token_limit bigint")
-    for index in Workspace.__table__.indexes:
+    connection.exec_driver_sql(
+        f"ALTER TABLE {events} ADD COLUMN IF NOT EXISTS created timestamptz NOT NULL DEFAULT now(),"
+        " ADD COLUMN IF NOT EXISTS overtaken boolean NOT NULL DEFAULT false"
+    )
+    for index in Workspace.__table__.indexes | PaymentEvent.__table__.indexes:
         connection.execute(CreateIndex(index, if_not_exists=True))
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {app}, {admin}, {reader}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {app}")
