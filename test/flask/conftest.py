@@ -31,6 +31,7 @@ from sqlalchemy import text  # noqa: E402
 from sqlalchemy.engine import make_url  # noqa: E402
 
 PASSWORD = "correct horse battery"
+pytest_plugins = ["chromium"]
 
 
 def manage(environment, *command):
