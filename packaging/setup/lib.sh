@@ -101,7 +101,7 @@ snapshot() {
 	echo "$top" | as_owner tee "$state/tree.from" >/dev/null
 	as_owner find "$state/tree" -type f ! -name '*.o' ! -name '*.bc' -delete
 	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-		--exclude=__pycache__ --exclude=./results --exclude='./sql/quota--*.sql' -cf - . |
+		--exclude=__pycache__ --exclude=./clients/node/node_modules --exclude=./clients/node/dist --exclude=./results --exclude='./sql/quota--*.sql' -cf - . |
 		as_owner tar -C "$state/tree" --no-same-owner -xf -
 }
 
