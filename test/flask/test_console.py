@@ -124,10 +124,36 @@ def test_walls_say_who_was_refused_and_what_helps(person, callback, looker):
     page = looker.text("/console/", feature="mindmap")
     assert " Pro Team " in page[page.index(told) :][:200]
     assert name not in looker.text("/console/", feature="pages")
-    # a plan that helps is one that allows it: with Pro there is nothing left to offer
+    # who has it by now needs no plan
     callback(ada.me()["workspace"]["slug"], "pro")
     row = looker.text("/console/", feature="mindmap")
-    assert " Pro Team " not in row[row.index(name) :][:200]
+    assert "allowed by now" in row[row.index(told) :][:200]
+
+
+def test_a_plan_that_helps_gives_more_than_there_is(person, callback, owner, looker):
+    ada = person("Ada")
+    me = ada.me()
+    with owner.begin() as connection:
+        connection.execute(text("SELECT * FROM quota.try_debit(:s, 'llm_tokens', 8001)"), {"s": me["subject"]})
+
+    def helps():
+        rows = re.findall(r"<tr>.*?</tr>", looker.get("/console/", feature="llm_tokens").text, re.S)
+        (row,) = [plain(row) for row in rows if me["subject"] in row]
+        assert f"{me['subject']} AI tokens no room 1 " in row
+        return row.split(" UTC ")[1].split()
+
+    assert helps() == ["Pro", "Team"]
+    callback(me["workspace"]["slug"], "pro")
+    assert helps() == ["Team"]  # not Free, which would allow a little, too
+    callback(me["workspace"]["slug"], "team")
+    assert helps() == ["allowed", "by", "now"]
+    # what is a limit of her own below the plan's, no plan raises
+    with owner.begin() as connection:
+        connection.execute(text("SELECT quota.override(:s, 'llm_tokens', '{\"allowance\": 9000}')"), {"s": me["subject"]})
+    assert helps() == ["allowed", "by", "now"]
+    with owner.begin() as connection:
+        connection.execute(text("SELECT quota.override(:s, 'llm_tokens', '{\"allowance\": 0}')"), {"s": me["subject"]})
+    assert helps() == ["none", "on", "offer"]
 
 
 def test_walls_say_who_is_near_a_limit_while_they_are(person, callback, looker):

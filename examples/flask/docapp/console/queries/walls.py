@@ -18,11 +18,16 @@ _REFUSED = text(
      LIMIT :most OFFSET :skip
     """
 )
+# Of the plans that allow something those that give more than the present one, at whose level they are compared: some
+# have changed their plan since, and a member's own limit is no plan's.
 _OFFERS = text(
     """
-    SELECT a.subject, a.feature, o.plan, o.title, o.allowance, o.metadata
+    SELECT a.subject, a.feature, c.allowed, coalesce(o.title, o.plan) AS title
       FROM unnest(CAST(:subjects AS text[]), CAST(:features AS text[])) AS a(subject, feature)
-     CROSS JOIN LATERAL quota.offers(a.subject, a.feature) AS o
+     CROSS JOIN LATERAL quota.check(a.subject, a.feature) AS c
+     CROSS JOIN LATERAL quota.check(split_part(a.subject, '/', 1), a.feature) AS p
+      LEFT JOIN LATERAL quota.offers(a.subject, a.feature) AS o
+        ON NOT c.allowed OR o.allowance > p.allowance OR (o.allowance IS NULL AND p.allowance IS NOT NULL)
     """
 )
 _NEAR = text(
@@ -50,8 +55,8 @@ def refused(connection, since, feature=None, most=50, skip=0):
 
 
 def helpful_plans(connection, rows, features):
-    """{(subject, feature): [plans that would have let them through]} for rows of refused().  What waits for a
-    payment or for time is helped by no plan; what is only set is not counted, so quota has no offers for it."""
+    """{(subject, feature): (is it allowed now, [titles of plans that give more])} for rows of refused().  What waits
+    for a payment or for time is helped by no plan; what is only set is not counted, so quota has no offers for it."""
     asked = sorted(
         {
             (row.subject, row.feature)
@@ -64,7 +69,8 @@ def helpful_plans(connection, rows, features):
     if asked:
         subjects, features = zip(*asked)
         for row in connection.execute(_OFFERS, {"subjects": list(subjects), "features": list(features)}):
-            found.setdefault((row.subject, row.feature), []).append(row)
+            titles = found.setdefault((row.subject, row.feature), (row.allowed, []))[1]
+            titles += [row.title] if row.title else []
     return found
 
 
