@@ -77,8 +77,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, psycopg.connect("", autocommit=True) as connection:
         connection.execute(SETUP)
         config = os.path.join(folder, "relay.conf")
-        Path(config).write_text("[log unused]\n", encoding="utf-8")
-        relay(config, "init")
+        relay(config, "init", "--database", f"dbname={connection.info.dbname}")
         rounds = [one_round(connection, config, secret) for _ in range(ROUNDS)]
         (version,) = connection.execute("SHOW server_version").fetchone()
     rates, cpu = zip(*rounds)

@@ -33,7 +33,7 @@ def database(maintenance_url, relay_template, tmp_path):
         maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         database = Database(maintenance_url, name, role)
         database.execute("DELETE FROM quota_internal.event")
-        done = Relay(database.owner, tmp_path, "[log unused]\n").call("init", "--grant", role)
+        done = Relay(database.relay, tmp_path).call("init", "--database", database.owner, "--grant", role)
         assert done.returncode == 0, done.stderr
         yield database
         database.connection.close()

@@ -7,7 +7,7 @@
     quota-relay restored                   after a restore or pg_upgrade into another cluster: go on there
     quota-relay secret                     a new secret for a webhook
 
-All read the configuration file: --config, else $QUOTA_RELAY_CONFIG, else /etc/quota-relay.conf.
+All but secret, and init with --database, read the configuration file: --config, else $QUOTA_RELAY_CONFIG, else /etc/quota-relay.conf.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from .worker import Worker
 _LOG = logging.getLogger("quota_relay")
 
 
-def _init(arguments: argparse.Namespace, configuration: settings.Configuration) -> int:
-    store.make_tables(arguments.database or configuration.database, arguments.grant)
+def _init(arguments: argparse.Namespace) -> int:
+    store.make_tables(arguments.database or settings.read(arguments.config).database, arguments.grant)
     return 0
 
 
-def _run(arguments: argparse.Namespace, configuration: settings.Configuration) -> int:
+def _run(arguments: argparse.Namespace) -> int:
+    configuration = settings.read(arguments.config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -51,7 +52,8 @@ def _run(arguments: argparse.Namespace, configuration: settings.Configuration) -
     return 0 if all(worker.ended_well or not arguments.once for worker in workers) else 1
 
 
-def _status(arguments: argparse.Namespace, configuration: settings.Configuration) -> int:
+def _status(arguments: argparse.Namespace) -> int:
+    configuration = settings.read(arguments.config)
     failing = False
     for name, sent, waiting, dead, attempts, retry_at, error in store.states(configuration.database):
         print(f"{name}: {sent} sent, {waiting} waiting, {dead} dead letters")
@@ -61,7 +63,8 @@ def _status(arguments: argparse.Namespace, configuration: settings.Configuration
     return 1 if failing else 0
 
 
-def _resend(arguments: argparse.Namespace, configuration: settings.Configuration) -> int:
+def _resend(arguments: argparse.Namespace) -> int:
+    configuration = settings.read(arguments.config)
     if not arguments.ids and arguments.destination is None:
         raise settings.BadSettings("which dead letters: their ids, or --destination NAME for all of one")
     count = store.resend(configuration.database, arguments.destination, arguments.ids)
@@ -69,10 +72,16 @@ def _resend(arguments: argparse.Namespace, configuration: settings.Configuration
     return 0 if count else 1
 
 
-def _restored(arguments: argparse.Namespace, configuration: settings.Configuration) -> int:
+def _restored(arguments: argparse.Namespace) -> int:
+    configuration = settings.read(arguments.config)
     carried = store.carry_over(configuration.database, {d.name: d.types for d in configuration.destinations})
     for name, count in carried.items():
         print(f"{name}: {count} events of before the restore are to be sent")
+    return 0
+
+
+def _secret(arguments: argparse.Namespace) -> int:
+    print(new_secret())
     return 0
 
 
@@ -95,19 +104,17 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(call=_resend)
     command = commands.add_parser("restored", help="go on in another cluster")
     command.set_defaults(call=_restored)
-    commands.add_parser("secret", help="a new secret for a webhook").set_defaults(call=None)
+    command = commands.add_parser("secret", help="a new secret for a webhook")
+    command.set_defaults(call=_secret)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; returns the exit status."""
     chosen = _parser().parse_args(arguments)
-    if chosen.call is None:
-        print(new_secret())
-        return 0
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        status: int = chosen.call(chosen, settings.read(chosen.config))
+        status: int = chosen.call(chosen)
         return status
     except (settings.BadSettings, PermissionError, TimeoutError, psycopg.Error) as error:
         print(f"quota-relay: {str(error).strip()}", file=sys.stderr)

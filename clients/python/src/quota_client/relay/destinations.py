@@ -165,7 +165,7 @@ class Email:
         message["Auto-Submitted"] = "auto-generated"
         facts = json.dumps(told["data"]["data"], indent=4, ensure_ascii=False)
         message.set_content(
-            f"{event.type}, at {told['timestamp']}\n\nsubject: {event.subject}\nfeature: {event.feature}\n"
+            f"{event.type}, at {told['timestamp']}\n\nsubject: {event.subject or '-'}\nfeature: {event.feature or '-'}\n"
             f"actor: {told['data']['actor']}\n\n{facts}\n"
         )
         return message
