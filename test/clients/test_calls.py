@@ -7,6 +7,8 @@ from decimal import Decimal
 import pytest
 import quota_client
 from quota_client import InvalidArgument, QuotaError, QuotaExceeded
+from quota_client.core.call import NOTHING, Call
+from quota_client.core.surface import at_once, awaited
 
 KEYS = {
     "code", "subject", "feature", "requested", "remaining", "allowance",
@@ -213,6 +215,21 @@ async def test_other_errors_pass_unchanged(way, owner):
             async with way.begin() as c:
                 await way.execute(c, f"SELECT meet('{code}')")
         assert quota_client.is_transient(caught.value)
+
+
+async def test_a_function_that_the_extension_lacks(way):
+    lacking = at_once if way.client is quota_client else awaited
+    nonsense = lacking(lambda subject: Call("nonsense", NOTHING, {"subject": subject}))
+    with pytest.raises(TypeError, match=r"quota.nonsense takes no \(subject\)"):
+        async with way.begin() as c:
+            answer = nonsense(c, "x")
+            if way.client is not quota_client:
+                await answer
+    with pytest.raises(Exception, match="lacking") as caught:  # one that others' code lacks is theirs
+        async with way.begin() as c:
+            await way.call("unprotect", c, "paper", "documents")
+            await way.call("protect", c, "paper", "documents", "lacking(r.owner)")
+    assert not isinstance(caught.value, (TypeError, QuotaError))
 
 
 async def test_the_other_kind_of_connection_is_told_apart(way, subject):

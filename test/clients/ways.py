@@ -34,6 +34,15 @@ class Way:
     async def open(self):
         yield
 
+    @property
+    def is_bounced(self):
+        """Does PgBouncer stand between?  Then no statement may be prepared for later; else as many as can be."""
+        return self.where != self.server
+
+    @property
+    def psycopg_options(self):
+        return self.where | {"prepare_threshold": None if self.is_bounced else 0}
+
     async def call(self, name, connection, *args, **kwargs):
         answer = getattr(self.client, name)(connection, *args, **kwargs)
         return await answer if inspect.isawaitable(answer) else answer
@@ -127,7 +136,7 @@ class Psycopg2Pool(Psycopg2):
 class Psycopg(Way):
     @property
     def bind(self):
-        return functools.partial(psycopg.connect, **self.where, prepare_threshold=None)
+        return functools.partial(psycopg.connect, **self.psycopg_options)
 
     @contextlib.asynccontextmanager
     async def begin(self):
@@ -145,7 +154,7 @@ class PsycopgDict(Psycopg):
     @property
     def bind(self):
         rows = psycopg.rows.dict_row
-        return functools.partial(psycopg.connect, **self.where, prepare_threshold=None, row_factory=rows, autocommit=True)
+        return functools.partial(psycopg.connect, **self.psycopg_options, row_factory=rows, autocommit=True)
 
     @contextlib.asynccontextmanager
     async def begin(self):
@@ -156,8 +165,7 @@ class PsycopgDict(Psycopg):
 class PsycopgPool(Psycopg):
     @contextlib.asynccontextmanager
     async def open(self):
-        options = self.where | {"prepare_threshold": None}
-        with psycopg_pool.ConnectionPool(kwargs=options, min_size=1, max_size=3) as self.pool:
+        with psycopg_pool.ConnectionPool(kwargs=self.psycopg_options, min_size=1, max_size=3) as self.pool:
             yield
 
     @property
@@ -241,7 +249,7 @@ class Asyncpg(Way):
     def options(self):
         there = self.where
         place = {"host": there["host"], "port": there["port"], "user": there["user"], "database": there["dbname"]}
-        return place | {"statement_cache_size": 0}
+        return place | ({"statement_cache_size": 0} if self.is_bounced else {})
 
     @property
     def bind(self):
@@ -286,7 +294,7 @@ class AsyncPsycopg(Way):
 
     @property
     def bind(self):
-        return functools.partial(psycopg.AsyncConnection.connect, **self.where, prepare_threshold=None)
+        return functools.partial(psycopg.AsyncConnection.connect, **self.psycopg_options)
 
     @contextlib.asynccontextmanager
     async def begin(self):
@@ -301,8 +309,7 @@ class AsyncPsycopg(Way):
 class AsyncPsycopgPool(AsyncPsycopg):
     @contextlib.asynccontextmanager
     async def open(self):
-        options = self.where | {"prepare_threshold": None}
-        async with psycopg_pool.AsyncConnectionPool(kwargs=options, min_size=1, max_size=3) as self.pool:
+        async with psycopg_pool.AsyncConnectionPool(kwargs=self.psycopg_options, min_size=1, max_size=3) as self.pool:
             yield
 
     @property
@@ -322,7 +329,7 @@ class AsyncCore(Way):
 
     @contextlib.asynccontextmanager
     async def open(self):
-        options = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        options = {"statement_cache_size": 0, "prepared_statement_cache_size": 0} if self.is_bounced else {}
         self.bind = self.engine = create_async_engine(self.url("asyncpg"), future=True, connect_args=options)
         yield
         await self.engine.dispose()

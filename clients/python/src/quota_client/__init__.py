@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .core import rows
 from .core.calls import administration, enforcement, state
 from .core.errors import (
     HoldClosed,
@@ -178,6 +179,7 @@ __all__ = [
     "revoke",
     "revoke_access",
     "revoke_api_key",
+    "rows",
     "set_status",
     "set_usage",
     "setting",

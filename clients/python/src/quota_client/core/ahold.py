@@ -22,7 +22,8 @@ class hold(Holding):
 
     bind  what opens connections (quota_client.core.run.abegin says what it may be), never an open one.  All else is
           as there.  Where the task is cancelled, as a web framework does when its client disconnects, the hold is
-          still closed before the block is left.
+          still closed before the block is left; where it is cancelled while it reserves, what the server had reserved
+          by then ends at its expiry.
     """
 
     async def __aenter__(self) -> hold:

@@ -198,10 +198,10 @@ def _verdict(detail: str | None) -> dict[str, Any] | None:
     return verdict if isinstance(verdict, dict) and "code" in verdict else None
 
 
-def sqlstate_of(error: BaseException) -> str | None:
-    """The SQLSTATE of a driver's error, whatever wraps it; None where the server said nothing."""
+def is_unknown(error: BaseException, function: str) -> bool:
+    """Does the server say that quota has no such function?  (Code of others that a call runs may miss one of its own.)"""
     said = _server_said(error)
-    return said.sqlstate if said else None
+    return said is not None and said.sqlstate == "42883" and f"quota.{function}(" in said.message
 
 
 def is_transient(error: BaseException) -> bool:
@@ -209,7 +209,8 @@ def is_transient(error: BaseException) -> bool:
 
     A QuotaError never is: its `retry_after` says when waiting helps.
     """
-    return sqlstate_of(error) in _TRANSIENT
+    said = _server_said(error)
+    return said is not None and said.sqlstate in _TRANSIENT
 
 
 @contextlib.contextmanager

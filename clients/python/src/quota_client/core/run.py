@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from . import drivers
 from .call import Call
-from .errors import refusals, sqlstate_of
+from .errors import is_unknown, refusals
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def _answers(call: Call[Any]) -> Iterator[None]:
         with refusals(asked_quota=True):
             yield
     except Exception as error:
-        if sqlstate_of(error) != "42883":  # undefined_function
+        if not is_unknown(error, call.function):
             raise
         raise TypeError(f"quota.{call.function} takes no ({', '.join(call.arguments)})") from error
 
