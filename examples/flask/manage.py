@@ -5,6 +5,8 @@
     manage.py seed [--docs DIR]          accounts with documents; prints {"accounts": [...], "console": [...]} on
                                          one line, the second of operators.  With QUOTA_OWNER_URL (a superuser)
                                          the customers' history goes back three months
+    manage.py operator EMAIL NAME LEVEL  an account of the console, which may look (reader), act (admin) or no longer
+                                         sign in (none); prints its new password
     manage.py maintain                   quota.maintain() once, for a timer to call every minute
     manage.py serve --host H --port N    a threaded development server: right for a demo, not for production
               [--maintain SECONDS]       ... which also calls quota.maintain() that often
@@ -17,17 +19,20 @@ import argparse
 import ipaddress
 import json
 import os
+import secrets
 import sys
 import threading
 import time
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.security import generate_password_hash
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "clients" / "python" / "src")]
 
-from docapp import config, create_app, seed, setup  # noqa: E402
+from docapp import auth, config, create_app, seed, setup  # noqa: E402
+from docapp.console.queries import operators  # noqa: E402
 
 
 def _setup(_arguments):
@@ -48,6 +53,14 @@ def _seed(arguments):
     accounts = seed.run(app, arguments.docs, say=lambda line: print(line, file=sys.stderr), past=past)
     app.plans.maintain()
     print(json.dumps({"accounts": accounts, "console": seed.make_operators(app)}))
+
+
+def _operator(arguments):
+    password = secrets.token_urlsafe(12)
+    with create_app().db.admin.begin() as connection:
+        digest = generate_password_hash(password, auth.PASSWORD_METHOD)
+        operators.save(connection, arguments.email.strip().lower(), arguments.name, arguments.level, digest)
+    print(password if arguments.level != "none" else "no longer signs in")
 
 
 def _maintain(_arguments):
@@ -85,6 +98,11 @@ def main(arguments=None):
     command = commands.add_parser("seed")
     command.add_argument("--docs", help="folder with the PostgreSQL manual's HTML pages")
     command.set_defaults(run=_seed)
+    command = commands.add_parser("operator")
+    command.add_argument("email")
+    command.add_argument("name")
+    command.add_argument("level", choices=operators.LEVELS)
+    command.set_defaults(run=_operator)
     commands.add_parser("maintain").set_defaults(run=_maintain)
     command = commands.add_parser("serve")
     command.add_argument("--host", default="127.0.0.1")

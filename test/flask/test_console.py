@@ -5,7 +5,7 @@ import re
 import secrets
 
 import pytest
-from conftest import text_of
+from conftest import manage, text_of
 from console import PASSWORD, Desk, eventually, make_operator, plain
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -66,6 +66,23 @@ def test_an_operator_who_is_gone_is_out(app, looker, owner):
     assert looker.get("/console/").status_code == 302
 
 
+def test_operators_are_made_and_let_go_by_command(ready, app, client):
+    email = f"op-{secrets.token_hex(4)}@example.org"
+
+    def sign_in(password):
+        form = {"email": email, "password": password, "csrf_token": client.csrf("/console/sign-in")}
+        return client.http.post(client.base + "/console/sign-in", data=form)
+
+    first = manage(ready, "operator", email.upper(), "Op", "reader").strip()
+    assert "Op, looking" in plain(sign_in(first).text)
+    second = manage(ready, "operator", email, "Op", "admin").strip()
+    assert sign_in(first).status_code == 401 and "Op, looking" not in plain(sign_in(second).text)
+    assert client.get("/console/", headers={"Accept": "text/html"}).url.endswith("/console/")
+    manage(ready, "operator", email, "Op", "none")
+    assert client.get("/console/", headers={"Accept": "text/html"}).url != client.base + "/console/"  # at once
+    assert sign_in(second).status_code == 401
+
+
 def test_guessing_an_operators_password_is_stopped(app, client):
     form = {"email": make_operator(app, "reader"), "password": "wrong", "csrf_token": client.csrf("/console/sign-in")}
     for _ in range(10):
@@ -119,7 +136,7 @@ def test_walls_say_who_was_refused_and_what_helps(person, callback, looker):
     document = ada.upload("a.md", text_of("axle")).json()
     for _ in range(3):
         assert ada.post(f"/api/documents/{document['id']}/mindmap").status_code == 403
-    told = f"{name} {subject} Mind maps not in the plan 3 "
+    told = f"{name} {subject} Mind maps : why is it refused? not in the plan 3 "
     eventually(lambda: told in looker.text("/console/", feature="mindmap"))
     page = looker.text("/console/", feature="mindmap")
     assert " Pro Team " in page[page.index(told) :][:200]
@@ -139,7 +156,7 @@ def test_a_plan_that_helps_gives_more_than_there_is(person, callback, owner, loo
     def helps():
         rows = re.findall(r"<tr>.*?</tr>", looker.get("/console/", feature="llm_tokens").text, re.S)
         (row,) = [plain(row) for row in rows if me["subject"] in row]
-        assert f"{me['subject']} AI tokens no room 1 " in row
+        assert f"{me['subject']} AI tokens : why is it refused? no room 1 " in row
         return row.split(" UTC ")[1].split()
 
     assert helps() == ["Pro", "Team"]

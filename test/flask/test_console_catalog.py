@@ -256,3 +256,29 @@ def test_a_migration_to_another_catalog_than_was_seen_is_refused(actor, owner, w
     for wrong, status in (({"plan": "platinum"}, 404), ({"plan": ""}, 422), ({"moved": "x"}, 422)):
         stamp = hidden(actor.get("/console/plan", plan="gold").text, "stamp")
         assert actor.post("/console/plan/migrate", {"plan": "gold", "stamp": stamp, "moved": "0"} | wrong).status_code == status
+
+
+def test_customers_pages_bear_a_feature_that_the_application_does_not_know(person, actor, owner, restored):
+    draft = config.catalog()
+    draft["features"]["voice_minutes"] = {"kind": "metered", "unit": "minute", "title": "Voice"}
+    draft["plans"]["free"]["entitlements"]["voice_minutes"] = {"allowance": 10, "period": "month"}
+    assert Editor(actor).apply(draft).status_code == 303
+    ada = person("Ada")
+    slug = ada.me()["workspace"]["slug"]
+    page = actor.get("/console/customer", subject=slug).text
+    form = {"subject": slug, "stamp": hidden(page, "stamp"), "feature": "voice_minutes", "amount": "30", "every": ""}
+    assert actor.post("/console/customer/credit", form).status_code == 303
+    with owner.begin() as connection:
+        connection.execute(text("SELECT * FROM quota.debit(:s, 'voice_minutes', 15)"), {"s": slug})
+    for path, told in {
+        "/usage": "Voice: 5 of 30 used",
+        "/history": "Credited 30 minutes of Voice: support",
+        "/plans": "Voice: 10",
+        "/documents": "Documents",
+        "/team": "Team",
+        "/history.csv": "at,",
+    }.items():
+        answer = ada.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 200 and told in plain(answer.text), path
+    with owner.begin() as connection:
+        connection.execute(text("SELECT quota.forget(:s)"), {"s": slug})

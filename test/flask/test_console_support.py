@@ -171,6 +171,19 @@ def test_release_a_hold_of_their_own_alone(case, person):
     assert case.rows("SELECT id FROM quota.holds WHERE id IN (:a, :b)", a=own, b=other) == [(other,)]
 
 
+def test_a_members_limit_is_the_owners_to_set(person, callback, server, actor, owner):
+    from test_walls import member_of
+
+    boss = person("Boss", workspace="Works")
+    hand = Case(actor, member_of(boss, callback, server).me()["subject"], owner)
+    form = hand.form(feature="llm_tokens", entitlement='{"allowance": 5}')
+    answer = hand.send("override", form)
+    assert answer.status_code == 409 and "set by the owner, on the page Team" in plain(answer.text)
+    assert hand.events() == [] and hand.journal() == []
+    hand.act("override", feature="pages", entitlement='{"allowance": 5, "period": "month"}')
+    assert hand.check("pages").allowance == 5
+
+
 # -- why it was refused
 
 

@@ -28,5 +28,8 @@ class Database:
     def __init__(self, app_url, admin_url, reader_url):
         self.app = engine(app_url, pool_size=10)
         self.admin = engine(admin_url, pool_size=2)
-        self.reader = engine(reader_url, execution_options={"postgresql_readonly": True})
+        # a page is of one moment, whatever is changed while it is put together
+        self.reader = engine(
+            reader_url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True}
+        )
         self.session = sessionmaker(self.app, future=True, expire_on_commit=False)

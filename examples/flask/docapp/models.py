@@ -189,11 +189,11 @@ class Receipt(Base):
 
 
 class Operator(Base):
-    """Who signs in to the console: of level reader, who looks, or admin, who acts.  No customer, and unknown to the
-    role that serves customers."""
+    """Who signs in to the console: of level reader, who looks, or admin, who acts; of level none, who did.  No
+    customer, and unknown to the role that serves customers."""
 
     __tablename__ = "operators"
-    __table_args__ = (CheckConstraint("level IN ('reader', 'admin')"),)
+    __table_args__ = (CheckConstraint("level IN ('reader', 'admin', 'none')"),)
     id = _key()
     email = Column(Text, nullable=False, unique=True)
     name = Column(Text, nullable=False)

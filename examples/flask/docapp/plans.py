@@ -27,6 +27,8 @@ _CHANGES = text(
 )
 _API_KEYS = text("SELECT * FROM quota.api_keys WHERE subject = :subject ORDER BY id DESC")
 
+#: the feature of which a member may have a limit of their own, set by the workspace's owner
+LIMITED_BY_MEMBER = "llm_tokens"
 _ORDER = list(config.catalog()["features"])
 
 
@@ -78,7 +80,7 @@ class PlanManager:
     def member_limit(self, plan):
         """llm_tokens a month that a plan gives each member of a workspace at most, or None."""
         features = next((p["features"] for p in self.plans() if p["plan"] == plan), [])
-        terms = next((f for f in features if f["feature"] == "llm_tokens"), {})
+        terms = next((f for f in features if f["feature"] == LIMITED_BY_MEMBER), {})
         return terms.get("members", {}).get("allowance")
 
     def with_value(self, feature, least):
@@ -220,4 +222,4 @@ class PlanManager:
         if tokens_per_month is not None:
             terms = {"allowance": tokens_per_month, "period": "month", "anchor": "subscription"}
         with self._engine.begin() as connection:
-            quota_client.override(connection, subject, "llm_tokens", terms)
+            quota_client.override(connection, subject, LIMITED_BY_MEMBER, terms)

@@ -6,6 +6,7 @@ from collections import namedtuple
 import quota_client
 from flask import flash, g, redirect, request, url_for
 
+from .. import plans
 from ..web import Problem
 from . import acts, forms
 from .access import acts as acting
@@ -171,7 +172,10 @@ def _override_form():
 
 @action("override", _override_form)
 def override(connection, subject, asked):
-    """Give an entitlement of the customer's own in place of the plan's, or take it away."""
+    """Give an entitlement of the customer's own in place of the plan's, or take it away.  What limits a member is
+    known to the application as well, which shows it, so it is set there."""
+    if "/" in subject and asked["feature"] == plans.LIMITED_BY_MEMBER:
+        raise Problem(409, "theirs", "A member's limit is set by the owner, on the page Team. Nothing was done.")
     quota_client.override(connection, subject, asked["feature"], asked["entitlement"])
     if asked["entitlement"] is None:
         return f"The plan decides about {asked['feature']} again."

@@ -1,21 +1,22 @@
-"""Who may sign in to the console."""
+"""Who may sign in to the console: whose level is not none."""
 
-from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ...models import Operator
 
+LEVELS = ("reader", "admin", "none")
 _TABLE = Operator.__table__
+_MAY = _TABLE.c.level != "none"
 
 
 def by_id(connection, operator_id):
     """The operator's row, or None."""
-    return connection.execute(_TABLE.select().where(_TABLE.c.id == operator_id)).one_or_none()
+    return connection.execute(_TABLE.select().where(_TABLE.c.id == operator_id, _MAY)).one_or_none()
 
 
 def by_email(connection, email):
     """The operator's row, or None."""
-    return connection.execute(_TABLE.select().where(_TABLE.c.email == email)).one_or_none()
+    return connection.execute(_TABLE.select().where(_TABLE.c.email == email, _MAY)).one_or_none()
 
 
 def save(connection, email, name, level, password_hash):
@@ -23,7 +24,3 @@ def save(connection, email, name, level, password_hash):
     new = {"name": name, "level": level, "password_hash": password_hash}
     connection.execute(insert(Operator).values(email=email, **new).on_conflict_do_update(index_elements=["email"], set_=new))
 
-
-def names(connection):
-    """{id: name} of the operators, at most 1,000."""
-    return dict(connection.execute(select(_TABLE.c.id, _TABLE.c.name).order_by(func.lower(_TABLE.c.name)).limit(1000)).all())
