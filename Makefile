@@ -8,7 +8,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test test-asserts test-matrix test-preload
+SETUP_GOALS := demo demo-stop doctor test test-asserts test-leases test-matrix test-preload
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 demo:
@@ -24,6 +24,9 @@ test:
 # Regress and isolation with the library preloaded, of which make test runs a part.
 test-preload:
 	@QUOTA_PRELOAD=1 test/run $(or $(SUITES),regress isolation)
+# The same, where every charge opens a lease of a few units.
+test-leases:
+	@QUOTA_EAGER_LEASES=1 test/run $(or $(SUITES),regress isolation)
 # Against other PostgreSQLs, each in a Debian of its own; takes its time.
 # MATRIX="sid:18" is a part of it, SUITES as above.
 test-matrix:

@@ -7,11 +7,13 @@
 CREATE OR REPLACE VIEW quota_internal.window_use AS
 SELECT b.subject, b.feature_id, b.plan_version_id, b.source_id, b.period_start, b.period_end, b.generation,
        CASE WHEN b.lease_id IS NULL OR b.leases_overage THEN b.used
-            ELSE b.used - b.leased + quota_internal._lease_use(b.lease_id) END AS used,
+            ELSE b.used - b.leased + quota_internal._lease_use(b.lease_id, b.lease_since) END AS used,
        b.overdrawn, b.allowance, b.granted,
-       CASE WHEN b.leases_overage THEN nullif(b.overage - b.leased + quota_internal._lease_use(b.lease_id), 0)
+       CASE WHEN b.leases_overage THEN nullif(b.overage - b.leased + quota_internal._lease_use(b.lease_id, b.lease_since), 0)
             ELSE b.overage END AS overage,
-       b.reserved, b.rolled_in, b.rolled_out, b.prorated
+       CASE WHEN b.lease_id IS NULL THEN b.reserved
+            ELSE nullif(quota_internal._lease_reserved(b.subject, b.feature_id, b.source_id, b.period_start, b.period_end), 0) END AS reserved,
+       b.rolled_in, b.rolled_out, b.prorated
 FROM quota_internal.bucket b
 WHERE b.moved_id IS NULL;
 COMMENT ON VIEW quota_internal.window_use IS 'internal: the use of one account in one window, a row for each window';

@@ -163,7 +163,7 @@ DECLARE
 BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', leaf);
     EXECUTE format('SELECT quota_internal._end_leases(array_agg(b.lease_id ORDER BY b.lease_id)) FROM quota_internal.bucket b '
-                   'WHERE b.lease_id IS NOT NULL AND EXISTS (SELECT FROM %s e WHERE e.id > b.lease_id AND e.lease_id = b.lease_id)', leaf);
+                   'WHERE b.lease_id IS NOT NULL AND EXISTS (SELECT FROM %s e WHERE e.id > b.lease_since AND e.lease_id = b.lease_id)', leaf);
     EXECUTE format('SELECT EXISTS (SELECT FROM %1$s e WHERE e.kind <> ''t'' AND %2$s) OR EXISTS ('
                    'SELECT FROM %1$s e JOIN quota_internal.hold_part p ON p.hold_id = e.debit_id)',
                    leaf, quota_internal._not_rolled_up()) INTO needed;
@@ -370,12 +370,13 @@ BEGIN
     -- before the rows that apply_catalog() and forget() may want
     LOCK TABLE quota_internal.bucket IN ROW EXCLUSIVE MODE;
 
+    -- first: it waits for nobody who has taken from a lease and may want a row
+    task := 'leases closed';             rows := quota_internal._close_idle_leases();  RETURN NEXT;
     task := 'plan changes carried out';  rows := quota_internal._carry_out_due();      RETURN NEXT;
     task := 'holds expired';             rows := quota_internal._see_expired_holds();  RETURN NEXT;
     task := 'holds given back';          rows := quota_internal._reap_holds(10000);    RETURN NEXT;
     -- after what locks accounts: a charge locks a grant's row with its account locked
     task := 'grants expired';            rows := quota_internal._tell_all_expired();   RETURN NEXT;
-    task := 'leases closed';             rows := quota_internal._close_leases(NULL, over_by => quota_internal._now()); RETURN NEXT;
     task := 'refusals written';          rows := quota_internal._write_refusals(true);     RETURN NEXT;
     task := 'usage rolled up';           rows := quota_internal._roll_up();            RETURN NEXT;
     -- once a day

@@ -128,7 +128,8 @@ AS $$
     SELECT 'unique', NULL, NULL, format('quota_internal.%s has come to %s, but %s was used: ids will be used twice', s.name, s.last_value, s.largest)
     FROM (SELECT 'ledger_id_seq' AS name, s.last_value, greatest((SELECT max(e.id) FROM quota_internal.ledger_entry e),
                                                                  (SELECT max(e.debit_id) FROM quota_internal.ledger_entry e),
-                                                                 (SELECT max(b.lease_id) FROM quota_internal.bucket b)) AS largest FROM quota_internal.ledger_id_seq s
+                                                                 (SELECT max(b.lease_since) FROM quota_internal.bucket b)) AS largest FROM quota_internal.ledger_id_seq s
+          UNION ALL SELECT 'lease_id_seq', s.last_value, (SELECT max(b.lease_id) FROM quota_internal.bucket b) FROM quota_internal.lease_id_seq s
           UNION ALL SELECT 'credit_grant_id_seq', s.last_value, (SELECT max(t.id) FROM quota_internal.credit_grant t) FROM quota_internal.credit_grant_id_seq s
           UNION ALL SELECT 'subscription_id_seq', s.last_value, greatest((SELECT max(t.id) FROM quota_internal.subscription t),
                                                                          (SELECT max(t.source_id) FROM quota_internal.subscription t)) FROM quota_internal.subscription_id_seq s

@@ -172,13 +172,13 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_leases(OUT check_name text, OU
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH open AS (
-        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.lease_id, coalesce(b.leases_overage, false) AS of_overage
+        SELECT b.subject, b.feature_id, b.source_id, b.period_start, b.period_end, b.lease_id, b.lease_since, coalesce(b.leases_overage, false) AS of_overage
         FROM quota_internal.bucket b WHERE b.lease_id IS NOT NULL
     ), entry AS (
         SELECT o.subject, o.feature_id, o.lease_id, e.id, e.amount,
                (e.account, e.feature_id, e.source_id, e.period_start, e.period_end)
                = (o.subject, o.feature_id, o.source_id, o.period_start, o.period_end)
-               AND CASE WHEN o.of_overage THEN e.source = 'v' ELSE e.source IN ('a', 'c', 'C') END AND e.id > o.lease_id AS belongs
+               AND CASE WHEN o.of_overage THEN e.source = 'v' ELSE e.source IN ('a', 'c', 'C') END AND e.id > o.lease_since AS belongs
         FROM open o JOIN quota_internal.ledger_entry e ON e.lease_id = o.lease_id
     )
     SELECT 'lease', e.subject, e.feature_id, format('entry %s was not taken from what lease %s is of', e.id, e.lease_id)

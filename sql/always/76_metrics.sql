@@ -99,11 +99,13 @@ SELECT m.name, '{}', CASE m.name WHEN 'quota_oldest_snapshot_age_seconds' THEN h
 FROM (VALUES ('quota_oldest_snapshot_age_seconds'), ('quota_oldest_snapshot_age_transactions')) m(name)
     CROSS JOIN quota_internal._snapshots_held() h
 UNION ALL
-SELECT m.name, '{}', CASE m.name WHEN 'quota_memory_accounts' THEN s.accounts WHEN 'quota_memory_full_total' THEN s.full_total ELSE 0 END
-FROM (VALUES ('quota_memory_accounts'), ('quota_memory_leases'), ('quota_memory_takes_total'), ('quota_memory_draws_total'),
-             ('quota_memory_recalls_total'), ('quota_memory_drains_total'), ('quota_memory_waits_total'), ('quota_memory_orphans_total'),
-             ('quota_memory_full_total')) m(name)
-    CROSS JOIN quota_internal._shared() s;
+SELECT m.name, '{}', m.value
+FROM quota_internal._shared() s
+    CROSS JOIN LATERAL (VALUES ('quota_memory_accounts', s.accounts), ('quota_memory_leases', s.leases),
+                               ('quota_memory_takes_total', s.takes_total), ('quota_memory_draws_total', s.draws_total),
+                               ('quota_memory_recalls_total', s.recalls_total), ('quota_memory_drains_total', s.drains_total),
+                               ('quota_memory_waits_total', s.waits_total), ('quota_memory_orphans_total', s.orphans_total),
+                               ('quota_memory_full_total', s.full_total)) m(name, value);
 
 COMMENT ON VIEW quota.metrics IS
 'numbers for a monitoring system, in Prometheus''s naming; cheap enough for every few seconds.  Names that end in _total only grow, or begin again at 0; the others go up and down:

@@ -75,7 +75,7 @@ AS $$
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{reader,admin}'),
         -- Views call these with their reader's rights.  They take no argument or
-        -- read nothing, but for _held_use() and _lease_use(), which say what periods
+        -- read nothing, but for _held_use(), _lease_use() and _lease_reserved(), which say what periods
         -- says; no other function with an underscore is ever granted.
         ('function', '_entry_kind',     '{admin}'),
         ('function', '_entry_source',   '{admin}'),
@@ -84,12 +84,15 @@ AS $$
         ('function', '_gates_for_view', '{admin}'),
         ('function', '_held_use',       '{reader,admin}'),
         ('function', '_lease_use',      '{reader,admin}'),
+        ('function', '_lease_reserved', '{reader,admin}'),
         ('function', '_rollup_waiting', '{reader,admin}'),
-        ('function', '_shared', '{reader,admin}'),
+        ('function', '_shared',         '{reader,admin}'),
+        ('function', '_leases',         '{admin}'),
         ('function', '_snapshots_held', '{reader,admin}'),
         ('view',     'periods',         '{reader,admin}'),
         ('view',     'holds',           '{reader,admin}'),
         ('view',     'gates',           '{admin}'),
+        ('view',     'leases',          '{admin}'),
         ('view',     'gate_charge',     '{admin}'),
         ('view',     'denials',         '{reader,admin}'),
         ('view',     'api_keys',        '{admin}')

@@ -70,6 +70,8 @@ COMMENT ON COLUMN quota_internal.subscription.next_version_id IS 'the plan versi
  * so most updates shall be HOT: no index but the key, and free room on each page.
  * Counts that are mostly 0 are stored as NULL then: rows stay short.
  */
+CREATE SEQUENCE quota_internal.lease_id_seq;
+
 CREATE TABLE quota_internal.bucket (
     subject          text COLLATE "C" NOT NULL,
     feature_id       int4 NOT NULL,
@@ -83,7 +85,7 @@ CREATE TABLE quota_internal.bucket (
     allowance        int8 CHECK (allowance >= 0),
     granted          int8 CHECK (granted > 0),
     overage          int8 CHECK (overage > 0),
-    reserved         int8 CHECK (reserved > 0),
+    reserved         int8 CHECK (reserved > 0 OR lease_id IS NOT NULL),
     rolled_in        int8 CHECK (rolled_in >= 0),
     rolled_out       int8 CHECK (rolled_out > 0),
     prorated         int8 CHECK (prorated >= 0),
@@ -92,10 +94,11 @@ CREATE TABLE quota_internal.bucket (
     moved_id         int8,
     leased           int8 CHECK (leased >= 0),
     lease_id         int8,
+    lease_since      int8,
     leases_overage   bool CHECK (leases_overage),
     PRIMARY KEY (subject, feature_id, source_id, period_start, period_end, generation),
     CHECK ((moved_start IS NULL) = (moved_end IS NULL) AND (moved_start IS NULL) = (moved_id IS NULL)),
-    CHECK ((leased IS NULL) = (lease_id IS NULL) AND (lease_id IS NOT NULL OR leases_overage IS NULL)),
+    CHECK ((leased IS NULL) = (lease_id IS NULL) AND (lease_since IS NULL) = (lease_id IS NULL) AND (lease_id IS NOT NULL OR leases_overage IS NULL)),
     CHECK (lease_id IS NULL OR moved_id IS NULL)
 ) WITH (fillfactor = 70);
 -- What to invoice is asked by the end of the period.  Rows come as time goes by, so this is small, and an update stays HOT.
@@ -110,7 +113,7 @@ COMMENT ON COLUMN quota_internal.bucket.overdrawn IS 'units taken beyond all roo
 COMMENT ON COLUMN quota_internal.bucket.allowance IS 'the allowance at the last charge, without what rolled over; NULL = unlimited, or capacity';
 COMMENT ON COLUMN quota_internal.bucket.granted IS 'units that this window took from grants; NULL = 0';
 COMMENT ON COLUMN quota_internal.bucket.overage IS 'units taken as overage, to be invoiced; NULL = 0';
-COMMENT ON COLUMN quota_internal.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0';
+COMMENT ON COLUMN quota_internal.bucket.reserved IS 'how much of the counts belongs to open holds; NULL = 0; with a lease a part of that, which the lease''s entry in memory completes, and which can be negative';
 COMMENT ON COLUMN quota_internal.bucket.rolled_in IS 'units that rolled over into this window, fixed by its first charge or when some roll out of it; NULL = not fixed';
 COMMENT ON COLUMN quota_internal.bucket.rolled_out IS 'units that rolled over out of this window, and count as used here; NULL = 0';
 COMMENT ON COLUMN quota_internal.bucket.prorated IS 'the allowance of this window after a change of plan with usage "prorate"; NULL = the plan''s';
@@ -118,7 +121,8 @@ COMMENT ON COLUMN quota_internal.bucket.generation IS 'counts how often the acco
 COMMENT ON COLUMN quota_internal.bucket.moved_start IS 'with moved_end and moved_id the mark: the window of the same source that took this one''s use over; such a row counts nothing any more and stays as it is';
 COMMENT ON COLUMN quota_internal.bucket.moved_id IS 'a ledger id of the moment it was taken over: entries with a smaller one, but not below the mark before, are of this generation and went along';
 COMMENT ON COLUMN quota_internal.bucket.leased IS 'how much of "used" (with leases_overage: of "overage") is leased: of that, what ledger entries with this lease_id add up to has been taken; NULL = no lease';
-COMMENT ON COLUMN quota_internal.bucket.lease_id IS 'a ledger id of the moment when the lease was opened: its entries have larger ones; NULL = no lease';
+COMMENT ON COLUMN quota_internal.bucket.lease_id IS 'which lease; NULL = none';
+COMMENT ON COLUMN quota_internal.bucket.lease_since IS 'the last id of the ledger when it was opened: its entries have larger ones';
 COMMENT ON COLUMN quota_internal.bucket.leases_overage IS 'the lease is of overage; NULL = of the allowance, or of a capacity';
 COMMENT ON COLUMN quota_internal.bucket.period_end IS 'part of the key: a month and a year can begin at the same moment';
 

@@ -16,11 +16,14 @@
 #include "utils/array.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-#include "engine/lease_orphan.h"
+#include "base/compat.h"
+#include "engine/lease_end.h"
 #include "store/lease.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_lease_use);
+PG_FUNCTION_INFO_V1(quota_sql_lease_reserved);
 PG_FUNCTION_INFO_V1(quota_sql_end_leases);
 PG_FUNCTION_INFO_V1(quota_lease_stays);
 
@@ -43,7 +46,7 @@ read_all(Told *told, MemoryContext context)
 }
 
 /*
- * quota_internal._lease_use(lease_id): the first lease of a query is read alone, as most
+ * quota_internal._lease_use(lease_id, since): the first lease of a query is read alone, as most
  * queries are of one account; with the second all are read, as in a report.
  */
 Datum
@@ -55,14 +58,29 @@ quota_sql_lease_use(PG_FUNCTION_ARGS)
 	if (told == NULL)
 	{
 		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Told));
-		return Int64GetDatum(quota_ledger_of_lease(lease_id, GetActiveSnapshot()));
+		return Int64GetDatum(quota_ledger_of_lease(lease_id, PG_GETARG_INT64(1), GetActiveSnapshot()));
 	}
 	if (!told->all)
 		read_all(told, fcinfo->flinfo->fn_mcxt);
 	return Int64GetDatum(quota_lease_taken(told->uses, told->n, lease_id));
 }
 
-/* quota_internal._end_leases(lease_ids) -> how many there were */
+/* quota_internal._lease_reserved(subject, feature_id, source_id, period_start, period_end) */
+Datum
+quota_sql_lease_reserved(PG_FUNCTION_ARGS)
+{
+	text	   *subject = PG_GETARG_TEXT_PP(0);
+	QuotaWindowKey window = {
+		.account = {VARDATA_ANY(subject), (int) VARSIZE_ANY_EXHDR(subject), PG_GETARG_INT32(1)},
+		.source_id = PG_GETARG_INT64(2),
+		.start = PG_GETARG_TIMESTAMPTZ(3),
+		.end = PG_GETARG_TIMESTAMPTZ(4)
+	};
+
+	PG_RETURN_INT64(quota_engine_reserved(&window, GetActiveSnapshot()));
+}
+
+/* quota_internal._end_leases(lease_ids, wait) -> how many were ended */
 Datum
 quota_sql_end_leases(PG_FUNCTION_ARGS)
 {
@@ -75,7 +93,7 @@ quota_sql_end_leases(PG_FUNCTION_ARGS)
 	lease_ids = (int64 *) palloc(sizeof(int64) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 		lease_ids[i] = DatumGetInt64(values[i]);
-	PG_RETURN_INT64(quota_engine_close_leases(lease_ids, n));
+	PG_RETURN_INT64(quota_engine_close_leases(lease_ids, n, PG_GETARG_BOOL(1)));
 }
 
 /* Row trigger on bucket: what SQL does to a row that bears a lease is a mistake of ours. */

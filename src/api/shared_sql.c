@@ -11,28 +11,71 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
+#include "shared/leases.h"
 #include "shared/rates.h"
 #include "shared/refusals.h"
 #include "store/catalog.h"
 #include "store/denial.h"
 
 PG_FUNCTION_INFO_V1(quota_sql_shared);
+PG_FUNCTION_INFO_V1(quota_sql_leases);
 PG_FUNCTION_INFO_V1(quota_sql_write_refusals);
 
-/* quota_internal._shared() -> (accounts bigint, full_total bigint) */
+/* quota_internal._shared(): one row of counts, in the order of its columns */
 Datum
 quota_sql_shared(PG_FUNCTION_ARGS)
 {
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
 	TupleDesc	desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "quota: a function of shared memory is not declared as it should be");
-	values[0] = Int64GetDatum(quota_rates_accounts());
-	values[1] = Int64GetDatum(quota_rates_turned_away() + quota_refusals_missed());
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	{
+		Datum		values[] = {
+			Int64GetDatum(quota_rates_accounts()),
+			Int64GetDatum(quota_leases_now()),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_TAKEN)),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_DRAWN)),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_RECALLED)),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_DRAINED)),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_WAITED)),
+			Int64GetDatum(quota_leases_counted(QUOTA_LEASE_WAS_ORPHAN)),
+			Int64GetDatum(quota_rates_turned_away() + quota_refusals_missed() +
+						  quota_leases_counted(QUOTA_LEASE_TURNED_AWAY))
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	}
+}
+
+/* quota_internal._leases() -> setof (lease_id, taken, in_flight, available, opened_at, drawn_at) */
+Datum
+quota_sql_leases(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	QuotaLeaseEntry *entries;
+	int			n = quota_leases_list(&entries);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < n; i++)
+	{
+		const QuotaLeaseEntry *entry = &entries[i];
+		Datum		values[] = {
+			Int64GetDatum(entry->lease),
+			Int64GetDatum(entry->taken),
+			Int64GetDatum(entry->busy + entry->lost),
+			Int64GetDatum(quota_lease_left(entry)),
+			TimestampTzGetDatum(entry->opened_at),
+			TimestampTzGetDatum(entry->drawn_at)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 /*

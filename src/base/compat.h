@@ -15,6 +15,8 @@
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/datetime.h"
 #include "utils/guc.h"
@@ -147,6 +149,39 @@ quota_decode_datetime(char **field, int *ftype, int nf, int *dtype,
 #else
 #define quota_owns_relation(relid, user)	pg_class_ownercheck((relid), (user))
 #endif
+
+/* 17 has it in a struct of its own (commit ab355e3a88) */
+static inline LocalTransactionId
+quota_local_transaction(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+/* 17 asks for "or a stronger one" in the same function (commit 16671ba6e7) */
+static inline bool
+quota_holds_lock(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(tag, mode, false);
+#else
+	return LockHeldByMe(tag, mode);
+#endif
+}
+
+/* At once, or not at all; 18 can log that it was not to be had (commit 6d376c3b0d). */
+static inline LockAcquireResult
+quota_lock_at_once(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 180000
+	return LockAcquireExtended(tag, mode, false, true, false, NULL, false);
+#else
+	return LockAcquireExtended(tag, mode, false, true, false, NULL);
+#endif
+}
 
 /* 18 spells it as a prefix (commit 28d534e2ae) */
 #if PG_VERSION_NUM < 180000

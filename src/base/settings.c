@@ -35,6 +35,8 @@ static const struct config_enum_entry enforcement_options[] = {
 };
 
 static int	enforcement = QUOTA_ENFORCE;
+static bool leases = true;
+static bool eager_leases = false;
 static int	max_accounts;
 static char *clock_text = NULL;
 static char *retention_text = NULL;
@@ -198,11 +200,27 @@ quota_define_settings(void)
 							   PGC_SIGHUP,
 							   0,
 							   retention_check, NULL, NULL);
+	DefineCustomBoolVariable("quota.leases",
+							 "Whether this session takes from leases of hot accounts.",
+							 "Off: from their rows alone. Leases need shared_preload_libraries = 'quota'.",
+							 &leases,
+							 true,
+							 PGC_SUSET,
+							 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("quota.eager_leases",
+							 "For tests: every charge opens a lease, of a few units.",
+							 NULL,
+							 &eager_leases,
+							 false,
+							 PGC_SUSET,
+							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 	/* where it is not, the server would not let it be defined */
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("quota.max_accounts",
 								"How many accounts shared memory has room for.",
-								"91 bytes each. Accounts that find no room are kept in tables.",
+								"180 bytes each. Accounts that find no room are kept in tables.",
 								&max_accounts,
 								65536,
 								1,
@@ -211,6 +229,18 @@ quota_define_settings(void)
 								0,
 								NULL, NULL, NULL);
 	MarkGUCPrefixReserved("quota");
+}
+
+bool
+quota_leases_on(void)
+{
+	return leases;
+}
+
+bool
+quota_leases_eager(void)
+{
+	return eager_leases;
 }
 
 int

@@ -24,6 +24,10 @@ extern void quota_define_settings(void);
 extern bool quota_observing(void);
 extern const char *quota_enforcement_name(void);
 
+/* quota.leases: does the session take from leases?  And for tests: whenever it can? */
+extern bool quota_leases_on(void);
+extern bool quota_leases_eager(void);
+
 /* of how many accounts shared memory keeps the state; while and after being preloaded */
 extern int	quota_max_accounts(void);
 

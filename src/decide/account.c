@@ -470,6 +470,9 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 	meter->limits.plan_version_id = account->plan ? account->plan->id : 0;
 	if (terms && terms->rate.limit > 0)
 		meter->limits.rate = &terms->rate;
+	if (terms)
+		meter->limits.lines = (QuotaLines) {terms->npercents, terms->percents,
+			terms->nremainders, terms->remainders};
 	if (terms && kind == QUOTA_METERED)
 	{
 		set_terms(path, level, account);

@@ -79,6 +79,7 @@ entries_of(const QuotaMeter *meter, const QuotaEntry *template, QuotaEntry *entr
 	QuotaEntry	e = *template;
 
 	e.bucket = meter->key;
+	e.lease_id = meter->outcome.lease_id;
 	if (meter->outcome.change.used > beyond)
 	{
 		e.source = meter->limits.counts_only ? QUOTA_SOURCE_CAPACITY : QUOTA_SOURCE_ALLOWANCE;
@@ -187,6 +188,7 @@ resolve(const QuotaPath *path, Charge *charge)
 		{
 			accounts->meters[j].amount = item->amount;
 			accounts->meters[j].reserve = request->reserve != NULL;
+			accounts->meters[j].early_id = item->reserved_id;
 			if (charge->on_refusal == QUOTA_OVERDRAW_SILENTLY)
 				accounts->meters[j].limits.rate = NULL;
 		}

@@ -34,12 +34,14 @@ quota_give_and_book(QuotaGiving *givings, int ngivings, const QuotaEntry *like)
 		e.bucket = part->key;
 		e.source = part->source;
 		e.grant_id = part->grant_id;
+		e.lease_id = givings[i].lease_id;
 		e.amount = -asked[i];
 		e.id = n == 0 && like->id != 0 ? like->id : quota_ledger_next_id();
 		entries[n++] = e;
 		if (part->amount == asked[i])
 			continue;
 		e.kind = QUOTA_ENTRY_MISSING;
+		e.lease_id = 0;
 		e.amount = asked[i] - part->amount;
 		e.id = quota_ledger_next_id();
 		entries[n++] = e;
@@ -65,6 +67,7 @@ quota_book_given(const QuotaGiving *givings, int ngivings, const QuotaEntry *lik
 		e.bucket = part->key;
 		e.source = part->source;
 		e.grant_id = part->grant_id;
+		e.lease_id = givings[i].lease_id;
 		e.amount = -part->amount;
 		e.id = n == 0 && like->id != 0 ? like->id : quota_ledger_next_id();
 		e.debit_id = n == 0 ? e.id : entries[0].id;

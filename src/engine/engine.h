@@ -61,6 +61,15 @@ typedef struct QuotaDue
 										 * this account; or NULL */
 } QuotaDue;
 
+/* Where use is told of when it gets there. */
+typedef struct QuotaLines
+{
+	int			npercents;
+	const int32 *percents;		/* of the allowance */
+	int			nremainders;
+	const int64 *remainders;	/* what is left of it */
+} QuotaLines;
+
 /* What limits an account, as plans and overrides say: facts, which the engine only reads. */
 typedef struct QuotaLimits
 {
@@ -78,6 +87,7 @@ typedef struct QuotaLimits
 	TimestampTz idle_since;		/* from here windows without any use count;
 								 * DT_NOBEGIN: from the first use */
 	const QuotaRate *rate;		/* or NULL */
+	QuotaLines	lines;
 } QuotaLimits;
 
 /* What an account stands at; the look-up names grants and caps, the engine fills in their use. */
@@ -99,6 +109,7 @@ typedef struct QuotaOutcome
 	bool		had_rate;
 	QuotaCounts change;			/* what it added; grants have theirs */
 	int64		capped;			/* how much of it caps count */
+	int64		lease_id;		/* the lease that all of it was taken from; 0: the row */
 } QuotaOutcome;
 
 /*
@@ -115,6 +126,7 @@ typedef struct QuotaMeter
 	bool		has_grants;		/* may it have any, used up or not? */
 	int64		amount;			/* take: how much is asked for */
 	bool		reserve;		/* take: for a hold */
+	int64		early_id;		/* take: the ledger's entry has this id, drawn long ago; or 0 */
 	QuotaBalance balance;		/* out: as the engine read it; after a take, after it */
 	QuotaOutcome outcome;		/* out, of a take */
 } QuotaMeter;
@@ -143,6 +155,7 @@ typedef struct QuotaGiving
 								 * window that it came back to */
 	int64		unreserve;		/* how much of it a hold had reserved */
 	bool		leaves_caps;	/* a correction: caps have counted what they did */
+	int64		lease_id;		/* out: the lease that it came back to; 0: the row */
 } QuotaGiving;
 
 /*

@@ -11,6 +11,9 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
 #include "base/settings.h"
 #include "engine/expiry.h"
 #include "store/hold.h"
@@ -26,13 +29,14 @@ quota_expired_read(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpir
 	expired->nparts = quota_parts_of(entries, nentries, account, &expired->parts);
 }
 
-int
-quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired **expired)
+/* The holds that expire by then. */
+static int
+expired_by(const QuotaAccountKey *account, TimestampTz then, Snapshot snapshot, QuotaExpired **expired)
 {
 	QuotaHoldPart *parts;
 	int			n;
 
-	n = quota_hold_parts_expired(account, quota_clock_now(), snapshot, &parts);
+	n = quota_hold_parts_expired(account, then, snapshot, &parts);
 	if (n == 0)
 		return 0;
 	*expired = (QuotaExpired *) palloc(sizeof(QuotaExpired) * n);
@@ -45,17 +49,41 @@ quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired
 	return n;
 }
 
-/* Is the part's use in the window of meter, there from the start or moved there? */
+int
+quota_expired_of(const QuotaAccountKey *account, Snapshot snapshot, QuotaExpired **expired)
+{
+	return expired_by(account, quota_clock_now(), snapshot, expired);
+}
+
+/* Is the part's use in the account's window, there from the start or moved there? */
 static bool
-lies_in(const QuotaPart *part, const QuotaMeter *meter, int64 hold_id, Relation buckets,
+lies_in(const QuotaPart *part, const QuotaWindowKey *window, int64 hold_id, Relation buckets,
 		Snapshot snapshot)
 {
 	QuotaBucketRow row;
 
-	if (part->key.source_id != meter->key.source_id)
+	if (part->key.source_id != window->source_id)
 		return false;
 	quota_bucket_follow(buckets, &part->key, Max(hold_id, part->entry_id), snapshot, &row);
-	return row.key.start == meter->key.start && row.key.end == meter->key.end;
+	return row.key.start == window->start && row.key.end == window->end;
+}
+
+int64
+quota_reserved_in(const QuotaWindowKey *window, Relation buckets, Snapshot snapshot)
+{
+	QuotaExpired *holds = NULL;
+	int			nholds = expired_by(&window->account, DT_NOEND, snapshot, &holds);
+	int64		reserved = 0;
+
+	for (int i = 0; i < nholds; i++)
+	{
+		for (int j = 0; j < holds[i].nparts; j++)
+		{
+			if (lies_in(&holds[i].parts[j], window, holds[i].hold_id, buckets, snapshot))
+				reserved = quota_add(reserved, holds[i].parts[j].amount, "use");
+		}
+	}
+	return reserved;
 }
 
 static void
@@ -160,7 +188,7 @@ quota_leave_out_expired(QuotaMeter *meter, Relation buckets, const QuotaExpired 
 		{
 			const QuotaPart *part = &expired[i].parts[j];
 
-			leave_out(meter, part, lies_in(part, meter, expired[i].hold_id, buckets, snapshot),
+			leave_out(meter, part, lies_in(part, &meter->key, expired[i].hold_id, buckets, snapshot),
 					  snapshot);
 		}
 	}

@@ -37,4 +37,10 @@ extern void quota_add_expired_grants(QuotaMeter *meter, const QuotaExpired *expi
 extern void quota_leave_out_expired(QuotaMeter *meter, Relation buckets,
 									const QuotaExpired *expired, int nexpired, Snapshot snapshot);
 
+/*
+ * How much of a window's use open holds have, those included that have expired and are not
+ * given back: by what the ledger says, for a row that bears a lease.
+ */
+extern int64 quota_reserved_in(const QuotaWindowKey *window, Relation buckets, Snapshot snapshot);
+
 #endif							/* QUOTA_EXPIRY_H */

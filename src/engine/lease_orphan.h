@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lease_orphan.h
- *		Closing leases by what the ledger says.
+ *		What a row that bears a lease says, by the ledger.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,16 +11,13 @@
 #include "store/bucket.h"
 
 /*
- * Closes the lease of a row that is locked: its counts become true use.  Nobody else may
- * be able to take from the lease, or to have taken without having committed.
+ * The row's state as the snapshot sees it, without its lease: what has been taken and is
+ * reserved by then is added up.
  */
-extern void quota_lease_close_orphan(Relation buckets, QuotaBucketRow *row);
+extern QuotaBucketState quota_lease_add_up(Relation buckets, const QuotaBucketRow *row,
+										   Snapshot snapshot);
 
-/*
- * Locks the rows that bear these leases, in this order, and closes the leases; returns
- * how many there were.  In a transaction that keeps its first snapshot 40001 for a row
- * that has changed since.
- */
-extern int	quota_engine_close_leases(const int64 *lease_ids, int n);
+/* the same with what this command has done, and all that has been committed */
+extern QuotaBucketState quota_lease_add_up_now(Relation buckets, const QuotaBucketRow *row);
 
 #endif							/* QUOTA_ENGINE_LEASE_ORPHAN_H */

@@ -16,7 +16,8 @@
 #include "base/settings.h"
 #include "engine/booking.h"
 #include "engine/expiry.h"
-#include "engine/lease_orphan.h"
+#include "engine/lease_give.h"
+#include "engine/lease_row.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
 #include "store/hold.h"
@@ -41,8 +42,6 @@ lock_for_give(Relation buckets, QuotaWindowKey *key, int64 id, QuotaBucketRow *r
 		done = row->tuple == NULL || (quota_bucket_lock(buckets, row, snapshot) && !row->moved);
 		UnregisterSnapshot(snapshot);
 	}
-	if (row->state.lease_id != 0)
-		quota_lease_close_orphan(buckets, row);
 	*key = row->key;
 }
 
@@ -102,12 +101,14 @@ give_to_caps(const QuotaPart *part)
 
 /* How much a bucket has to give; of a capacity, what open holds have reserved stays. */
 static int64
-there_is(QuotaBucketState *state, const QuotaGiving *giving)
+there_is(Relation buckets, const QuotaBucketRow *row, const QuotaGiving *giving)
 {
-	int64		count = *quota_count_of(&state->counts, giving->part.source);
+	bool		is_capacity = giving->part.source == QUOTA_SOURCE_CAPACITY;
+	QuotaBucketState sure = quota_row_sure(buckets, row, is_capacity ? PG_INT64_MAX : giving->part.amount);
+	int64		count = *quota_count_of(&sure.counts, giving->part.source);
 
-	if (giving->part.source == QUOTA_SOURCE_CAPACITY)
-		count -= Max(state->reserved - giving->unreserve, 0);
+	if (is_capacity)
+		count -= Max(sure.reserved - giving->unreserve, 0);
 	return Max(count, 0);
 }
 
@@ -121,10 +122,13 @@ give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot s
 {
 	QuotaPart	asked = giving->part;
 	QuotaPart  *part = &giving->part;
-	QuotaBucketState state = row->state;
+	QuotaBucketState state;
 	bool		counted = !giving->leaves_caps && part->source != QUOTA_SOURCE_CAPACITY;
 
-	part->amount = Min(part->amount, there_is(&state, giving));
+	if (row->state.lease_id != 0 && quota_lease_let_give(buckets, row, part->amount - giving->unreserve))
+		CommandCounterIncrement();
+	state = row->state;
+	part->amount = Min(part->amount, there_is(buckets, row, giving));
 	if (part->source == QUOTA_SOURCE_GRANT)
 	{
 		bool		in_caps;
@@ -133,9 +137,10 @@ give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot s
 		counted = counted && in_caps;
 	}
 	*quota_count_of(&state.counts, part->source) -= part->amount;
-	state.reserved -= Min(state.reserved, giving->unreserve);
+	/* with a lease, it may be the lease that has reserved it: then only the sum says something */
+	state.reserved -= state.lease_id != 0 ? giving->unreserve : Min(state.reserved, giving->unreserve);
 	if ((part->amount > 0 || state.reserved != row->state.reserved) &&
-		!quota_bucket_update(buckets, row, &state, snapshot))
+		!quota_row_write(buckets, row, &state, snapshot))
 	{
 		QuotaEnsure(snapshot != InvalidSnapshot);
 		*part = asked;
@@ -172,23 +177,23 @@ give_plainly(Relation buckets, QuotaGiving *giving, int64 id)
 	return given;
 }
 
+/* Back to rows, which are locked in this order, and then to each what is its part. */
 static void
-give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
+give_to_rows(Relation buckets, QuotaGiving **givings, int ngivings, int64 debit_id)
 {
 	QuotaBucketRow *rows = (QuotaBucketRow *) palloc(sizeof(QuotaBucketRow) * ngivings);
 	QuotaBucketRow **row_of = (QuotaBucketRow **) palloc(sizeof(QuotaBucketRow *) * ngivings);
-	const QuotaGiving *last = &givings[ngivings - 1];
 	int64		most = PG_INT64_MAX;
 
-	if (ngivings == 1 && give_plainly(buckets, &givings[0], Max(debit_id, givings[0].part.entry_id)))
+	if (ngivings == 1 && give_plainly(buckets, givings[0], Max(debit_id, givings[0]->part.entry_id)))
 		return;
 	for (int i = 0; i < ngivings; i++)
 	{
 		row_of[i] = &rows[i];
-		lock_for_give(buckets, &givings[i].part.key, Max(debit_id, givings[i].part.entry_id), &rows[i]);
+		lock_for_give(buckets, &givings[i]->part.key, Max(debit_id, givings[i]->part.entry_id), &rows[i]);
 		for (int j = 0; j < i; j++)
 		{
-			if (quota_same_window(&givings[j].part.key, &givings[i].part.key))
+			if (quota_same_window(&givings[j]->part.key, &givings[i]->part.key))
 			{
 				row_of[i] = row_of[j];
 				break;
@@ -196,15 +201,34 @@ give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
 		}
 	}
 	if (debit_id == 0)
-		most = there_is(&row_of[ngivings - 1]->state, last);
+		most = there_is(buckets, row_of[ngivings - 1], givings[ngivings - 1]);
 	for (int i = 0; i < ngivings; i++)
 	{
-		givings[i].part.amount = Min(givings[i].part.amount, most);
+		givings[i]->part.amount = Min(givings[i]->part.amount, most);
 		if (row_of[i]->tuple != NULL)
-			(void) give_part(buckets, &givings[i], row_of[i], InvalidSnapshot);
+			(void) give_part(buckets, givings[i], row_of[i], InvalidSnapshot);
 		else
-			givings[i].part.amount = 0;
+			givings[i]->part.amount = 0;
 	}
+}
+
+/* Leases first: no row is locked yet that somebody may wait for who drains them. */
+static void
+give(Relation buckets, QuotaGiving *givings, int ngivings, int64 debit_id)
+{
+	QuotaGiving **rest = (QuotaGiving **) palloc(sizeof(QuotaGiving *) * ngivings);
+	int			nrest = 0;
+
+	for (int i = 0; i < ngivings; i++)
+	{
+		givings[i].lease_id = 0;
+		/* what ceases to exist is no debit's, and bounded by the last level's */
+		if (debit_id == 0 ||
+			!quota_lease_give_part(buckets, &givings[i], Max(debit_id, givings[i].part.entry_id)))
+			rest[nrest++] = &givings[i];
+	}
+	if (nrest > 0)
+		give_to_rows(buckets, rest, nrest, debit_id);
 }
 
 void

@@ -9,6 +9,7 @@
 #define QUOTA_ENGINE_ROW_PARTS_H
 
 #include "engine/engine.h"
+#include "shared/leases.h"
 #include "storage/lockdefs.h"
 #include "store/rate.h"
 
@@ -24,6 +25,17 @@ typedef struct QuotaRows
 	bool		expired;		/* are there expired holds? */
 	bool		leased;			/* does the window's row bear a lease, or that of the one
 								 * before, as far as it was looked at? */
+	bool		orphaned;		/* and memory does not know of it */
+	bool		looks_at_lease; /* may the window's lease do instead of its row? */
+	bool		by_lease;		/* it does: "bucket" says what memory knows, with: */
+	QuotaPlaceKey lease_key;
+	int64		lease;
+	QuotaLeaseTerms lease_terms;
+	int64		lease_taken;	/* of it, by this call */
+	bool		draws;			/* the lease runs short, or others queue for the row */
+	bool		drained;		/* nobody else has anything of the lease in flight */
+	QuotaWindowKey before;		/* drained as well: the window that rolls over */
+	bool		before_drained;
 } QuotaRows;
 
 /* What quota_rows_prepare() found. */

@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
-#include "engine/lease_orphan.h"
+#include "engine/lease_row.h"
 #include "engine/rollover.h"
 #include "engine/row_parts.h"
 
@@ -79,14 +79,9 @@ lock_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *before,
 	QuotaBucketRow row;
 	QuotaWindow window;
 
+	/* what rolls over is what it has left in truth */
 	if (before->tuple != NULL)
-	{
-		if (!lock_unmoved(buckets, before, snapshot))
-			return false;
-		if (before->state.lease_id != 0)
-			quota_lease_close_orphan(buckets, before);
-		return true;
-	}
+		return lock_unmoved(buckets, before, snapshot) && !quota_lease_end(buckets, before, true);
 	if (TIMESTAMP_NOT_FINITE(meter->limits.idle_since))
 		return true;
 	window = quota_series_window(&meter->limits.series, meter->limits.idle_since);
@@ -128,7 +123,7 @@ fix_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *row, Sna
 	if (row->tuple == NULL && !quota_bucket_create(buckets, &meter->key, row->generation, &state))
 		return false;
 	if (row->tuple != NULL)
-		QuotaEnsure(quota_bucket_update(buckets, row, &state, InvalidSnapshot));
+		QuotaEnsure(quota_row_write(buckets, row, &state, InvalidSnapshot));
 	if (before.tuple != NULL)
 	{
 		QuotaBucketState passed_on = before.state;
@@ -136,7 +131,7 @@ fix_rollover(Relation buckets, const QuotaMeter *meter, QuotaBucketRow *row, Sna
 		/* also of a window charged under terms that let nothing roll into it */
 		passed_on.rollover_fixed = true;
 		passed_on.rolled_out = quota_add(passed_on.rolled_out, rollover.out_of_before, "rollover");
-		QuotaEnsure(quota_bucket_update(buckets, &before, &passed_on, InvalidSnapshot));
+		QuotaEnsure(quota_row_write(buckets, &before, &passed_on, InvalidSnapshot));
 	}
 	return true;
 }
@@ -160,9 +155,11 @@ create_bucket(Relation buckets, const QuotaMeter *meter, const QuotaBucketRow *r
  * after that snapshot, the look-up is out of date.
  */
 static QuotaPrepared
-prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
+prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
+	QuotaBucketRow *row = &rows->bucket;
 	HeapTuple	seen = row->tuple;
+	bool		changed;
 
 	if (quota_rollover_is_open(meter, row))
 		return fix_rollover(buckets, meter, row, snapshot) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
@@ -170,14 +167,17 @@ prepare_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapsho
 		return create_bucket(buckets, meter, row) ? QUOTA_PREPARED_CHANGED : QUOTA_PREPARED_STALE;
 	if (!lock_unmoved(buckets, row, snapshot))
 		return QUOTA_PREPARED_STALE;
-	if (row->state.lease_id != 0)
-	{
-		quota_lease_close_orphan(buckets, row);
-		return QUOTA_PREPARED_CHANGED;
-	}
+	changed = !ItemPointerEquals(&seen->t_self, &row->tuple->t_self);
 	/* closing a window writes its row */
-	return meter->limits.rolls_over && !ItemPointerEquals(&seen->t_self, &row->tuple->t_self) && is_closed(buckets, meter) ?
-		QUOTA_PREPARED_STALE : QUOTA_PREPARED_LOCKED;
+	if (changed && meter->limits.rolls_over && is_closed(buckets, meter))
+		return QUOTA_PREPARED_STALE;
+	/* somebody else was at it meanwhile, and others will be */
+	if (changed && !rows->draws)
+	{
+		rows->draws = true;
+		quota_leases_count(QUOTA_LEASE_WAITED);
+	}
+	return quota_lease_stand(buckets, meter, rows);
 }
 
 static int
@@ -280,9 +280,9 @@ prepare_account(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot s
 	/* what was found is out of date then */
 	if (rows->expired && quota_engine_expire(&meter->key.account) > 0)
 		return QUOTA_PREPARED_STALE;
-	if (!meter->limits.rate_only)
-		worst = prepare_bucket(buckets, meter, &rows->bucket, snapshot);
-	if (meter->balance.ngrants > 0 && worst != QUOTA_PREPARED_STALE)
+	if (!meter->limits.rate_only && !rows->by_lease)
+		worst = prepare_bucket(buckets, meter, rows, snapshot);
+	if (meter->balance.ngrants > 0 && !rows->by_lease && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_grants(meter, rows, snapshot));
 	if (meter->balance.ncaps > 0 && worst != QUOTA_PREPARED_STALE)
 		worst = worse(worst, prepare_caps(meter, rows, snapshot));

@@ -12,10 +12,11 @@
 
 #include "base/errors.h"
 #include "engine/expiry.h"
+#include "engine/lease_row.h"
+#include "engine/lease_take.h"
 #include "engine/rollover.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
-#include "store/lease.h"
 
 /*
  * A window that has rolled over is closed, and so are those before it: an older
@@ -71,16 +72,19 @@ show_due(const QuotaMeter *meter, const QuotaWindowKey *key, QuotaBucketState *s
 	state->allowance = meter->limits.allowance;
 }
 
-/* A reader is shown true use.  A charge has to lock the row first, and to close the lease. */
+/* A reader is shown true use.  What a charge finds is decided when it has locked the row. */
 static void
-show_lease(QuotaBucketRow *row, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
+show_lease(Relation rel, QuotaBucketRow *row, QuotaRows *rows, LOCKMODE lockmode, Snapshot snapshot)
 {
 	if (row->state.lease_id == 0)
 		return;
 	if (lockmode == AccessShareLock)
-		quota_lease_settle_by(&row->state, snapshot);
+		row->state = quota_row_shown(rel, row, snapshot);
 	else
+	{
 		rows->leased = true;
+		rows->orphaned = rows->orphaned || !quota_row_is_known(row);
+	}
 }
 
 /* The last charged window that the account has a row of; false if there is none. */
@@ -93,7 +97,7 @@ show_before(Relation rel, const QuotaMeter *meter, QuotaRows *rows, const QuotaE
 	quota_bucket_before(rel, &meter->key, snapshot, before);
 	if (before->tuple == NULL)
 		return false;
-	show_lease(before, rows, lockmode, snapshot);
+	show_lease(rel, before, rows, lockmode, snapshot);
 	if (nexpired > 0)
 	{
 		past.key = before->key;
@@ -221,10 +225,10 @@ quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockm
 
 	if (meter->limits.rolls_over)
 		leave_closed_window(rel, meter, snapshot);
-	if (!meter->limits.rate_only)
+	if (!meter->limits.rate_only && !quota_lease_look(rel, meter, rows, snapshot))
 		quota_bucket_find(rel, &meter->key, snapshot, &rows->bucket);
-	show_lease(&rows->bucket, rows, lockmode, snapshot);
-	if (rows->bucket.state.reserved > 0 || meter->has_grants || meter->balance.ngrants > 0 || meter->balance.ncaps > 0 ||
+	show_lease(rel, &rows->bucket, rows, lockmode, snapshot);
+	if (rows->bucket.state.reserved > 0 || rows->leased || meter->has_grants || meter->balance.ngrants > 0 || meter->balance.ncaps > 0 ||
 		meter->limits.rolls_over)
 		nexpired = quota_expired_of(&meter->key.account, snapshot, &expired);
 	rows->expired = nexpired > 0;
@@ -234,6 +238,8 @@ quota_rows_find(Relation rel, QuotaMeter *meter, QuotaRows *rows, LOCKMODE lockm
 	find_caps(meter, rows, lockmode, snapshot);
 	find_rate(meter, rows, lockmode, snapshot);
 	quota_rows_show(meter, rows);
+	if (rows->leased)
+		meter->balance.bucket = quota_row_seen(&rows->bucket);
 	if (nexpired > 0)
 		quota_leave_out_expired(meter, rel, expired, nexpired, snapshot);
 	show_due(meter, &meter->key, &meter->balance.bucket);

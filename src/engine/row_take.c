@@ -8,9 +8,13 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "utils/snapmgr.h"
 
 #include "base/errors.h"
+#include "engine/lease_draw.h"
+#include "engine/lease_row.h"
+#include "engine/lease_take.h"
 #include "engine/room.h"
 #include "engine/row_parts.h"
 #include "shared/rates.h"
@@ -80,8 +84,9 @@ plus(QuotaCounts *counts, const QuotaCounts *change)
 
 /* Writes the decided change of the bucket; false if it changed under us. */
 static bool
-apply_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapshot snapshot)
+apply_bucket(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
+	QuotaBucketRow *row = &rows->bucket;
 	QuotaBucketState state = row->state;
 
 	plus(&state.counts, &meter->outcome.change);
@@ -93,10 +98,20 @@ apply_bucket(Relation buckets, QuotaMeter *meter, QuotaBucketRow *row, Snapshot 
 		state.allowance = meter->limits.unlimited ? 0 : meter->limits.allowance;
 		state.plan_version_id = meter->limits.plan_version_id;
 	}
-	if (!quota_bucket_update(buckets, row, &state, snapshot))
+	if (rows->draws && quota_can_lease(meter) &&
+		quota_lease_is_source(meter, quota_leases_overage(meter)))
+		quota_lease_draw(meter, &state);
+	if (!quota_row_write(buckets, row, &state, snapshot))
 		return false;
-	meter->balance.bucket = state;
+	meter->balance.bucket = quota_row_seen(row);
 	return true;
+}
+
+/* What the lease has given. */
+static void
+apply_lease(QuotaMeter *meter)
+{
+	plus(&meter->balance.bucket.counts, &meter->outcome.change);
 }
 
 static void
@@ -144,9 +159,11 @@ apply_caps(QuotaMeter *meter, QuotaRows *rows)
 static bool
 apply(Relation buckets, QuotaMeter *meter, QuotaRows *rows, Snapshot snapshot)
 {
-	if (!meter->limits.rate_only && !apply_bucket(buckets, meter, &rows->bucket, snapshot))
+	if (rows->by_lease)
+		apply_lease(meter);
+	else if (!meter->limits.rate_only && !apply_bucket(buckets, meter, rows, snapshot))
 		return false;
-	if (meter->balance.ngrants > 0)
+	if (meter->balance.ngrants > 0 && !rows->by_lease)
 		apply_grants(meter, rows);
 	apply_caps(meter, rows);
 	if (meter->limits.rate && !rows->rate_in_memory)
@@ -208,8 +225,10 @@ is_plain(const QuotaMeter *meters, const QuotaRows *rows, int nmeters)
 
 		if (meter->limits.rate && !rows[i].rate_in_memory)
 			return false;
-		if (meter->limits.rate_only)
+		if (meter->limits.rate_only || rows[i].by_lease)
 			continue;
+		if (rows[i].draws || rows[i].leased)
+			return false;
 		if (rows[i].bucket.tuple == NULL || rows[i].expired || meter->balance.ngrants > 0 ||
 			meter->balance.ncaps > 0 || quota_rollover_is_open(meter, &rows[i].bucket))
 			return false;
@@ -230,43 +249,51 @@ apply_all(Relation buckets, QuotaMeter *meters, QuotaRows *rows, int nmeters, Sn
 	return true;
 }
 
-/*
- * Is part of a row's count leased?  Then nothing is decided at sight: what fits, only
- * closing the lease can say, for which everybody would have to read the ledger until
- * something fits.
- */
 static bool
-is_leased(const QuotaRows *rows, int nmeters)
+any_orphaned(const QuotaRows *rows, int nmeters)
 {
 	for (int i = 0; i < nmeters; i++)
 	{
-		if (rows[i].leased)
+		if (rows[i].orphaned)
 			return true;
 	}
 	return false;
 }
 
-static QuotaTakeResult
-take(Relation buckets, QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snapshot snapshot)
+/*
+ * Is it refused whatever becomes of what others have in flight?  Of an account with a
+ * lease, the row has more in use than there is, and memory counts what may yet come back.
+ */
+static bool
+is_refused(QuotaMeter *meters, const QuotaRows *rows, int nmeters, QuotaTakeMode mode, int64 asked)
 {
-	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nmeters);
-	int64		asked = meters[0].amount;
-	bool		leased;
-
 	for (int i = 0; i < nmeters; i++)
-		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
-	leased = is_leased(rows, nmeters);
-	if (!leased && !decide(meters, nmeters, mode))
-		return QUOTA_NO_ROOM;
-	if (!leased && is_plain(meters, rows, nmeters) && take_rates(meters, rows, nmeters, mode))
 	{
-		if (apply_all(buckets, meters, rows, nmeters, snapshot))
-			return QUOTA_TAKEN;
-		give_rates(meters, rows, nmeters);
-	}
+		QuotaMeter *meter = &meters[i];
+		int64		fits = measure(meter);
 
-	/* several rows, or what was read has changed: lock, look, decide again */
-	if (quota_rows_prepare(buckets, meters, rows, nmeters, snapshot) != QUOTA_PREPARED_LOCKED)
+		if (rows[i].by_lease || rows[i].leased)
+			fits = Max(fits, quota_rate_room(meter));
+		if (fits < (mode == QUOTA_TAKE_ALL ? asked : 1))
+			return true;
+	}
+	return false;
+}
+
+/* Several rows, or what was read has changed: locks, looks, decides again. */
+static QuotaTakeResult
+take_locked(Relation buckets, QuotaMeter *meters, QuotaRows *rows, int nmeters, QuotaTakeMode mode,
+			int64 asked, Snapshot snapshot)
+{
+	QuotaPrepared prepared;
+
+	/* the first look has clipped it */
+	for (int i = 0; i < nmeters && mode == QUOTA_TAKE_UP_TO; i++)
+		meters[i].amount = asked;
+	quota_leases_drain(buckets, meters, rows, nmeters, false, snapshot);
+	prepared = quota_rows_prepare(buckets, meters, rows, nmeters, snapshot);
+	quota_leases_end_drain(meters, rows, nmeters);
+	if (prepared != QUOTA_PREPARED_LOCKED)
 		return QUOTA_STALE;
 	for (int i = 0; i < nmeters; i++)
 	{
@@ -274,16 +301,52 @@ take(Relation buckets, QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snap
 			(void) quota_rates_read(&meters[i].key.account, meters[i].limits.rate, meters[i].clock,
 									&rows[i].rate.state);
 		quota_rows_show(&meters[i], &rows[i]);
-		/* the first look has clipped it */
-		if (mode == QUOTA_TAKE_UP_TO)
-			meters[i].amount = asked;
 	}
 	if (!decide(meters, nmeters, mode))
 		return QUOTA_NO_ROOM;
+	quota_leases_trim(meters, rows, nmeters);
 	if (!take_rates(meters, rows, nmeters, mode))
 		return QUOTA_STALE;
-	QuotaEnsure(apply_all(buckets, meters, rows, nmeters, snapshot));
+	QuotaEnsure(apply_all(buckets, meters, rows, nmeters, InvalidSnapshot));
 	return QUOTA_TAKEN;
+}
+
+static QuotaTakeResult
+take(Relation buckets, QuotaMeter *meters, int nmeters, QuotaTakeMode mode, Snapshot snapshot)
+{
+	QuotaRows  *rows = (QuotaRows *) palloc0(sizeof(QuotaRows) * nmeters);
+	int64		asked = meters[0].amount;
+	QuotaTakeResult result;
+	bool		fits;
+
+	for (int i = 0; i < nmeters; i++)
+	{
+		rows[i].looks_at_lease = true;
+		meters[i].outcome.lease_id = 0;
+		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
+	}
+	/* what is used of a lease that memory does not know is found out with the row locked */
+	fits = !any_orphaned(rows, nmeters) && decide(meters, nmeters, mode);
+	if (!fits && is_refused(meters, rows, nmeters, mode, asked))
+	{
+		quota_leases_return(meters, rows, nmeters);
+		return QUOTA_NO_ROOM;
+	}
+	/* a lease cannot say that there is less than was asked for: what is in flight may come back */
+	if (fits && meters[0].amount == asked)
+		quota_leases_serve(buckets, meters, rows, nmeters, snapshot);
+	else
+		quota_leases_leave(buckets, meters, rows, nmeters, snapshot);
+	if (fits && is_plain(meters, rows, nmeters) && take_rates(meters, rows, nmeters, mode))
+	{
+		if (apply_all(buckets, meters, rows, nmeters, snapshot))
+			return QUOTA_TAKEN;
+		give_rates(meters, rows, nmeters);
+	}
+	result = take_locked(buckets, meters, rows, nmeters, mode, asked, snapshot);
+	if (result != QUOTA_TAKEN)
+		quota_leases_return(meters, rows, nmeters);
+	return result;
 }
 
 QuotaTakeResult
@@ -307,9 +370,18 @@ quota_engine_lock(QuotaMeter *meters, int nmeters, Snapshot snapshot)
 
 	for (int i = 0; i < nmeters; i++)
 		quota_rows_find(buckets, &meters[i], &rows[i], RowExclusiveLock, snapshot);
+	quota_leases_drain(buckets, meters, rows, nmeters, true, snapshot);
 	locked = quota_rows_prepare(buckets, meters, rows, nmeters, snapshot) == QUOTA_PREPARED_LOCKED;
 	for (int i = 0; i < nmeters && locked; i++)
+	{
+		/* one that was not there a moment ago */
+		if (!meters[i].limits.rate_only && quota_lease_end(buckets, &rows[i].bucket, true))
+			locked = false;
 		quota_rows_show(&meters[i], &rows[i]);
+	}
+	quota_leases_end_drain(meters, rows, nmeters);
+	if (!locked)
+		CommandCounterIncrement();
 	table_close(buckets, NoLock);
 	return locked;
 }

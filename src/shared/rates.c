@@ -7,9 +7,6 @@
  * place is free for the next one that wants it.  An account that finds no place is a
  * row.
  *
- * Accounts are known by 128 bits of a hash whose seeds are drawn when the server
- * starts, so that nobody can look for two that collide.
- *
  * Caveat: an account goes by its row while its set is full, and by memory when a
  * place is free again.  What sessions take from the row in the same moment, and have
  * not committed, memory does not know: so much more is let through, once.
@@ -18,34 +15,27 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "common/int.h"
-#include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
 #include "base/settings.h"
+#include "shared/place_key.h"
 #include "shared/places.h"
 #include "shared/rates.h"
 #include "shared/transaction.h"
 #include "store/schema.h"
 
-typedef struct Key
-{
-	uint64		bits[2];		/* never 0 both */
-} Key;
-
 typedef struct Place
 {
-	Key			key;			/* 0: free */
+	QuotaPlaceKey key;			/* 0: free */
 	QuotaGcra	state;
 } Place;
 
 typedef struct Rates
 {
-	uint64		seeds[2];
 	pg_atomic_uint64 naccounts;
 	pg_atomic_uint64 nturned_away;
 } Rates;
@@ -68,8 +58,6 @@ quota_rates_start(void)
 	rates = (Rates *) ShmemInitStruct("quota rates", sizeof(Rates), &found);
 	if (!found)
 	{
-		if (!pg_strong_random(rates->seeds, sizeof(rates->seeds)))
-			elog(ERROR, "quota: no random numbers");
 		pg_atomic_init_u64(&rates->naccounts, 0);
 		pg_atomic_init_u64(&rates->nturned_away, 0);
 	}
@@ -77,34 +65,10 @@ quota_rates_start(void)
 								sizeof(Place));
 }
 
-/* The table's OID is part of it: an extension that is made again begins afresh. */
-static Key
+static QuotaPlaceKey
 key_of(const QuotaAccountKey *account)
 {
-	struct
-	{
-		Oid			database;
-		Oid			table;
-		int32		feature_id;
-	}			where = {MyDatabaseId, quota_relid(QUOTA_RATE_USE), account->feature_id};
-	Key			key;
-
-	for (int i = 0; i < 2; i++)
-	{
-		uint64		seed = hash_bytes_extended((const unsigned char *) &where, sizeof(where),
-											   rates->seeds[i]);
-
-		key.bits[i] = hash_bytes_extended((const unsigned char *) account->prefix,
-										  account->prefix_len, seed);
-	}
-	key.bits[0] |= 1;
-	return key;
-}
-
-static bool
-same_key(const Key *a, const Key *b)
-{
-	return a->bits[0] == b->bits[0] && a->bits[1] == b->bits[1];
+	return quota_place_of_account(account, quota_relid(QUOTA_RATE_USE));
 }
 
 static bool
@@ -114,19 +78,19 @@ is_free(const Place *place)
 }
 
 static QuotaSet *
-lock_set(const Key *key, LWLockMode mode)
+lock_set(const QuotaPlaceKey *key, LWLockMode mode)
 {
 	return quota_set_lock(places, key->bits[1], mode);
 }
 
 static Place *
-find(QuotaSet *set, const Key *key)
+find(QuotaSet *set, const QuotaPlaceKey *key)
 {
 	for (int i = 0; i < quota_set_nways(set); i++)
 	{
 		Place	   *place = (Place *) quota_set_place(set, i);
 
-		if (same_key(&place->key, key))
+		if (quota_same_place(&place->key, key))
 			return place;
 	}
 	return NULL;
@@ -134,7 +98,7 @@ find(QuotaSet *set, const Key *key)
 
 /* The key's place, or one that it is given, with that state; NULL if none is to be had. */
 static Place *
-find_or_make(QuotaSet *set, const Key *key, TimestampTz clock, const QuotaGcra *state)
+find_or_make(QuotaSet *set, const QuotaPlaceKey *key, TimestampTz clock, const QuotaGcra *state)
 {
 	Place	   *place = find(set, key);
 
@@ -161,7 +125,7 @@ find_or_make(QuotaSet *set, const Key *key, TimestampTz clock, const QuotaGcra *
 /* What a transaction took, or has to give back: of one account, at one rate. */
 typedef struct Units
 {
-	Key			key;
+	QuotaPlaceKey key;
 	QuotaRate	rate;
 	TimestampTz clock;
 	int64		n;
@@ -214,20 +178,20 @@ end_of_give(void *what, QuotaEnd end)
 
 /* A note that n can be added to; a transaction with many calls for one account has few. */
 static Units *
-note(QuotaAtEnd at_end, const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
+note(QuotaAtEnd at_end, const QuotaPlaceKey *key, const QuotaRate *rate, TimestampTz clock, int64 n)
 {
 	Units		noted = {.key = *key,.rate = *rate,.clock = clock,.after = QUOTA_GCRA_UNUSED};
 	Units	   *last = (Units *) quota_noted_last(at_end);
 	int64		sum;
 
-	if (last != NULL && same_key(&last->key, key) &&
+	if (last != NULL && quota_same_place(&last->key, key) &&
 		memcmp(&last->rate, rate, sizeof(*rate)) == 0 && !pg_add_s64_overflow(last->n, n, &sum))
 		return last;
 	return (Units *) quota_at_end(at_end, &noted, sizeof(noted));
 }
 
 static Units *
-note_give(const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
+note_give(const QuotaPlaceKey *key, const QuotaRate *rate, TimestampTz clock, int64 n)
 {
 	Units	   *noted = note(end_of_give, key, rate, clock, n);
 
@@ -241,13 +205,13 @@ note_give(const Key *key, const QuotaRate *rate, TimestampTz clock, int64 n)
 
 /* What the transaction gives back is there for itself. */
 static int64
-own_gives(const Key *key)
+own_gives(const QuotaPlaceKey *key)
 {
 	int64		sum = 0;
 
 	for (const Units *noted = gives; noted != NULL; noted = noted->before)
 	{
-		if (same_key(&noted->key, key) && pg_add_s64_overflow(sum, noted->n, &sum))
+		if (quota_same_place(&noted->key, key) && pg_add_s64_overflow(sum, noted->n, &sum))
 			return PG_INT64_MAX;
 	}
 	return sum;
@@ -258,7 +222,7 @@ quota_rates_read(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 				 QuotaGcra *state)
 {
 	const Place *place;
-	Key			key;
+	QuotaPlaceKey key;
 	QuotaSet   *set;
 
 	if (rates == NULL)
@@ -278,7 +242,7 @@ bool
 quota_rates_admit(const QuotaAccountKey *account, TimestampTz clock, QuotaGcra *state)
 {
 	const Place *place;
-	Key			key;
+	QuotaPlaceKey key;
 	QuotaSet   *set;
 
 	if (rates == NULL)
@@ -296,7 +260,7 @@ bool
 quota_rates_take(const QuotaAccountKey *account, const QuotaRate *rate, TimestampTz clock, int64 n,
 				 bool beyond, QuotaGcra *state, int64 *taken)
 {
-	Key			key = key_of(account);
+	QuotaPlaceKey key = key_of(account);
 	Units	   *noted = note(end_of_take, &key, rate, clock, n);
 	int64		own = own_gives(&key);
 	QuotaSet   *set = lock_set(&key, LW_EXCLUSIVE);
@@ -337,7 +301,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 {
 	Units	   *noted;
 	Place	   *place;
-	Key			key;
+	QuotaPlaceKey key;
 	QuotaSet   *set;
 
 	if (rates == NULL)

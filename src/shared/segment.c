@@ -15,6 +15,8 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "shared/leases.h"
+#include "shared/place_key.h"
 #include "shared/rates.h"
 #include "shared/refusals.h"
 #include "shared/segment.h"
@@ -28,7 +30,10 @@ request(void)
 {
 	if (next_request)
 		next_request();
-	RequestAddinShmemSpace(add_size(quota_rates_size(), quota_refusals_size()));
+	RequestAddinShmemSpace(quota_place_keys_size());
+	RequestAddinShmemSpace(quota_rates_size());
+	RequestAddinShmemSpace(quota_refusals_size());
+	RequestAddinShmemSpace(quota_leases_size());
 }
 
 static void
@@ -37,8 +42,10 @@ startup(void)
 	if (next_startup)
 		next_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	quota_place_keys_start();
 	quota_rates_start();
 	quota_refusals_start();
+	quota_leases_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -13,6 +13,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "store/bucket.h"
 #include "store/heap.h"
@@ -25,10 +26,10 @@ static const int state_columns[] = {
 	Anum_bucket_plan_version_id, Anum_bucket_used, Anum_bucket_overdrawn, Anum_bucket_allowance,
 	Anum_bucket_granted, Anum_bucket_overage, Anum_bucket_reserved, Anum_bucket_rolled_in,
 	Anum_bucket_rolled_out, Anum_bucket_prorated,
-	Anum_bucket_leased, Anum_bucket_lease_id, Anum_bucket_leases_overage
+	Anum_bucket_leased, Anum_bucket_lease_id, Anum_bucket_lease_since, Anum_bucket_leases_overage
 };
 
-#define NLEASE_COLUMNS		3
+#define NLEASE_COLUMNS		4
 
 /* how many windows that began before one that fits are looked at */
 #define MAX_OLDER_WINDOWS	64
@@ -68,6 +69,7 @@ deform(Relation rel, QuotaBucketRow *row)
 	state->plan_version_id = nulls[Anum_bucket_plan_version_id - 1] ? 0 :
 		DatumGetInt32(values[Anum_bucket_plan_version_id - 1]);
 	state->lease_id = zero_if_null(values, nulls, Anum_bucket_lease_id);
+	state->lease_since = zero_if_null(values, nulls, Anum_bucket_lease_since);
 	state->leased = zero_if_null(values, nulls, Anum_bucket_leased);
 	state->leases_overage = !nulls[Anum_bucket_leases_overage - 1];
 	row->key.source_id = DatumGetInt64(values[Anum_bucket_source_id - 1]);
@@ -98,13 +100,13 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 
 	/* The table's CHECK constraints are not looked at on an update. */
 	QuotaEnsure(counts->used >= 0 && counts->granted >= 0 && counts->overage >= 0 &&
-				counts->overdrawn >= 0 && state->reserved >= 0 && state->rolled_in >= 0 &&
+				counts->overdrawn >= 0 && (state->reserved >= 0 || state->lease_id != 0) && state->rolled_in >= 0 &&
 				state->rolled_out >= 0 && state->prorated >= 0 && state->leased >= 0);
 	set(values, nulls, Anum_bucket_used, counts->used, true);
 	set(values, nulls, Anum_bucket_overdrawn, counts->overdrawn, true);
 	set(values, nulls, Anum_bucket_granted, counts->granted, counts->granted > 0);
 	set(values, nulls, Anum_bucket_overage, counts->overage, counts->overage > 0);
-	set(values, nulls, Anum_bucket_reserved, state->reserved, state->reserved > 0);
+	set(values, nulls, Anum_bucket_reserved, state->reserved, state->reserved != 0);
 	set(values, nulls, Anum_bucket_rolled_in, state->rolled_in, state->rollover_fixed);
 	set(values, nulls, Anum_bucket_rolled_out, state->rolled_out, state->rolled_out > 0);
 	set(values, nulls, Anum_bucket_prorated, state->prorated, state->is_prorated);
@@ -113,6 +115,7 @@ form(const QuotaBucketState *state, Datum *values, bool *nulls)
 	nulls[Anum_bucket_plan_version_id - 1] = state->plan_version_id == 0;
 	set(values, nulls, Anum_bucket_leased, state->leased, state->lease_id != 0);
 	set(values, nulls, Anum_bucket_lease_id, state->lease_id, state->lease_id != 0);
+	set(values, nulls, Anum_bucket_lease_since, state->lease_since, state->lease_id != 0);
 	values[Anum_bucket_leases_overage - 1] = BoolGetDatum(true);
 	nulls[Anum_bucket_leases_overage - 1] = state->lease_id == 0 || !state->leases_overage;
 }
@@ -296,6 +299,15 @@ quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapshot snapshot,
 	quota_scan_end(&scan);
 }
 
+/* the transaction that has locked any row, by its own lock or by writing it */
+static LocalTransactionId locked_by = InvalidLocalTransactionId;
+
+bool
+quota_bucket_locked_any(void)
+{
+	return locked_by == quota_local_transaction();
+}
+
 bool
 quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
 					const QuotaBucketState *state)
@@ -313,12 +325,14 @@ quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
 	nulls[Anum_bucket_moved_start - 1] = true;
 	nulls[Anum_bucket_moved_end - 1] = true;
 	nulls[Anum_bucket_moved_id - 1] = true;
+	locked_by = quota_local_transaction();
 	return quota_insert_if_absent(rel, values, nulls);
 }
 
 bool
 quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot)
 {
+	locked_by = quota_local_transaction();
 	if (!quota_lock_row(rel, &row->tuple, snapshot))
 		return false;
 	deform(rel, row);
@@ -338,6 +352,7 @@ quota_bucket_update(Relation rel, QuotaBucketRow *row, const QuotaBucketState *s
 
 	if (row->state.lease_id == 0 && state->lease_id == 0)
 		n -= NLEASE_COLUMNS;	/* as they are */
+	locked_by = quota_local_transaction();
 	/* what was moved away is final */
 	QuotaEnsure(!row->moved);
 	form(state, table_values, table_nulls);

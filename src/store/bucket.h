@@ -38,6 +38,7 @@ typedef struct QuotaBucketState
 	int64		allowance;
 	int32		plan_version_id;	/* as of the last charge; 0: none */
 	int64		lease_id;		/* 0: no lease; else: */
+	int64		lease_since;	/* its entries in the ledger have larger ids */
 	int64		leased;			/* so much of a count is leased; see true use in
 								 * docs/leases.md */
 	bool		leases_overage; /* that count is overage, not "used" */
@@ -103,6 +104,12 @@ extern void quota_bucket_closing(Relation rel, const QuotaWindowKey *key, Snapsh
  */
 extern bool quota_bucket_create(Relation rel, const QuotaWindowKey *key, int32 generation,
 								const QuotaBucketState *state);
+
+/*
+ * May the transaction have a row locked that somebody else waits for?  So it is after any
+ * of the functions that lock or write one, until it ends.
+ */
+extern bool quota_bucket_locked_any(void);
 
 /* locks the newest version; false when the row has gone */
 extern bool quota_bucket_lock(Relation rel, QuotaBucketRow *row, Snapshot snapshot);

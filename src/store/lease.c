@@ -11,10 +11,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "utils/guc.h"
 
 #include "base/errors.h"
 #include "store/lease.h"
+#include "store/schema.h"
 #include "store/sql.h"
 
 static void
@@ -48,17 +50,32 @@ int8_of(uint64 row, int column)
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull));
 }
 
+void
+quota_lease_next(int64 *lease_id, int64 *since)
+{
+	static QuotaStatement last = {
+		.text = "SELECT last_value OPERATOR(pg_catalog.-) CASE WHEN is_called THEN 0 ELSE 1 END FROM quota_internal.ledger_id_seq"
+	};
+	QuotaIdentity caller;
+
+	*lease_id = nextval_internal(quota_relid(QUOTA_LEASE_ID_SEQ), false);
+	quota_sql_begin(&caller);
+	QuotaEnsure(quota_sql_execute(&last, NULL, NULL) == 1);
+	*since = int8_of(0, 1);
+	quota_sql_end(&caller);
+}
+
 int64
-quota_ledger_of_lease(int64 lease_id, Snapshot snapshot)
+quota_ledger_of_lease(int64 lease_id, int64 since, Snapshot snapshot)
 {
 	static QuotaStatement sum = {
 		.text = "SELECT CAST(coalesce(pg_catalog.sum(amount), 0) AS pg_catalog.int8)"
 		" FROM quota_internal.ledger_entry"
-		" WHERE id OPERATOR(pg_catalog.>) $1 AND lease_id OPERATOR(pg_catalog.=) $1",
-		.nparams = 1,
-		.types = {INT8OID}
+		" WHERE id OPERATOR(pg_catalog.>) $2 AND lease_id OPERATOR(pg_catalog.=) $1",
+		.nparams = 2,
+		.types = {INT8OID, INT8OID}
 	};
-	Datum		values[1] = {Int64GetDatum(lease_id)};
+	Datum		values[2] = {Int64GetDatum(lease_id), Int64GetDatum(since)};
 	int64		amount;
 	QuotaIdentity caller;
 
@@ -75,7 +92,7 @@ quota_ledger_of_leases(Snapshot snapshot, QuotaLeaseUse **uses)
 	static QuotaStatement sums = {
 		.text = "SELECT lease_id, CAST(pg_catalog.sum(amount) AS pg_catalog.int8)"
 		" FROM quota_internal.ledger_entry"
-		" WHERE id OPERATOR(pg_catalog.>) (SELECT pg_catalog.min(lease_id) FROM quota_internal.bucket WHERE lease_id IS NOT NULL)"
+		" WHERE id OPERATOR(pg_catalog.>) (SELECT pg_catalog.min(lease_since) FROM quota_internal.bucket WHERE lease_id IS NOT NULL)"
 		" AND lease_id IS NOT NULL GROUP BY lease_id ORDER BY lease_id"
 	};
 	MemoryContext context = CurrentMemoryContext;
@@ -115,11 +132,11 @@ quota_lease_taken(const QuotaLeaseUse *uses, int n, int64 lease_id)
 void
 quota_lease_settle(QuotaBucketState *state, int64 taken)
 {
-	int64	   *count = state->leases_overage ? &state->counts.overage : &state->counts.used;
+	int64	   *count = quota_lease_count_of(state);
 
 	/* negative where the row has given back what was taken from the lease */
 	*count = quota_add(*count - state->leased, taken, "use");
-	state->lease_id = 0;
+	state->lease_id = state->lease_since = 0;
 	state->leased = 0;
 	state->leases_overage = false;
 }
@@ -127,5 +144,5 @@ quota_lease_settle(QuotaBucketState *state, int64 taken)
 void
 quota_lease_settle_by(QuotaBucketState *state, Snapshot snapshot)
 {
-	quota_lease_settle(state, quota_ledger_of_lease(state->lease_id, snapshot));
+	quota_lease_settle(state, quota_ledger_of_lease(state->lease_id, state->lease_since, snapshot));
 }

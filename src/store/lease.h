@@ -21,8 +21,21 @@ typedef struct QuotaLeaseUse
 	int64		amount;
 } QuotaLeaseUse;
 
-/* of one lease; for readers, too: in a parallel worker, on a standby */
-extern int64 quota_ledger_of_lease(int64 lease_id, Snapshot snapshot);
+/* the count of which a part is leased */
+static inline int64 *
+quota_lease_count_of(QuotaBucketState *row)
+{
+	return row->leases_overage ? &row->counts.overage : &row->counts.used;
+}
+
+/* a new one's id, and the last id of the ledger by now */
+extern void quota_lease_next(int64 *lease_id, int64 *since);
+
+/*
+ * Of one lease that was opened when the ledger had come to the id "since"; for readers,
+ * too: in a parallel worker, on a standby.
+ */
+extern int64 quota_ledger_of_lease(int64 lease_id, int64 since, Snapshot snapshot);
 
 /*
  * Of all that are open, and some that were closed since, in order of their ids; palloc'd.

@@ -33,6 +33,7 @@ typedef enum QuotaRelation
 	QUOTA_BUCKET,
 	QUOTA_BUCKET_PKEY,
 	QUOTA_BUCKET_LEASE,
+	QUOTA_LEASE_ID_SEQ,
 	QUOTA_CAP_USE,
 	QUOTA_CAP_USE_PKEY,
 	QUOTA_CAP_USE_CLOSING,
@@ -186,8 +187,9 @@ typedef enum QuotaRelation
 #define Anum_bucket_moved_id			19
 #define Anum_bucket_leased				20
 #define Anum_bucket_lease_id			21
-#define Anum_bucket_leases_overage		22
-#define Natts_bucket					22
+#define Anum_bucket_lease_since			22
+#define Anum_bucket_leases_overage		23
+#define Natts_bucket					23
 
 #define Anum_cap_use_subject			1
 #define Anum_cap_use_feature_id			2

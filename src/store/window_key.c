@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 
 #include "store/window_key.h"
@@ -31,6 +32,17 @@ quota_same_window(const QuotaWindowKey *a, const QuotaWindowKey *b)
 {
 	return a->source_id == b->source_id && a->start == b->start && a->end == b->end &&
 		quota_same_account(&a->account, &b->account);
+}
+
+uint64
+quota_window_hash(const QuotaWindowKey *window, uint64 seed)
+{
+	/* without holes, since all of it is hashed */
+	int64		when_of_what[4] = {window->account.feature_id, window->source_id, window->start, window->end};
+
+	seed = hash_bytes_extended((const unsigned char *) when_of_what, sizeof(when_of_what), seed);
+	return hash_bytes_extended((const unsigned char *) window->account.prefix,
+							   window->account.prefix_len, seed);
 }
 
 Datum

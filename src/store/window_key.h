@@ -35,6 +35,12 @@ extern QuotaAccountKey quota_account_key(const QuotaSubject *subject, int level,
 extern bool quota_same_account(const QuotaAccountKey *a, const QuotaAccountKey *b);
 extern bool quota_same_window(const QuotaWindowKey *a, const QuotaWindowKey *b);
 
+/*
+ * A hash of the window; the same in every session and server.  "seed" makes it another
+ * one: 0 where it does not matter.
+ */
+extern uint64 quota_window_hash(const QuotaWindowKey *window, uint64 seed);
+
 /* the prefix as a text */
 extern Datum quota_prefix_text(const QuotaAccountKey *account);
 

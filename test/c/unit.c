@@ -25,6 +25,7 @@ static const struct
 }			files[] =
 {
 	{"gcra", gcra_cases},
+	{"lease_entry", lease_entry_cases},
 	{"period", period_cases},
 	{"rollover", rollover_cases},
 	{"room", room_cases},

@@ -23,6 +23,7 @@ typedef struct UnitCase
 
 /* one list for each file */
 extern const UnitCase gcra_cases[];
+extern const UnitCase lease_entry_cases[];
 extern const UnitCase period_cases[];
 extern const UnitCase rollover_cases[];
 extern const UnitCase room_cases[];

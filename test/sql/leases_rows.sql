@@ -2,6 +2,7 @@
 -- Rows that bear a lease, of which no memory knows: read and written like any others
 --
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREATE EXTENSION quota CASCADE;
+SET quota.leases = off;	-- rows are written by hand
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers

@@ -102,7 +102,7 @@ run_in($node, 'shop', q{
 	SELECT quota.debit('leased', 'tokens', 1), quota.debit('leased', 'tokens', 2);
 	SET session_replication_role = replica;
 	UPDATE quota_internal.ledger_entry e SET lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE e.account = 'leased' AND e.amount = 2;
-	UPDATE quota_internal.bucket SET used = used + 4, leased = 6, lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE subject = 'leased';
+	UPDATE quota_internal.bucket SET used = used + 4, leased = 6, lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased'), lease_since = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE subject = 'leased';
 	RESET session_replication_role;
 	-- an application's rows, and a view of theirs on ours
 	CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint);

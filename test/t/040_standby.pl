@@ -33,7 +33,7 @@ my $debit = ask($writer, q{SELECT id FROM quota.debit('acme/bob', 'tokens', 20, 
 # a lease of 50, from which the 20 were taken: nobody on a standby knows of it
 ask($writer, qq{SET session_replication_role = replica;
 	UPDATE quota_internal.ledger_entry SET lease_id = $debit - 1 WHERE id = $debit;
-	UPDATE quota_internal.bucket SET used = used + 30, leased = 50, lease_id = $debit - 1;
+	UPDATE quota_internal.bucket SET used = used + 30, leased = 50, lease_id = $debit - 1, lease_since = $debit - 1;
 	RESET session_replication_role});
 ask($writer, q{SELECT FROM quota.debit('acme', 'docs', 4)});
 my $hold = ask($writer, q{SELECT id FROM quota.reserve('acme/ann', 'docs', 2, '12 hours')});

@@ -1,0 +1,598 @@
+/*-------------------------------------------------------------------------
+ *
+ * leases.c
+ *		Leases of hot accounts in shared memory.
+ *
+ * An entry with anything in flight or a writer stays where it is, so that the callbacks
+ * find it again by key and lease; where it has gone, there is nothing to do.  One that is
+ * idle may be forgotten when its place is wanted: its row is an orphan then, and the ledger
+ * knows what was taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "shared/leases.h"
+#include "shared/places.h"
+#include "shared/transaction.h"
+#include "store/scan.h"
+#include "store/schema.h"
+
+/* a place for so many accounts that memory has room for: few are hot */
+#define ACCOUNTS_PER_PLACE	4
+/* an entry that nobody has drawn for in so long may be forgotten */
+#define IDLE_US				(10 * USECS_PER_MINUTE)
+/*
+ * A lease is to end after so long, since after a crash its entries have to be added up.
+ * For so long charges then go by the row; if there is always something in flight
+ * meanwhile, it goes on.
+ */
+#define LASTS_US			(10 * USECS_PER_SEC)
+#define RETIRING_US			(100 * INT64CONST(1000))
+/* how long a session has to draw that has claimed to */
+#define CLAIM_US			(50 * INT64CONST(1000))
+
+typedef struct Place
+{
+	QuotaPlaceKey key;			/* 0: free */
+	Oid			database;
+	Oid			table;
+	QuotaLeaseEntry entry;
+} Place;
+
+typedef struct Leases
+{
+	pg_atomic_uint64 writer;	/* the last serial number */
+	pg_atomic_uint64 nleases;
+	pg_atomic_uint64 nevents[QUOTA_LEASE_TURNED_AWAY + 1];
+} Leases;
+
+static Leases *leases = NULL;	/* NULL: the library is not preloaded */
+static QuotaPlaces *places;
+
+static int
+nplaces(void)
+{
+	return Max(quota_max_accounts() / ACCOUNTS_PER_PLACE, 1);
+}
+
+Size
+quota_leases_size(void)
+{
+	return add_size(MAXALIGN(sizeof(Leases)), quota_places_size(nplaces(), sizeof(Place)));
+}
+
+void
+quota_leases_start(void)
+{
+	bool		found;
+
+	leases = (Leases *) ShmemInitStruct("quota leases", sizeof(Leases), &found);
+	if (!found)
+	{
+		pg_atomic_init_u64(&leases->writer, 0);
+		pg_atomic_init_u64(&leases->nleases, 0);
+		for (int i = 0; i < (int) lengthof(leases->nevents); i++)
+			pg_atomic_init_u64(&leases->nevents[i], 0);
+	}
+	places = quota_places_start("quota leases, places", "QuotaLeases", nplaces(), sizeof(Place));
+}
+
+bool
+quota_leases_exist(void)
+{
+	return leases != NULL;
+}
+
+QuotaPlaceKey
+quota_lease_key(const QuotaWindowKey *window)
+{
+	return quota_place_of_window(window, quota_relid(QUOTA_BUCKET));
+}
+
+/* ---- places ---- */
+
+static QuotaSet *
+lock_set(const QuotaPlaceKey *key, LWLockMode mode)
+{
+	return quota_set_lock(places, key->bits[1], mode);
+}
+
+static Place *
+find(QuotaSet *set, const QuotaPlaceKey *key)
+{
+	for (int i = 0; i < quota_set_nways(set); i++)
+	{
+		Place	   *place = (Place *) quota_set_place(set, i);
+
+		if (quota_same_place(&place->key, key))
+			return place;
+	}
+	return NULL;
+}
+
+/* The entry, if it is of that lease. */
+static QuotaLeaseEntry *
+find_lease(QuotaSet *set, const QuotaPlaceKey *key, int64 lease)
+{
+	Place	   *place = find(set, key);
+
+	return place != NULL && place->entry.lease == lease ? &place->entry : NULL;
+}
+
+static void
+set_free(QuotaLeaseEntry *entry)
+{
+	Place	   *place = (Place *) ((char *) entry - offsetof(Place, entry));
+
+	memset(place, 0, sizeof(*place));
+	pg_atomic_fetch_sub_u64(&leases->nleases, 1);
+}
+
+static bool
+may_be_forgotten(const QuotaLeaseEntry *entry, TimestampTz now)
+{
+	QuotaLeaseShare nothing = {0};
+
+	return entry->writer == 0 && quota_lease_is_quiet(entry, &nothing) && entry->drawn_at < now - IDLE_US;
+}
+
+/* A place for a new entry; NULL if none is to be had. */
+static Place *
+make(QuotaSet *set, const QuotaPlaceKey *key, Oid table)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < quota_set_nways(set); i++)
+	{
+		Place	   *place = (Place *) quota_set_place(set, i);
+
+		if (place->key.bits[0] != 0 && may_be_forgotten(&place->entry, now))
+			set_free(&place->entry);
+		if (place->key.bits[0] != 0)
+			continue;
+		place->key = *key;
+		place->database = MyDatabaseId;
+		place->table = table;
+		pg_atomic_fetch_add_u64(&leases->nleases, 1);
+		return place;
+	}
+	quota_leases_count(QUOTA_LEASE_TURNED_AWAY);
+	return NULL;
+}
+
+/* ---- what a transaction has done, to be ended with it ---- */
+
+typedef struct Share
+{
+	QuotaPlaceKey key;
+	int64		lease;
+	QuotaLeaseShare share;
+	struct Share *before;
+} Share;
+
+typedef struct Write
+{
+	QuotaPlaceKey key;
+	int64		lease;
+	uint64		writer;
+	QuotaBucketState row;
+	bool		opens;
+	QuotaLeaseWrite was;
+	struct Write *before;
+} Write;
+
+/* of this transaction, the newest first */
+static Share *shares = NULL;
+static Write *writes = NULL;
+
+static void
+end_of_share(void *what, QuotaEnd end)
+{
+	const Share *noted = (const Share *) what;
+	QuotaLeaseEntry *entry;
+	QuotaSet   *set;
+
+	shares = noted->before;
+	set = lock_set(&noted->key, LW_EXCLUSIVE);
+	entry = find_lease(set, &noted->key, noted->lease);
+	if (entry != NULL && end == QUOTA_COMMITTED)
+		quota_lease_commit(entry, &noted->share);
+	else if (entry != NULL && end == QUOTA_ABORTED)
+		quota_lease_abort(entry, &noted->share);
+	else if (entry != NULL)
+		quota_lease_prepare(entry, &noted->share);
+	quota_set_unlock(set);
+}
+
+/* What becomes of a prepared transaction's row is for the session to see that locks it next. */
+static void
+end_of_write(void *what, QuotaEnd end)
+{
+	const Write *write = (const Write *) what;
+	QuotaLeaseEntry *entry;
+	QuotaSet   *set;
+
+	TimestampTz now = GetCurrentTimestamp();
+
+	writes = write->before;
+	set = lock_set(&write->key, LW_EXCLUSIVE);
+	entry = find_lease(set, &write->key, write->lease);
+	if (entry != NULL && end == QUOTA_COMMITTED)
+	{
+		if (quota_lease_publish(entry, write->writer, &write->row, now))
+			set_free(entry);
+	}
+	else if (entry != NULL && end == QUOTA_ABORTED)
+	{
+		if (write->opens && entry->writer == write->writer)
+			set_free(entry);
+		else
+			quota_lease_unwrite(entry, write->writer, &write->was);
+	}
+	quota_set_unlock(set);
+}
+
+static bool
+is_of(const Share *noted, const QuotaPlaceKey *key, int64 lease)
+{
+	return noted != NULL && noted->lease == lease && quota_same_place(&noted->key, key);
+}
+
+/* A note that can be added to; a transaction with many calls for one account has few. */
+static QuotaLeaseShare *
+note_share(const QuotaPlaceKey *key, int64 lease)
+{
+	Share		noted = {.key = *key,.lease = lease,.before = shares};
+	Share	   *last = (Share *) quota_noted_last(end_of_share);
+
+	if (!is_of(last, key, lease))
+		last = shares = (Share *) quota_at_end(end_of_share, &noted, sizeof(noted));
+	return &last->share;
+}
+
+static Write *
+note_write(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row)
+{
+	Write		noted = {.key = *key,.lease = lease,.row = *row,.before = writes};
+
+	noted.writer = pg_atomic_add_fetch_u64(&leases->writer, 1);
+	writes = (Write *) quota_at_end(end_of_write, &noted, sizeof(noted));
+	return writes;
+}
+
+static bool
+is_mine(uint64 writer)
+{
+	for (const Write *write = writes; write != NULL; write = write->before)
+	{
+		if (write->writer == writer)
+			return true;
+	}
+	return false;
+}
+
+const QuotaBucketState *
+quota_leases_written(const QuotaPlaceKey *key, int64 lease)
+{
+	for (const Write *write = writes; write != NULL; write = write->before)
+	{
+		if (write->lease == lease && quota_same_place(&write->key, key))
+			return &write->row;
+	}
+	return NULL;
+}
+
+QuotaLeaseShare
+quota_leases_own(const QuotaPlaceKey *key, int64 lease)
+{
+	QuotaLeaseShare sum = {0};
+
+	for (const Share *noted = shares; noted != NULL; noted = noted->before)
+	{
+		if (!is_of(noted, key, lease))
+			continue;
+		sum.taken += noted->share.taken;
+		sum.held += noted->share.held;
+		sum.given += noted->share.given;
+		sum.unheld += noted->share.unheld;
+		sum.spared += noted->share.spared;
+		sum.settled += noted->share.settled;
+	}
+	return sum;
+}
+
+bool
+quota_leases_shared_any(void)
+{
+	return shares != NULL;
+}
+
+/* ---- taking and giving ---- */
+
+bool
+quota_leases_read(const QuotaPlaceKey *key, QuotaLeaseEntry *entry)
+{
+	QuotaSet   *set = lock_set(key, LW_SHARED);
+	const Place *place = find(set, key);
+
+	if (place)
+		*entry = place->entry;
+	quota_set_unlock(set);
+	return place != NULL;
+}
+
+bool
+quota_leases_take(const QuotaPlaceKey *key, int64 lease, int64 n, int64 held)
+{
+	QuotaLeaseShare *share = note_share(key, lease);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		takes = entry != NULL && quota_lease_take(entry, n, held);
+
+	if (takes)
+	{
+		share->taken += n;
+		share->held += held;
+	}
+	quota_set_unlock(set);
+	if (takes)
+		quota_leases_count(QUOTA_LEASE_TAKEN);
+	return takes;
+}
+
+void
+quota_leases_untake(const QuotaPlaceKey *key, int64 lease, int64 n, int64 held)
+{
+	QuotaLeaseShare back = {.taken = n,.held = held};
+	QuotaLeaseShare *share = note_share(key, lease);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+
+	share->taken -= n;
+	share->held -= held;
+	if (entry)
+		quota_lease_abort(entry, &back);
+	quota_set_unlock(set);
+}
+
+bool
+quota_leases_give(const QuotaPlaceKey *key, int64 lease, int64 n, int64 unheld, int64 spared)
+{
+	QuotaLeaseShare *share = note_share(key, lease);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		gives = entry != NULL && quota_lease_give(entry, n, unheld, spared);
+
+	if (gives)
+	{
+		share->given += n;
+		share->unheld += unheld;
+		share->spared += spared;
+		share->settled += unheld > 0 ? 1 : 0;
+	}
+	quota_set_unlock(set);
+	return gives;
+}
+
+bool
+quota_leases_claim(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
+{
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		claimed = entry != NULL && entry->writer == 0 &&
+		quota_lease_left(entry) < entry->drawn / 2 && entry->claimed_at < now - CLAIM_US;
+
+	if (claimed)
+		entry->claimed_at = now;
+	quota_set_unlock(set);
+	return claimed;
+}
+
+bool
+quota_leases_retire(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
+{
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		retires = entry != NULL && now - Max(entry->opened_at, entry->retires_until) > LASTS_US;
+
+	if (retires)
+		entry->retires_until = now + RETIRING_US;
+	quota_set_unlock(set);
+	return retires;
+}
+
+/* ---- for the session that has the row locked ---- */
+
+bool
+quota_leases_read_over(const QuotaPlaceKey *key, const QuotaBucketState *row,
+					   QuotaLeaseEntry *entry)
+{
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	Place	   *place = find(set, key);
+	bool		found = place != NULL;
+
+	if (found && !is_mine(place->entry.writer) && !quota_lease_read_over(&place->entry, row))
+	{
+		set_free(&place->entry);
+		found = false;
+	}
+	found = found && place->entry.lease == row->lease_id;
+	if (found)
+		*entry = place->entry;
+	quota_set_unlock(set);
+	return found;
+}
+
+bool
+quota_leases_open(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry)
+{
+	Oid			table = quota_relid(QUOTA_BUCKET);
+	Write	   *noted = note_write(key, entry->lease, &entry->row);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	Place	   *place = find(set, key);
+
+	/* one that is left of an earlier lease is of no use to anybody */
+	if (place != NULL)
+		set_free(&place->entry);
+	place = make(set, key, table);
+	if (place)
+	{
+		place->entry = *entry;
+		place->entry.row.leased = 0;
+		(void) quota_lease_write(&place->entry, entry->row.leased, false, noted->writer);
+		noted->opens = true;
+	}
+	quota_set_unlock(set);
+	if (place)
+		quota_leases_count(QUOTA_LEASE_DRAWN);
+	return place != NULL;
+}
+
+void
+quota_leases_draw(const QuotaPlaceKey *key, const QuotaLeaseEntry *drawn)
+{
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, drawn->lease);
+
+	if (entry)
+	{
+		entry->may_give = drawn->may_give;
+		entry->ceiling = drawn->ceiling;
+		entry->drawn = drawn->drawn;
+		entry->drawn_at = drawn->drawn_at;
+		entry->spent_when_drawn = quota_lease_spent(entry);
+	}
+	quota_set_unlock(set);
+	quota_leases_count(QUOTA_LEASE_DRAWN);
+}
+
+void
+quota_leases_write(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row)
+{
+	Write	   *noted;
+	QuotaLeaseEntry *entry;
+	QuotaSet   *set;
+
+	if (leases == NULL)
+		return;
+	noted = note_write(key, lease, row);
+	set = lock_set(key, LW_EXCLUSIVE);
+	entry = find_lease(set, key, lease);
+	if (entry)
+		noted->was = quota_lease_write(entry, row->leased, row->lease_id == 0, noted->writer);
+	quota_set_unlock(set);
+}
+
+int64
+quota_leases_recall(const QuotaPlaceKey *key, int64 lease, int64 n, QuotaBucketState *row)
+{
+	QuotaLeaseShare own = quota_leases_own(key, lease);
+	Write	   *noted = note_write(key, lease, row);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	int64		recalled = entry ? quota_lease_recallable(entry, &own, n) : 0;
+
+	if (entry)
+	{
+		*row = noted->row = quota_lease_recalled(row, recalled);
+		noted->was = quota_lease_write(entry, row->leased, false, noted->writer);
+	}
+	quota_set_unlock(set);
+	if (recalled > 0)
+		quota_leases_count(QUOTA_LEASE_RECALLED);
+	return recalled;
+}
+
+bool
+quota_leases_close(const QuotaPlaceKey *key, int64 lease, QuotaBucketState *row)
+{
+	QuotaLeaseShare own = quota_leases_own(key, lease);
+	Write	   *noted = note_write(key, lease, row);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		closes = entry != NULL && quota_lease_is_quiet(entry, &own);
+
+	if (closes)
+	{
+		*row = noted->row = quota_lease_closed(entry, row, &own);
+		noted->was = quota_lease_write(entry, 0, true, noted->writer);
+	}
+	quota_set_unlock(set);
+	return closes;
+}
+
+bool
+quota_leases_spare(const QuotaPlaceKey *key, int64 lease, int64 spared)
+{
+	QuotaLeaseShare *share = note_share(key, lease);
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+	bool		stays_above = true;
+
+	if (entry)
+	{
+		entry->may_give -= spared;
+		share->spared += spared;
+		stays_above = entry->may_give >= 0;
+	}
+	quota_set_unlock(set);
+	return stays_above;
+}
+
+/* ---- for operators ---- */
+
+void
+quota_leases_count(QuotaLeaseEvent event)
+{
+	if (leases)
+		pg_atomic_fetch_add_u64(&leases->nevents[event], 1);
+}
+
+int64
+quota_leases_counted(QuotaLeaseEvent event)
+{
+	return leases ? (int64) pg_atomic_read_u64(&leases->nevents[event]) : 0;
+}
+
+int64
+quota_leases_now(void)
+{
+	return leases ? (int64) pg_atomic_read_u64(&leases->nleases) : 0;
+}
+
+int
+quota_leases_list(QuotaLeaseEntry **entries)
+{
+	Oid			table = quota_relid(QUOTA_BUCKET);
+	int			n = 0;
+
+	*entries = NULL;
+	for (int i = 0; leases != NULL && i < quota_nsets(places); i++)
+	{
+		QuotaLeaseEntry here[QUOTA_WAYS];
+		int			nhere = 0;
+		QuotaSet   *set = quota_set_lock_nth(places, i, LW_SHARED);
+
+		for (int j = 0; j < quota_set_nways(set); j++)
+		{
+			const Place *place = (const Place *) quota_set_place(set, j);
+
+			if (place->key.bits[0] != 0 && place->database == MyDatabaseId && place->table == table)
+				here[nhere++] = place->entry;
+		}
+		quota_set_unlock(set);
+		for (int j = 0; j < nhere; j++)
+		{
+			*entries = (QuotaLeaseEntry *) quota_array_grow(*entries, n, sizeof(QuotaLeaseEntry));
+			(*entries)[n++] = here[j];
+		}
+	}
+	return n;
+}
