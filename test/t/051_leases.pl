@@ -1,0 +1,339 @@
+# Hot accounts with the library preloaded: many transactions charge one account, and none
+# waits for another's commit.  What is in memory is in tables as well, whatever becomes of
+# the server.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Session;
+use Test::More;
+
+my $catalog = q{
+	"features": {"tokens": {"kind": "metered"}, "docs": {"kind": "capacity"}, "extra": {"kind": "metered"}},
+	"plans": {
+		"free": {"default": true, "entitlements": {"tokens": {"allowance": 1000, "period": "month"}, "docs": {"allowance": 1000},
+			"extra": {"allowance": 0, "overage": true}}},
+		"told": {"entitlements": {"tokens": {"allowance": 1000, "notify": [50, 80]}}},
+		"big": {"entitlements": {"tokens": {"allowance": 5000}}}}};
+
+sub server
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => 1);
+	$node->append_conf('postgresql.conf', "max_prepared_transactions = 10\nrestart_after_crash = on\n");
+	$node->append_conf('postgresql.conf', "$_ = '$settings{$_}'\n") foreach sort keys %settings;
+	$node->start;
+	$node->safe_psql('postgres', "CREATE EXTENSION quota CASCADE; SELECT quota.apply_catalog('{$catalog}')");
+	return $node;
+}
+
+my $node = server('main', shared_preload_libraries => 'quota');
+my ($ann, $bob, $cy) = map { session($node) } 1 .. 3;
+
+sub value { my ($sql) = @_; return $node->safe_psql('postgres', $sql) }
+sub debit { my ($s, $who, $n) = @_; return ask($s, "SELECT remaining FROM quota.debit('$who', 'tokens', $n)") }
+sub used { my ($who, $feature) = @_; return value("SELECT used FROM quota.check('$who', '" . ($feature // 'tokens') . "')") }
+sub metric { my ($name) = @_; return value("SELECT value FROM quota.metrics WHERE name = 'quota_memory_$name'") }
+sub leases { my ($who) = @_; return value("SELECT count(*) FROM quota.leases WHERE subject = '$who'") }
+sub books { is(value('SELECT * FROM quota.verify()'), '', 'the books are right'); return }
+
+# An account with a lease of twice the amount.
+sub lease
+{
+	my ($who, $n, $feature) = @_;
+	value("SET quota.eager_leases = on; SELECT quota.debit('$who', '" . ($feature // 'tokens') . "', $n)");
+	is(leases($who), '1', "$who has a lease");
+	return;
+}
+
+sub waits
+{
+	my ($s, $pid) = @_;
+	ok($node->poll_query_until('postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid"), 'it waits');
+	return;
+}
+
+my %pid = map { $_ => ask($_, 'SELECT pg_backend_pid()') } $ann, $bob, $cy;
+
+# ---- nobody waits ----------------------------------------------------------------------
+
+lease('acme', 100);
+ask($ann, 'BEGIN');
+is(debit($ann, 'acme', 10), '890', 'a transaction charges');
+ask($bob, 'BEGIN');
+is(debit($bob, 'acme', 20), '870', 'another one does not wait for it, and counts what it may have taken');
+is(used('acme'), '100', 'a reader sees what is committed');
+is(ask($ann, q{SELECT used FROM quota.check('acme', 'tokens')}), '110', 'and what is its own');
+ask($ann, 'ROLLBACK');
+is(debit($bob, 'acme', 20), '860', 'what is rolled back is there again');
+ask($bob, 'SAVEPOINT s');
+is(debit($bob, 'acme', 50), '810', 'after a savepoint');
+ask($bob, 'ROLLBACK TO s');
+is(debit($bob, 'acme', 1), '859', 'so is what is rolled back to one');
+ask($bob, 'COMMIT');
+is(used('acme'), '141', 'the rest is charged');
+cmp_ok(metric('takes_total'), '>=', 5, 'memory gave it');
+books();
+
+# ---- near the limit --------------------------------------------------------------------
+
+lease('edge', 250);
+ask($ann, 'BEGIN');
+is(debit($ann, 'edge', 300), '450', 'a transaction has taken from the lease');
+say_to($bob, q{SELECT allowed, remaining FROM quota.try_debit('edge', 'tokens', 451)});
+waits($bob, $pid{$bob});
+ask($ann, 'ROLLBACK');
+is(answer($bob), 't|299', 'who asks for what that may give back waits for it');
+is(leases('edge'), '0', 'and has ended the lease');
+is(ask($bob, q{SELECT allowed, remaining FROM quota.try_debit('edge', 'tokens', 300)}), 'f|299', 'nothing is given twice');
+
+lease('both', 250);
+ask($ann, 'BEGIN');
+debit($ann, 'both', 100);
+ask($bob, 'BEGIN');
+debit($bob, 'both', 100);
+is(ask($ann, q{SELECT allowed, remaining FROM quota.try_debit('both', 'tokens', 551)}), 'f|550',
+	'a transaction that has taken itself counts what others have in flight as taken');
+is(ask($ann, q{SELECT allowed, remaining FROM quota.try_debit('both', 'tokens', 550)}), 't|0', 'and can have all else');
+ask($_, 'COMMIT') foreach $ann, $bob;
+is(used('both'), '1000', 'all of it');
+books();
+
+# ---- giving back, holds ------------------------------------------------------------------
+
+lease('back', 100);
+my $debit = ask($ann, q{SELECT id FROM quota.debit('back', 'tokens', 30)});
+ask($bob, 'BEGIN');
+debit($bob, 'back', 5);
+is(ask($ann, "SELECT refunded, remaining FROM quota.refund($debit)"), '30|900', 'a refund waits for nobody');
+my $hold = ask($ann, q{SELECT id FROM quota.reserve('back', 'tokens', 40)});
+is(value(q{SELECT used, reserved FROM quota.status('back') WHERE feature = 'tokens'}), '140|40', 'a hold is reserved in memory');
+is(value(q{SELECT used, reserved FROM quota_internal.window_use WHERE subject = 'back'}), '140|40', 'tables say the same');
+is(ask($ann, "SELECT charged, remaining FROM quota.settle($hold, 15)"), '15|885', 'and settled there');
+ask($bob, 'COMMIT');
+is(used('back'), '120', 'what it cost is charged');
+is(leases('back'), '1', 'the lease goes on');
+value(q{SET quota.clock = '2099-01-01'; SELECT count(*) FROM quota.maintain()});
+is(leases('back'), '0', 'maintain ends it when its window is over');
+books();
+
+# ---- capacity, overage -------------------------------------------------------------------
+
+lease('shelf', 100, 'docs');
+ask($ann, 'BEGIN');
+is(ask($ann, q{SELECT remaining FROM quota.debit('shelf', 'docs', 10)}), '890', 'a capacity can be leased');
+is(ask($bob, q{SELECT remaining FROM quota.debit('shelf', 'docs', 10)}), '880', 'too');
+ask($ann, 'COMMIT');
+is(ask($bob, q{SELECT remaining FROM quota.give_back('shelf', 'docs', 120)}), '1000', 'all that was taken of it can be given back');
+is(used('shelf', 'docs'), '0', 'nothing is held then');
+lease('beyond', 10, 'extra');
+ask($ann, q{BEGIN; SELECT quota.debit('beyond', 'extra', 7)});
+ask($bob, q{SELECT quota.debit('beyond', 'extra', 5)});
+ask($ann, 'COMMIT');
+is(value(q{SELECT overage FROM quota.periods WHERE subject = 'beyond'}), '22', 'and overage, where nothing comes before it');
+books();
+
+# ---- thresholds --------------------------------------------------------------------------
+
+value(q{SELECT quota.subscribe('told', 'told')});
+lease('told', 200);
+ask($ann, 'BEGIN');
+debit($ann, 'told', 250);
+say_to($bob, q{SELECT remaining FROM quota.debit('told', 'tokens', 100)});
+waits($bob, $pid{$bob});
+ask($ann, 'COMMIT');
+is(answer($bob), '450', 'who could pass a threshold waits for those who have taken');
+is(value(q{SELECT data ->> 'threshold', data ->> 'used' FROM quota.events WHERE subject = 'told' AND type = 'threshold_reached'}),
+	value(q{SELECT data ->> 'threshold', data ->> 'used' FROM quota.events WHERE subject = 'told' AND type = 'threshold_reached' LIMIT 1}), 'and it is told of once');
+
+# ---- administration ----------------------------------------------------------------------
+
+lease('plan', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'plan', 10);
+say_to($bob, q{SELECT quota.override('plan', 'tokens', '{"allowance": 500}')});
+waits($bob, $pid{$bob});
+is(debit($cy, 'plan', 5), '885', 'while an administrator waits, charges go by the row');
+ask($ann, 'COMMIT');
+answer($bob);
+is(value(q{SELECT used, remaining FROM quota.check('plan', 'tokens')}), '115|385', 'and then the new limit counts all of them');
+lease('bored', 10);
+ask($ann, q{BEGIN; SELECT quota.debit('bored', 'tokens', 3)});
+is(ask($bob, q{SET statement_timeout = 300; SELECT quota.override('bored', 'tokens', '{"allowance": 500}')}) =~ /57014/ ? 'gives up' : 'goes on', 'gives up', 'an administrator may give up');
+ask($bob, 'RESET statement_timeout');
+is(debit($cy, 'bored', 3), '984', 'and charges go on');
+say_to($bob, q{SELECT quota.override('bored', 'tokens', '{"allowance": 600}')});
+waits($bob, $pid{$bob});
+value("SELECT pg_terminate_backend($pid{$bob}, 60000)");
+gone($bob);
+$bob = session($node);
+ask($ann, 'COMMIT');
+is(used('bored'), '16', 'one that is terminated while it waits has changed nothing');
+value(q{SELECT quota.forget('bored')});
+is(leases('bored'), '0', 'who is forgotten leaves no lease');
+books();
+
+# ---- sessions that do not take part ------------------------------------------------------
+
+lease('mixed', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'mixed', 10);
+ask($bob, 'SET quota.leases = off');
+is(debit($bob, 'mixed', 10), '880', 'a session that goes by rows alone');
+ask($cy, 'BEGIN ISOLATION LEVEL REPEATABLE READ');
+is(debit($cy, 'mixed', 10), '870', 'one whose snapshot stays the same');
+is(ask($cy, q{SELECT used FROM quota_internal.window_use WHERE subject = 'mixed'}), '120', 'sees its own charge');
+ask($ann, 'COMMIT');
+is(ask($cy, q{SELECT used FROM quota_internal.window_use WHERE subject = 'mixed'}), '120', 'and no later one');
+ask($cy, 'COMMIT');
+ask($bob, 'RESET quota.leases');
+is(used('mixed'), '130', 'all count');
+books();
+
+# ---- prepared transactions ---------------------------------------------------------------
+
+lease('prep', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'prep', 30);
+ask($ann, q{PREPARE TRANSACTION 'p'});
+is(debit($bob, 'prep', 10), '860', 'a prepared transaction has taken');
+is(used('prep'), '110', 'which is not committed');
+like(ask($bob, q{SET statement_timeout = 300; SELECT quota.override('prep', 'tokens', '{"allowance": 500}')}), qr/57014/, 'an administrator waits for its end');
+ask($bob, q{RESET statement_timeout; ROLLBACK PREPARED 'p'});
+ask($bob, q{SELECT quota.override('prep', 'tokens', '{"allowance": 500}')});
+is(value(q{SELECT used, remaining FROM quota.check('prep', 'tokens')}), '110|390', 'rolled back, it has taken nothing');
+books();
+
+# ---- a crash -----------------------------------------------------------------------------
+
+lease('crash', 100);
+debit($ann, 'crash', 20);
+lease('twice', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'twice', 30);
+ask($ann, q{PREPARE TRANSACTION 'q'});
+ask($ann, 'BEGIN');
+debit($ann, 'crash', 40);
+kill_backend($node, $pid{$cy}, $ann, $bob, $cy);
+($ann, $bob, $cy) = map { session($node) } 1 .. 3;
+is(metric('leases'), '0', 'after a crash memory is empty');
+is(used('crash'), '120', 'what was committed stays, what was not is gone');
+is(value(q{SELECT taken FROM quota.leases WHERE subject = 'crash'}), '', 'memory does not know the lease');
+is(debit($ann, 'crash', 1), '879', 'the next charge adds up what it had given');
+is(leases('crash'), '0', 'and ends it');
+is(debit($ann, 'twice', 600), '100', 'beside a prepared transaction there is all that is not leased');
+say_to($ann, q{SELECT allowed FROM quota.try_debit('twice', 'tokens', 150)});
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'try_debit.*150'}), 'for more one waits');
+ask($bob, q{ROLLBACK PREPARED 'q'});
+is(answer($ann), 't', 'until it ends');
+is(used('twice'), '850', 'nothing is lost');
+books();
+
+# ---- a standby ---------------------------------------------------------------------------
+
+lease('moved', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'moved', 30);
+ask($ann, q{PREPARE TRANSACTION 'r'});
+debit($ann, 'moved', 7);
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+debit($ann, 'moved', 3);
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT used FROM quota.check('moved', 'tokens')}), '110', 'a standby shows true use');
+$standby->promote;
+is($standby->safe_psql('postgres', q{SELECT remaining FROM quota.debit('moved', 'tokens', 1)}), '699', 'promoted, it charges beside the lease, of which a part is prepared');
+$standby->safe_psql('postgres', q{COMMIT PREPARED 'r'});
+is($standby->safe_psql('postgres', q{SELECT remaining FROM quota.debit('moved', 'tokens', 1)}), '858', 'and ends it with that');
+is($standby->safe_psql('postgres', 'SELECT * FROM quota.verify()'), '', 'right there as well');
+$standby->stop;
+ask($ann, q{ROLLBACK PREPARED 'r'});
+
+# ---- other databases, another extension ---------------------------------------------------
+
+lease('copied', 100);
+bye($_) foreach $ann, $bob, $cy;
+$node->safe_psql('template1', 'CREATE DATABASE other TEMPLATE postgres');
+is($node->safe_psql('other', q{SELECT remaining FROM quota.debit('copied', 'tokens', 1)}), '899', 'a copied database knows what the lease had given');
+is($node->safe_psql('other', 'SELECT * FROM quota.verify()'), '', 'and is right');
+is(leases('copied'), '1', 'the other one keeps its lease');
+$node->safe_psql('postgres', 'DROP DATABASE other');
+value('DROP EXTENSION quota CASCADE');
+value("CREATE EXTENSION quota; SELECT quota.apply_catalog('{$catalog}')");
+is(value(q{SELECT remaining FROM quota.debit('copied', 'tokens', 1)}), '999', 'an extension that is made again begins afresh');
+
+# ---- under load ----------------------------------------------------------------------------
+
+value(q{SELECT quota.override(s, 'tokens', '{"allowance": 20000}') FROM unnest('{load,load/m,load/n}'::text[]) s});
+my $script = $node->basedir . '/load.sql';
+append_to_file($script, q{
+\set n random(1, 20)
+\set m random(1, 9)
+\set a random(1, 10)
+BEGIN;
+SELECT allowed FROM quota.try_debit('load' || (ARRAY['', '/m', '/n'])[1 + :m % 3], 'tokens', :n);
+SAVEPOINT s;
+SELECT allowed FROM quota.try_debit('load', 'tokens', :m, up_to => true);
+\if :a > 7
+ROLLBACK TO s;
+\endif
+\if :a = 3
+ROLLBACK;
+\else
+COMMIT;
+\endif
+});
+my $load = IPC::Run::start([ 'pgbench', '-n', '-c', '8', '-t', '400', '-f', $script, $node->connstr('postgres') ], '>', \my $out, '2>', \my $err);
+my $wrong = '';
+for (1 .. 5)
+{
+	$wrong .= value('SELECT * FROM quota.verify()');
+	value("SELECT quota.override('load/n', 'tokens', '{\"allowance\": " . (19000 + $_) . "}')");
+	value('SELECT count(*) FROM quota.maintain()');
+}
+$load->finish;
+is($wrong, '', 'the books are right while eight clients charge and an administrator changes limits');
+like($out, qr/number of transactions actually processed: 3200\/3200/, 'no charge failed') or diag($err);
+is(value(q{SELECT used <= 20000 FROM quota.check('load', 'tokens')}), 't', 'nothing is overspent');
+value(q{SELECT quota.try_debit('load', 'tokens', 20000, up_to => true)});
+is(used('load'), '20000', 'and all can be had');
+books();
+
+# clients that give up all the time
+value(q{SELECT quota.override('storm', 'tokens', '{"allowance": 1000000}')});
+my $storm = $node->basedir . '/storm.sql';
+append_to_file($storm, join '', map { "SET statement_timeout = " . (1 + $_ % 4) . "; BEGIN; SELECT quota.debit('storm', 'tokens', 1); SELECT pg_sleep(0.002); COMMIT;\n" } 1 .. 200);
+my @storm = map { IPC::Run::start([ 'psql', '-XAtq', '-f', $storm, '-d', $node->connstr('postgres') ], '>', \my $nothing, '2>', \my $errors) } 1 .. 6;
+$_->finish foreach @storm;
+cmp_ok(used('storm'), '>', 0, 'clients that give up all the time');
+is(used('storm'), value(q{SELECT coalesce(sum(amount), 0) FROM quota.ledger WHERE account = 'storm'}), 'have charged what they have charged');
+books();
+
+# ---- without memory --------------------------------------------------------------------------
+
+lease('later', 100);
+value(q{SELECT quota.debit('later', 'tokens', 20)});
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->restart;
+is(used('later'), '120', 'a server that does not preload the library knows what a lease has given');
+is(value(q{SELECT remaining FROM quota.debit('later', 'tokens', 1)}), '879', 'and ends it');
+books();
+$node->stop;
+
+my $small = server('small', shared_preload_libraries => 'quota', 'quota.max_accounts' => 4, 'quota.eager_leases' => 'on');
+$small->safe_psql('postgres', q{SELECT quota.debit('s' || n % 20, 'tokens', 1) FROM generate_series(1, 100) n});
+is($small->safe_psql('postgres', q{SELECT value FROM quota.metrics WHERE name = 'quota_memory_leases'}), '1', 'memory has room for one lease');
+cmp_ok($small->safe_psql('postgres', q{SELECT value FROM quota.metrics WHERE name = 'quota_memory_full_total'}), '>', 0, 'which it says');
+is($small->safe_psql('postgres', q{SELECT sum(used) FROM quota_internal.window_use}), '100', 'others are rows');
+$small->append_conf('postgresql.conf', "max_locks_per_transaction = 10\nquota.max_accounts = 65536\n");
+$small->restart;
+$small->safe_psql('postgres', q{CREATE TABLE doc (tenant text); SELECT quota.protect('doc', 'docs', 'tenant'); INSERT INTO doc SELECT 't' || n FROM generate_series(1, 10000) n});
+is($small->safe_psql('postgres', q{SELECT sum(used) FROM quota_internal.window_use WHERE subject LIKE 't%'}), '10000', 'a statement over many accounts does not fill the lock table');
+is($small->safe_psql('postgres', 'SELECT * FROM quota.verify()'), '', 'the books are right');
+$small->stop;
+
+done_testing();
