@@ -258,3 +258,13 @@ def test_use_of_nobody_is_nothing_and_a_bad_subject_is_refused(looker):
     for bad in ("", "a//b", "/a", "a/", "x" * 256, "a\tb", "a\x00"):
         answer = looker.get("/console/use", subject=bad)
         assert answer.status_code == 400 and "That was not done" in answer.text, bad
+
+
+def test_a_page_that_takes_too_long_is_stopped(looker, monkeypatch):
+    from docapp.console import access
+    from docapp.console.queries import walls
+
+    monkeypatch.setattr(access, "PATIENCE", "100ms")
+    monkeypatch.setattr(walls, "near", lambda connection: connection.execute(text("SELECT pg_sleep(5)")).all())
+    answer = looker.get("/console/")
+    assert answer.status_code == 503 and "took too long" in answer.text

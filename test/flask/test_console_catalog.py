@@ -149,6 +149,8 @@ def test_whom_it_would_stop_is_told(person, actor, owner, looker):
         ('{"plans": NaN}', 422, "NaN is no number"),
         ("[" * 100_000, 422, "this is not JSON"),
         ('"' + "x" * 1_000_001, 422, "too long"),
+        ('{"plans": {"x": {"title": "\\u0000"}}}', 400, ""),
+        ('{"plans": {"x": {"title": "\\ud800"}}}', 400, ""),
         ('{"planes": {}}', 400, "planes"),
         ('{"plans": {"free": {"default": true, "entitlements": {"llm_tokens": {"alowance": 5}}}}}', 400, "plans.free.entitlements.llm_tokens"),
         ('{"plans": {"pro": {"entitlements": {}}}}', 400, "default"),

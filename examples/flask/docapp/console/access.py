@@ -4,6 +4,7 @@ Operators are no customers: they have a table of their own, which the role that 
 Level reader looks, level admin acts; both are read again with every request.
 """
 
+import contextlib
 import functools
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, session, url_for
@@ -23,6 +24,7 @@ PAGES = [
     ("console.invoices", "Invoices"),
     ("console.events", "Events"),
 ]
+PATIENCE = "10s"  # for a statement that only looks
 OPEN = ("console.sign_in", "console.do_sign_in")
 #: SQLSTATE of an error that an action may meet beside quota's own -> what to tell
 _TOLD = {
@@ -34,12 +36,16 @@ _TOLD = {
     "22007": (400, "A date or time is wrong."),
     "22008": (400, "A date or time is out of range."),
     "22P02": (400, "A value is not of the kind that is asked for."),
+    "22P05": (400, "A text has a character that the database cannot keep."),
 }
 
 
+@contextlib.contextmanager
 def looking():
-    """A connection of level reader."""
-    return current_app.db.reader.connect()
+    """A connection of level reader, whose statements end in time."""
+    with current_app.db.reader.connect() as connection:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{PATIENCE}'")
+        yield connection
 
 
 @blueprint.before_request
