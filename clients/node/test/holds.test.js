@@ -112,11 +112,11 @@ for (const place of ["pool", "bouncer"]) {
 			const subject = db.subject();
 			const work = async (h) => {
 				await h.count(30);
-				await sleep(500);
+				await sleep(1200);
 				assert.deepEqual(await db.used(subject), [0, 0]);
 				await h.count(1);
 			};
-			await assert.rejects(hold(db[place], asked(subject, { ttl: { milliseconds: 300 } }), work), HoldClosed);
+			await assert.rejects(hold(db[place], asked(subject, { ttl: { milliseconds: 1000 } }), work), HoldClosed);
 			assert.deepEqual(await db.used(subject), [30, 0]);
 		});
 
