@@ -34,6 +34,18 @@ def test_a_late_commit_is_not_skipped(database, receiver, relay_of):
     assert receiver.taken == [1, 2]
 
 
+def test_transactions_come_in_the_order_in_which_they_began(database, receiver, relay_of):
+    """The first wrote last: its event has the greater id, and the cursor, which counts transactions, is behind both."""
+    with database.connect() as first, first.transaction():
+        first.execute("SELECT pg_current_xact_id()")
+        database.execute("SELECT quota.credit('bolt', 't', 1)")
+        first.execute("SELECT quota.credit('acme', 't', 2)")
+    relay = relay_of(receiver.section("crm"))
+    relay.call("run", "--once")
+    relay.call("run", "--once")
+    assert receiver.taken == [2, 1]
+
+
 def test_a_new_destination_begins_now(database, receiver, relay_of):
     database.credit(1)
     relay = relay_of(receiver.section("crm", start="now"))
