@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import requests
+from docapp import callbacks
 from docapp.callbacks import BadCallback, Callbacks
 from sqlalchemy import text
 
@@ -88,6 +89,31 @@ def test_ten_at_once_end_with_the_latest(person, callback):
     assert plan_of(fay) == "team"
 
 
+def test_an_older_one_waits_for_the_newer_one_under_way(app, person, owner):
+    """Before the newer one commits nobody can see that it overtakes."""
+    gil = person("Gil")
+    workspace, now = gil.me()["workspace"]["slug"], datetime.now(timezone.utc)
+    newer = EVENT | {"id": f"n-{workspace}", "workspace": workspace, "plan": "team", "created": now}
+    older = newer | {"id": f"o-{workspace}", "plan": "pro", "created": now - timedelta(minutes=1)}
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(app.plans.carry_out(older)))
+    with app.db.admin.begin() as connection:
+        assert callbacks.receive(connection, newer) == "new"
+        thread.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
+                       " (SELECT oid FROM pg_database WHERE datname = current_database())")  # fmt: skip
+        for _ in range(600):
+            with owner.connect() as other:
+                if other.execute(waiting).scalar_one():
+                    break
+            assert not answers
+            time.sleep(0.05)
+        else:
+            pytest.fail("it does not wait")
+    thread.join(60)
+    assert answers == ["overtaken"]
+
+
 def test_one_twice_at_once_is_carried_out_once(person, callback):
     gus = person("Gus")
     workspace = gus.me()["workspace"]["slug"]
@@ -122,11 +148,11 @@ def test_effect_and_receipt_are_one_commit(app, person, owner, monkeypatch):
 
 
 def test_what_the_provider_signed_is_read():
-    callbacks, body = Callbacks(SECRET), json.dumps(EVENT).encode()
-    read = callbacks.read(body, callbacks.sign(body))
+    provider, body = Callbacks(SECRET), json.dumps(EVENT).encode()
+    read = provider.read(body, provider.sign(body))
     assert read == EVENT | {"created": datetime(2026, 3, 10, 12, tzinfo=timezone.utc)}
-    signed, other = callbacks.sign(body), Callbacks("the provider's next secret").sign(body).partition(",")[2]
-    assert callbacks.read(body, f"{signed},{other}") == callbacks.read(body, f"{signed.partition(',')[0]},{other},{signed.partition(',')[2]}")
+    signed, other = provider.sign(body), Callbacks("the provider's next secret").sign(body).partition(",")[2]
+    assert provider.read(body, f"{signed},{other}") == provider.read(body, f"{signed.partition(',')[0]},{other},{signed.partition(',')[2]}")
 
 
 @pytest.mark.parametrize(
@@ -140,14 +166,14 @@ def test_a_header_that_is_no_signature_is_refused(header):
 
 
 def test_a_stale_signature_is_refused():
-    callbacks, body, now = Callbacks(SECRET), json.dumps(EVENT).encode(), time.time()
-    assert callbacks.read(body, callbacks.sign(body, now - 290))
+    provider, body, now = Callbacks(SECRET), json.dumps(EVENT).encode(), time.time()
+    assert provider.read(body, provider.sign(body, now - 290))
     for at in (now - 301, now + 302):
         with pytest.raises(BadCallback, match="too old"):
-            callbacks.read(body, callbacks.sign(body, at))
-    header = callbacks.sign(body, now - 301)
+            provider.read(body, provider.sign(body, at))
+    header = provider.sign(body, now - 301)
     with pytest.raises(BadCallback, match="wrong"):  # a fresh time under an old signature
-        callbacks.read(body, header.replace(f"t={int(now - 301)}", f"t={int(now)}"))
+        provider.read(body, header.replace(f"t={int(now - 301)}", f"t={int(now)}"))
 
 
 @pytest.mark.parametrize(
@@ -167,9 +193,9 @@ def test_a_stale_signature_is_refused():
     ids=str,
 )
 def test_bad_content_is_refused(change, said):
-    callbacks, body = Callbacks(SECRET), json.dumps(EVENT | change).encode()
+    provider, body = Callbacks(SECRET), json.dumps(EVENT | change).encode()
     with pytest.raises(BadCallback, match=said) as told:
-        callbacks.read(body, callbacks.sign(body))
+        provider.read(body, provider.sign(body))
     assert told.value.status == 400
 
 
