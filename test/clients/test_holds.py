@@ -29,8 +29,10 @@ async def test_reserve_count_extend_settle(way, subject, used):
     assert used() == (120, 0)
 
 
-@pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
-@pytest.mark.parametrize("counted", [0, 30, 400])
+LEFT_BY = [(error, 30) for error in (ZeroDivisionError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)]
+
+
+@pytest.mark.parametrize("error, counted", [*LEFT_BY, (ZeroDivisionError, 0), (None, 0), (None, 30), (None, 400)])
 async def test_leaving_charges_what_was_counted(way, subject, used, error, counted):
     async def work():
         async with way.hold(subject, "tokens", 100) as h:

@@ -197,6 +197,17 @@ class Core(Way):
         return result.fetchall() if result.returns_rows else None
 
 
+class CoreOverPsycopg(Core):
+    """SQLAlchemy 2's connections, over psycopg 3."""
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        options = {"prepare_threshold": self.psycopg_options["prepare_threshold"]}
+        self.bind = self.engine = sqlalchemy.create_engine(self.url("psycopg"), connect_args=options)
+        yield
+        self.engine.dispose()
+
+
 class Orm(Core):
     """SQLAlchemy's sessions, over psycopg 2."""
 
@@ -344,6 +355,17 @@ class AsyncCore(Way):
         return result.fetchall() if result.returns_rows else None
 
 
+class AsyncCoreOverPsycopg(AsyncCore):
+    """SQLAlchemy 2's asynchronous connections, over psycopg 3."""
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        options = {"prepare_threshold": self.psycopg_options["prepare_threshold"]}
+        self.bind = self.engine = create_async_engine(self.url("psycopg"), connect_args=options)
+        yield
+        await self.engine.dispose()
+
+
 class AsyncOrm(AsyncCore):
     """SQLAlchemy's asynchronous sessions, over asyncpg."""
 
@@ -363,3 +385,5 @@ ALL = [
     Psycopg2, Psycopg2Pool, Psycopg, PsycopgDict, PsycopgPool, Core, Orm, Django,
     Asyncpg, AsyncpgPool, AsyncPsycopg, AsyncPsycopgPool, AsyncCore, AsyncOrm,
 ]  # fmt: skip
+if int(sqlalchemy.__version__.partition(".")[0]) >= 2:
+    ALL += [CoreOverPsycopg, AsyncCoreOverPsycopg]
