@@ -24,9 +24,9 @@ test:
 # Regress and isolation with the library preloaded, of which make test runs a part.
 test-preload:
 	@QUOTA_PRELOAD=1 test/run $(or $(SUITES),regress isolation)
-# The same, where every charge opens a lease of a few units.
+# Regress where every charge opens a lease of a few units.
 test-leases:
-	@QUOTA_EAGER_LEASES=1 test/run $(or $(SUITES),regress isolation)
+	@QUOTA_EAGER_LEASES=1 test/run $(or $(SUITES),regress)
 # Against other PostgreSQLs, each in a Debian of its own; takes its time.
 # MATRIX="sid:18" is a part of it, SUITES as above.
 test-matrix:

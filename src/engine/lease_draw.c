@@ -158,11 +158,12 @@ quota_lease_draw(const QuotaMeter *meter, QuotaBucketState *row)
 		memset(&entry, 0, sizeof(entry));
 
 	/*
-	 * A lease that is over, or was drawn under other terms, is left to run out; and of the
-	 * sessions that have queued for the row, the first has drawn for all.
+	 * A lease that is over, was drawn under other terms, or has come below its threshold, is
+	 * left to run out; and of the sessions that have queued for the row, the first has drawn
+	 * for all.  The gap is that in which the lease was opened, as the draw may be undone.
 	 */
 	if ((row->lease_id != 0 && !found) ||
-		(found && (entry.unknown || !quota_same_lease_terms(&entry.terms, &terms) ||
+		(found && (entry.unknown || entry.may_give < 0 || !quota_same_lease_terms(&entry.terms, &terms) ||
 				   quota_lease_recallable(&entry, &nothing, PG_INT64_MAX) >= entry.drawn / 2)))
 		return;
 	n = set_gap(meter, row, &entry) ? how_much(meter, row, &entry, now) : 0;

@@ -463,8 +463,6 @@ quota_leases_draw(const QuotaPlaceKey *key, const QuotaLeaseEntry *drawn)
 
 	if (entry)
 	{
-		entry->may_give = drawn->may_give;
-		entry->ceiling = drawn->ceiling;
 		entry->drawn = drawn->drawn;
 		entry->drawn_at = drawn->drawn_at;
 		entry->spent_when_drawn = quota_lease_spent(entry);

@@ -71,7 +71,7 @@ extern bool quota_leases_read_over(const QuotaPlaceKey *key, const QuotaBucketSt
 /* A new lease; the row is written next.  False: memory is full. */
 extern bool quota_leases_open(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry);
 
-/* More is drawn: *entry has how much and when, and the gap; the row is written next. */
+/* More is drawn: *entry has how much and when; the row is written next. */
 extern void quota_leases_draw(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry);
 
 /*

@@ -2,6 +2,7 @@
 -- quota.maintain(): what only tidies
 --
 SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREATE EXTENSION quota CASCADE;
+SET quota.leases = off;	-- what is idle is a lease's own matter
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/enforcement.psql'
 \i :helpers

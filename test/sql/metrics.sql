@@ -7,7 +7,9 @@ SET client_min_messages = warning; DROP EXTENSION IF EXISTS quota CASCADE; CREAT
 \i :helpers
 CREATE VIEW pg_temp.shown AS
     SELECT name, labels, value FROM quota.metrics
-    WHERE name NOT IN ('quota_table_bytes', 'quota_oldest_snapshot_age_seconds', 'quota_oldest_snapshot_age_transactions', 'quota_memory_accounts');
+    WHERE name NOT IN ('quota_table_bytes', 'quota_oldest_snapshot_age_seconds', 'quota_oldest_snapshot_age_transactions') AND name NOT LIKE 'quota\_memory%';
+-- shared memory is the whole server's, if there is any
+SELECT name FROM quota.metrics WHERE name LIKE 'quota\_memory%' AND value >= 0 ORDER BY name COLLATE "C";
 -- Before there is anything.
 SELECT * FROM pg_temp.shown ORDER BY name COLLATE "C", labels;
 SELECT count(*) AS tables, min(value) >= 0 AS have_sizes FROM quota.metrics WHERE name = 'quota_table_bytes';
