@@ -172,7 +172,7 @@ def test_drops_end_at_the_deadline(listen):
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         poster.post(b"{}", {})
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30  # of the 76 that it would take
 
 
 def test_a_receiver_that_does_not_read_ends_at_the_deadline(listen):
@@ -185,14 +185,14 @@ def test_a_slow_answer_does_not_come_to_the_next_request(listen):
     def talk(connection, number):
         request = read_request(connection)
         if b"first" in request:
-            time.sleep(1)
+            time.sleep(3)
         connection.sendall(OK if b"first" in request else OK.replace(b"200", b"422"))
         read_request(connection)
 
-    poster = poster_of(listen(talk), timeout=0.5)
+    poster = poster_of(listen(talk), timeout=2)
     with pytest.raises(TimeoutError):
         poster.post(b"first", {})
-    time.sleep(1)
+    time.sleep(2)
     assert poster.post(b"second", {}).status == 422
 
 
@@ -224,7 +224,7 @@ def test_a_status_is_an_answer_whatever_becomes_of_the_body(listen, body):
             read_request(connection)
 
     listener = listen(talk)
-    poster = poster_of(listener, timeout=0.5)
+    poster = poster_of(listener, timeout=2)
     assert [poster.post(b"{}", {}).status for _ in range(2)] == [200, 200]
     assert listener.connections == 2
 
