@@ -21,7 +21,10 @@ quota_give_and_book(QuotaGiving *givings, int ngivings, const QuotaEntry *like)
 	if (ngivings == 0)
 		return 0;
 	for (int i = 0; i < ngivings; i++)
+	{
 		asked[i] = givings[i].part.amount;
+		givings[i].early_id = like->id;
+	}
 	quota_engine_give(givings, ngivings, like->debit_id);
 	for (int i = 0; i < ngivings; i++)
 	{

@@ -155,6 +155,7 @@ typedef struct QuotaGiving
 								 * window that it came back to */
 	int64		unreserve;		/* how much of it a hold had reserved */
 	bool		leaves_caps;	/* a correction: caps have counted what they did */
+	int64		early_id;		/* the ledger's entry has this id, drawn long ago; or 0 */
 	int64		lease_id;		/* out: the lease that it came back to; 0: the row */
 } QuotaGiving;
 

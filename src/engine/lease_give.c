@@ -49,8 +49,10 @@ quota_lease_give_part(Relation buckets, QuotaGiving *giving, int64 id)
 	if (!quota_leases_exist() || !quota_leases_on() || IsolationUsesXactSnapshot())
 		return false;
 	key = quota_lease_key(&part->key);
-	if (!quota_leases_read(&key, &entry) || entry.row.lease_since >= id || !is_leased(part, &entry) ||
-		!quota_lease_share(&part->key))
+	if (!quota_leases_read(&key, &entry) || entry.row.lease_since >= id || !is_leased(part, &entry))
+		return false;
+	/* the sum by the ledger goes by ids from the lease's beginning on */
+	if ((giving->early_id != 0 && giving->early_id <= entry.row.lease_since) || !quota_lease_share(&part->key))
 		return false;
 	if (bears(buckets, &part->key, &key, entry.lease) &&
 		quota_leases_give(&key, entry.lease, part->amount, giving->unreserve,

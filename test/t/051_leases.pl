@@ -119,6 +119,19 @@ value(q{SET quota.clock = '2099-01-01'; SELECT count(*) FROM quota.maintain()});
 is(leases('back'), '0', 'maintain ends it when its window is over');
 books();
 
+# A refund with a key has its id from the beginning, and waits for the key's transaction.
+$hold = ask($ann, q{SET quota.leases = off; SELECT id FROM quota.reserve('early', 'tokens', 10)});
+ask($ann, 'RESET quota.leases');
+ask($cy, q{BEGIN; SELECT quota.debit('early', 'extra', 1, key => 'k')});
+say_to($ann, "SELECT refunded FROM quota.refund($hold, 20, key => 'k')");
+waits($ann, $pid{$ann});
+lease('early', 100);
+ask($bob, "SELECT quota.settle($hold, 30)");
+ask($cy, 'ROLLBACK');
+is(answer($ann), '20', 'a refund whose id is older than the lease');
+is(used('early'), '110', 'comes back');
+books();
+
 # ---- capacity, overage -------------------------------------------------------------------
 
 lease('shelf', 100, 'docs');
