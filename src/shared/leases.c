@@ -308,10 +308,16 @@ quota_leases_own(const QuotaPlaceKey *key, int64 lease)
 	return sum;
 }
 
+/* A note can come to nothing: a take that another session was quicker than. */
 bool
 quota_leases_shared_any(void)
 {
-	return shares != NULL;
+	for (const Share *noted = shares; noted != NULL; noted = noted->before)
+	{
+		if (noted->share.taken > 0 || noted->share.given > 0 || noted->share.settled > 0)
+			return true;
+	}
+	return false;
 }
 
 /* ---- taking and giving ---- */
