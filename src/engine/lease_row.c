@@ -79,25 +79,34 @@ quota_row_seen(const QuotaBucketRow *row)
 	return quota_lease_seen(&entry, &row->state, &own);
 }
 
+/* a state without the lease that the row has: the count that was leased */
+static int64
+leased_count(const QuotaBucketState *row, const QuotaBucketState *state)
+{
+	return row->leases_overage ? state->counts.overage : state->counts.used;
+}
+
 QuotaBucketState
 quota_row_sure(Relation buckets, const QuotaBucketRow *row, int64 enough)
 {
 	QuotaPlaceKey key;
 	QuotaLeaseEntry entry;
+	QuotaLeaseShare own;
+	QuotaBucketState told;
 	QuotaBucketState state;
 
 	if (row->state.lease_id == 0)
 		return row->state;
-	if (find_entry(row, &key, &entry) && !entry.unknown)
-	{
-		QuotaLeaseShare own = quota_leases_own(&key, entry.lease);
-
-		state = quota_lease_sure(&entry, &row->state, &own);
-		if ((row->state.leases_overage ? state.counts.overage : state.counts.used) >= enough)
-			return state;
-	}
-	/* what has been committed and memory has not heard of */
-	return quota_lease_add_up_now(buckets, row);
+	if (!find_entry(row, &key, &entry))
+		return quota_lease_add_up_now(buckets, row);
+	own = quota_leases_own(&key, entry.lease);
+	told = quota_lease_sure(&entry, &row->state, &own);
+	if (!entry.unknown && leased_count(&row->state, &told) >= enough)
+		return told;
+	/* what has been committed and memory has not heard of; but what others give back is theirs */
+	state = quota_lease_add_up_now(buckets, row);
+	*(row->state.leases_overage ? &state.counts.overage : &state.counts.used) -= entry.giving - own.given;
+	return !entry.unknown && leased_count(&row->state, &told) > leased_count(&row->state, &state) ? told : state;
 }
 
 QuotaBucketState
@@ -252,14 +261,18 @@ recall(Relation buckets, QuotaBucketRow *row, int64 n)
 }
 
 bool
-quota_lease_let_give(Relation buckets, QuotaBucketRow *row, int64 spared)
+quota_lease_let_give(Relation buckets, QuotaBucketRow *row, int64 n, int64 spared)
 {
 	QuotaLeaseEntry entry = {0};
 	QuotaPlaceKey key;
 
-	if (!read_over(row, &entry) || spared <= 0)
+	if (!read_over(row, &entry))
 		return false;
 	key = quota_lease_key(&row->key);
+	/* before anybody looks at how much there is */
+	quota_leases_sink(&key, entry.lease, &row->state, n);
+	if (spared <= 0)
+		return false;
 	return !quota_leases_spare(&key, entry.lease, spared) && recall(buckets, row, PG_INT64_MAX);
 }
 

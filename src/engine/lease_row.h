@@ -60,10 +60,10 @@ extern QuotaPrepared quota_lease_stand(Relation buckets, const QuotaMeter *meter
 extern bool quota_lease_end(Relation buckets, QuotaBucketRow *row, bool wait);
 
 /*
- * The row is locked, and so much that is no hold's is to be given back to it: if that can
+ * The row is locked, and n is to be given back to it, of which so much is no hold's: if that can
  * pass the threshold that its lease lies above, what is left of the lease comes back, so
  * that the next charge finds it.  True: the row is another now.
  */
-extern bool quota_lease_let_give(Relation buckets, QuotaBucketRow *row, int64 spared);
+extern bool quota_lease_let_give(Relation buckets, QuotaBucketRow *row, int64 n, int64 spared);
 
 #endif							/* QUOTA_LEASE_ROW_H */

@@ -125,7 +125,7 @@ give_part(Relation buckets, QuotaGiving *giving, QuotaBucketRow *row, Snapshot s
 	QuotaBucketState state;
 	bool		counted = !giving->leaves_caps && part->source != QUOTA_SOURCE_CAPACITY;
 
-	if (row->state.lease_id != 0 && quota_lease_let_give(buckets, row, part->amount - giving->unreserve))
+	if (row->state.lease_id != 0 && quota_lease_let_give(buckets, row, part->amount, part->amount - giving->unreserve))
 		CommandCounterIncrement();
 	state = row->state;
 	part->amount = Min(part->amount, there_is(buckets, row, giving));

@@ -57,11 +57,23 @@ quota_lease_take(QuotaLeaseEntry *entry, int64 n, int64 held)
 	return true;
 }
 
+static int64
+beside_lease(const QuotaBucketState *row)
+{
+	return (row->leases_overage ? row->counts.overage : row->counts.used) - row->leased;
+}
+
+void
+quota_lease_sink(QuotaLeaseEntry *entry, const QuotaBucketState *row, int64 n)
+{
+	entry->floor = Min(entry->floor, beside_lease(row) - n);
+}
+
 /* Nobody, not even the giver, can take it again before that is certain. */
 bool
 quota_lease_give(QuotaLeaseEntry *entry, int64 n, int64 unheld, int64 spared)
 {
-	if (entry->closing || entry->taken - entry->giving < n || entry->may_give < spared)
+	if (entry->closing || entry->taken - entry->giving + Min(entry->floor, 0) < n || entry->may_give < spared)
 		return false;
 	entry->giving += n;
 	entry->may_give -= spared;
@@ -123,6 +135,7 @@ quota_lease_publish(QuotaLeaseEntry *entry, uint64 writer, const QuotaBucketStat
 	if (row->leased > entry->row.leased)
 		entry->longest_us = Max(now - entry->drawn_at, entry->longest_us - entry->longest_us / 8);
 	entry->row = *row;
+	entry->floor = beside_lease(row);
 	entry->wanted = row->leased;
 	entry->writer = 0;
 	return entry->closing;
@@ -144,6 +157,7 @@ quota_lease_read_over(QuotaLeaseEntry *entry, const QuotaBucketState *row)
 	if (entry->lease != row->lease_id)
 		return false;
 	entry->row = *row;
+	entry->floor = beside_lease(row);
 	entry->wanted = row->leased;
 	entry->closing = false;
 	entry->writer = 0;

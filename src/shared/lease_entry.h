@@ -39,6 +39,9 @@ typedef struct QuotaLeaseEntry
 	int64		held;			/* reserved by ended ones, less what they closed: beside
 								 * what the row says, either can be negative */
 	int64		holding;		/* reserved by those that have not ended */
+	int64		floor;			/* the row's count less what it leases, at the lowest that a
+								 * writer has made it: below 0 the row has given back, or is
+								 * about to, what was taken from the lease */
 	int32		settling;		/* holds that these close, though nothing may come back */
 	int64		may_give;		/* how far use without holds may be given back: there lies
 								 * a threshold; negative: it has been passed */
@@ -87,6 +90,9 @@ extern bool quota_lease_take(QuotaLeaseEntry *entry, int64 n, int64 held);
  * "unheld" is what a hold has no longer, "spared" what is no hold's.
  */
 extern bool quota_lease_give(QuotaLeaseEntry *entry, int64 n, int64 unheld, int64 spared);
+
+/* The row, which counts so much and is locked, is about to give back n. */
+extern void quota_lease_sink(QuotaLeaseEntry *entry, const QuotaBucketState *row, int64 n);
 
 /* How it ends. */
 extern void quota_lease_commit(QuotaLeaseEntry *entry, const QuotaLeaseShare *share);

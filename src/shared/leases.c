@@ -452,6 +452,8 @@ quota_leases_open(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry)
 	{
 		place->entry = *entry;
 		place->entry.row.leased = 0;
+		place->entry.floor = PG_INT64_MAX;
+		quota_lease_sink(&place->entry, &entry->row, 0);
 		(void) quota_lease_write(&place->entry, entry->row.leased, false, noted->writer);
 		noted->opens = true;
 	}
@@ -530,6 +532,17 @@ quota_leases_close(const QuotaPlaceKey *key, int64 lease, QuotaBucketState *row)
 	}
 	quota_set_unlock(set);
 	return closes;
+}
+
+void
+quota_leases_sink(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row, int64 n)
+{
+	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
+
+	if (entry)
+		quota_lease_sink(entry, row, n);
+	quota_set_unlock(set);
 }
 
 bool

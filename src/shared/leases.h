@@ -88,6 +88,13 @@ extern int64 quota_leases_recall(const QuotaPlaceKey *key, int64 lease, int64 n,
 extern bool quota_leases_close(const QuotaPlaceKey *key, int64 lease, QuotaBucketState *row);
 
 /*
+ * The row, as it is now, is to give back up to n: what it then gives of what was taken
+ * from the lease, the lease does not give as well.
+ */
+extern void quota_leases_sink(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row,
+							  int64 n);
+
+/*
  * The row gives back "spared", which is no hold's.  False: use may have passed a
  * threshold, and what is left of the lease is to be recalled.
  */

@@ -132,6 +132,24 @@ gives_no_more_than_was_taken(void)
 	EXPECT_TRUE(quota_lease_give(&entry, 4, 0, 4));
 }
 
+/* More can be refunded than is used, where support has said that less was. */
+static void
+gives_nothing_that_the_row_gives(void)
+{
+	QuotaLeaseEntry entry = forty_leased();
+	QuotaBucketState row = entry.row;
+
+	entry.floor = 60;
+	quota_lease_sink(&entry, &row, 64);
+	quota_lease_sink(&entry, &row, 0);
+	EXPECT_TRUE(!quota_lease_give(&entry, 7, 0, 7));
+	EXPECT_TRUE(quota_lease_give(&entry, 6, 0, 6));
+	row.counts.used = 42;
+	EXPECT_TRUE(quota_lease_read_over(&entry, &row));
+	EXPECT_TRUE(!quota_lease_give(&entry, 5, 0, 5));
+	EXPECT_TRUE(quota_lease_give(&entry, 4, 0, 4));
+}
+
 static void
 gives_down_to_a_threshold_and_not_below(void)
 {
@@ -339,6 +357,7 @@ const UnitCase lease_entry_cases[] = {
 	{"a refund that is undone gives nothing", a_refund_that_is_undone_gives_nothing},
 	{"a prepared refund gives nothing yet", a_prepared_refund_gives_nothing_yet},
 	{"a lease gets back no more than was taken", gives_no_more_than_was_taken},
+	{"nor what the row is about to give", gives_nothing_that_the_row_gives},
 	{"debits are given back down to a threshold, holds below it", gives_down_to_a_threshold_and_not_below},
 	{"a hold is reserved until its settle has committed", a_hold_is_reserved_until_it_is_settled},
 	{"a settle that keeps all is in flight", a_settle_that_keeps_all_is_in_flight},

@@ -132,6 +132,26 @@ is(answer($ann), '20', 'a refund whose id is older than the lease');
 is(used('early'), '110', 'comes back');
 books();
 
+# Support has said that less is used than was charged: so what can be refunded is more than that.
+foreach my $first (qw(lease row))
+{
+	my $old = value("SELECT id FROM quota.debit('less$first', 'tokens', 30)");
+	value("SELECT quota.set_usage('less$first', 'tokens', 0)");
+	lease("less$first", 10);
+	my $young = value("SELECT id FROM quota.debit('less$first', 'tokens', 20)");
+	my ($one, $other) = $first eq 'lease' ? ($young, $old) : ($old, $young);
+	ask($ann, 'BEGIN');
+	ask($ann, "SELECT quota.refund($one)");
+	say_to($bob, "SELECT remaining FROM quota.refund($other)");
+	waits($bob, $pid{$bob}) if $first eq 'row';
+	answer($bob) if $first eq 'lease';
+	ask($ann, 'COMMIT');
+	answer($bob) if $first eq 'row';
+	is(used("less$first"), '0', "two refunds of more than is used, the first out of the $first");
+	is(debit($ann, "less$first", 5), '995', 'leave an account that goes on');
+}
+books();
+
 # ---- capacity, overage -------------------------------------------------------------------
 
 lease('shelf', 100, 'docs');
