@@ -13,7 +13,7 @@ SELECT quota.apply_catalog('{
 SELECT quota.subscribe('hot', 'plain'), quota.subscribe('held', 'plain'), quota.subscribe('team', 'plain'),
        quota.subscribe('rich', 'rich'), quota.subscribe('tenant', 'plain'), quota.subscribe('checked', 'plain'),
        quota.subscribe('changing', 'plain');
-SELECT quota.credit('rich', 'tokens', 1000000, 'spare');
+SELECT quota.credit('rich', 'tokens', 1000000);
 
 CREATE TABLE document (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant text NOT NULL, title text);
 CREATE TABLE document_without (LIKE document INCLUDING ALL);
