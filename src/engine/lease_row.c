@@ -12,8 +12,8 @@
  * A change of the lease is written at once and the call looks again, so there is no way
  * out of a call on which row and memory could differ.
  *
- * Caveat: a row that is short of the amount only when it is locked, though it was not when
- * it was found, is decided on in the same way.
+ * Caveat: a row that is short of the amount only when it is locked, though it had several
+ * times as much when it was found, is decided on in the same way.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,11 +24,15 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/settings.h"
 #include "engine/lease_draw.h"
 #include "engine/lease_orphan.h"
 #include "engine/lease_row.h"
 #include "engine/room.h"
 #include "shared/lease_lock.h"
+
+/* times what is asked for; nothing is leased where less than 16 times that is left (lease_draw.c) */
+#define MARGIN	7
 
 /* What memory says of the row's lease; false: nothing. */
 static bool
@@ -139,17 +143,24 @@ is_above(const QuotaBucketState *row, const QuotaLeaseEntry *entry, int64 n)
 
 /* ---- draining ---- */
 
-/* Does the call have to know what has been taken of the row's lease? */
+/*
+ * Does the call have to know what has been taken of the row's lease?  With a margin, for
+ * what others take of the row until it is locked; nothing is leased that near the limit.
+ * Not where a prepared transaction may have taken, which can take its time.
+ */
 static bool
 is_short(const QuotaMeter *meter, const QuotaBucketRow *row)
 {
+	int64		left = quota_lease_source_left(meter, &row->state);
 	QuotaPlaceKey key;
 	QuotaLeaseEntry entry;
 
-	if (quota_lease_source_left(meter, &row->state) < meter->amount)
+	if (left < meter->amount)
 		return true;
-	return find_entry(row, &key, &entry) &&
-		(entry.may_give < 0 || is_above(&row->state, &entry, meter->amount));
+	if (!find_entry(row, &key, &entry) || entry.unknown)
+		return false;
+	return entry.may_give < 0 || is_above(&row->state, &entry, meter->amount) ||
+		(!quota_leases_eager() && left / MARGIN < meter->amount);
 }
 
 static void

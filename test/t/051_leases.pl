@@ -308,7 +308,7 @@ append_to_file($script, q{
 \set m random(1, 9)
 \set a random(1, 10)
 BEGIN;
-SELECT allowed FROM quota.try_debit('load' || (ARRAY['', '/m', '/n'])[1 + :m % 3], 'tokens', :n);
+SELECT allowed FROM quota.try_debit('load', 'tokens', :n);
 SAVEPOINT s;
 SELECT allowed FROM quota.try_debit('load', 'tokens', :m, up_to => true);
 \if :a > 7
@@ -320,7 +320,13 @@ ROLLBACK;
 COMMIT;
 \endif
 });
-my $load = IPC::Run::start([ 'pgbench', '-n', '-c', '8', '-t', '400', '-f', $script, $node->connstr('postgres') ], '>', \my $out, '2>', \my $err);
+my $paths = $node->basedir . '/paths.sql';
+append_to_file($paths, q{
+\set n random(1, 20)
+\set m random(0, 1)
+SELECT allowed FROM quota.try_debit('load/' || (ARRAY['m', 'n'])[1 + :m], 'tokens', :n);
+});
+my $load = IPC::Run::start([ 'pgbench', '-n', '-c', '8', '-t', '400', '-f', $script, '-f', $paths, $node->connstr('postgres') ], '>', \my $out, '2>', \my $err);
 my $wrong = '';
 for (1 .. 5)
 {
