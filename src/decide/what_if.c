@@ -9,6 +9,7 @@
 
 #include "utils/timestamp.h"
 
+#include "base/errors.h"
 #include "decide/what_if.h"
 
 QuotaAccount *
@@ -39,6 +40,24 @@ quota_is_ahead(const QuotaAccount *account)
 	return account->meter->key.start > account->meter->at;
 }
 
+/* As quota_internal._add_use(): the window may have been charged before, under an earlier plan. */
+static void
+add_use(QuotaBucketState *state, const QuotaBucketState *moved)
+{
+	QuotaCounts *counts = &state->counts;
+
+	counts->used = quota_add(counts->used, moved->counts.used, "use");
+	counts->granted = quota_add(counts->granted, moved->counts.granted, "use");
+	counts->overage = quota_add(counts->overage, moved->counts.overage, "use");
+	counts->overdrawn = quota_add(counts->overdrawn, moved->counts.overdrawn, "use");
+	state->reserved = quota_add(state->reserved, moved->reserved, "use");
+	state->rolled_out = quota_add(state->rolled_out, moved->rolled_out, "use");
+	if (!moved->rollover_fixed)
+		return;
+	state->rolled_in = quota_add(state->rollover_fixed ? state->rolled_in : 0, moved->rolled_in, "rollover");
+	state->rollover_fixed = true;
+}
+
 /*
  * The window takes over what was charged in the present one, but a period nothing
  * from a window without end, and what a team gives its members nothing where period
@@ -59,6 +78,12 @@ quota_go_on(QuotaAccount *after, const QuotaAccount *before)
 		begins |= !quota_same_series(before->terms, after->terms);
 
 	if (state && !begins && quota_bucket_is_charged(state))
-		meter->balance.bucket = *state;
+	{
+		if (quota_bucket_is_charged(&meter->balance.bucket) &&
+			!quota_same_window(&before->meter->key, &meter->key))
+			add_use(&meter->balance.bucket, state);
+		else
+			meter->balance.bucket = *state;
+	}
 	meter->balance.bucket.is_prorated = false;
 }

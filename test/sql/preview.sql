@@ -102,5 +102,13 @@ SELECT used, period_start FROM quota.status('older') WHERE feature = 'tokens';
 SELECT feature, used, remaining FROM quota.preview('older', 'life') WHERE feature = 'tokens';
 SELECT d FROM unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p, unnest('{keep,reset,prorate}'::text[]) u,
     LATERAL pg_temp.differs('older', p, u) d;
+-- a window that has use of an earlier plan: what is used now comes to that
+SELECT quota.subscribe('again', 'weekly') > 0;
+SELECT remaining IS NOT NULL AS charged FROM quota.debit('again', 'tokens', 2);
+SELECT quota.change_plan('again', 'bare') > 0, quota.change_plan('again', 'over') > 0;
+SELECT remaining IS NOT NULL AS charged FROM quota.debit('again', 'tokens', 3);
+SELECT used FROM quota.preview('again', 'weekly') WHERE feature = 'tokens';
+SELECT d FROM unnest('{none,small,over,weekly,anchored,life,seats,pro}'::text[]) p, unnest('{keep,reset,prorate}'::text[]) u,
+    LATERAL pg_temp.differs('again', p, u) d;
 SELECT * FROM quota.verify();
 DROP EXTENSION quota CASCADE;
