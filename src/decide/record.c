@@ -99,7 +99,8 @@ choose_window(QuotaAccount *account, const QuotaPath *path, const QuotaPath *the
 	const QuotaSubscription *sub = quota_path_subscription(then, account->level);
 	QuotaWindowKey key;
 
-	if (sub != NULL && account->terms != NULL && then->at < sub->anchor_at)
+	/* use of now is a debit, also of a transaction that is older than the anchor */
+	if (sub != NULL && account->terms != NULL && then->at < sub->anchor_at && then->at != path->at)
 		book_at(account, path->subject, feature, sub->anchor_at, path->snapshot);
 	key = account->meter->key;
 	quota_engine_peek(account->meter, 1, path->snapshot);

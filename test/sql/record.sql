@@ -159,6 +159,14 @@ FROM (VALUES ($$'a', 'none', 1$$), ($$'a', 'nix', 1$$), ($$'a', 'docs', 1$$), ($
              ($$'a', 'tokens', 9223372036854775807$$), ($$'a', 'tokens', 9223372036854775807, '2026-03-11 20:30'$$)) c (call);
 SELECT count(*) FROM quota.record('a', 'tokens', 1, '2025-02-11 20:30+00');
 BEGIN; SET TRANSACTION READ ONLY; SELECT quota.record('a', 'tokens', 1); ROLLBACK;
+-- a transaction that is older than the anchor: as a debit, it counts in the caps of its own time
+SELECT quota.subscribe('elder', 'capped') > 0;
+SET quota.clock = '2026-03-12 09:00+00';
+SELECT quota.change_plan('elder', 'capped', usage => 'reset') > 0;
+SET quota.clock = '2026-03-11 20:30+00';
+SELECT remaining FROM quota.record('elder', 'capped', 1);
+SELECT remaining FROM quota.debit('elder', 'capped', 2);
+SELECT * FROM pg_temp.caps WHERE subject = 'elder';
 -- a rollback takes it back
 BEGIN; SELECT overdrawn FROM quota.record('back', 'tokens', 500, '2026-01-01'); ROLLBACK;
 SELECT count(*) FROM quota.ledger WHERE subject = 'back';
