@@ -220,7 +220,7 @@ quota_define_settings(void)
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("quota.max_accounts",
 								"How many accounts shared memory has room for.",
-								"180 bytes each. Accounts that find no room are kept in tables.",
+								"182 bytes each. Accounts that find no room are kept in tables.",
 								&max_accounts,
 								65536,
 								1,

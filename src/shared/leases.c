@@ -3,31 +3,20 @@
  * leases.c
  *		Leases of hot accounts in shared memory.
  *
- * An entry with anything in flight or a writer stays where it is, so that the callbacks
- * find it again by key and lease; where it has gone, there is nothing to do.  One that is
- * idle may be forgotten when its place is wanted: its row is an orphan then, and the ledger
- * knows what was taken.
+ * An entry with anything in flight or a writer stays where it is (lease_places.c), so that
+ * the callbacks find it again by key and lease; where it has gone, there is nothing to do.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-#include "port/atomics.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
-#include "base/settings.h"
+#include "shared/lease_places.h"
 #include "shared/leases.h"
-#include "shared/places.h"
 #include "shared/transaction.h"
-#include "store/scan.h"
 #include "store/schema.h"
 
-/* a place for so many accounts that memory has room for: few are hot */
-#define ACCOUNTS_PER_PLACE	4
-/* an entry that nobody has drawn for in so long may be forgotten */
-#define IDLE_US				(10 * USECS_PER_MINUTE)
 /*
  * A lease is to end after so long, since after a crash its entries have to be added up.
  * For so long charges then go by the row; if there is always something in flight
@@ -38,133 +27,13 @@
 /* how long a session has to draw that has claimed to */
 #define CLAIM_US			(50 * INT64CONST(1000))
 
-typedef struct Place
-{
-	QuotaPlaceKey key;			/* 0: free */
-	Oid			database;
-	Oid			table;
-	QuotaLeaseEntry entry;
-} Place;
-
-typedef struct Leases
-{
-	pg_atomic_uint64 writer;	/* the last serial number */
-	pg_atomic_uint64 nleases;
-	pg_atomic_uint64 nevents[QUOTA_LEASE_TURNED_AWAY + 1];
-} Leases;
-
-static Leases *leases = NULL;	/* NULL: the library is not preloaded */
-static QuotaPlaces *places;
-
-static int
-nplaces(void)
-{
-	return Max(quota_max_accounts() / ACCOUNTS_PER_PLACE, 1);
-}
-
-Size
-quota_leases_size(void)
-{
-	return add_size(MAXALIGN(sizeof(Leases)), quota_places_size(nplaces(), sizeof(Place)));
-}
-
-void
-quota_leases_start(void)
-{
-	bool		found;
-
-	leases = (Leases *) ShmemInitStruct("quota leases", sizeof(Leases), &found);
-	if (!found)
-	{
-		pg_atomic_init_u64(&leases->writer, 0);
-		pg_atomic_init_u64(&leases->nleases, 0);
-		for (int i = 0; i < (int) lengthof(leases->nevents); i++)
-			pg_atomic_init_u64(&leases->nevents[i], 0);
-	}
-	places = quota_places_start("quota leases, places", "QuotaLeases", nplaces(), sizeof(Place));
-}
-
-bool
-quota_leases_exist(void)
-{
-	return leases != NULL;
-}
-
-QuotaPlaceKey
-quota_lease_key(const QuotaWindowKey *window)
-{
-	return quota_place_of_window(window, quota_relid(QUOTA_BUCKET));
-}
-
-/* ---- places ---- */
-
-static QuotaSet *
-lock_set(const QuotaPlaceKey *key, LWLockMode mode)
-{
-	return quota_set_lock(places, key->bits[1], mode);
-}
-
-static Place *
-find(QuotaSet *set, const QuotaPlaceKey *key)
-{
-	for (int i = 0; i < quota_set_nways(set); i++)
-	{
-		Place	   *place = (Place *) quota_set_place(set, i);
-
-		if (quota_same_place(&place->key, key))
-			return place;
-	}
-	return NULL;
-}
-
 /* The entry, if it is of that lease. */
 static QuotaLeaseEntry *
 find_lease(QuotaSet *set, const QuotaPlaceKey *key, int64 lease)
 {
-	Place	   *place = find(set, key);
+	QuotaLeaseEntry *entry = quota_lease_find(set, key);
 
-	return place != NULL && place->entry.lease == lease ? &place->entry : NULL;
-}
-
-static void
-set_free(QuotaLeaseEntry *entry)
-{
-	Place	   *place = (Place *) ((char *) entry - offsetof(Place, entry));
-
-	memset(place, 0, sizeof(*place));
-	pg_atomic_fetch_sub_u64(&leases->nleases, 1);
-}
-
-static bool
-may_be_forgotten(const QuotaLeaseEntry *entry, TimestampTz now)
-{
-	QuotaLeaseShare nothing = {0};
-
-	return entry->writer == 0 && quota_lease_is_quiet(entry, &nothing) && entry->drawn_at < now - IDLE_US;
-}
-
-/* A place for a new entry; NULL if none is to be had. */
-static Place *
-make(QuotaSet *set, const QuotaPlaceKey *key, Oid table)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	for (int i = 0; i < quota_set_nways(set); i++)
-	{
-		Place	   *place = (Place *) quota_set_place(set, i);
-
-		if (place->key.bits[0] != 0 && may_be_forgotten(&place->entry, now))
-			set_free(&place->entry);
-		if (place->key.bits[0] != 0)
-			continue;
-		place->key = *key;
-		place->database = MyDatabaseId;
-		place->table = table;
-		pg_atomic_fetch_add_u64(&leases->nleases, 1);
-		return place;
-	}
-	quota_leases_count(QUOTA_LEASE_TURNED_AWAY);
-	return NULL;
+	return entry != NULL && entry->lease == lease ? entry : NULL;
 }
 
 /* ---- what a transaction has done, to be ended with it ---- */
@@ -200,7 +69,7 @@ end_of_share(void *what, QuotaEnd end)
 	QuotaSet   *set;
 
 	shares = noted->before;
-	set = lock_set(&noted->key, LW_EXCLUSIVE);
+	set = quota_lease_set(&noted->key, LW_EXCLUSIVE);
 	entry = find_lease(set, &noted->key, noted->lease);
 	if (entry != NULL && end == QUOTA_COMMITTED)
 		quota_lease_commit(entry, &noted->share);
@@ -222,17 +91,17 @@ end_of_write(void *what, QuotaEnd end)
 	TimestampTz now = GetCurrentTimestamp();
 
 	writes = write->before;
-	set = lock_set(&write->key, LW_EXCLUSIVE);
+	set = quota_lease_set(&write->key, LW_EXCLUSIVE);
 	entry = find_lease(set, &write->key, write->lease);
 	if (entry != NULL && end == QUOTA_COMMITTED)
 	{
 		if (quota_lease_publish(entry, write->writer, &write->row, now))
-			set_free(entry);
+			quota_lease_set_free(entry);
 	}
 	else if (entry != NULL && end == QUOTA_ABORTED)
 	{
 		if (write->opens && entry->writer == write->writer)
-			set_free(entry);
+			quota_lease_set_free(entry);
 		else
 			quota_lease_unwrite(entry, write->writer, &write->was);
 	}
@@ -262,7 +131,7 @@ note_write(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row)
 {
 	Write		noted = {.key = *key,.lease = lease,.row = *row,.before = writes};
 
-	noted.writer = pg_atomic_add_fetch_u64(&leases->writer, 1);
+	noted.writer = quota_lease_next_writer();
 	writes = (Write *) quota_at_end(end_of_write, &noted, sizeof(noted));
 	return writes;
 }
@@ -325,20 +194,20 @@ quota_leases_shared_any(void)
 bool
 quota_leases_read(const QuotaPlaceKey *key, QuotaLeaseEntry *entry)
 {
-	QuotaSet   *set = lock_set(key, LW_SHARED);
-	const Place *place = find(set, key);
+	QuotaSet   *set = quota_lease_set(key, LW_SHARED);
+	const QuotaLeaseEntry *found = quota_lease_find(set, key);
 
-	if (place)
-		*entry = place->entry;
+	if (found)
+		*entry = *found;
 	quota_set_unlock(set);
-	return place != NULL;
+	return found != NULL;
 }
 
 bool
 quota_leases_take(const QuotaPlaceKey *key, int64 lease, int64 n, int64 held)
 {
 	QuotaLeaseShare *share = note_share(key, lease);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		takes = entry != NULL && quota_lease_take(entry, n, held);
 
@@ -358,7 +227,7 @@ quota_leases_untake(const QuotaPlaceKey *key, int64 lease, int64 n, int64 held)
 {
 	QuotaLeaseShare back = {.taken = n,.held = held};
 	QuotaLeaseShare *share = note_share(key, lease);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 
 	share->taken -= n;
@@ -372,7 +241,7 @@ bool
 quota_leases_give(const QuotaPlaceKey *key, int64 lease, int64 n, int64 unheld, int64 spared)
 {
 	QuotaLeaseShare *share = note_share(key, lease);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		gives = entry != NULL && quota_lease_give(entry, n, unheld, spared);
 
@@ -390,7 +259,7 @@ quota_leases_give(const QuotaPlaceKey *key, int64 lease, int64 n, int64 unheld, 
 bool
 quota_leases_claim(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
 {
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		claimed = entry != NULL && entry->writer == 0 &&
 		quota_lease_left(entry) < entry->drawn / 2 && entry->claimed_at < now - CLAIM_US;
@@ -404,7 +273,7 @@ quota_leases_claim(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
 bool
 quota_leases_retire(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
 {
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		retires = entry != NULL && now - Max(entry->opened_at, entry->retires_until) > LASTS_US;
 
@@ -420,18 +289,18 @@ bool
 quota_leases_read_over(const QuotaPlaceKey *key, const QuotaBucketState *row,
 					   QuotaLeaseEntry *entry)
 {
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
-	Place	   *place = find(set, key);
-	bool		found = place != NULL;
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *here = quota_lease_find(set, key);
+	bool		found = here != NULL;
 
-	if (found && !is_mine(place->entry.writer) && !quota_lease_read_over(&place->entry, row))
+	if (found && !is_mine(here->writer) && !quota_lease_read_over(here, row))
 	{
-		set_free(&place->entry);
+		quota_lease_set_free(here);
 		found = false;
 	}
-	found = found && place->entry.lease == row->lease_id;
+	found = found && here->lease == row->lease_id;
 	if (found)
-		*entry = place->entry;
+		*entry = *here;
 	quota_set_unlock(set);
 	return found;
 }
@@ -441,20 +310,20 @@ quota_leases_open(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry)
 {
 	Oid			table = quota_relid(QUOTA_BUCKET);
 	Write	   *noted = note_write(key, entry->lease, &entry->row);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
-	Place	   *place = find(set, key);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *place = quota_lease_find(set, key);
 
 	/* one that is left of an earlier lease is of no use to anybody */
 	if (place != NULL)
-		set_free(&place->entry);
-	place = make(set, key, table);
+		quota_lease_set_free(place);
+	place = quota_lease_make(set, key, table);
 	if (place)
 	{
-		place->entry = *entry;
-		place->entry.row.leased = 0;
-		place->entry.floor = PG_INT64_MAX;
-		quota_lease_sink(&place->entry, &entry->row, 0);
-		(void) quota_lease_write(&place->entry, entry->row.leased, false, noted->writer);
+		*place = *entry;
+		place->row.leased = 0;
+		place->floor = PG_INT64_MAX;
+		quota_lease_sink(place, &entry->row, 0);
+		(void) quota_lease_write(place, entry->row.leased, false, noted->writer);
 		noted->opens = true;
 	}
 	quota_set_unlock(set);
@@ -466,7 +335,7 @@ quota_leases_open(const QuotaPlaceKey *key, const QuotaLeaseEntry *entry)
 void
 quota_leases_draw(const QuotaPlaceKey *key, const QuotaLeaseEntry *drawn)
 {
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, drawn->lease);
 
 	if (entry)
@@ -486,10 +355,10 @@ quota_leases_write(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState
 	QuotaLeaseEntry *entry;
 	QuotaSet   *set;
 
-	if (leases == NULL)
+	if (!quota_leases_exist())
 		return;
 	noted = note_write(key, lease, row);
-	set = lock_set(key, LW_EXCLUSIVE);
+	set = quota_lease_set(key, LW_EXCLUSIVE);
 	entry = find_lease(set, key, lease);
 	if (entry)
 		noted->was = quota_lease_write(entry, row->leased, row->lease_id == 0, noted->writer);
@@ -501,7 +370,7 @@ quota_leases_recall(const QuotaPlaceKey *key, int64 lease, int64 n, QuotaBucketS
 {
 	QuotaLeaseShare own = quota_leases_own(key, lease);
 	Write	   *noted = note_write(key, lease, row);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	int64		recalled = entry ? quota_lease_recallable(entry, &own, n) : 0;
 
@@ -521,7 +390,7 @@ quota_leases_close(const QuotaPlaceKey *key, int64 lease, QuotaBucketState *row)
 {
 	QuotaLeaseShare own = quota_leases_own(key, lease);
 	Write	   *noted = note_write(key, lease, row);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		closes = entry != NULL && quota_lease_is_quiet(entry, &own);
 
@@ -537,7 +406,7 @@ quota_leases_close(const QuotaPlaceKey *key, int64 lease, QuotaBucketState *row)
 void
 quota_leases_sink(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row, int64 n)
 {
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 
 	if (entry)
@@ -549,7 +418,7 @@ bool
 quota_leases_spare(const QuotaPlaceKey *key, int64 lease, int64 spared)
 {
 	QuotaLeaseShare *share = note_share(key, lease);
-	QuotaSet   *set = lock_set(key, LW_EXCLUSIVE);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
 	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 	bool		stays_above = true;
 
@@ -561,55 +430,4 @@ quota_leases_spare(const QuotaPlaceKey *key, int64 lease, int64 spared)
 	}
 	quota_set_unlock(set);
 	return stays_above;
-}
-
-/* ---- for operators ---- */
-
-void
-quota_leases_count(QuotaLeaseEvent event)
-{
-	if (leases)
-		pg_atomic_fetch_add_u64(&leases->nevents[event], 1);
-}
-
-int64
-quota_leases_counted(QuotaLeaseEvent event)
-{
-	return leases ? (int64) pg_atomic_read_u64(&leases->nevents[event]) : 0;
-}
-
-int64
-quota_leases_now(void)
-{
-	return leases ? (int64) pg_atomic_read_u64(&leases->nleases) : 0;
-}
-
-int
-quota_leases_list(QuotaLeaseEntry **entries)
-{
-	Oid			table = quota_relid(QUOTA_BUCKET);
-	int			n = 0;
-
-	*entries = NULL;
-	for (int i = 0; leases != NULL && i < quota_nsets(places); i++)
-	{
-		QuotaLeaseEntry here[QUOTA_WAYS];
-		int			nhere = 0;
-		QuotaSet   *set = quota_set_lock_nth(places, i, LW_SHARED);
-
-		for (int j = 0; j < quota_set_nways(set); j++)
-		{
-			const Place *place = (const Place *) quota_set_place(set, j);
-
-			if (place->key.bits[0] != 0 && place->database == MyDatabaseId && place->table == table)
-				here[nhere++] = place->entry;
-		}
-		quota_set_unlock(set);
-		for (int j = 0; j < nhere; j++)
-		{
-			*entries = (QuotaLeaseEntry *) quota_array_grow(*entries, n, sizeof(QuotaLeaseEntry));
-			(*entries)[n++] = here[j];
-		}
-	}
-	return n;
 }

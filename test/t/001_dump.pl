@@ -101,8 +101,8 @@ run_in($node, 'shop', q{
 	-- an account with a lease of 6, of which 2 have been taken
 	SELECT quota.debit('leased', 'tokens', 1), quota.debit('leased', 'tokens', 2);
 	SET session_replication_role = replica;
-	UPDATE quota_internal.ledger_entry e SET lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE e.account = 'leased' AND e.amount = 2;
-	UPDATE quota_internal.bucket SET used = used + 4, leased = 6, lease_id = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased'), lease_since = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE subject = 'leased';
+	UPDATE quota_internal.ledger_entry e SET lease_id = nextval('quota_internal.lease_id_seq') WHERE e.account = 'leased' AND e.amount = 2;
+	UPDATE quota_internal.bucket SET used = used + 4, leased = 6, lease_id = currval('quota_internal.lease_id_seq'), lease_since = (SELECT min(id) FROM quota.ledger l WHERE l.account = 'leased') WHERE subject = 'leased';
 	RESET session_replication_role;
 	-- an application's rows, and a view of theirs on ours
 	CREATE TABLE public.documents (id int PRIMARY KEY, debit_id bigint);
