@@ -113,11 +113,12 @@ explain_grants(Explanation *e, const QuotaMeter *meter, const char *level)
 	for (int i = 0; i < meter->balance.ngrants; i++)
 	{
 		const QuotaAccountGrant *grant = &meter->balance.grants[i];
+		TimestampTz end = grant->grant.period.end;
 
 		put_step(e, level, "grant",
-				 psprintf("grant " INT64_FORMAT " (%s), priority %d, until %s%s", grant->grant.id,
+				 psprintf("grant " INT64_FORMAT " (%s), priority %d, %s%s", grant->grant.id,
 						  grant->grant.source, grant->grant.priority,
-						  time_text(grant->grant.period.end),
+						  TIMESTAMP_NOT_FINITE(end) ? "never ends" : psprintf("until %s", time_text(end)),
 						  grant->grant.beyond_caps ? ", beyond caps" : ""),
 				 true, Max(grant->grant.amount - grant->used, 0), true, grant->change, "ok");
 	}
