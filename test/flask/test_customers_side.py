@@ -56,9 +56,9 @@ def test_a_banner_tells_at_four_fifths_and_when_all_is_used(person, spend):
     spend(subject, 1)
     for path in ("/documents", "/ask", "/usage", "/plans", "/history"):
         told = page(ada, path)
-        assert "80 % of AI tokens is used, 1,600 tokens left; it starts again" in told and "buy more tokens" in told, path
+        assert "AI tokens: 80 % used, 1,600 tokens left; starts again" in told and "buy more tokens" in told, path
     spend(subject, 1600)
-    assert "All 8,000 tokens of AI tokens are used" in page(ada, "/documents")
+    assert "AI tokens: all 8,000 tokens used" in page(ada, "/documents")
 
 
 # -- trial
