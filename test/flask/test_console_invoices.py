@@ -70,7 +70,7 @@ def test_a_subscription_that_ended_and_one_of_several(past, looker):
     past.at("2023-05-01 00:00+00", "SELECT quota.amend(:s, '{\"quantity\": 3, \"external_id\": \"sub_9\"}')", s=subject)
     past.at("2023-05-20 00:00+00", "SELECT quota.cancel(:s, 'now')", s=subject)
     row = row_of(looker, subject, "2023-05")
-    assert "pro × 3 ended, 20 May 2023" in row and "$57" in row and "sub_9" in row
+    assert "Pro × 3 ended, 20 May 2023" in row and "$57" in row and "sub_9" in row
     assert row_of(looker, subject, "2023-06") is None
 
 

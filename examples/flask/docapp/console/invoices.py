@@ -51,7 +51,7 @@ def invoices():
         periods = queries.periods(connection, subjects, since, until)
         names = customers.names(connection, subjects)
         features = features_of.features(connection)
-        prices = {row.plan: (row.metadata or {}).get("price_cents") for row in plans_of.on_offer(connection)}
+        offered = plans_of.on_offer(connection)
     month = since.strftime("%Y-%m")
     return render_template(
         "console/invoices.html",
@@ -65,7 +65,8 @@ def invoices():
         periods=periods,
         names=names,
         features=features,
-        prices=prices,
+        prices={row.plan: (row.metadata or {}).get("price_cents") for row in offered},
+        titles={row.plan: row.title for row in offered},
         newer=url_for("console.invoices", month=month) if request.args.get("after") is not None else None,
         older=url_for("console.invoices", month=month, after=following[0], at=following[1]) if following else None,
     )
