@@ -34,6 +34,7 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1d2733 }}
 table {{ border-collapse: collapse }}
 td, th {{ border-bottom: 1px solid #d5dce4; padding: .3rem .8rem; text-align: left; vertical-align: top }}
+td:first-child {{ white-space: nowrap }}
 code {{ font-size: 13px; overflow-wrap: anywhere }}
 </style>
 <h1>What quota-relay has sent</h1>
