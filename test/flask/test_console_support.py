@@ -105,10 +105,12 @@ def test_credit_anew_each_month_and_revoke(case):
 def test_change_of_plan_is_seen_before_it_is_made(case):
     page = plain(case.page(preview="pro", usage="keep").text)
     assert "As it would be with Pro" in page and "Mind maps not given included yes" in page and "Largest upload 1 MB 10 MB yes" in page
+    assert "A subscription that begins starts metered use at 0." in page
     assert case.events() == []
     assert case.act("change_plan", plan="pro", usage="keep", effective="now") == "The plan is pro, now."
     assert case.events() == [("subscribed", case.desk.email)]
-    assert "As it would be with Free" in plain(case.page(preview="free").text)
+    page = plain(case.page(preview="free").text)
+    assert "As it would be with Free" in page and "starts metered use at 0" not in page
     assert case.act("change_plan", plan="team", usage="reset", effective="now") == "The plan is team, now."
 
 
