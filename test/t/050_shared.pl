@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Server;
 use Session;
 use Test::More;
 
@@ -16,19 +17,7 @@ my $catalog = q{
 		"tokens": {"allowance": 100, "rate": {"limit": 50, "per": "1 day", "burst": 50}}}},
 		"fast": {"entitlements": {"api": {"rate": {"limit": 1000, "per": "1000 days"}}}}}};
 
-sub server
-{
-	my ($name, %settings) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(allows_streaming => 1);
-	$node->append_conf('postgresql.conf', "max_prepared_transactions = 10\nrestart_after_crash = on\n");
-	$node->append_conf('postgresql.conf', "$_ = '$settings{$_}'\n") foreach sort keys %settings;
-	$node->start;
-	$node->safe_psql('postgres', "CREATE EXTENSION quota CASCADE; SELECT quota.apply_catalog('{$catalog}')");
-	return $node;
-}
-
-my $node = server('main', shared_preload_libraries => 'quota');
+my $node = server('main', $catalog, shared_preload_libraries => 'quota');
 my $ann = session($node);
 my $bob = session($node);
 
@@ -265,7 +254,7 @@ $standby->stop;
 
 # ---- no room in memory ---------------------------------------------------------------
 
-my $small = server('small', shared_preload_libraries => 'quota', 'quota.max_accounts' => 1);
+my $small = server('small', $catalog, shared_preload_libraries => 'quota', 'quota.max_accounts' => 1);
 my $throttle = q{SELECT allowed, remaining FROM quota.throttle('%s', 'api', 4)};
 is($small->safe_psql('postgres', sprintf($throttle, 'one')), 't|6', 'memory has room for one account');
 is(metric($small, 'accounts') . '|' . metric($small, 'full_total'), '1|0', 'which it says');
@@ -288,7 +277,7 @@ $small->stop;
 
 # ---- not preloaded -------------------------------------------------------------------
 
-my $plain = server('plain');
+my $plain = server('plain', $catalog);
 like(($plain->psql('postgres', "LOAD 'quota'; SET quota.max_accounts = 5"))[2], qr/quota\.max_accounts/, 'without preload there is no such setting');
 $plain->psql('postgres', q{SELECT quota.debit('poor', 'tokens', 101)});
 is($plain->safe_psql('postgres', q{SELECT rows FROM quota.maintain() WHERE task = 'refusals written'}), '0', 'nothing counts what was refused by raising');
