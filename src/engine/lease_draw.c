@@ -25,7 +25,7 @@
  * A draw lasts a second, or some times as long as it lately took from a draw to its
  * commit: the next one is made when half is left.
  */
-#define LASTS_US		USECS_PER_SEC
+#define DRAW_LASTS_US	USECS_PER_SEC
 #define LASTS_COMMITS	4
 /* so that the last units are not leased, but there for whoever comes */
 #define SHARE_OF_ROOM	4
@@ -117,7 +117,7 @@ wish(const QuotaMeter *meter, const QuotaLeaseEntry *entry, TimestampTz now)
 {
 	int64		ask = Min(meter->amount, PG_INT64_MAX / FIRST_DRAW);
 	int128		taken = quota_lease_spent(entry) - entry->spent_when_drawn;
-	int64		lasts_us = Max(LASTS_US, LASTS_COMMITS * entry->longest_us);
+	int64		lasts_us = Max(DRAW_LASTS_US, LASTS_COMMITS * entry->longest_us);
 
 	if (quota_leases_eager())
 		return Min(ask, PG_INT64_MAX / 2) * 2;

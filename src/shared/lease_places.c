@@ -25,9 +25,10 @@
 #define ACCOUNTS_PER_PLACE	4
 /* an entry that nobody has drawn for in so long may be forgotten */
 #define IDLE_US				(10 * USECS_PER_MINUTE)
+
 typedef struct Place
 {
-	QuotaPlaceKey key;			/* 0: free */
+	QuotaPlaceKey key;			/* first; 0: free */
 	Oid			database;
 	Oid			table;
 	QuotaLeaseEntry entry;
@@ -94,14 +95,9 @@ quota_lease_set(const QuotaPlaceKey *key, LWLockMode mode)
 QuotaLeaseEntry *
 quota_lease_find(QuotaSet *set, const QuotaPlaceKey *key)
 {
-	for (int i = 0; i < quota_set_nways(set); i++)
-	{
-		Place	   *place = (Place *) quota_set_place(set, i);
+	Place	   *place = (Place *) quota_place_find(set, key);
 
-		if (quota_same_place(&place->key, key))
-			return &place->entry;
-	}
-	return NULL;
+	return place ? &place->entry : NULL;
 }
 
 void

@@ -85,10 +85,9 @@ static void
 end_of_write(void *what, QuotaEnd end)
 {
 	const Write *write = (const Write *) what;
+	TimestampTz now = GetCurrentTimestamp();
 	QuotaLeaseEntry *entry;
 	QuotaSet   *set;
-
-	TimestampTz now = GetCurrentTimestamp();
 
 	writes = write->before;
 	set = quota_lease_set(&write->key, LW_EXCLUSIVE);
@@ -351,15 +350,10 @@ quota_leases_draw(const QuotaPlaceKey *key, const QuotaLeaseEntry *drawn)
 void
 quota_leases_write(const QuotaPlaceKey *key, int64 lease, const QuotaBucketState *row)
 {
-	Write	   *noted;
-	QuotaLeaseEntry *entry;
-	QuotaSet   *set;
+	Write	   *noted = note_write(key, lease, row);
+	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
+	QuotaLeaseEntry *entry = find_lease(set, key, lease);
 
-	if (!quota_leases_exist())
-		return;
-	noted = note_write(key, lease, row);
-	set = quota_lease_set(key, LW_EXCLUSIVE);
-	entry = find_lease(set, key, lease);
 	if (entry)
 		noted->was = quota_lease_write(entry, row->leased, row->lease_id == 0, noted->writer);
 	quota_set_unlock(set);

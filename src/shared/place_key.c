@@ -57,3 +57,16 @@ quota_place_of_account(const QuotaAccountKey *account, Oid table)
 
 	return quota_place_of_window(&all, table);
 }
+
+void *
+quota_place_find(QuotaSet *set, const QuotaPlaceKey *key)
+{
+	for (int i = 0; i < quota_set_nways(set); i++)
+	{
+		void	   *place = quota_set_place(set, i);
+
+		if (quota_same_place((const QuotaPlaceKey *) place, key))
+			return place;
+	}
+	return NULL;
+}

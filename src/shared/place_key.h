@@ -11,6 +11,7 @@
 #ifndef QUOTA_PLACE_KEY_H
 #define QUOTA_PLACE_KEY_H
 
+#include "shared/places.h"
 #include "store/window_key.h"
 
 typedef struct QuotaPlaceKey
@@ -33,5 +34,8 @@ quota_same_place(const QuotaPlaceKey *a, const QuotaPlaceKey *b)
 {
 	return a->bits[0] == b->bits[0] && a->bits[1] == b->bits[1];
 }
+
+/* The key's place in its set; NULL: there is none.  Every place of the table begins with its key. */
+extern void *quota_place_find(QuotaSet *set, const QuotaPlaceKey *key);
 
 #endif							/* QUOTA_PLACE_KEY_H */

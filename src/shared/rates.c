@@ -30,7 +30,7 @@
 
 typedef struct Place
 {
-	QuotaPlaceKey key;			/* 0: free */
+	QuotaPlaceKey key;			/* first; 0: free */
 	QuotaGcra	state;
 } Place;
 
@@ -83,24 +83,11 @@ lock_set(const QuotaPlaceKey *key, LWLockMode mode)
 	return quota_set_lock(places, key->bits[1], mode);
 }
 
-static Place *
-find(QuotaSet *set, const QuotaPlaceKey *key)
-{
-	for (int i = 0; i < quota_set_nways(set); i++)
-	{
-		Place	   *place = (Place *) quota_set_place(set, i);
-
-		if (quota_same_place(&place->key, key))
-			return place;
-	}
-	return NULL;
-}
-
 /* The key's place, or one that it is given, with that state; NULL if none is to be had. */
 static Place *
 find_or_make(QuotaSet *set, const QuotaPlaceKey *key, TimestampTz clock, const QuotaGcra *state)
 {
-	Place	   *place = find(set, key);
+	Place	   *place = (Place *) quota_place_find(set, key);
 
 	/* a test clock in the future frees none */
 	if (place == NULL)
@@ -140,7 +127,7 @@ static void
 give_back(const Units *noted)
 {
 	QuotaSet   *set = lock_set(&noted->key, LW_EXCLUSIVE);
-	Place	   *place = find(set, &noted->key);
+	Place	   *place = (Place *) quota_place_find(set, &noted->key);
 
 	if (place)
 		place->state = quota_gcra_correct(&noted->rate, &place->state, noted->clock, -noted->n);
@@ -158,7 +145,7 @@ end_of_take(void *what, QuotaEnd end)
 	if (end != QUOTA_ABORTED)
 		return;
 	set = lock_set(&noted->key, LW_EXCLUSIVE);
-	place = find(set, &noted->key);
+	place = (Place *) quota_place_find(set, &noted->key);
 	if (place)
 		place->state = quota_gcra_undo(&noted->rate, &place->state, &noted->after,
 									   quota_clock_now(), noted->n);
@@ -229,7 +216,7 @@ quota_rates_read(const QuotaAccountKey *account, const QuotaRate *rate, Timestam
 		return false;
 	key = key_of(account);
 	set = lock_set(&key, LW_SHARED);
-	place = find(set, &key);
+	place = (Place *) quota_place_find(set, &key);
 	if (place)
 		*state = place->state;
 	quota_set_unlock(set);
@@ -310,7 +297,7 @@ quota_rates_correct(const QuotaAccountKey *account, const QuotaRate *rate, Times
 	noted = difference > 0 ? note(end_of_take, &key, rate, clock, difference) :
 		note_give(&key, rate, clock, -difference);
 	set = lock_set(&key, LW_EXCLUSIVE);
-	place = find(set, &key);
+	place = (Place *) quota_place_find(set, &key);
 	if (place)
 	{
 		noted->n += difference > 0 ? difference : -difference;
