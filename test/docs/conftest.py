@@ -9,7 +9,7 @@ import os
 import pytest
 from pages import database_url, psql
 
-# The roles that README.md and docs/operations.md create.
+# The roles that docs/tour.md and docs/operations.md create.
 CREATED_ROLES = ("my_app", "my_dashboard", "my_billing", "monitoring")
 
 # The one that docs/paywall-without-code-changes.md logs in as.

@@ -3,7 +3,7 @@
 import pytest
 from pages import ROOT, read_page, run_blocks, same_text
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {path: read_page(path) for path in PAGES}
 CASES = [
     pytest.param(path, block, id=f"{path.name}:{block.line}")
@@ -52,7 +52,7 @@ def test_example(path, block, outcome_of):
         assert came == shown
 
 
-@pytest.mark.parametrize("name", ["README.md", "reference.md", "operations.md"])
+@pytest.mark.parametrize("name", ["tour.md", "reference.md", "operations.md"])
 def test_page_has_examples(name):
     """A page whose fences are spelled otherwise must not pass for want of blocks."""
     found = [case for case in CASES if case.values[0].name == name]

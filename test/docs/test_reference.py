@@ -119,14 +119,3 @@ def test_every_type_of_event(objects):
 def test_every_metric(objects):
     shown = re.findall(r"`(quota_\w+)`", " ".join(line.split("|")[1] for line in section("metrics").splitlines() if line.startswith("| `quota_")))
     assert shown == objects["metrics"]
-
-
-def test_links_lead_somewhere():
-    headings = re.findall(r"^#+ (.*)$", TEXT, re.M)
-    plain = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
-    # the second heading of a name is name-1
-    anchors = {f"{name}-{n}" if n else name for place, name in enumerate(plain) for n in [plain[:place].count(name)]}
-    for target in re.findall(r"\]\(#([^)]+)\)", TEXT):
-        assert target in anchors, target
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXT):
-        assert (PAGE.parent / target).exists(), target
