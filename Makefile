@@ -1,6 +1,7 @@
 # quota: a PostgreSQL extension, built with PGXS.
 #
 #   make, make install, make installcheck     as with every extension
+#   make try                                  psql in a database with the extension and a plan
 #   make demo, demo-stop                      the application behind its paywall
 #   make test, lint                           everything that CI runs
 #   make doctor                               what is missing or in the way here
@@ -8,9 +9,11 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test test-asserts test-leases test-matrix test-preload
+SETUP_GOALS := demo demo-stop doctor test test-asserts test-leases test-matrix test-preload try
 .PHONY: $(SETUP_GOALS) lint typedefs
 
+try:
+	@packaging/setup/try
 demo:
 	@packaging/setup/demo
 demo-stop:
