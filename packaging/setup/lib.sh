@@ -93,6 +93,12 @@ make_state() {
 	is_our_state "$state" || die "$state is there but not made by us; remove it, or set QUOTA_STATE_DIR"
 }
 
+# The checkout as it stands, as a tar file without what was built or downloaded there.
+pack_checkout() {
+	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./quota.map \
+		--exclude=__pycache__ --exclude=./clients/node/node_modules --exclude=./clients/node/dist --exclude=./results --exclude='./sql/quota--*.sql' -cf - .
+}
+
 # Copies the checkout to $state/tree.  Objects built there before from the same
 # checkout stay, so that a second build is short; the checkout's are not copied.
 snapshot() {
@@ -100,9 +106,7 @@ snapshot() {
 	as_owner mkdir -p "$state/tree"
 	echo "$top" | as_owner tee "$state/tree.from" >/dev/null
 	as_owner find "$state/tree" -type f ! -name '*.o' ! -name '*.bc' -delete
-	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-		--exclude=__pycache__ --exclude=./clients/node/node_modules --exclude=./clients/node/dist --exclude=./results --exclude='./sql/quota--*.sql' -cf - . |
-		as_owner tar -C "$state/tree" --no-same-owner -xf -
+	pack_checkout | as_owner tar -C "$state/tree" --no-same-owner -xf -
 }
 
 # A process is named by its id and the moment it started, so that a pid file

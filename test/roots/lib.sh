@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# Debians in folders: made by debootstrap, entered by unshare, all as root.
+# Sourced after packaging/setup/lib.sh, never run.
+# MIRROR: where debootstrap gets Debian from.
+
+umask 022								# not lib.sh's: user postgres reads what is in there
+
+# Sets place, a folder of root's that keeps Debians; descriptor 9 is for its lock.
+open_place() {	# open_place FOLDER
+	place=$1
+	[ "$(id -u)" = 0 ] || die "changing to another root folder needs root"
+	for command in debootstrap unshare; do
+		command -v "$command" >/dev/null || die "$command is missing: packaging/setup/packages roots"
+	done
+	[ -d "$place" ] || mkdir -m 700 "$place"
+	[ "$(stat -c %u "$place")" = 0 ] || die "$place is there but not root's; remove it"
+	exec 9<"$place"
+}
+
+# Is complete or not there at all, whatever interrupts it.  It is as debootstrap
+# made it, but that a mirror may lag behind, and that dpkg does not wait for the disk.
+make_debian() {	# make_debian RELEASE
+	local made=$place/$1.part
+	[ ! -d "$place/$1" ] || return 0
+	rm -rf --one-file-system "$made"
+	# shellcheck disable=SC2086 # no argument when there is no mirror
+	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$made" ${MIRROR:-} 9<&- || return 1
+	rm -f "$made"/var/cache/apt/archives/*.deb
+	printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'Acquire::Languages "none";' >"$made/etc/apt/apt.conf.d/90quota-roots"
+	echo force-unsafe-io >"$made/etc/dpkg/dpkg.cfg.d/quota-roots"
+	printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$made/etc/hosts"
+	mv "$made" "$place/$1"
+}
+
+# "${inside[@]}" ROOT FOLDER COMMAND...: its processes and mounts are its own and
+# end with it.
+# shellcheck disable=SC2034 # for the scripts that source this
+inside=(unshare --mount --ipc --pid --fork --kill-child "$top/test/roots/init")
+
+# The checkout as it stands, at /root/quota.
+copy_checkout() {	# copy_checkout ROOT
+	rm -rf "$1/root/quota"
+	mkdir -p "$1/root/quota"
+	pack_checkout | tar --extract --no-same-owner --directory="$1/root/quota"
+}
