@@ -50,10 +50,16 @@ MODULE_big := quota
 LAYERS := base store shared engine decide api gate
 OBJS := $(patsubst %.c,%.o,$(sort $(wildcard $(LAYERS:%=src/%/*.c))))
 
-# The install script: the files that sql/MANIFEST names, in its order.
+# The scripts are assembled of the files that sql/MANIFEST names, in its order: one
+# that installs, and one that updates from each earlier version by the steps since.
 SQL_PARTS := $(addprefix sql/,$(shell sed 's/\#.*//' sql/MANIFEST))
+SQL_STEPS := $(foreach part,$(SQL_PARTS),$(if $(findstring --,$(part)),$(part)))
+OLD_VERSIONS := $(foreach step,$(SQL_STEPS),$(firstword $(subst --, ,$(notdir $(step)))))
+# steps_since VERSION,STEPS: those from the one that leaves VERSION on
+steps_since = $(if $(filter sql/updates/$1--%,$(firstword $2)),$2,$(call steps_since,$1,$(wordlist 2,$(words $2),$2)))
 INSTALL_SQL := sql/quota--$(EXTVERSION).sql
-DATA_built := $(INSTALL_SQL)
+UPDATE_SQL := $(OLD_VERSIONS:%=sql/quota--%--$(EXTVERSION).sql)
+DATA_built := $(INSTALL_SQL) $(UPDATE_SQL)
 
 # The library exports what PG_FUNCTION_INFO_V1 declares and nothing else.  A
 # list for the linker says so, not -fvisibility=hidden, which on PostgreSQL 15
@@ -62,7 +68,7 @@ EXPORTS := quota.map
 SHLIB_LINK := -Wl,--version-script=$(EXPORTS)
 
 # Errors say which file raised them: an application tells ours from its own by the name.
-PG_CPPFLAGS := -Isrc $(LAYERS:%=-fmacro-prefix-map=src/%/=quota:)
+PG_CPPFLAGS := -Isrc -DQUOTA_VERSION='"$(EXTVERSION)"' $(LAYERS:%=-fmacro-prefix-map=src/%/=quota:)
 PG_CFLAGS := -fno-semantic-interposition -Wall -Wextra -Wshadow=compatible-local -Wno-unused-parameter -Wno-missing-field-initializers
 ifneq ($(CI)$(WERROR),)
 PG_CFLAGS += -Werror
@@ -87,7 +93,7 @@ PG_CPPFLAGS += -isystem $(shell $(PG_CONFIG) --includedir-server)
 include $(PGXS)
 
 # Debian's PostgreSQL is built without dependency tracking.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h) Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h) Makefile quota.control
 
 quota.so: $(EXPORTS)
 $(EXPORTS): $(OBJS:.o=.c) Makefile
@@ -95,9 +101,11 @@ $(EXPORTS): $(OBJS:.o=.c) Makefile
 	sed -nE 's/^PG_FUNCTION_INFO_V1\((.*)\);.*/\1; pg_finfo_\1;/p' $(OBJS:.o=.c); \
 	echo 'local: *; };'; } > $@
 
-$(INSTALL_SQL): $(SQL_PARTS) sql/MANIFEST quota.control
+$(INSTALL_SQL): parts = $(filter-out sql/updates/%,$(SQL_PARTS))
+sql/quota--%--$(EXTVERSION).sql: parts = sql/header.sql sql/updates/00_library.sql $(call steps_since,$(word 2,$(subst --, ,$@)),$(SQL_STEPS)) $(filter sql/always/%,$(SQL_PARTS))
+$(DATA_built): $(SQL_PARTS) sql/MANIFEST quota.control Makefile
 	@echo "assembling $@"
-	@for part in $(SQL_PARTS); do \
+	@for part in $(parts); do \
 		printf '/* from %s */\n' "$$part"; cat "$$part" || exit 1; echo; \
 	done > $@.tmp
 	@mv $@.tmp $@

@@ -1,5 +1,5 @@
 /* quota: the paywall inside the database.  Assembled from sql/MANIFEST; see sql/README.md. */
-\echo Use "CREATE EXTENSION quota CASCADE" to load this file. \quit
+\echo Use "CREATE EXTENSION quota CASCADE" or "ALTER EXTENSION quota UPDATE" to load this file. \quit
 
 /*
  * The control file names pg_catalog as our schema, so while this script runs

@@ -49,6 +49,8 @@ CREATE INDEX subscription_subject ON quota_internal.subscription (subject, start
 CREATE INDEX subscription_subject_hash ON quota_internal.subscription USING hash (subject);
 -- Every minute maintain() asks which changes are due.
 CREATE INDEX subscription_next ON quota_internal.subscription (next_at) WHERE next_at IS NOT NULL;
+-- A payment provider's callback knows the subscription by its own id.
+CREATE INDEX subscription_external_id ON quota_internal.subscription (external_id) WHERE external_id IS NOT NULL;
 COMMENT ON TABLE quota_internal.subscription IS 'a subject''s plan over [starts_at, ends_at); ended rows are history';
 COMMENT ON COLUMN quota_internal.subscription.ends_at IS 'NULL = open; a trial and a scheduled cancellation end it here too';
 COMMENT ON COLUMN quota_internal.subscription.asked_ends_at IS 'the end that was asked for, while a trial or a scheduled cancellation puts a nearer one into ends_at';

@@ -41,6 +41,7 @@ static int	max_accounts;
 static char *clock_text = NULL;
 static char *retention_text = NULL;
 static char *actor_text = NULL;	/* read by SQL, where events are written */
+static char *library_version = NULL;	/* read by update scripts */
 
 /* the value of quota.clock; NULL when it is not set */
 static const TimestampTz *clock_time = NULL;
@@ -216,6 +217,14 @@ quota_define_settings(void)
 							 PGC_SUSET,
 							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);
+	DefineCustomStringVariable("quota.library_version",
+							   "The version of the library that this session has loaded.",
+							   NULL,
+							   &library_version,
+							   QUOTA_VERSION,
+							   PGC_INTERNAL,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, NULL);
 	/* where it is not, the server would not let it be defined */
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("quota.max_accounts",

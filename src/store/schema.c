@@ -23,9 +23,11 @@
 #include "utils/syscache.h"
 
 #include "store/schema.h"
+#include "store/version.h"
 
 PG_FUNCTION_INFO_V1(quota_invalidate);
 PG_FUNCTION_INFO_V1(quota_append_only);
+PG_FUNCTION_INFO_V1(quota_sql_announce);
 
 #define MAX_COLUMNS		23
 
@@ -126,6 +128,8 @@ static const struct
 static Oid	relation_oids[QUOTA_NRELATIONS];
 static uint64 generations[QUOTA_NRELATIONS];
 static Oid	owner = InvalidOid;
+static uint64 version_generation = 1;
+static uint64 version_fits_generation = 0;	/* at which the installed version was looked at */
 static uint64 catalog_generation = 1;
 static uint64 looked_up_generation = 0; /* at which all OIDs of the catalog were known */
 
@@ -141,6 +145,7 @@ relcache_callback(Datum arg, Oid relid)
 		relation_oids[i] = InvalidOid;
 		generations[i]++;
 		owner = InvalidOid;
+		version_generation++;
 		if (i <= QUOTA_LAST_CATALOG_RELATION)
 			catalog_generation++;
 	}
@@ -182,9 +187,16 @@ quota_relid(QuotaRelation which)
 	register_callback();
 	if (!OidIsValid(relation_oids[which]))
 	{
-		Oid			relid = get_relname_relid(relations[which].name,
-											  get_namespace_oid("quota_internal", false));
+		Oid			relid;
 
+		while (version_fits_generation != version_generation)
+		{
+			uint64		before = version_generation;
+
+			quota_require_version();
+			version_fits_generation = before;
+		}
+		relid = get_relname_relid(relations[which].name, get_namespace_oid("quota_internal", false));
 		if (!OidIsValid(relid) || !looks_right(which, relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -241,6 +253,19 @@ quota_owner(void)
 		ReleaseSysCache(tuple);
 	}
 	return owner;
+}
+
+/*
+ * quota_internal._announce(): the end of every script.  An invalidation of each
+ * relation makes every session look at it again, and at the version.
+ */
+Datum
+quota_sql_announce(PG_FUNCTION_ARGS)
+{
+	quota_require_version();
+	for (int i = 0; i < QUOTA_NRELATIONS; i++)
+		CacheInvalidateRelcacheByRelid(quota_relid((QuotaRelation) i));
+	PG_RETURN_VOID();
 }
 
 /* Row trigger on the tables of the catalog: the other sessions shall read again. */

@@ -307,7 +307,10 @@ typedef enum QuotaRelation
 #define Anum_api_key_use_last_used_at	2
 #define Natts_api_key_use				2
 
-/* OID by name, cached until a relcache invalidation */
+/*
+ * OID by name, cached until a relcache invalidation; an error unless relation and
+ * installed version are such as this library works with.
+ */
 extern Oid	quota_relid(QuotaRelation which);
 
 /*

@@ -2,7 +2,7 @@
 # Statements are sent one by one; every wait ends by the time limit of
 # PostgreSQL::Test.  Used by the tests beside it.
 #
-#   my $s = session($server);       in database postgres, errors with their SQLSTATE and message
+#   my $s = session($server);       in database postgres or database => ..., errors with their SQLSTATE and message
 #   say_to($s, $sql);               sends it, and does not wait
 #   answer($s);                     rows, then errors, of all that was sent since the last answer
 #   ask($s, $sql);                  both
@@ -28,7 +28,7 @@ sub session
 	my %s = (in => '', out => '', err => '');
 	$s{timer} = IPC::Run::timeout($patience);
 	$s{handle} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', "VERBOSITY=$verbosity", '-d', $server->connstr('postgres'), '-f', '-' ],
+		[ 'psql', '-XAtq', '-v', "VERBOSITY=$verbosity", '-d', $server->connstr($options{database} // 'postgres'), '-f', '-' ],
 		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, $s{timer});
 	return \%s;
 }
