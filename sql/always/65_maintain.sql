@@ -62,7 +62,7 @@ COMMENT ON FUNCTION quota_internal._make_leaf(timestamptz) IS 'internal: makes t
  * Waits for debits in the default leaf, but not long: less than deadlock_timeout,
  * so that nobody else's transaction has to die for it.
  */
-CREATE OR REPLACE FUNCTION quota_internal._make_leaves() RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._make_leaves_for(months timestamptz[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
@@ -72,9 +72,7 @@ DECLARE
     month timestamptz;
     made bigint := 0;
 BEGIN
-    FOR month IN
-        SELECT date_trunc('month', quota_internal._now()) + n * interval '1 month' FROM generate_series(0, 2) n
-    LOOP
+    FOREACH month IN ARRAY _make_leaves_for.months LOOP
         CONTINUE WHEN EXISTS (SELECT FROM quota_internal._leaves() l WHERE l.since < month + interval '1 month' AND l.until > month)
             OR EXISTS (SELECT FROM quota_internal.ledger_entry_default e WHERE e.at >= month AND e.at < month + interval '1 month');
         BEGIN
@@ -88,8 +86,17 @@ BEGIN
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._make_leaves() IS
-    'internal: makes leaves for this month and the next two, unless rows of it lie in the default leaf already';
+COMMENT ON FUNCTION quota_internal._make_leaves_for(timestamptz[]) IS
+    'internal: makes leaves for months, each given by its beginning, unless rows of it lie in the default leaf already';
+
+CREATE OR REPLACE FUNCTION quota_internal._make_leaves() RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET TimeZone = 'UTC'
+AS $$
+    SELECT quota_internal._make_leaves_for(ARRAY(SELECT date_trunc('month', quota_internal._now()) + n * interval '1 month' FROM generate_series(0, 2) n))
+$$;
+COMMENT ON FUNCTION quota_internal._make_leaves() IS 'internal: makes leaves for this month and the next two';
 
 -- Rollup
 

@@ -130,7 +130,7 @@ CREATE OR REPLACE FUNCTION quota_internal._verify_debits(OUT check_name text, OU
     SET search_path = pg_catalog, pg_temp
 AS $$
     WITH entry AS (
-        SELECT e.debit_id, e.id, e.account, e.subject, e.feature_id, e.levels, e.kind, e.amount,
+        SELECT e.debit_id, e.id, e.account, e.subject, e.feature_id, e.levels, e.kind, e.amount, e.epoch,
                count(*) OVER (PARTITION BY e.debit_id) AS entries,
                e.amount < 0 AND e.kind IN ('d', 'h', 'm') OR e.amount > 0 AND e.kind IN ('r', 'b', 'l', 'x')
                OR (e.source = 'g') < (e.grant_id IS NOT NULL) OR (e.source = 'g') > (e.grant_id IS NOT NULL OR e.kind = 't')
@@ -148,14 +148,14 @@ AS $$
                bool_or(e.kind IN ('d', 'h')) AS begins,
                bool_or(e.kind IN ('r', 's', 'l', 'x', 'm')) AS goes_on,
                count(*) FILTER (WHERE e.id = e.debit_id) AS firsts,
-               min(e.id) AS id, bool_or(e.malformed) AS malformed
+               min(e.id) AS id, min(e.epoch) AS epoch, bool_or(e.malformed) AS malformed
         FROM entry e
         WHERE e.entries > 1 OR e.kind NOT IN ('d', 'h', 'b', 'c') OR e.malformed
         GROUP BY 1, 2
     ), operation AS (
         SELECT l.debit_id, max(l.account) AS account, max(l.feature_id) AS feature_id,
                min(l.charged) AS charged, max(l.charged) AS most_charged,
-               sum(l.moved) AS moved, sum(l.firsts) AS firsts, bool_or(l.begins) AS begins, bool_or(l.goes_on) AS goes_on, min(l.id) AS id,
+               sum(l.moved) AS moved, sum(l.firsts) AS firsts, bool_or(l.begins) AS begins, bool_or(l.goes_on) AS goes_on, min(l.id) AS id, min(l.epoch) AS epoch,
                (min(l.feature_id), min(l.levels)) <> (max(l.last_feature), max(l.last_levels))
                -- forget() cuts it to different levels
                OR NOT quota_internal._is_below(max(l.last_subject), min(l.subject)) AS mixed
@@ -186,7 +186,7 @@ AS $$
     UNION ALL
     SELECT 'debit', o.account, o.feature_id, format('what came back or was settled of debit %s names no debit', o.debit_id)
     FROM operation o
-    WHERE o.goes_on AND NOT o.begins
+    WHERE o.goes_on AND NOT o.begins AND o.epoch >= 0    -- else it began in another database
       -- what began in a month that has been dropped
       AND o.debit_id > coalesce((SELECT min(e.id) FROM quota_internal.ledger_entry e, quota_internal.posting p
                                  WHERE e.at >= p.dropped_before + interval '1 day'), 0)

@@ -72,6 +72,8 @@ AS $$
         ('function', 'simulate',        '{admin}'),
         ('function', 'forget',          '{admin}'),
         ('function', 'rename',          '{admin}'),
+        ('function', 'export_subject',  '{admin}'),
+        ('function', 'import_subject',  '{admin}'),
         ('view',     'ledger',          '{admin}'),
         ('view',     'subscriptions',   '{reader,admin}'),
         -- Views call these with their reader's rights.  They take no argument or

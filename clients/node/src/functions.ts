@@ -117,6 +117,8 @@ export const FUNCTIONS = {
 	setStatus: { takes: { subject: "id", status: "text", until: "time?" }, nothing: true },
 	amend: { takes: { subject: "id", changes: "json" }, value: "int" },
 	migrate: { takes: { plan: "text", maxSubjects: "int?" }, value: "int" },
+	exportSubject: { takes: { subject: "id" }, value: "json" },
+	importSubject: { takes: { document: "json" }, value: "int" },
 	rename: { takes: { subject: "id", newSubject: "id" }, value: "int" },
 	override: { takes: { ...looked, entitlement: "json|null" }, nothing: true },
 	credit: {

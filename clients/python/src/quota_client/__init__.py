@@ -93,6 +93,8 @@ unit_hours = at_once(state.unit_hours)
 
 apply_catalog = at_once(administration.apply_catalog)
 export_catalog = at_once(administration.export_catalog)
+export_subject = at_once(administration.export_subject)
+import_subject = at_once(administration.import_subject)
 subscribe = at_once(administration.subscribe)
 change_plan = at_once(administration.change_plan)
 cancel = at_once(administration.cancel)
@@ -151,12 +153,14 @@ __all__ = [
     "debit_many",
     "explain",
     "export_catalog",
+    "export_subject",
     "extend",
     "forget",
     "give_back",
     "grant_access",
     "has",
     "hold",
+    "import_subject",
     "is_transient",
     "maintain",
     "me",

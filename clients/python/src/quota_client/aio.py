@@ -69,6 +69,8 @@ unit_hours = awaited(state.unit_hours)
 
 apply_catalog = awaited(administration.apply_catalog)
 export_catalog = awaited(administration.export_catalog)
+export_subject = awaited(administration.export_subject)
+import_subject = awaited(administration.import_subject)
 subscribe = awaited(administration.subscribe)
 change_plan = awaited(administration.change_plan)
 cancel = awaited(administration.cancel)
@@ -127,12 +129,14 @@ __all__ = [
     "debit_many",
     "explain",
     "export_catalog",
+    "export_subject",
     "extend",
     "forget",
     "give_back",
     "grant_access",
     "has",
     "hold",
+    "import_subject",
     "is_transient",
     "maintain",
     "me",

@@ -78,6 +78,16 @@ def rename(subject: Id, new_subject: Id) -> Call[int]:
     return Call("rename", scalar(int), {"subject": subject, "new_subject": new_subject})
 
 
+def export_subject(subject: Id) -> Call[dict[str, Any]]:
+    """All of a subject of one segment and below, for import_subject in another database."""
+    return Call("export_subject", document("export_subject"), {"subject": subject})
+
+
+def import_subject(document: Json) -> Call[int]:
+    """Store a subject that comes from another database; returns the number of ledger entries that came."""
+    return Call("import_subject", scalar(int), {"document": document})
+
+
 def override(subject: Id, feature: str, entitlement: Json | None) -> Call[None]:
     """An entitlement of the subject's own; None removes it."""
     return Call("override", NOTHING, {"subject": subject, "feature": feature, "entitlement": entitlement})
