@@ -35,7 +35,7 @@ _TYPES = {
     **dict.fromkeys(("amount", "cost", "id", "grant_id", "used", "quantity"), "bigint"),
     **dict.fromkeys(("max_rows", "max_subjects", "priority"), "integer"),
     **dict.fromkeys(("up_to", "dry_run", "beyond_caps", "remember"), "boolean"),
-    **dict.fromkeys(("metadata", "amounts", "units", "detail", "catalog", "changes", "entitlement"), "jsonb"),
+    **dict.fromkeys(("metadata", "amounts", "units", "detail", "catalog", "changes", "entitlement", "document"), "jsonb"),
     **dict.fromkeys(("since", "until", "at", "expires_at", "effective_at", "starts_at", "ends_at"), "timestamptz"),
     **dict.fromkeys(("ttl", "trial"), "interval"),
     "scopes": "text[]",
