@@ -4,12 +4,13 @@
 #   make try                                  psql in a database with the extension and a plan
 #   make demo, demo-stop                      the application behind its paywall
 #   make test, lint                           everything that CI runs
+#   make deb                                  a package for Debian, in build/deb
 #   make doctor                               what is missing or in the way here
 #
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := demo demo-stop doctor test test-asserts test-leases test-matrix test-preload try
+SETUP_GOALS := deb demo demo-stop doctor test test-asserts test-leases test-matrix test-preload try
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 try:
@@ -20,6 +21,8 @@ demo-stop:
 	@packaging/setup/demo-stop
 doctor:
 	@packaging/setup/doctor
+deb:
+	@packaging/setup/deb $(DEB_DIR)
 # "check" belongs to PGXS and means something else, so ours is "test".
 # SUITES="lint regress" runs a part of it.
 test:

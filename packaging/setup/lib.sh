@@ -37,6 +37,9 @@ die() {
 	exit 1
 }
 
+# quota.control is the only place that states it.
+version() { sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$top/quota.control"; }
+
 # The PostgreSQL that we build for: PG_MAJOR, else the newest one installed
 # with headers, else the newest installed, else the one Debian offers.
 pg_major() {
@@ -95,7 +98,7 @@ make_state() {
 
 # The checkout as it stands, as a tar file without what was built or downloaded there.
 pack_checkout() {
-	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./quota.map \
+	tar -C "$top" --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude=./quota.map \
 		--exclude=__pycache__ --exclude=./clients/node/node_modules --exclude=./clients/node/dist --exclude=./results --exclude='./sql/quota--*.sql' -cf - .
 }
 

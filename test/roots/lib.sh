@@ -20,16 +20,19 @@ open_place() {	# open_place FOLDER
 # Is complete or not there at all, whatever interrupts it.  It is as debootstrap
 # made it, but that a mirror may lag behind, and that dpkg does not wait for the disk.
 make_debian() {	# make_debian RELEASE
-	local made=$place/$1.part
-	[ ! -d "$place/$1" ] || return 0
-	rm -rf --one-file-system "$made"
-	# shellcheck disable=SC2086 # no argument when there is no mirror
-	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$made" ${MIRROR:-} 9<&- || return 1
-	rm -f "$made"/var/cache/apt/archives/*.deb
-	printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'Acquire::Languages "none";' >"$made/etc/apt/apt.conf.d/90quota-roots"
-	echo force-unsafe-io >"$made/etc/dpkg/dpkg.cfg.d/quota-roots"
-	printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$made/etc/hosts"
-	mv "$made" "$place/$1"
+	local debian=$place/$1 conf=etc/apt/apt.conf.d/90quota-roots
+	if [ ! -d "$debian" ]; then
+		rm -rf --one-file-system "$debian.part"
+		# shellcheck disable=SC2086 # no argument when there is no mirror
+		debootstrap --variant=minbase --include=ca-certificates,make "$1" "$debian.part" ${MIRROR:-} 9<&- || return 1
+		rm -f "$debian".part/var/cache/apt/archives/*.deb
+		mv "$debian.part" "$debian"
+	fi
+	if [ ! -f "$debian/$conf" ]; then
+		echo force-unsafe-io >"$debian/etc/dpkg/dpkg.cfg.d/quota-roots"
+		printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$debian/etc/hosts"
+		printf '%s\n' 'Acquire::Check-Valid-Until "false";' 'Acquire::Languages "none";' >"$debian/$conf"
+	fi
 }
 
 # "${inside[@]}" ROOT FOLDER COMMAND...: its processes and mounts are its own and
