@@ -34,6 +34,7 @@ def run(owner_url, app_url, admin_url, reader_url):
         with owner.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS quota CASCADE"))
+            connection.execute(text("ALTER EXTENSION quota UPDATE"))  # one that is there may be older
             make_tables(connection, app_url, admin_url, reader_url)
             return [*quota_client.apply_catalog(connection, config.catalog()), *_gates(connection)]
     finally:
