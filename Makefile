@@ -105,7 +105,7 @@ $(EXPORTS): $(OBJS:.o=.c) Makefile
 	echo 'local: *; };'; } > $@
 
 $(INSTALL_SQL): parts = $(filter-out sql/updates/%,$(SQL_PARTS))
-sql/quota--%--$(EXTVERSION).sql: parts = sql/header.sql sql/updates/00_library.sql $(call steps_since,$(word 2,$(subst --, ,$@)),$(SQL_STEPS)) $(filter sql/always/%,$(SQL_PARTS))
+sql/quota--%--$(EXTVERSION).sql: parts = sql/header.sql sql/updates/00_begin.sql $(call steps_since,$(word 2,$(subst --, ,$@)),$(SQL_STEPS)) $(filter sql/always/%,$(SQL_PARTS))
 $(DATA_built): $(SQL_PARTS) sql/MANIFEST quota.control Makefile
 	@echo "assembling $@"
 	@for part in $(parts); do \

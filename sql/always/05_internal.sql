@@ -6,19 +6,30 @@
 /*
  * PL/pgSQL and SQL for the functions that are called from outside: the error of
  * one tells nothing of the functions and statements that it came through.
+ *
+ * The validators are theirs under names of ours.  Of a language that has a function in
+ * pg_catalog, pg_dump names no function at all, and then pg_upgrade could not make it.
  */
 CREATE OR REPLACE FUNCTION quota_internal._plpgsql_handler() RETURNS language_handler
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'quota_plpgsql_handler';
 COMMENT ON FUNCTION quota_internal._plpgsql_handler() IS 'internal: of language quota_plpgsql';
-CREATE OR REPLACE LANGUAGE quota_plpgsql HANDLER quota_internal._plpgsql_handler VALIDATOR pg_catalog.plpgsql_validator;
+CREATE OR REPLACE FUNCTION quota_internal._plpgsql_validator(oid) RETURNS void
+    LANGUAGE c
+    AS '$libdir/plpgsql', 'plpgsql_validator';
+COMMENT ON FUNCTION quota_internal._plpgsql_validator(oid) IS 'internal: of language quota_plpgsql';
+CREATE OR REPLACE LANGUAGE quota_plpgsql HANDLER quota_internal._plpgsql_handler VALIDATOR quota_internal._plpgsql_validator;
 COMMENT ON LANGUAGE quota_plpgsql IS 'PL/pgSQL whose errors have none of its own lines in CONTEXT; for quota alone';
 
 CREATE OR REPLACE FUNCTION quota_internal._sql_handler() RETURNS language_handler
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'quota_sql_handler';
 COMMENT ON FUNCTION quota_internal._sql_handler() IS 'internal: of language quota_sql';
-CREATE OR REPLACE LANGUAGE quota_sql HANDLER quota_internal._sql_handler VALIDATOR pg_catalog.fmgr_sql_validator;
+CREATE OR REPLACE FUNCTION quota_internal._sql_validator(oid) RETURNS void
+    LANGUAGE internal
+    AS 'fmgr_sql_validator';
+COMMENT ON FUNCTION quota_internal._sql_validator(oid) IS 'internal: of language quota_sql';
+CREATE OR REPLACE LANGUAGE quota_sql HANDLER quota_internal._sql_handler VALIDATOR quota_internal._sql_validator;
 COMMENT ON LANGUAGE quota_sql IS 'SQL whose errors have none of its own lines in CONTEXT; for quota alone';
 
 CREATE OR REPLACE FUNCTION quota_internal._now() RETURNS timestamptz

@@ -397,7 +397,7 @@ BEGIN
         task := 'windows dropped';       rows := quota_internal._drop_windows();       RETURN NEXT;
     END IF;
     task := 'ledger months made';        rows := quota_internal._make_leaves();        RETURN NEXT;
-    PERFORM quota_internal._close_row_types();
+    PERFORM quota_internal._close_types();
     task := 'events notified';           rows := quota_internal._notify();             RETURN NEXT;
 END
 $$;

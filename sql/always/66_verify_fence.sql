@@ -73,8 +73,8 @@ AS $$
           SELECT format('%s.%s', p.pronamespace::regnamespace, p.proname), 'f', p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
               FROM pg_proc p WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[])
           UNION ALL
-          SELECT c.oid::regclass::text, CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END, c.relowner, coalesce(c.relacl, '{}')
-              FROM pg_class c WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'p', 'v', 'S')
+          SELECT c.oid::regclass::text, k.kind, c.relowner, coalesce(c.relacl, acldefault(k.kind::"char", c.relowner))
+              FROM pg_class c, LATERAL (SELECT CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END) k(kind) WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'p', 'v', 'S')
                 -- of the ledger's parts the check "ledger" tells
                 AND c.oid <> 'quota_internal.ledger_entry'::regclass AND c.oid NOT IN (SELECT l.leaf FROM quota_internal._leaves() l)) o,
         aclexplode(o.acl) a

@@ -168,15 +168,25 @@ COMMENT ON FUNCTION quota_internal._strip_access(text) IS 'internal: takes every
  * A role with USAGE of the schema could have columns of our tables' and views' row
  * types, at which an update or the drop of a month of the ledger would stop.  Not by
  * 90_privileges: pg_dump knows no initial privileges of these types, and would warn,
- * nor does it keep this REVOKE, so maintain() does it, too.
+ * nor does it keep this REVOKE, so maintain() does it, too.  After pg_upgrade it is
+ * the same with the functions that a range type comes with.
  */
-CREATE OR REPLACE FUNCTION quota_internal._close_row_types() RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._close_types() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     row_type regtype;
+    constructor regprocedure;
 BEGIN
+    FOR constructor IN
+        SELECT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+            AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i', aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND a.grantee = 0
+    LOOP
+        LOCK TABLE quota_internal.event IN SHARE UPDATE EXCLUSIVE MODE;
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', constructor);
+    END LOOP;
     FOR row_type IN
         SELECT t.oid FROM pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) a
         WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND t.typrelid <> 0 AND a.grantee = 0
@@ -186,7 +196,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._close_row_types() IS 'internal: takes the USAGE of the row types of our tables and views from PUBLIC';
+COMMENT ON FUNCTION quota_internal._close_types() IS 'internal: takes from PUBLIC the row types of our tables and views, and the functions of our range types';
 
 CREATE OR REPLACE FUNCTION quota.grant_access(grantee text, level text) RETURNS void
     LANGUAGE quota_plpgsql SECURITY DEFINER
@@ -199,7 +209,7 @@ DECLARE
     object record;
 BEGIN
     PERFORM quota_internal._strip_access(role);
-    PERFORM quota_internal._close_row_types();
+    PERFORM quota_internal._close_types();
     EXECUTE format('GRANT USAGE ON SCHEMA quota TO %I', role);
     FOR object IN
         SELECT 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS what

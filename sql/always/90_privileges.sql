@@ -1,50 +1,46 @@
 /*
  * Nothing for anybody but the owner, until grant_access().
  *
- * What is new here gets rid of PUBLIC's rights, and of those that ALTER DEFAULT
- * PRIVILEGES has just given to named roles.  What an earlier run of this file
- * has seen bears the grants of grant_access() by now and is not touched, not
- * even by a REVOKE that changes nothing: in an extension script that would
- * write the grants into pg_init_privs, and pg_dump would leave them out.
+ * What this script has created gets rid of PUBLIC's rights, and of those that ALTER
+ * DEFAULT PRIVILEGES has just given to named roles.  What was there before bears the
+ * grants of grant_access() by now and is not touched, not even by a REVOKE that
+ * changes nothing: in an extension script that would write the grants into
+ * pg_init_privs, and pg_dump would leave them out.
  *
- * So pg_init_privs decides.  An object without a row there is new, and the
- * first REVOKE gives it one; and the roles that the row names have their rights
- * from the moment of the installation and not from grant_access().
+ * updates/00_begin has noted what that is.  pg_init_privs does not tell: after
+ * pg_upgrade, tables and views have no row there.
  */
 DO $$
 DECLARE
+    before CONSTANT text[] := coalesce(string_to_array(current_setting('quota_update.members', true), ','), '{}');
     ours record;
     role text;
 BEGIN
     FOR ours IN
         SELECT o.* FROM (
-            SELECT 'pg_namespace'::regclass AS class, n.oid, format('SCHEMA %I', n.nspname) AS what, n.nspowner AS owner
+            SELECT 'pg_namespace'::regclass AS class, n.oid, format('SCHEMA %I', n.nspname) AS what, n.nspowner AS owner, n.nspacl AS acl
                 FROM pg_namespace n WHERE n.nspname IN ('quota', 'quota_internal')
             UNION ALL
-            SELECT 'pg_proc'::regclass, p.oid, 'ROUTINE ' || p.oid::regprocedure, p.proowner
+            SELECT 'pg_proc'::regclass, p.oid, 'ROUTINE ' || p.oid::regprocedure, p.proowner, p.proacl
                 FROM pg_proc p WHERE p.pronamespace = ANY ('{quota,quota_internal}'::regnamespace[])
             UNION ALL
             SELECT 'pg_class'::regclass, c.oid,
-                   CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner
+                   CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, c.relowner, c.relacl
                 FROM pg_class c WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND c.relkind IN ('r', 'p', 'v', 'S')
                     -- the ledger's months are no members of the extension; maintain() has seen to them
                     AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
             UNION ALL
-            SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner
+            SELECT 'pg_type'::regclass, t.oid, 'TYPE ' || t.oid::regtype, t.typowner, t.typacl
                 FROM pg_type t WHERE t.typnamespace = ANY ('{quota,quota_internal}'::regnamespace[])
                     -- of tables and views, too: a column of their rows would be in an update's way
                     AND (t.typtype IN ('r', 'd') OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
         ) o
         ORDER BY 1, 2
     LOOP
-        IF NOT EXISTS (SELECT FROM pg_init_privs i
-                       WHERE i.classoid = ours.class AND i.objoid = ours.oid AND i.objsubid = 0) THEN
-            EXECUTE format('REVOKE ALL ON %s FROM PUBLIC CASCADE', ours.what);
-        END IF;
+        CONTINUE WHEN ours.class::oid || ' ' || ours.oid = ANY (before);
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC CASCADE', ours.what);
         FOR role IN
-            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-            FROM pg_init_privs i, aclexplode(i.initprivs) a
-            WHERE i.classoid = ours.class AND i.objoid = ours.oid AND i.objsubid = 0 AND a.grantee <> ours.owner
+            SELECT DISTINCT a.grantee::regrole::text FROM aclexplode(ours.acl) a WHERE a.grantee NOT IN (0, ours.owner)
         LOOP
             EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', ours.what, role);
         END LOOP;

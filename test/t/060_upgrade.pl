@@ -127,6 +127,24 @@ like($err, qr/NOTICE:  [5-9]\d calls/, 'and there are many of them');
 
 my $before = contents($node, 'shop');
 my $rights = given('shop');
+
+# A dump says CREATE EXTENSION without a version, so its rows come into this one's tables.
+sub restored
+{
+	my ($db) = @_;
+	command_ok([ 'pg_dump', '-Fc', '-f', "$dumps/$db", '-d', $node->connstr('shop') ], "$db: dumped");
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr($db), "$dumps/$db" ], "$db: restored");
+	is(version_in($db), $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'quota'}), "$db: has this version");
+	is_deeply(contents($node, $db), contents($node, 'shop'), "$db: every row");
+	is(given($db), given('shop'), "$db: the rights");
+	is(run_in($node, $db, q{SELECT remaining FROM quota.debit('bob', 'tokens', 1)}), run_in($node, 'shop', q{SELECT remaining - 1 FROM quota.check('bob', 'tokens')}), "$db: goes on");
+	is(run_in($node, $db, qq{INSERT INTO doc (tenant, pages) VALUES ('$db', 6); SELECT used FROM quota.check('$db', 'pages')}), '6', "$db: its gates count");
+	books($db, $db);
+	return;
+}
+restored('from_old');
+
 my $objects_of_old = objects('shop');
 run_in($node, 'shop', q{BEGIN; ALTER EXTENSION quota UPDATE; SELECT quota.check('bob', 'tokens'); ROLLBACK});
 is(version_in('shop'), $old, 'an update that is rolled back');
@@ -224,10 +242,10 @@ is(run_in($node, 'shop', q{SELECT a.subject FROM kept k, quota.authenticate(k.se
 is(run_in($node, 'shop', q{SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'), quota.grant_access('shop_admin', 'admin');
 	CREATE TABLE part (LIKE doc) PARTITION BY LIST (tenant); SELECT quota.protect('part', 'docs', 'r.tenant'); CREATE TABLE part_x PARTITION OF part FOR VALUES IN ('x');
 	INSERT INTO part VALUES (1, 'x', 1); SELECT used FROM quota.check('x', 'docs')}) =~ s/^\|\|\n\w+\n//r, '1', 'new partitions are gated');
-run_in($node, 'shop', 'ANALYZE quota_internal.subscription');
-like(run_in($node, 'shop', q{EXPLAIN SELECT subject FROM quota.subscriptions WHERE external_id = 'sub_1'}), qr/subscription_external_id/, 'a subscription is found by its external id');
+like(run_in($node, 'shop', q{SET enable_seqscan = off; EXPLAIN SELECT subject FROM quota.subscriptions WHERE external_id = 'sub_1'}), qr/subscription_external_id/, 'a subscription is found by its external id');
 books('shop', 'used after the update');
 bye($_) foreach $admin, $web, $other;
+restored('from_updated');
 
 # ---- the same as a fresh one ---------------------------------------------------------------
 
@@ -255,5 +273,69 @@ sub differences
 	my ($diff) = run_command([ 'diff', '-u', "$dumps/one", "$dumps/two" ]);
 	return substr($diff, 0, 4000);
 }
+
+# ---- what does not fit ----------------------------------------------------------------------
+
+# The scripts of two later versions: one as it is made, whose first act looks at the library,
+# and what such a one has done in a session with a newer library.
+my ($first_act) = slurp_file("$extension/quota--$old--$current.sql") =~ m{^(.*?)/\* from sql/updates/$old--}s;
+script("$current--99.1", $first_act);
+script("$current--99.2", 'ALTER TABLE quota_internal.feature SET (fillfactor = 90);');
+script("99.2--$current", 'ALTER TABLE quota_internal.feature RESET (fillfactor);');
+script("$current--99.3", 'DROP VIEW quota.periods;');
+# An update without a step, to a version that the library takes for an old one.
+script("$current--1.00", slurp_file("$extension/quota--$old--$current.sql") =~ s{/\* from sql/updates/$old--.*?(?=/\* from sql/always/)}{}sr);
+script('0.9', $script_of_old);
+
+sub refusal
+{
+	my ($db, $sql) = @_;
+	my ($status, $rows, $message) = $node->psql($db, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return join ' ', $message =~ /^.*?(?:ERROR|FATAL):  (.*?)$|HINT:  (.*?)$/mg;
+}
+my $again = 'restart the server|connect again';
+like(refusal('shop', 'ALTER EXTENSION quota UPDATE TO \'99.1\''), qr/55000: this session has loaded the library of quota \Q$current\E, and the update is to 99\.1.*Restart the server/s, 'an update wants its own library');
+like(refusal('shop', 'SET ROLE shop_admin; ALTER EXTENSION quota UPDATE TO \'99.2\''), qr/42501: must be owner of extension quota/, 'and a superuser');
+like(refusal('shop', 'ALTER EXTENSION quota UPDATE TO \'99.3\''), qr/2BP01: cannot drop view quota\.periods.*DROP \.\.\. CASCADE/s, 'what depends on something that goes is in the way');
+is(version_in('shop'), $current, 'each of them changes nothing');
+
+my $open = session($node, database => 'shop');
+is(ask($open, q{SELECT remaining FROM quota.debit('dora', 'tokens', 1)}), '999', 'a session has loaded the library');
+run_in($node, 'shop', 'ALTER EXTENSION quota UPDATE TO \'99.2\'');
+like(ask($open, q{SELECT remaining FROM quota.debit('dora', 'tokens', 1)}), qr/55000: the library of quota \Q$current\E does not work with version 99\.2 of the extension.*Connect again/s, 'which does not work with objects of a later version');
+like(refusal('shop', $_), qr/55000: .*99\.2.*Connect again/s, "$_")
+  foreach q{SELECT quota.check('dora', 'tokens')}, q{SELECT quota.me('dora')}, q{INSERT INTO doc (tenant, pages) VALUES ('dora', 1)}, q{SELECT quota.credit('dora', 'tokens', 1)};
+run_in($node, 'shop', "ALTER EXTENSION quota UPDATE TO '$current'");
+is(ask($open, q{SELECT remaining FROM quota.debit('dora', 'tokens', 1)}), '998', 'once they are its own again, it works');
+bye($open);
+
+$node->safe_psql('postgres', 'CREATE DATABASE ancient');
+run_in($node, 'ancient', q{CREATE EXTENSION quota VERSION '0.9' CASCADE});
+like(refusal('ancient', q{SELECT quota.debit('dora', 'tokens', 1)}), qr/55000: the library of quota \Q$current\E does not work with version 0\.9.*Run ALTER EXTENSION quota UPDATE/, 'nor with too old ones');
+like(refusal('ancient', 'SET quota.library_version = \'99.1\''), qr/55P02: /, 'what it says of itself cannot be set');
+
+# ---- pg_upgrade ------------------------------------------------------------------------------
+
+# Between two clusters of one release of PostgreSQL.
+$node->safe_psql('postgres', "DROP DATABASE $_") foreach qw(calls installed ancient from_old from_updated);
+$before = contents($node, 'shop');
+$node->stop;
+my $next = PostgreSQL::Test::Cluster->new('next');
+$next->init;
+$next->append_conf('postgresql.conf', "shared_preload_libraries = 'quota'\n");
+chdir $dumps;		# where it writes
+my $bin = $node->config_data('--bindir');
+command_ok([ 'pg_upgrade', '--no-sync', '-d', $node->data_dir, '-D', $next->data_dir, '-b', $bin, '-B', $bin, '-s', $node->host, '-p', $node->port, '-P', $next->port ], 'pg_upgrade');
+$next->start;
+$node = $next;
+is_deeply(contents($node, 'shop'), $before, 'every row came along');
+is(given('shop'), $rights, 'and the rights');
+is(run_in($node, 'shop', q{SELECT remaining FROM quota.debit('bob', 'tokens', 1)}), '45', 'and goes on');
+is(run_in($node, 'shop', q{INSERT INTO doc (tenant, pages) VALUES ('carl', 6); SELECT used FROM quota.check('carl', 'pages')}), '6', 'with gates that count');
+is(run_in($node, 'shop', q{SELECT count(*) > 0 FROM quota.maintain(); SELECT max(epoch) FROM quota_internal.posting}), "t\n1", 'in a new epoch of transaction numbers');
+books('shop', 'pg_upgrade');
+run_in($node, 'shop', "ALTER EXTENSION quota UPDATE TO '1.00'");
+is(given('shop'), $rights, 'the next update touches no rights');
+restored('from_upgraded');
 
 done_testing();

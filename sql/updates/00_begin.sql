@@ -13,5 +13,9 @@ BEGIN
             MESSAGE = format('this session has loaded the library of quota %s, and the update is to %s', library, wanted),
             HINT = 'Restart the server if shared_preload_libraries has quota; else connect again.';
     END IF;
+    -- for 90_privileges: what was there before
+    PERFORM set_config('quota_update.members', string_agg(d.classid || ' ' || d.objid, ','), true)
+    FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    WHERE e.extname = 'quota';
 END
 $$;
