@@ -45,6 +45,13 @@ AS $$
                       WHERE g.tgrelid = format('quota_internal.%I', t.name)::regclass AND g.tgfoid = 'quota_internal._invalidate()'::regprocedure
                         AND g.tgenabled = 'A' AND g.tgtype = 29)      -- row trigger, after insert, update and delete
     UNION ALL
+    SELECT 'fence', NULL, NULL,
+           format('quota_internal.%s has lost its trigger tell_change, or it is not ENABLE ALWAYS: every charge reads it again', t.name)
+    FROM unnest('{subscription,subject_override,credit_grant}'::text[]) t(name)
+    WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                      WHERE g.tgrelid = format('quota_internal.%I', t.name)::regclass AND g.tgfoid = 'quota_internal._tell_change()'::regprocedure
+                        AND g.tgenabled = 'A' AND g.tgtype = 29)
+    UNION ALL
     SELECT 'fence', NULL, NULL, format('quota_internal.bucket has lost its trigger %s, or it is disabled: SQL could write a row with a lease', t.name)
     FROM unnest('{lease_stays,lease_goes}'::text[]) t(name)
     WHERE NOT EXISTS (SELECT FROM pg_trigger g
@@ -58,7 +65,7 @@ AS $$
     FROM pg_class c JOIN pg_trigger g ON g.tgrelid = c.oid
     WHERE c.relnamespace = ANY ('{quota,quota_internal}'::regnamespace[]) AND NOT g.tgisinternal
       AND g.tgfoid NOT IN ('quota_internal._invalidate()'::regprocedure, 'quota_internal._append_only()'::regprocedure,
-                           'quota_internal._lease_stays()'::regprocedure)
+                           'quota_internal._lease_stays()'::regprocedure, 'quota_internal._tell_change()'::regprocedure)
     UNION ALL
     SELECT 'fence', NULL, NULL, format('%s has a rule or row security, which is none of ours', c.oid::regclass)
     FROM pg_class c

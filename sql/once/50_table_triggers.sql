@@ -1,6 +1,6 @@
 /*
  * Our tables bear two kinds of triggers and no others, since a restore fires
- * them: one only sends a relcache invalidation, the others only refuse.
+ * them: some only tell other sessions, the others only refuse.
  */
 CREATE FUNCTION quota_internal._invalidate() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_invalidate';
@@ -13,6 +13,10 @@ COMMENT ON FUNCTION quota_internal._append_only() IS 'internal: refuses UPDATE, 
 CREATE FUNCTION quota_internal._lease_stays() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'quota_lease_stays';
 COMMENT ON FUNCTION quota_internal._lease_stays() IS 'internal: catches SQL of ours that writes a row with a lease (XX000)';
+
+CREATE FUNCTION quota_internal._tell_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'quota_tell_change';
+COMMENT ON FUNCTION quota_internal._tell_change() IS 'internal: tells shared memory, where there is any, that rows of a subject change, so that no session relies on what it remembers of it';
 
 /*
  * Row triggers and ALWAYS, because logical replication, by which a catalog can
@@ -46,6 +50,17 @@ ALTER TABLE quota_internal.action ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota_internal.action_require ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota_internal.action_charge ENABLE ALWAYS TRIGGER invalidate;
 ALTER TABLE quota_internal.action_price ENABLE ALWAYS TRIGGER invalidate;
+
+-- What a level of a path is given: sessions remember it (src/decide/given.c).
+CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE ON quota_internal.subscription
+    FOR EACH ROW EXECUTE FUNCTION quota_internal._tell_change();
+CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE ON quota_internal.subject_override
+    FOR EACH ROW EXECUTE FUNCTION quota_internal._tell_change();
+CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE ON quota_internal.credit_grant
+    FOR EACH ROW EXECUTE FUNCTION quota_internal._tell_change();
+ALTER TABLE quota_internal.subscription ENABLE ALWAYS TRIGGER tell_change;
+ALTER TABLE quota_internal.subject_override ENABLE ALWAYS TRIGGER tell_change;
+ALTER TABLE quota_internal.credit_grant ENABLE ALWAYS TRIGGER tell_change;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quota_internal.ledger_entry
     FOR EACH STATEMENT EXECUTE FUNCTION quota_internal._append_only();

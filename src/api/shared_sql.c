@@ -8,12 +8,17 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "shared/changes.h"
 #include "shared/leases.h"
 #include "shared/rates.h"
 #include "shared/refusals.h"
@@ -23,6 +28,7 @@
 PG_FUNCTION_INFO_V1(quota_sql_shared);
 PG_FUNCTION_INFO_V1(quota_sql_leases);
 PG_FUNCTION_INFO_V1(quota_sql_write_refusals);
+PG_FUNCTION_INFO_V1(quota_tell_change);
 
 /* quota_internal._shared(): one row of counts, in the order of its columns */
 Datum
@@ -104,4 +110,31 @@ quota_sql_write_refusals(PG_FUNCTION_ARGS)
 		written += r->times;
 	}
 	PG_RETURN_INT64(written);
+}
+
+static void
+tell_change(HeapTuple tuple, TupleDesc desc)
+{
+	int			subject = SPI_fnumber(desc, "subject");
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, subject, desc, &isnull);
+	text	   *prefix = DatumGetTextPP(value);
+
+	quota_changes_tell(quota_changes_hash(VARDATA_ANY(prefix), VARSIZE_ANY_EXHDR(prefix)));
+}
+
+/* Row trigger, after: the rows of a subject change, by whatever statement. */
+Datum
+quota_tell_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("quota_internal._tell_change() can only be called as a trigger")));
+	tell_change(trigdata->tg_trigtuple, RelationGetDescr(trigdata->tg_relation));
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		tell_change(trigdata->tg_newtuple, RelationGetDescr(trigdata->tg_relation));
+	return PointerGetDatum(NULL);
 }

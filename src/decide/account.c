@@ -24,6 +24,7 @@
 #include "base/errors.h"
 #include "base/settings.h"
 #include "decide/account.h"
+#include "decide/given.h"
 
 /*
  * The subscriptions of the path and their plans; false if one has a plan version
@@ -39,7 +40,7 @@ look_up_subscriptions(QuotaPath *path)
 	{
 		QuotaSubscription *sub;
 
-		sub = quota_subscription_at(subject, i, path->at, path->snapshot);
+		sub = quota_given_subscription(subject, i, path->at, path->snapshot);
 		path->subscriptions[i] = sub;
 		path->plans[i] = NULL;
 		if (sub == NULL)
@@ -247,7 +248,7 @@ quota_terms_are(const QuotaTerms *terms, const QuotaTerms *stored)
 static const QuotaTerms *
 given_terms(const QuotaPath *path, int level, const QuotaFeature *feature)
 {
-	const QuotaTerms *override = quota_override_of(path->subject, level, feature, path->snapshot);
+	const QuotaTerms *override = quota_given_override(path->subject, level, feature, path->snapshot);
 
 	if (override != NULL || path->plans[level] == NULL)
 		return override;
@@ -350,12 +351,12 @@ add_caps(const QuotaPath *path, const QuotaTerms *terms, int level, QuotaMeter *
 
 /* Capacity has room for what grants bring; metered use takes from them. */
 static void
-add_grants(const QuotaPath *path, QuotaKind kind, QuotaMeter *meter)
+add_grants(const QuotaPath *path, int level, QuotaKind kind, QuotaMeter *meter)
 {
 	QuotaGrant *grants;
 	int			n;
 
-	if (!quota_grants_exist())
+	if (!quota_given_grants(path->subject, level, path->snapshot))
 		return;
 	meter->has_grants = true;
 	n = quota_grants_of(&meter->key.account, path->at,
@@ -479,7 +480,7 @@ add_account(QuotaAccounts *accounts, const QuotaPath *path, int level,
 		set_due(path, level, terms, accounts->feature->ordinal, &meter->due);
 	}
 	if (kind != QUOTA_RATE)
-		add_grants(path, kind, meter);
+		add_grants(path, level, kind, meter);
 	return account;
 }
 
@@ -501,7 +502,8 @@ add_grant_accounts(const QuotaPath *path, QuotaAccounts *accounts)
 	{
 		QuotaAccountKey account = quota_account_key(path->subject, level, accounts->feature->id);
 
-		if (!quota_has_grant(&account, path->at, path->snapshot))
+		if (!quota_given_grants(path->subject, level, path->snapshot) ||
+			!quota_has_grant(&account, path->at, path->snapshot))
 			continue;
 		/* capacity has a bucket at every level already */
 		add_account(accounts, path, level, NULL,

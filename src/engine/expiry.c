@@ -4,8 +4,8 @@
  *		Holds that have expired and have not been given back yet.
  *
  * Expiry is a predicate, not an event: from expires_at on a hold's room is free.
- * Readers leave it out of what they read; the next charge of the account gives it
- * back in truth (row_prepare.c), or maintain() does.
+ * Readers leave it out of what they read; the next charge that it could concern gives
+ * it back in truth (row_prepare.c), or maintain() does.
  *
  *-------------------------------------------------------------------------
  */

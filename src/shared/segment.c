@@ -15,6 +15,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "shared/changes.h"
 #include "shared/leases.h"
 #include "shared/place_key.h"
 #include "shared/rates.h"
@@ -34,6 +35,7 @@ request(void)
 	RequestAddinShmemSpace(quota_rates_size());
 	RequestAddinShmemSpace(quota_refusals_size());
 	RequestAddinShmemSpace(quota_leases_size());
+	RequestAddinShmemSpace(quota_changes_size());
 }
 
 static void
@@ -46,6 +48,7 @@ startup(void)
 	quota_rates_start();
 	quota_refusals_start();
 	quota_leases_start();
+	quota_changes_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -102,6 +102,22 @@ quota_grants_exist(void)
 	return exist;
 }
 
+bool
+quota_subject_has_grant(const QuotaSubject *subject, int level, Snapshot snapshot)
+{
+	Relation	rel = table_open(quota_relid(QUOTA_CREDIT_GRANT), AccessShareLock);
+	QuotaScan	scan;
+	bool		has;
+
+	quota_scan_init(&scan, rel);
+	quota_scan_text(&scan, Anum_credit_grant_subject, subject->text, subject->prefix_len[level]);
+	quota_scan_begin(&scan, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), snapshot);
+	has = quota_scan_next(&scan) != NULL;
+	quota_scan_end(&scan);
+	table_close(rel, AccessShareLock);
+	return has;
+}
+
 /* With max = 1 only whether there is one; unordered. */
 static int
 read_grants(const QuotaAccountKey *account, TimestampTz at,
@@ -152,8 +168,7 @@ quota_has_grant(const QuotaAccountKey *account, TimestampTz at,
 {
 	QuotaGrant *grants;
 
-	return quota_grants_exist() &&
-		read_grants(account, at, QUOTA_GRANTS_VALID, snapshot, 1, &grants) > 0;
+	return read_grants(account, at, QUOTA_GRANTS_VALID, snapshot, 1, &grants) > 0;
 }
 
 static HeapTuple

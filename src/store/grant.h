@@ -13,6 +13,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+#include "base/subject.h"
 #include "base/window.h"
 #include "store/window_key.h"
 
@@ -39,6 +40,9 @@ typedef struct QuotaGrantUse
 
 /* Does the database have any grant?  Most have none. */
 extern bool quota_grants_exist(void);
+
+/* Has this level any, of whatever feature and time, used up or revoked? */
+extern bool quota_subject_has_grant(const QuotaSubject *subject, int level, Snapshot snapshot);
 
 /* Which grants: each includes those before it. */
 typedef enum QuotaGrantsWanted

@@ -207,6 +207,20 @@ quota_relid(QuotaRelation which)
 	return relation_oids[which];
 }
 
+bool
+quota_tells_changes(QuotaRelation which)
+{
+	Relation	rel = relation_open(quota_relid(which), AccessShareLock);
+	const TriggerDesc *triggers = rel->trigdesc;
+	bool		tells = false;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		tells = tells || (strcmp(triggers->triggers[i].tgname, "tell_change") == 0 &&
+						  triggers->triggers[i].tgenabled == TRIGGER_FIRES_ALWAYS);
+	relation_close(rel, AccessShareLock);
+	return tells;
+}
+
 uint64
 quota_relation_generation(QuotaRelation which)
 {

@@ -314,6 +314,12 @@ typedef enum QuotaRelation
 extern Oid	quota_relid(QuotaRelation which);
 
 /*
+ * Do its triggers tell shared memory of every change of a subject's rows?  Not in a
+ * database whose extension has yet to be updated.
+ */
+extern bool quota_tells_changes(QuotaRelation which);
+
+/*
  * Counts up with each relcache invalidation of a relation whose OID is known;
  * what was read of it after quota_relid() is right while the number stays.
  */

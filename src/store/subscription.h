@@ -13,6 +13,30 @@
 #include "base/subject.h"
 #include "store/catalog.h"
 
+/* A row, whatever the time; texts are palloc'd. */
+typedef struct QuotaSubscriptionRow
+{
+	int64		id;
+	int64		source_id;
+	int32		plan_version_id;
+	int64		quantity;
+	char	   *status;
+	char	   *paused_from;	/* NULL: is not paused */
+	TimestampTz paused_until;	/* DT_NOEND: none, as in the following */
+	TimestampTz starts_at;
+	TimestampTz anchor_at;
+	TimestampTz ends_at;
+	TimestampTz trial_ends_at;
+	TimestampTz past_due_since;
+	bool		cancelled;
+	char	   *timezone;
+	TimestampTz next_at;		/* a scheduled change of plan, and with it: */
+	char	   *next_usage;
+	int32		next_version_id;
+	int64		next_source_id;
+} QuotaSubscriptionRow;
+
+/* What a row says at a time. */
 typedef struct QuotaSubscription
 {
 	int64		id;
@@ -44,6 +68,17 @@ typedef struct QuotaSubscription
 /* the subscription of exactly this level at "at", or NULL; palloc'd */
 extern QuotaSubscription *quota_subscription_at(const QuotaSubject *subject, int level,
 												TimestampTz at, Snapshot snapshot);
+
+/* the rows of exactly this level, max of them at most; how many */
+extern int	quota_subscription_rows(const QuotaSubject *subject, int level, Snapshot snapshot,
+									QuotaSubscriptionRow *rows, int max);
+
+/* the one of such rows that is in force at "at", or NULL; palloc'd */
+extern QuotaSubscription *quota_subscription_of(const QuotaSubscriptionRow *rows, int nrows,
+												TimestampTz at);
+
+/* has this level any override at all? */
+extern bool quota_has_override(const QuotaSubject *subject, int level, Snapshot snapshot);
 
 /* the override of exactly this level, or NULL; palloc'd */
 extern QuotaTerms *quota_override_of(const QuotaSubject *subject, int level,

@@ -130,6 +130,8 @@ SELECT * FROM quota.verify();
 -- Across the end of a period
 --
 SET quota.clock = '2026-01-31 23:30:00+00';
+-- whoever has a grant, be it one to come, has expired holds of all periods given back by its next charge
+SELECT id > 0 AS credited FROM quota.credit('fay', 'tokens', 1, effective_at => '2030-01-01');
 SELECT id FROM quota.reserve('fay', 'tokens', 60, '2 hours') \gset open_
 SELECT id FROM quota.reserve('fay', 'tokens', 30, '10 minutes') \gset late_
 SET quota.clock = '2026-02-01 00:30:00+00';
