@@ -3,7 +3,7 @@
  * column.c
  *		Expressions that are a column of the row, or a constant.
  *
- * Most are: r.tenant_id, r.size, 1.  A column is read without a query, and
+ * Most are: r.tenant_id, size, 1.  A column is read without a query, and
  * without becoming the table's owner, since no code of anybody's runs.  Whatever
  * else, or a column that is not there, is left to the query, and so are types
  * whose cast to text is not what their output is.
@@ -39,17 +39,21 @@ parse_value(const char *text)
 	return linitial_node(ResTarget, select->targetList)->val;
 }
 
-/* the column's name of r.column, or NULL */
+/*
+ * The column's name of r.column, or of column: nothing else is in the query that could
+ * have one; or NULL.
+ */
 static const char *
 column_of(const Node *value)
 {
 	const ColumnRef *ref = (const ColumnRef *) value;
 
-	if (value == NULL || !IsA(value, ColumnRef) || list_length(ref->fields) != 2 ||
-		!IsA(linitial(ref->fields), String) || !IsA(lsecond(ref->fields), String) ||
-		strcmp(strVal(linitial(ref->fields)), "r") != 0)
+	if (value == NULL || !IsA(value, ColumnRef) || !IsA(llast(ref->fields), String))
 		return NULL;
-	return strVal(lsecond(ref->fields));
+	if (list_length(ref->fields) == 2 &&
+		(!IsA(linitial(ref->fields), String) || strcmp(strVal(linitial(ref->fields)), "r") != 0))
+		return NULL;
+	return list_length(ref->fields) <= 2 ? strVal(llast(ref->fields)) : NULL;
 }
 
 static bool
