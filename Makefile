@@ -5,12 +5,13 @@
 #   make demo, demo-stop                      the application behind its paywall
 #   make test, lint                           everything that CI runs
 #   make deb                                  a package for Debian, in build/deb
+#   make dist                                 a zip file for PGXN, in build/dist
 #   make doctor                               what is missing or in the way here
 #
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := deb demo demo-stop doctor test test-asserts test-leases test-matrix test-preload try
+SETUP_GOALS := deb demo demo-stop dist doctor test test-asserts test-leases test-matrix test-preload try
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 try:
@@ -23,6 +24,8 @@ doctor:
 	@packaging/setup/doctor
 deb:
 	@packaging/setup/deb $(DEB_DIR)
+dist:
+	@packaging/setup/dist $(DIST_DIR)
 # "check" belongs to PGXS and means something else, so ours is "test".
 # SUITES="lint regress" runs a part of it.
 test:

@@ -40,6 +40,15 @@ make_debian() {	# make_debian RELEASE
 # shellcheck disable=SC2034 # for the scripts that source this
 inside=(unshare --mount --ipc --pid --fork --kill-child "$top/test/roots/init")
 
+# A repository of the checkout as it stands, in one commit.
+commit_checkout() {	# commit_checkout FOLDER
+	mkdir "$1"
+	pack_checkout | tar -C "$1" -xf -
+	git -C "$1" init --quiet --initial-branch=main
+	git -C "$1" add --all
+	git -C "$1" -c user.name=test -c user.email=test@localhost commit --quiet --message="as it stands"
+}
+
 # The checkout as it stands, at /root/quota.
 copy_checkout() {	# copy_checkout ROOT
 	rm -rf "$1/root/quota"
