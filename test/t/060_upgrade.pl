@@ -64,13 +64,15 @@ sub objects
 		WHERE e.extname = 'quota' ORDER BY c.config::regclass::text});
 }
 
+my $levels = q{SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'), quota.grant_access('shop_admin', 'admin')};
+
 # ---- a database of 1.0, and this library -------------------------------------------------
 
 $node->safe_psql('postgres', "CREATE DATABASE $_") foreach qw(shop calls updated installed);
 $node->safe_psql('postgres', "CREATE ROLE $_") foreach qw(shop_app shop_reader shop_admin);
 run_in($node, 'shop', qq{
 	CREATE EXTENSION quota VERSION '$old' CASCADE;
-	SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'), quota.grant_access('shop_admin', 'admin');
+	$levels;
 	SELECT quota.apply_catalog('{$catalog}');
 	SELECT quota.maintain();} . q{
 	SELECT quota.subscribe('acme', 'pro', external_id => 'sub_1'), quota.subscribe('later', 'pro', '2999-01-01');
@@ -239,12 +241,13 @@ is(run_in($node, 'shop', q{INSERT INTO doc (tenant, pages) VALUES ('acme', 6); D
 is(run_in($node, 'shop', q{SELECT count(*) > 0 FROM bill; SELECT count(*) > 0 FROM rows; SELECT pay(1)}), "t\nt\n46", q{an application's views and functions go on});
 is(run_in($node, 'shop', q{SET ROLE shop_app; SELECT count(*) FROM map}), '2', 'and its policies');
 is(run_in($node, 'shop', q{SELECT a.subject FROM kept k, quota.authenticate(k.secret) a}), 'acme', 'and its API keys');
-is(run_in($node, 'shop', q{SELECT quota.grant_access('shop_app', 'app'), quota.grant_access('shop_reader', 'reader'), quota.grant_access('shop_admin', 'admin');
-	CREATE TABLE part (LIKE doc) PARTITION BY LIST (tenant); SELECT quota.protect('part', 'docs', 'r.tenant'); CREATE TABLE part_x PARTITION OF part FOR VALUES IN ('x');
-	INSERT INTO part VALUES (1, 'x', 1); SELECT used FROM quota.check('x', 'docs')}) =~ s/^\|\|\n\w+\n//r, '1', 'new partitions are gated');
+run_in($node, 'shop', $levels);
+is(run_in($node, 'shop', q{CREATE TABLE part (LIKE doc) PARTITION BY LIST (tenant); SELECT quota.protect('part', 'docs', 'r.tenant'); CREATE TABLE part_x PARTITION OF part FOR VALUES IN ('x');
+	INSERT INTO part VALUES (1, 'x', 1); SELECT used FROM quota.check('x', 'docs')}) =~ s/^\w+\n//r, '1', 'new partitions are gated');
 like(run_in($node, 'shop', q{SET enable_seqscan = off; EXPLAIN SELECT subject FROM quota.subscriptions WHERE external_id = 'sub_1'}), qr/subscription_external_id/, 'a subscription is found by its external id');
 books('shop', 'used after the update');
 bye($_) foreach $admin, $web, $other;
+$rights = given('shop');
 restored('from_updated');
 
 # ---- the same as a fresh one ---------------------------------------------------------------
@@ -260,7 +263,9 @@ my %leaves = map { $_ => 1 } split /\n/, run_in($node, 'updated', q{SELECT leaf 
 update('updated');
 is(scalar(keys %leaves), 3, 'months of the ledger are no members, and in the way of nothing');
 run_in($node, 'updated', qq{SELECT quota.revoke_access('shop_app'); DROP TABLE $_}) foreach sort keys %leaves;
-run_in($node, 'installed', q{CREATE EXTENSION quota; SELECT quota.grant_access('shop_app', 'app'), quota.revoke_access('shop_app')});
+run_in($node, 'installed', "CREATE EXTENSION quota; $levels");
+is($rights, given('installed'), 'grant_access, called again, has given what is new, and nothing else');
+run_in($node, 'installed', "SELECT quota.revoke_access(r) FROM unnest('{shop_app,shop_reader,shop_admin}'::text[]) r");
 my ($updated, $installed) = map { objects($_) } qw(updated installed);
 ok($updated eq $installed, 'an updated database has the objects of a fresh one') or diag(differences($updated, $installed));
 is(rights($node, 'updated'), rights($node, 'installed'), 'with the same rights');
