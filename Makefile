@@ -3,6 +3,7 @@
 #   make, make install, make installcheck     as with every extension
 #   make try                                  psql in a database with the extension and a plan
 #   make demo, demo-stop                      the application behind its paywall
+#   make fleet-demo                           tenants over several databases
 #   make test, lint                           everything that CI runs
 #   make deb                                  a package for Debian, in build/deb
 #   make dist                                 a zip file for PGXN, in build/dist
@@ -11,7 +12,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := deb demo demo-stop dist doctor test test-asserts test-leases test-matrix test-preload try
+SETUP_GOALS := deb demo demo-stop dist doctor fleet-demo test test-asserts test-leases test-matrix test-preload try
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 try:
@@ -20,6 +21,8 @@ demo:
 	@packaging/setup/demo
 demo-stop:
 	@packaging/setup/demo-stop
+fleet-demo:
+	@examples/fleet/run
 doctor:
 	@packaging/setup/doctor
 deb:

@@ -7,10 +7,8 @@
  */
 CREATE EXTENSION IF NOT EXISTS plproxy;
 
-CREATE SCHEMA quota;
 CREATE SCHEMA fleet_remote;
-GRANT USAGE ON SCHEMA quota, fleet_remote TO PUBLIC;
-COMMENT ON SCHEMA quota IS 'the functions of the extension quota, passed on to the shard of their subject';
+GRANT USAGE ON SCHEMA fleet_remote TO PUBLIC;
 COMMENT ON SCHEMA fleet_remote IS 'what runs on a shard, by its number';
 
 CREATE TABLE fleet.shard (
@@ -48,15 +46,13 @@ CREATE FUNCTION fleet_remote.take_catalog(int, int, jsonb) RETURNS boolean LANGU
 CREATE TYPE fleet_remote.call AS (name text, about text, arguments text, types text[], columns text, value text);
 CREATE FUNCTION fleet_remote.calls(int) RETURNS SETOF fleet_remote.call LANGUAGE plproxy AS $$
     CLUSTER 'fleet'; RUN ON $1; SELECT c.* FROM fleet.calls() c; $$;
-CREATE TYPE fleet_remote.state AS (shard int, catalogs int, catalog jsonb, founders int, ids text);
+CREATE TYPE fleet_remote.state AS (shard int, founders int, catalogs int, catalog jsonb, versions jsonb, ids text);
 CREATE FUNCTION fleet_remote.state(int) RETURNS SETOF fleet_remote.state LANGUAGE plproxy AS $$
     CLUSTER 'fleet'; RUN ON $1; SELECT s.* FROM fleet.state() s; $$;
 CREATE FUNCTION fleet_remote.states() RETURNS SETOF fleet_remote.state LANGUAGE plproxy AS $$
     CLUSTER 'fleet'; RUN ON ALL; SELECT s.* FROM fleet.state() s; $$;
-CREATE FUNCTION fleet_remote.try_catalog(jsonb) RETURNS SETOF bigint LANGUAGE plproxy AS $$
-    CLUSTER 'fleet'; RUN ON ALL; SELECT count(*) FROM quota.apply_catalog($1, true); $$;
-CREATE FUNCTION fleet_remote.take_catalogs(int, jsonb) RETURNS SETOF boolean LANGUAGE plproxy AS $$
-    CLUSTER 'fleet'; RUN ON ALL; SELECT fleet.take_catalog($1, $2); $$;
+CREATE FUNCTION fleet_remote.take_catalogs(int, jsonb, boolean) RETURNS SETOF boolean LANGUAGE plproxy AS $$
+    CLUSTER 'fleet'; RUN ON ALL; SELECT fleet.take_catalog($1, $2, $3); $$;
 
 /*
  * Reports: SELECT * FROM fleet.everywhere('SELECT ...') AS (column type, ...).  All shards
@@ -72,9 +68,9 @@ COMMENT ON FUNCTION fleet.everywhere(text) IS 'the rows that a query has on all 
  */
 CREATE FUNCTION fleet.fail(state text, message text, detail text, hint text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF message LIKE 'PL/Proxy function %' THEN
-        RAISE EXCEPTION USING ERRCODE = '08006', MESSAGE = 'a shard cannot be reached',
-            DETAIL = regexp_replace(rtrim(message, E'\n'), '^PL/Proxy function [^:]*: ', ''),
+    IF message ~ '^PL/Proxy function |^\S+ \[[^]]*\] REMOTE (FATAL|PANIC): ' THEN
+        RAISE EXCEPTION USING ERRCODE = '08006', MESSAGE = format('database "%s" cannot be reached', (regexp_match(message, '\[([^]]*)\]'))[1]),
+            DETAIL = regexp_replace(rtrim(message, E'\n'), '^.*?\[[^]]*\] ', ''),
             HINT = 'What was under way may have been charged: repeat it with the same key.';
     END IF;
     message := regexp_replace(message, '^\S+ \[[^]]*\] REMOTE [A-Z]+: ', '');
@@ -118,18 +114,20 @@ AS $$
 DECLARE
     place record;
     subject text;
+    state text;
     problem text;
 BEGIN
     FOR place IN SELECT s.number FROM fleet.shard s ORDER BY s.number <> subject_of.id % 64, s.number LOOP
         BEGIN
             subject := fleet_remote.whose(place.number, subject_of.what, subject_of.id);
             EXIT WHEN subject IS NOT NULL;
-        EXCEPTION WHEN internal_error THEN      -- it is down; perhaps it is on another
+        EXCEPTION WHEN OTHERS THEN      -- that shard is down; perhaps it is on another
+            state := SQLSTATE;
             problem := SQLERRM;
         END;
     END LOOP;
     IF subject IS NULL AND problem IS NOT NULL THEN
-        PERFORM fleet.fail('XX000', problem, '', '');
+        PERFORM fleet.fail(state, problem, '', '');
     END IF;
     RETURN subject;
 END
@@ -146,9 +144,8 @@ CREATE FUNCTION fleet.route(what text, secret text) RETURNS int LANGUAGE sql
 COMMENT ON FUNCTION fleet.route(text, text) IS 'the shard of an API key by its secret';
 
 /*
- * The functions of schema quota, each in two parts: fleet_remote has what PL/Proxy
- * runs, quota what is called, which finds the shard and takes PL/Proxy's words out of
- * errors.
+ * The functions of schema quota, each in two parts: fleet_call has what PL/Proxy runs,
+ * quota what is called, which finds the shard and takes PL/Proxy's words out of errors.
  */
 CREATE FUNCTION fleet.make_call(call fleet_remote.call) RETURNS void LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -163,12 +160,14 @@ DECLARE
 BEGIN
     IF call.about = 'subject' THEN
         there := regexp_replace(there, '^\$2', 'fleet.here($2)');
+    ELSIF call.types[1] = 'bigint' THEN
+        there := regexp_replace(there, '^\$2', format('fleet.here(%L, $2)', call.about));
     END IF;
     IF call.columns IS NOT NULL THEN
-        EXECUTE format('CREATE TYPE fleet_remote.%I AS (%s)', call.name, call.columns);
-        answer := format('SETOF fleet_remote.%I', call.name);
+        EXECUTE format('CREATE TYPE fleet_call.%I AS (%s)', call.name, call.columns);
+        answer := format('SETOF fleet_call.%I', call.name);
     END IF;
-    EXECUTE format('CREATE FUNCTION fleet_remote.%I(int, %s) RETURNS %s LANGUAGE plproxy AS %L', call.name, array_to_string(call.types, ', '), answer,
+    EXECUTE format('CREATE FUNCTION fleet_call.%I(int, %s) RETURNS %s LANGUAGE plproxy AS %L', call.name, array_to_string(call.types, ', '), answer,
                    format('CLUSTER ''fleet''; RUN ON $1; SELECT %s quota.%I(%s)%s;', CASE WHEN call.columns IS NULL THEN '' ELSE 'r.* FROM' END,
                           call.name, there, CASE WHEN call.columns IS NULL THEN '' ELSE ' r' END));
     EXECUTE format($function$
@@ -177,16 +176,32 @@ BEGIN
         DECLARE
             message text; detail text; hint text;
         BEGIN
-            %s fleet_remote.%I(fleet.route(%s), %s)%s;
+            %s fleet_call.%I(fleet.route(%s), %s);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
             PERFORM fleet.fail(SQLSTATE, message, detail, hint);
         END
         $body$, CASE WHEN call.columns IS NOT NULL THEN 'RETURN QUERY SELECT * FROM' WHEN call.value = 'void' THEN 'PERFORM' ELSE 'RETURN' END,
-        call.name, route, here, ''));
+        call.name, route, here));
 END
 $$;
 COMMENT ON FUNCTION fleet.make_call(fleet_remote.call) IS 'makes one function of schema quota';
+
+CREATE FUNCTION fleet.make_calls() RETURNS bigint LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $$
+BEGIN
+    DROP SCHEMA IF EXISTS quota, fleet_call CASCADE;
+    CREATE SCHEMA quota;
+    CREATE SCHEMA fleet_call;
+    GRANT USAGE ON SCHEMA quota, fleet_call TO PUBLIC;
+    COMMENT ON SCHEMA quota IS 'the functions of the extension quota, passed on to the shard of their subject';
+    COMMENT ON SCHEMA fleet_call IS 'what the functions of schema quota run on a shard';
+    RETURN (SELECT count(fleet.make_call(c)) FROM fleet_remote.calls(0) c);
+END
+$$;
+COMMENT ON FUNCTION fleet.make_calls() IS 'makes the functions of schema quota that shard 0 has, in place of those that are there; returns how many';
 
 -- Administration
 
@@ -197,6 +212,10 @@ DECLARE
     coming int;
     there fleet_remote.state;
 BEGIN
+    IF add_shard.connection ~ '\muser\s*=' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'the connection of a shard must not name a user',
+            DETAIL = 'Everybody would have the rights of that one.';
+    END IF;
     LOCK TABLE fleet.shard IN SHARE ROW EXCLUSIVE MODE;
     coming := (SELECT count(*) FROM fleet.shard);
     IF coming = 0 THEN
@@ -215,7 +234,7 @@ BEGIN
     INSERT INTO fleet.shard VALUES (coming, add_shard.connection);
     PERFORM fleet_remote.take_catalog(coming, c.number, c.document) FROM (SELECT * FROM fleet.catalog ORDER BY number) c;
     IF coming = 0 THEN
-        PERFORM fleet.make_call(c) FROM fleet_remote.calls(0) c;
+        PERFORM fleet.make_calls();
     END IF;
     RETURN coming;
 END
@@ -230,8 +249,8 @@ DECLARE
 BEGIN
     LOCK TABLE fleet.shard, fleet.catalog IN SHARE ROW EXCLUSIVE MODE;
     coming := (SELECT count(*) + 1 FROM fleet.catalog);
-    PERFORM fleet_remote.try_catalog(apply_catalog.catalog);
-    PERFORM fleet_remote.take_catalogs(coming, apply_catalog.catalog);
+    PERFORM fleet_remote.take_catalogs(coming, apply_catalog.catalog, true);
+    PERFORM fleet_remote.take_catalogs(coming, apply_catalog.catalog, false);
     INSERT INTO fleet.catalog VALUES (coming, apply_catalog.catalog);
     RETURN coming;
 END
@@ -251,6 +270,9 @@ CREATE FUNCTION fleet.differences() RETURNS TABLE (shard int, problem text) LANG
                        WHERE a.value IS DISTINCT FROM b.value) d
                  HAVING count(*) > 0
                  UNION ALL
+                 SELECT format('its plan "%s" has come to version %s, that of shard 0 to %s', key, coalesce(a.value, '0'), coalesce(b.value, '0'))
+                 FROM jsonb_each(s.versions) a FULL JOIN jsonb_each(f.versions) b USING (key) WHERE a.value IS DISTINCT FROM b.value
+                 UNION ALL
                  SELECT format('its ids are %s; they should be 64 apart: SELECT fleet.space_ids() there', s.ids) WHERE s.ids <> '64 apart') p(problem)
     ORDER BY 1, 2
 $$;
@@ -262,7 +284,7 @@ AS $$
 BEGIN
     IF num_nulls(tenant, shard) > 0 THEN
         RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = 'tenant and shard must not be null';
-    ELSIF fleet.tenant_of(tenant) IN ('', repeat('x', 0)) OR fleet.tenant_of(tenant) <> tenant THEN
+    ELSIF fleet.tenant_of(tenant) = '' OR fleet.tenant_of(tenant) <> tenant THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'a tenant is the first segment of a subject';
     ELSIF NOT EXISTS (SELECT FROM fleet.shard s WHERE s.number = require_tenant.shard) THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('there is no shard %s', require_tenant.shard);
@@ -277,6 +299,7 @@ COMMENT ON FUNCTION fleet.require_tenant(text, int) IS 'checks the arguments of 
  */
 CREATE FUNCTION fleet.move(tenant text, shard int) RETURNS boolean LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'        -- while it waits, the tenant's calls wait behind it
 AS $$
 DECLARE
     source int;
@@ -288,8 +311,16 @@ BEGIN
     IF source = shard THEN
         RETURN false;
     END IF;
+    PERFORM fleet_remote.is_home(shard, tenant);        -- is it there at all?
     IF fleet_remote.fence(source, tenant, shard) = 'fenced' THEN
-        PERFORM fleet_remote.arrive(shard, tenant, fleet_remote.pack(source, tenant));
+        BEGIN
+            PERFORM fleet_remote.arrive(shard, tenant, fleet_remote.pack(source, tenant));
+        EXCEPTION WHEN OTHERS THEN
+            IF SQLERRM ~ '\] REMOTE ERROR: ' THEN       -- it was refused, so it did not arrive
+                PERFORM fleet_remote.unfence(source, tenant);
+            END IF;
+            RAISE;
+        END;
         PERFORM fleet_remote.leave(source, tenant);
     END IF;
     INSERT INTO fleet.tenant (name, shard) VALUES (tenant, move.shard)
@@ -327,4 +358,4 @@ END
 $$;
 COMMENT ON FUNCTION fleet.stay(text) IS 'gives up a move that has not come to its end; false: there is none';
 
-REVOKE EXECUTE ON FUNCTION fleet.make_call, fleet.add_shard, fleet.apply_catalog, fleet.move, fleet.stay FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION fleet.make_call, fleet.make_calls, fleet.add_shard, fleet.apply_catalog, fleet.move, fleet.stay FROM PUBLIC;

@@ -45,7 +45,7 @@ BEGIN
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'fleet.here() works at isolation level read committed',
             DETAIL = 'An older snapshot does not see that a tenant has left.';
-    ELSIF tenant IS DISTINCT FROM '' THEN       -- else quota says what is wrong
+    ELSIF tenant <> '' THEN     -- else quota says what is wrong
         PERFORM fleet.lock(tenant);
         SELECT fleet.home(tenant) INTO shard;   -- a statement of its own, which sees what the lock has waited for
         IF shard <> fleet.self() THEN
@@ -66,10 +66,18 @@ CREATE FUNCTION fleet.whose(what text, id bigint) RETURNS text LANGUAGE sql STAB
 AS $$
     SELECT CASE whose.what
         WHEN 'debit' THEN (SELECT l.subject FROM quota.ledger l WHERE l.debit_id = whose.id LIMIT 1)
-        WHEN 'grant' THEN (SELECT e.subject FROM quota.events e WHERE e.type = 'credited' AND (e.data ->> 'grant_id')::bigint = whose.id LIMIT 1)
+        WHEN 'grant' THEN (SELECT g.subject FROM quota_internal.credit_grant g WHERE g.id = whose.id)   -- no view finds one by its id
         WHEN 'API key' THEN (SELECT k.subject FROM quota.api_keys k WHERE k.id = whose.id) END
 $$;
 COMMENT ON FUNCTION fleet.whose(text, bigint) IS 'the subject of a debit (or hold), grant or API key that is here';
+
+CREATE FUNCTION fleet.here(what text, id bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fleet.here(fleet.whose(what, id));
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION fleet.here(text, bigint) IS 'the id of a debit (or hold), grant or API key, if its tenant lives here, as fleet.here(subject); an unknown one as it is';
 
 /*
  * A move, in the order of its steps; each is a transaction, and each may be repeated:
@@ -80,6 +88,7 @@ COMMENT ON FUNCTION fleet.whose(text, bigint) IS 'the subject of a debit (or hol
  */
 CREATE FUNCTION fleet.fence(tenant text, target int) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'        -- while it waits, all wait behind it
 AS $$
 DECLARE
     listed fleet.tenant;
@@ -141,6 +150,7 @@ COMMENT ON FUNCTION fleet.arrive(text, jsonb) IS 'a tenant lives here from now o
 
 CREATE FUNCTION fleet.leave(tenant text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
 AS $$
 DECLARE
     erased bigint;
@@ -174,7 +184,7 @@ CREATE TABLE fleet.catalog (
 );
 COMMENT ON TABLE fleet.catalog IS 'the catalogs that were applied here';
 
-CREATE FUNCTION fleet.take_catalog(number int, document jsonb) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION fleet.take_catalog(number int, document jsonb, dry_run boolean DEFAULT false) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -189,21 +199,24 @@ BEGIN
             DETAIL = format(CASE WHEN take_catalog.number <= last THEN 'It has another catalog of that number.' ELSE 'It has %s so far.' END, last),
             HINT = 'SELECT * FROM fleet.differences() on the router says which shard has what.';
     END IF;
-    PERFORM quota.apply_catalog(take_catalog.document);
-    INSERT INTO fleet.catalog VALUES (take_catalog.number, take_catalog.document);
+    PERFORM quota.apply_catalog(take_catalog.document, take_catalog.dry_run);
+    INSERT INTO fleet.catalog SELECT take_catalog.number, take_catalog.document WHERE NOT take_catalog.dry_run;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION fleet.take_catalog(int, jsonb) IS 'applies the next catalog; false: it was applied before';
+COMMENT ON FUNCTION fleet.take_catalog(int, jsonb, boolean) IS 'applies the next catalog; false: it was applied before';
 
-CREATE FUNCTION fleet.state(OUT shard int, OUT catalogs int, OUT catalog jsonb, OUT founders int, OUT ids text) LANGUAGE plpgsql STABLE SECURITY DEFINER
+CREATE FUNCTION fleet.state(OUT shard int, OUT founders int, OUT catalogs int, OUT catalog jsonb, OUT versions jsonb, OUT ids text) LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     shard := fleet.self();
+    founders := fleet.founders();
     catalogs := (SELECT count(*) FROM fleet.catalog);
     catalog := quota.export_catalog();
-    founders := fleet.founders();
+    versions := (SELECT coalesce(jsonb_object_agg(v.name, v.newest), '{}')
+                 FROM (SELECT p.name, max(v.version) AS newest
+                       FROM quota_internal.plan p JOIN quota_internal.plan_version v ON v.plan_id = p.id GROUP BY 1) v);
     ids := (SELECT format('%s apart', string_agg(DISTINCT q.seqincrement::text, ', '))
             FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid
             WHERE c.relnamespace = 'quota_internal'::regnamespace
@@ -246,4 +259,4 @@ $$;
 COMMENT ON FUNCTION fleet.calls() IS 'the functions of schema quota that a router passes on, by what they are about; columns: of the rows that they answer with, NULL: it is a value';
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA fleet FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fleet.here, fleet.whose, fleet.query, fleet.calls TO PUBLIC;
+GRANT EXECUTE ON FUNCTION fleet.here(text), fleet.here(text, bigint), fleet.whose, fleet.query, fleet.self, fleet.tenant_of TO PUBLIC;
