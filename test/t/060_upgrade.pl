@@ -281,7 +281,7 @@ sub differences
 
 # ---- what does not fit ----------------------------------------------------------------------
 
-# The scripts of two later versions: one as it is made, whose first act looks at the library,
+# The scripts of later versions: one as it is made, whose first act looks at the library,
 # and what such a one has done in a session with a newer library.
 my ($first_act) = slurp_file("$extension/quota--$old--$current.sql") =~ m{^(.*?)/\* from sql/updates/$old--}s;
 script("$current--99.1", $first_act);
@@ -299,7 +299,7 @@ sub refusal
 	return join ' ', $message =~ /^.*?(?:ERROR|FATAL):  (.*?)$|HINT:  (.*?)$/mg;
 }
 my $again = 'restart the server|connect again';
-like(refusal('shop', 'ALTER EXTENSION quota UPDATE TO \'99.1\''), qr/55000: this session has loaded the library of quota \Q$current\E, and the update is to 99\.1.*Restart the server/s, 'an update wants its own library');
+like(refusal('shop', 'ALTER EXTENSION quota UPDATE TO \'99.1\''), qr/55000: this session has loaded the library of quota \Q$current\E, and the script is of version 99\.1.*Restart the server/s, 'a script wants its own library');
 like(refusal('shop', 'SET ROLE shop_admin; ALTER EXTENSION quota UPDATE TO \'99.2\''), qr/42501: must be owner of extension quota/, 'and a superuser');
 like(refusal('shop', 'ALTER EXTENSION quota UPDATE TO \'99.3\''), qr/2BP01: cannot drop view quota\.periods.*DROP \.\.\. CASCADE/s, 'what depends on something that goes is in the way');
 is(version_in('shop'), $current, 'each of them changes nothing');
