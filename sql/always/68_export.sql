@@ -93,12 +93,13 @@ AS $$
 DECLARE
     found_rows jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_agg(to_jsonb(t)) FROM quota_internal.%I t WHERE %s', _rows_of.relation, _rows_of.condition)
+    EXECUTE format('SELECT jsonb_agg(%s) FROM quota_internal.%I t WHERE %s',
+                   CASE _rows_of.relation WHEN 'ledger_entry' THEN 't::text' ELSE 'to_jsonb(t)' END, _rows_of.relation, _rows_of.condition)
         INTO found_rows USING _rows_of.whom;
     RETURN coalesce(found_rows, '[]');
 END
 $$;
-COMMENT ON FUNCTION quota_internal._rows_of(name, text, text) IS 'internal: a subject''s rows of one table, as they are stored';
+COMMENT ON FUNCTION quota_internal._rows_of(name, text, text) IS 'internal: a subject''s rows of one table, as they are stored: objects; entries of the ledger, of which there are many, as the text of a row, a third as long';
 
 -- The rollup as it will be when it has come to the end: there, the entries are rolled up.
 CREATE OR REPLACE FUNCTION quota_internal._whole_usage(whom text) RETURNS jsonb
@@ -117,28 +118,35 @@ $$;
 COMMENT ON FUNCTION quota_internal._whole_usage(text) IS 'internal: a subject''s rows of usage_hour, with what has not been added to them';
 
 /*
- * One statement, that is one snapshot: its functions are STABLE.  Rows of features
- * that are no more say nothing there, but for events.
+ * STABLE, so all its statements have the snapshot of the one that calls it.  Rows of
+ * features that are no more say nothing there, but for events.
  */
 CREATE OR REPLACE FUNCTION quota_internal._document(whom text) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH place AS (
-        SELECT c.relation, CASE c.relation WHEN 'usage_hour' THEN quota_internal._whole_usage(_document.whom)
-                                           ELSE quota_internal._rows_of(c.relation, c.condition, _document.whom) END AS rows
-        FROM quota_internal._carried() c
-    )
-    SELECT jsonb_build_object(
-        'subject', _document.whom,
-        'database', quota_internal._this_database(),
-        'dropped_before', (SELECT p.dropped_before FROM quota_internal.posting p),
-        'features', (SELECT coalesce(jsonb_object_agg(f.id, jsonb_build_object('name', f.name, 'kind', f.kind)), '{}') FROM quota_internal.feature f
-                     WHERE f.id IN (SELECT (r.value ->> 'feature_id')::int FROM place p, jsonb_array_elements(p.rows) r)),
-        'plan_versions', (SELECT coalesce(jsonb_object_agg(v.id, quota_internal._version_meaning(v.id)), '{}') FROM quota_internal.plan_version v
-                          WHERE v.id IN (SELECT (r.value ->> k.key)::int FROM place p, jsonb_array_elements(p.rows) r,
-                                             unnest('{plan_version_id,next_version_id}'::text[]) k(key) WHERE p.relation IN ('subscription', 'bucket'))),
-        'rows', (SELECT jsonb_object_agg(p.relation, p.rows) FROM place p))
+DECLARE
+    entries jsonb;
+    others jsonb;
+    features jsonb;
+    versions jsonb;
+BEGIN
+    SELECT quota_internal._rows_of(c.relation, c.condition, whom) INTO entries FROM quota_internal._carried() c WHERE c.relation = 'ledger_entry';
+    SELECT jsonb_object_agg(c.relation, CASE c.relation WHEN 'usage_hour' THEN quota_internal._whole_usage(whom)
+                                                        ELSE quota_internal._rows_of(c.relation, c.condition, whom) END)
+        INTO others FROM quota_internal._carried() c WHERE c.relation <> 'ledger_entry';
+    SELECT coalesce(jsonb_object_agg(f.id, jsonb_build_object('name', f.name, 'kind', f.kind)), '{}') INTO features
+        FROM quota_internal.feature f
+        WHERE f.id IN (SELECT (r.value ->> 'feature_id')::int FROM jsonb_each(others) p, jsonb_array_elements(p.value) r
+                       UNION SELECT e.feature_id FROM quota_internal.ledger_entry e WHERE quota_internal._is_below(e.subject, whom));
+    SELECT coalesce(jsonb_object_agg(v.id, quota_internal._version_meaning(v.id)), '{}') INTO versions
+        FROM quota_internal.plan_version v
+        WHERE v.id IN (SELECT i.id FROM jsonb_array_elements((others -> 'subscription') || (others -> 'bucket')) r,
+                           LATERAL (VALUES ((r.value ->> 'plan_version_id')::int), ((r.value ->> 'next_version_id')::int)) i(id));
+    RETURN jsonb_build_object('subject', whom, 'database', quota_internal._this_database(),
+                              'dropped_before', (SELECT p.dropped_before FROM quota_internal.posting p),
+                              'features', features, 'plan_versions', versions, 'rows', others || jsonb_build_object('ledger_entry', entries));
+END
 $$;
 COMMENT ON FUNCTION quota_internal._document(text) IS 'internal: all of a subject and below, as import_subject() takes it';
 
@@ -164,6 +172,7 @@ CREATE OR REPLACE FUNCTION quota.export_subject(subject text) RETURNS jsonb
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
+    SET DateStyle = 'ISO'
 AS $$
 DECLARE
     whom text := quota_internal._first_segment(export_subject.subject);
@@ -173,7 +182,7 @@ BEGIN
     PERFORM quota_internal._write_refusals(false);
     PERFORM quota_internal._close_leases(ARRAY[whom], below => true);
     document := quota_internal._document(whom);
-    IF jsonb_path_exists(document, '$.rows.bucket[*] ? (@.lease_id != null)') THEN
+    IF jsonb_path_exists(document #> '{rows,bucket}', '$[*] ? (@.lease_id != null)') THEN
         RAISE EXCEPTION USING ERRCODE = '55006', MESSAGE = format('"%s" is charged at this moment', whom),
             HINT = 'Keep calls for it away until it is in the other database; then export it again.';
     END IF;

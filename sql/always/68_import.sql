@@ -106,11 +106,55 @@ AS $$
         || CASE WHEN _row_here.stored ? 'feature_id' THEN jsonb_build_object('feature_id', _row_here.features -> (_row_here.stored ->> 'feature_id')) ELSE '{}' END
         || CASE WHEN _row_here.stored ? 'plan_version_id' THEN jsonb_build_object('plan_version_id', _row_here.versions -> (_row_here.stored ->> 'plan_version_id')) ELSE '{}' END
         || CASE WHEN _row_here.stored ? 'next_version_id' THEN jsonb_build_object('next_version_id', _row_here.versions -> (_row_here.stored ->> 'next_version_id')) ELSE '{}' END
-        || CASE _row_here.relation WHEN 'ledger_entry' THEN '{"xid": "3", "epoch": -1, "lease_id": null}'::jsonb WHEN 'event' THEN '{"xid": "3"}' ELSE '{}' END
+        || CASE _row_here.relation WHEN 'event' THEN '{"xid": "3"}' ELSE '{}'::jsonb END
 $$;
 COMMENT ON FUNCTION quota_internal._row_here(name, jsonb, jsonb, jsonb) IS 'internal: a row of a document as it is stored here';
 
-CREATE OR REPLACE FUNCTION quota_internal._take_rows(relation name, condition text, whom text, rows jsonb, features jsonb, versions jsonb) RETURNS bigint
+CREATE OR REPLACE FUNCTION quota_internal._require_rows(relation name, rows jsonb, type text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(_require_rows.rows) IS DISTINCT FROM 'array' THEN
+        PERFORM quota_internal._bad_document(format('It lacks the rows of %s.', _require_rows.relation));
+    ELSIF EXISTS (SELECT FROM jsonb_array_elements(_require_rows.rows) r WHERE jsonb_typeof(r.value) <> _require_rows.type) THEN
+        PERFORM quota_internal._bad_document(format('A row of %s is no %s.', _require_rows.relation, _require_rows.type));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._require_rows(name, jsonb, text) IS 'internal: refuses a document without the rows of a table, or with others than objects or strings';
+
+CREATE OR REPLACE FUNCTION quota_internal._raise_others(relation name, whom text) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT quota_internal._bad_document(format('It has rows of %s that are not of "%s".', _raise_others.relation, _raise_others.whom))
+$$;
+COMMENT ON FUNCTION quota_internal._raise_others(name, text) IS 'internal: refuses a document with rows of others';
+
+-- Entries of features that are no more stay behind.
+CREATE OR REPLACE FUNCTION quota_internal._take_entries(whom text, entries quota_internal.ledger_entry[], features jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken bigint;
+BEGIN
+    IF EXISTS (SELECT FROM unnest(entries) e WHERE quota_internal._is_below(e.subject, whom) IS NOT TRUE) THEN
+        PERFORM quota_internal._raise_others('ledger_entry', whom);
+    END IF;
+    PERFORM quota_internal._make_leaves_for(ARRAY(SELECT DISTINCT date_trunc('month', e.at) FROM unnest(entries) e));
+    INSERT INTO quota_internal.ledger_entry
+        SELECT r.* FROM unnest(entries) e, jsonb_each_text(features) f,
+            LATERAL jsonb_populate_record(e, jsonb_build_object('feature_id', f.value, 'xid', '3', 'epoch', -1, 'lease_id', NULL)) r
+        WHERE f.key::int = e.feature_id;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._take_entries(text, quota_internal.ledger_entry[], jsonb) IS 'internal: stores a document''s ledger entries, which must be the subject''s; returns how many';
+
+CREATE OR REPLACE FUNCTION quota_internal._take_rows(relation name, condition text, whom text, rows jsonb, features jsonb, versions jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -118,11 +162,7 @@ DECLARE
     taken bigint;
     given bigint;
 BEGIN
-    IF jsonb_typeof(_take_rows.rows) IS DISTINCT FROM 'array' THEN
-        PERFORM quota_internal._bad_document(format('It lacks the rows of %s.', _take_rows.relation));
-    ELSIF jsonb_path_exists(_take_rows.rows, '$[*] ? (@.type() != "object")') THEN
-        PERFORM quota_internal._bad_document(format('A row of %s is no object.', _take_rows.relation));
-    END IF;
+    PERFORM quota_internal._require_rows(_take_rows.relation, _take_rows.rows, 'object');
     EXECUTE format($query$
         WITH stored AS MATERIALIZED (
             SELECT r.value FROM jsonb_array_elements($2) r
@@ -139,19 +179,18 @@ BEGIN
         CASE _take_rows.relation WHEN 'api_key_use' THEN 'ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at' ELSE '' END)
         INTO taken, given USING _take_rows.whom, _take_rows.rows, _take_rows.features, _take_rows.versions, _take_rows.relation;
     IF taken <> given THEN
-        PERFORM quota_internal._bad_document(format('It has rows of %s that are not of "%s".', _take_rows.relation, _take_rows.whom));
+        PERFORM quota_internal._raise_others(_take_rows.relation, _take_rows.whom);
     END IF;
-    RETURN taken;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._take_rows(name, text, text, jsonb, jsonb, jsonb) IS 'internal: stores a document''s rows of one table, which must be the subject''s; returns how many';
+COMMENT ON FUNCTION quota_internal._take_rows(name, text, text, jsonb, jsonb, jsonb) IS 'internal: stores a document''s rows of one table, which must be the subject''s';
 
 /*
  * Marks and leases compare ids by age, so what is drawn from now on must be larger than
  * what has come.  Another session may be drawing, so the jump is far larger than what
  * it can draw meanwhile.
  */
-CREATE OR REPLACE FUNCTION quota_internal._pass_ids(rows jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._pass_ids(rows jsonb, last_entry bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -163,9 +202,12 @@ DECLARE
 BEGIN
     FOR drawn IN SELECT d.relation, d.sequence FROM quota_internal._drawn_ids() d LOOP
         SELECT max(i.id) INTO largest
-            FROM jsonb_array_elements(_pass_ids.rows -> drawn.relation) r,
+            FROM jsonb_array_elements(CASE drawn.relation WHEN 'ledger_entry' THEN '[]' ELSE _pass_ids.rows -> drawn.relation END) r,
                 LATERAL (VALUES ((r.value ->> 'id')::bigint), ((r.value ->> 'source_id')::bigint), ((r.value ->> 'next_source_id')::bigint)) i(id)
             WHERE drawn.relation = 'subscription' OR i.id = (r.value ->> 'id')::bigint;
+        IF drawn.relation = 'ledger_entry' THEN
+            largest := last_entry;
+        END IF;
         EXECUTE format('SELECT s.last_value FROM %s s', drawn.sequence) INTO last;
         IF largest >= last THEN
             PERFORM setval(drawn.sequence, largest - largest % spacing.step + spacing.rest + spacing.step * 10000);
@@ -173,12 +215,13 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION quota_internal._pass_ids(jsonb) IS 'internal: sets the sequences beyond the ids in a document''s rows';
+COMMENT ON FUNCTION quota_internal._pass_ids(jsonb, bigint) IS 'internal: sets the sequences beyond the ids in a document''s rows';
 
 CREATE OR REPLACE FUNCTION quota.import_subject(document jsonb) RETURNS bigint
     LANGUAGE quota_plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET TimeZone = 'UTC'
+    SET DateStyle = 'ISO'
 AS $$
 DECLARE
     whom text := quota_internal._require_document(import_subject.document);
@@ -186,9 +229,9 @@ DECLARE
     dropped timestamptz := import_subject.document ->> 'dropped_before';
     features jsonb;
     versions jsonb;
+    entries quota_internal.ledger_entry[];
     place record;
     taken bigint;
-    entries bigint := 0;
 BEGIN
     LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
     IF quota_internal._is_somebody(whom) THEN
@@ -199,17 +242,17 @@ BEGIN
     features := quota_internal._features_here(import_subject.document -> 'features');
     versions := quota_internal._versions_here(import_subject.document -> 'plan_versions');
     PERFORM quota_internal._begin_posting();
-    PERFORM quota_internal._make_leaves_for(ARRAY(
-        SELECT DISTINCT date_trunc('month', (r.value ->> 'at')::timestamptz) FROM jsonb_array_elements(rows -> 'ledger_entry') r));
     -- grants and API keys before their uses
-    FOR place IN SELECT c.relation, c.condition FROM quota_internal._carried() c LOOP
-        taken := quota_internal._take_rows(place.relation, place.condition, whom, rows -> place.relation, features, versions);
-        entries := CASE place.relation WHEN 'ledger_entry' THEN taken ELSE entries END;
+    FOR place IN SELECT c.relation, c.condition FROM quota_internal._carried() c WHERE c.relation <> 'ledger_entry' LOOP
+        PERFORM quota_internal._take_rows(place.relation, place.condition, whom, rows -> place.relation, features, versions);
     END LOOP;
-    PERFORM quota_internal._pass_ids(rows);
+    PERFORM quota_internal._require_rows('ledger_entry', rows -> 'ledger_entry', 'string');
+    entries := ARRAY(SELECT v.value::quota_internal.ledger_entry FROM jsonb_array_elements_text(rows -> 'ledger_entry') v);
+    taken := quota_internal._take_entries(whom, entries, features);
+    PERFORM quota_internal._pass_ids(rows, (SELECT max(e.id) FROM unnest(entries) e));
     -- of a time before, the ledger says as little as it did there
     UPDATE quota_internal.posting p SET dropped_before = dropped WHERE dropped > coalesce(p.dropped_before, '-infinity');
-    RETURN entries;
+    RETURN taken;
 END
 $$;
 COMMENT ON FUNCTION quota.import_subject(jsonb) IS

@@ -71,7 +71,10 @@ SELECT * FROM quota.verify();
 SELECT * FROM pg_temp.tables_with('acme(/|[,)"]|$)');
 
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.shown('acme');
+SELECT current_setting('DateStyle') AS style \gset
+SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kathmandu';
 CREATE TEMP TABLE travel AS SELECT quota.export_subject('acme') AS document;
+SET DateStyle = :'style'; SET TimeZone = 'UTC';
 -- It changes nothing, but ends leases.
 SELECT * FROM pg_temp.leases;
 SELECT s.what FROM pg_temp.shown('acme') s JOIN before b USING (what) WHERE s.answer IS DISTINCT FROM b.answer;
@@ -87,7 +90,7 @@ SELECT * FROM pg_temp.tables_with('acme(/|[,)"]|$)');
 -- Exported again, it is the same.
 CREATE FUNCTION pg_temp.sorted(document jsonb) RETURNS TABLE (relation text, rows jsonb) LANGUAGE sql AS $$
     SELECT r.key, (SELECT jsonb_agg(v.value - 'xid' - 'epoch' - 'lease_id' ORDER BY v.value - 'xid' - 'epoch' - 'lease_id') FROM jsonb_array_elements(r.value) v)
-    FROM jsonb_each($1 -> 'rows') r
+    FROM jsonb_each($1 -> 'rows') r WHERE r.key <> 'ledger_entry'
 $$;
 -- but for features and versions of plans that have been removed
 CREATE FUNCTION pg_temp.kept(document jsonb) RETURNS jsonb LANGUAGE sql AS $$
@@ -95,7 +98,7 @@ CREATE FUNCTION pg_temp.kept(document jsonb) RETURNS jsonb LANGUAGE sql AS $$
                                                                                                            THEN '{"plan_version_id": null}' ELSE '{}'::jsonb END), '[]')
                                                                FROM jsonb_array_elements(r.value) v
                                                                WHERE NOT v.value ? 'feature_id' OR r.key = 'event' OR $1 -> 'features' ? (v.value ->> 'feature_id'))))
-    FROM jsonb_each($1 -> 'rows') r
+    FROM jsonb_each($1 -> 'rows') r WHERE r.key <> 'ledger_entry'
 $$;
 SELECT relation FROM travel, pg_temp.sorted(pg_temp.kept(document)) t JOIN pg_temp.sorted(quota.export_subject('acme')) a USING (relation)
     WHERE t.rows IS DISTINCT FROM a.rows ORDER BY 1;
@@ -151,6 +154,10 @@ SELECT pg_temp.try('{subject}', '"newcomer"');
 SELECT pg_temp.try('{rows}', '{}');
 SELECT pg_temp.try('{rows,bucket}', '[7]');
 SELECT pg_temp.try('{rows,bucket}', '7');
+SELECT pg_temp.try('{rows,ledger_entry}', '[7]');
+SELECT pg_temp.try('{rows,ledger_entry}', '7');
+SELECT pg_temp.try('{rows,ledger_entry}', '["7"]');
+SELECT pg_temp.try('{rows,ledger_entry}', (SELECT jsonb_agg(e::text) FROM quota_internal.ledger_entry e WHERE e.subject = 'acme2')) FROM travel;
 SELECT pg_temp.try('{rows,bucket,0,used}', '"x"');
 SELECT pg_temp.try('{rows,bucket,0,used}', '-1');
 SELECT pg_temp.try('{rows,api_key,0,subject}', '"acme2"');
