@@ -54,19 +54,29 @@ COMMENT ON FUNCTION quota_internal._forget_usage(text) IS 'internal: erases the 
  * before any row's, so none is at work, or waits for us with a row locked, while the
  * subject's books are taken apart.
  */
-CREATE OR REPLACE FUNCTION quota_internal._begin_erasing(function text) RETURNS void
+CREATE OR REPLACE FUNCTION quota_internal._hold_posting(function text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION USING ERRCODE = '0A000',
-            MESSAGE = format('quota.%s() does not work at isolation level %s', _begin_erasing.function, current_setting('transaction_isolation')),
+            MESSAGE = format('quota.%s() does not work at isolation level %s', _hold_posting.function, current_setting('transaction_isolation')),
             DETAIL = 'It would miss what was charged since the transaction''s first statement.',
             HINT = 'Call it at isolation level read committed.';
     END IF;
     PERFORM quota_internal._begin_posting();
-    PERFORM FROM quota_internal.posting FOR NO KEY UPDATE;      -- no maintain() meanwhile
+    PERFORM FROM quota_internal.posting FOR NO KEY UPDATE;
+END
+$$;
+COMMENT ON FUNCTION quota_internal._hold_posting(text) IS 'internal: keeps maintain() and others that hold it away, until the transaction ends; 0A000 above READ COMMITTED, for a function of that name';
+
+CREATE OR REPLACE FUNCTION quota_internal._begin_erasing(function text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM quota_internal._hold_posting(_begin_erasing.function);
     LOCK TABLE quota_internal.bucket IN EXCLUSIVE MODE;
     -- no name stays in shared memory
     PERFORM quota_internal._write_refusals(false);

@@ -233,6 +233,7 @@ DECLARE
     place record;
     taken bigint;
 BEGIN
+    PERFORM quota_internal._hold_posting('import_subject');     -- the same subject twice at once, or beside a rename
     LOCK TABLE quota_internal.bucket, quota_internal.subscription, quota_internal.subject_override IN ROW EXCLUSIVE MODE;
     IF quota_internal._is_somebody(whom) THEN
         RAISE EXCEPTION USING ERRCODE = '23505', MESSAGE = format('"%s" is somebody already', whom),
@@ -241,7 +242,6 @@ BEGIN
     END IF;
     features := quota_internal._features_here(import_subject.document -> 'features');
     versions := quota_internal._versions_here(import_subject.document -> 'plan_versions');
-    PERFORM quota_internal._begin_posting();
     -- grants and API keys before their uses
     FOR place IN SELECT c.relation, c.condition FROM quota_internal._carried() c WHERE c.relation <> 'ledger_entry' LOOP
         PERFORM quota_internal._take_rows(place.relation, place.condition, whom, rows -> place.relation, features, versions);
@@ -259,4 +259,4 @@ COMMENT ON FUNCTION quota.import_subject(jsonb) IS
 'Stores a subject, with everything below it, that quota.export_subject() has taken from another database; returns how many ledger entries came. Nothing of it may be here yet, and nobody may charge it meanwhile. Ids stay, so holds, refunds, idempotency keys, grants and API keys go on.
 Its features and the versions of its plans must be here with the same meaning: apply every catalog that the other database has had, in the same order. Tables that gates have remembered rows of must be here under the same names.
 What came is not told again to those that read on in quota.events and quota.ledger by xid.
-Errors: 22023 no document, one of another version, ids that overlap, other features or plans; QT404 no such feature or version; 23505 it is somebody already; 42P01 no such table; 22004.';
+Errors: 22023 no document, one of another version, ids that overlap, other features or plans; QT404 no such feature or version; 23505 it is somebody already; 42P01 no such table; 0A000 above READ COMMITTED; 22004.';
