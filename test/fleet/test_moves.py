@@ -56,6 +56,20 @@ def test_everything_goes_along_and_back(fleet, router, tenant_on):
         assert one(shard, "SELECT count(*) FROM quota.denials WHERE subject = %s", member) == 1
 
 
+def test_leases_end_at_the_source(fleet, router, tenant_on):
+    tenant = tenant_on(0)
+    s0 = fleet.connect("s0")
+    s0.execute("SET quota.eager_leases = on")  # a lease for every charge, of a few units
+    for n in range(5):
+        s0.execute("SELECT * FROM quota.debit(fleet.here(%s), 'pages', 1)", [f"{tenant}/m{n % 2}"])
+    assert one(s0, "SELECT count(*) FROM quota.leases WHERE subject = %s", tenant) == 1
+    assert one(router, "SELECT fleet.move(%s, 1)", tenant) is True
+    with fleet.connect("s1") as s1:
+        assert one(s1, "SELECT count(*) FROM quota.leases WHERE subject = %s", tenant) == 0
+    assert one(router, "SELECT used FROM quota.check(%s, 'pages')", tenant) == 5
+    assert one(router, "SELECT remaining FROM quota.debit(%s, 'pages', 95)", tenant) == 0
+
+
 def test_a_shard_refuses_who_is_not_there(fleet, router, tenant_on):
     tenant = tenant_on(0)
     s0, s1 = fleet.connect("s0"), fleet.connect("s1")
