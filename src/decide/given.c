@@ -98,8 +98,11 @@ remembered(const QuotaSubject *subject, int level)
 	LocalTransactionId self = quota_local_transaction();
 	Given	   *given;
 
-	/* a parallel worker takes no snapshot of its own */
-	if (state == 0 || IsInParallelMode())
+	/*
+	 * A parallel worker takes no snapshot of its own.  A row that is not read has no
+	 * predicate lock, without which SERIALIZABLE would miss a conflict.
+	 */
+	if (state == 0 || IsInParallelMode() || IsolationIsSerializable())
 		return NULL;
 	if (places == NULL)
 		places = (Given *) MemoryContextAllocZero(TopMemoryContext, sizeof(Given) * NPLACES);

@@ -124,6 +124,18 @@ is(allowance($ann, 'acme'), '100000', 'and remembers it');
 is(ask($ann, 'FETCH c'), '1000', 'the cursor shows what its snapshot does');
 ask($ann, 'COMMIT');
 
+is(remembered($ann, 'acme'), '0', 'a plan is remembered');
+value('CREATE TABLE large_document (id int)');
+ask($ann, 'BEGIN ISOLATION LEVEL SERIALIZABLE');
+ask($bob, 'BEGIN ISOLATION LEVEL SERIALIZABLE');
+is(allowance($ann, 'acme'), '100000', 'SERIALIZABLE: one session has a document because the plan is large');
+ask($ann, 'INSERT INTO large_document VALUES (1)');
+is(ask($bob, 'SELECT count(*) FROM large_document'), '0', 'another makes it small because there is none');
+ask($bob, q{SELECT quota.change_plan('acme', 'small')});
+ask($ann, 'COMMIT');
+like(ask($bob, 'COMMIT'), qr/could not serialize/, 'and they do not both commit');
+is(allowance($ann, 'acme'), '100000', 'the plan is as it was');
+
 # ---- faults ------------------------------------------------------------------------
 
 ask($bob, 'BEGIN');
