@@ -1,6 +1,7 @@
-"""Runs pgbench scripts by short turns and prints what each does beside the first.
+"""Runs scripts by short turns and prints what each does beside the first.
 
-usage: rounds.py CLIENTS SCRIPT...
+usage: rounds.py CLIENTS SCRIPT[@DATABASE]...
+       SCRIPT: for pgbench, or a command that is run with CLIENTS SECONDS and prints "tps = N"
 
 The order is another one in every round, so that what else happens to the machine meets all; a
 ratio is that of one round, and the median of the rounds counts.
@@ -17,8 +18,9 @@ SECONDS = int(os.environ.get("SECONDS_PER_RUN", "3"))
 
 
 def tps(clients, script, seconds):
-    command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=2",
-               f"--time={seconds}", f"--file={script}"]
+    file, _, database = script.partition("@")
+    command = [script, clients, str(seconds)] if not file.endswith(".sql") else ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=2",
+               f"--time={seconds}", f"--file={file}", *([database] if database else [])]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(re.search(r"tps = ([\d.]+)", done.stdout)[1])
 
@@ -34,6 +36,6 @@ print(f"{clients} clients, {ROUNDS} rounds of {SECONDS} s, load average {os.getl
 for script in scripts:
     ratios = [r[script] / r[scripts[0]] for r in rounds]
     low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    name = os.path.splitext(os.path.basename(script))[0]
+    name = os.path.basename(script).replace(".sql", "")
     print(f"{name:12} {statistics.median(r[script] for r in rounds):8.0f} tps"
           f"  {statistics.median(ratios):.3f}, the middle half {low:.3f} to {high:.3f}", flush=True)

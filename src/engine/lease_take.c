@@ -76,7 +76,7 @@ serves(const QuotaMeter *meter, const QuotaPlaceKey *key, const QuotaLeaseEntry 
 		return false;
 	*draws = quota_lease_left(entry) < meter->amount || now < entry->retires_until ||
 		(quota_lease_left(entry) < entry->drawn / 2 && quota_leases_claim(key, entry->lease, now)) ||
-		quota_leases_retire(key, entry->lease, now);
+		quota_leases_retire(key, entry, now);
 	return !*draws;
 }
 

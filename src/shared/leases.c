@@ -269,12 +269,25 @@ quota_leases_claim(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
 	return claimed;
 }
 
-bool
-quota_leases_retire(const QuotaPlaceKey *key, int64 lease, TimestampTz now)
+static bool
+is_old(const QuotaLeaseEntry *entry, TimestampTz now)
 {
-	QuotaSet   *set = quota_lease_set(key, LW_EXCLUSIVE);
-	QuotaLeaseEntry *entry = find_lease(set, key, lease);
-	bool		retires = entry != NULL && now - Max(entry->opened_at, entry->retires_until) > LASTS_US;
+	return now - Max(entry->opened_at, entry->retires_until) > LASTS_US;
+}
+
+bool
+quota_leases_retire(const QuotaPlaceKey *key, const QuotaLeaseEntry *seen, TimestampTz now)
+{
+	QuotaLeaseEntry *entry;
+	QuotaSet   *set;
+	bool		retires;
+
+	/* without the lock, since nearly every charge asks in vain */
+	if (!is_old(seen, now))
+		return false;
+	set = quota_lease_set(key, LW_EXCLUSIVE);
+	entry = find_lease(set, key, seen->lease);
+	retires = entry != NULL && is_old(entry, now);
 
 	if (retires)
 		entry->retires_until = now + RETIRING_US;

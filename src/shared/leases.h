@@ -57,7 +57,7 @@ extern bool quota_leases_shared_any(void);
 extern bool quota_leases_claim(const QuotaPlaceKey *key, int64 lease, TimestampTz now);
 
 /* Has the lease lasted long enough?  Then charges go by the row for a moment, to end it. */
-extern bool quota_leases_retire(const QuotaPlaceKey *key, int64 lease, TimestampTz now);
+extern bool quota_leases_retire(const QuotaPlaceKey *key, const QuotaLeaseEntry *seen, TimestampTz now);
 
 /*
  * The rest is for the session that has the window's row locked.
