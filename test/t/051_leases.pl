@@ -16,7 +16,7 @@ my $catalog = q{
 		"free": {"default": true, "entitlements": {"tokens": {"allowance": 1000, "period": "month"}, "docs": {"allowance": 1000},
 			"extra": {"allowance": 0, "overage": true}}},
 		"told": {"entitlements": {"tokens": {"allowance": 1000, "notify": [50, 80]}}},
-		"big": {"entitlements": {"tokens": {"allowance": 5000}}}}};
+		"big": {"entitlements": {"docs": {"allowance": 5000}}}}};
 
 my $node = server('main', $catalog, shared_preload_libraries => 'quota');
 my ($ann, $bob, $cy) = map { session($node) } 1 .. 3;
@@ -45,6 +45,7 @@ sub waits
 }
 
 my %pid = map { $_ => ask($_, 'SELECT pg_backend_pid()') } $ann, $bob, $cy;
+lease('old', 10);
 
 # ---- nobody waits ----------------------------------------------------------------------
 
@@ -55,6 +56,9 @@ ask($bob, 'BEGIN');
 is(debit($bob, 'acme', 20), '870', 'another one does not wait for it, and counts what it may have taken');
 is(used('acme'), '100', 'a reader sees what is committed');
 is(ask($ann, q{SELECT used FROM quota.check('acme', 'tokens')}), '110', 'and what is its own');
+ask($ann, q{DECLARE before CURSOR FOR SELECT used FROM quota.check('acme', 'tokens')});
+debit($ann, 'acme', 5);
+is(ask($ann, 'FETCH before'), '110', 'a cursor only what was before it');
 ask($ann, 'ROLLBACK');
 is(debit($bob, 'acme', 20), '860', 'what is rolled back is there again');
 ask($bob, 'SAVEPOINT s');
@@ -121,6 +125,16 @@ is(answer($ann), '20', 'a refund whose id is older than the lease');
 is(used('early'), '110', 'comes back');
 books();
 
+# So has a debit with a key; it is in the sum of the ledger by its row.
+ask($cy, q{BEGIN; SELECT quota.debit('keyed', 'extra', 1, key => 'k')});
+say_to($ann, q{SELECT remaining FROM quota.debit('keyed', 'tokens', 5, key => 'k')});
+waits($ann, $pid{$ann});
+lease('keyed', 100);
+ask($cy, 'ROLLBACK');
+is(answer($ann), '895', 'a debit whose id is older than the lease');
+is(value(q{SELECT used FROM quota_internal.window_use WHERE subject = 'keyed'}), '105', 'is in the tables');
+books();
+
 # Support has said that less is used than was charged: so what can be refunded is more than that.
 foreach my $first (qw(lease row))
 {
@@ -169,6 +183,14 @@ ask($ann, 'COMMIT');
 is(answer($bob), '450', 'who could pass a threshold waits for those who have taken');
 is(value(q{SELECT data ->> 'percent', data ->> 'used' FROM quota.events WHERE subject = 'told' AND type = 'threshold_reached'}), '50|550', 'and it is told of once');
 
+# ---- limits that change by themselves -------------------------------------------------------
+
+value(q{SELECT quota.subscribe('ends', 'big', ends_at => '2090-01-01')});
+lease('ends', 100, 'docs');
+is(value(q{SET quota.clock = '2091-01-01'; SELECT remaining FROM quota.debit('ends', 'docs', 1)}), '899', 'when a subscription has ended, the default plan counts');
+is(leases('ends'), '0', 'and a lease from before has ended');
+books();
+
 # ---- administration ----------------------------------------------------------------------
 
 lease('plan', 100);
@@ -212,6 +234,24 @@ ask($cy, 'COMMIT');
 ask($bob, 'RESET quota.leases');
 is(used('mixed'), '130', 'all count');
 books();
+
+# ---- memory and tables of two times ------------------------------------------------------
+
+# as after a restore of the tables alone
+lease('restored', 100);
+my $taken = value(q{SELECT id FROM quota.debit('restored', 'tokens', 30)});
+value(q{SET session_replication_role = replica; UPDATE quota_internal.bucket SET used = used - leased + 30, leased = NULL, lease_id = NULL, lease_since = NULL
+	WHERE subject = 'restored'});
+is(value(q{SELECT remaining FROM quota.debit('restored', 'tokens', 10)}), '860', 'a row without the lease that memory knows is charged');
+is(value("SELECT refunded FROM quota.refund($taken)"), '30', 'and gives back');
+is(value(q{SELECT used FROM quota_internal.window_use WHERE subject = 'restored'}), '110', 'it is the row that counts');
+books();
+
+# ---- after ten seconds -------------------------------------------------------------------
+
+value(q{SELECT pg_sleep(greatest(extract(epoch FROM opened_at + interval '10.1 s' - clock_timestamp()), 0)) FROM quota.leases WHERE subject = 'old'});
+is(debit($ann, 'old', 1), '989', 'a lease of ten seconds');
+is(leases('old'), '0', 'ends');
 
 # ---- prepared transactions ---------------------------------------------------------------
 
@@ -354,6 +394,7 @@ $node->stop;
 my $small = server('small', $catalog, shared_preload_libraries => 'quota', 'quota.max_accounts' => 4, 'quota.eager_leases' => 'on');
 $small->safe_psql('postgres', q{SELECT quota.debit('s' || n % 20, 'tokens', 1) FROM generate_series(1, 100) n});
 is($small->safe_psql('postgres', q{SELECT value FROM quota.metrics WHERE name = 'quota_memory_leases'}), '1', 'memory has room for one lease');
+is($small->safe_psql('postgres', 'SELECT count(*) FROM quota.leases'), '1', 'and rows bear no other');
 cmp_ok($small->safe_psql('postgres', q{SELECT value FROM quota.metrics WHERE name = 'quota_memory_full_total'}), '>', 0, 'which it says');
 is($small->safe_psql('postgres', q{SELECT sum(used) FROM quota_internal.window_use}), '100', 'others are rows');
 $small->append_conf('postgresql.conf', "max_locks_per_transaction = 10\nquota.max_accounts = 65536\n");

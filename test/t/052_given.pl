@@ -72,6 +72,12 @@ ask($bob, 'ROLLBACK');
 is(allowance($bob, 'acme'), '100000', 'a change that is rolled back');
 is(remembered($ann, 'acme'), '0', 'and the old one is remembered again');
 is(allowance($ann, 'acme'), '100000', 'as it was');
+ask($bob, 'BEGIN');
+ask($bob, q{SELECT quota.change_plan('acme', 'small')});
+is(allowance($ann, 'acme'), '100000', 'a change that is asked for again and again before it is committed') foreach 1 .. 3;
+ask($bob, 'COMMIT');
+is(allowance($ann, 'acme'), '1000', 'counts when it is');
+ask($bob, q{SELECT quota.change_plan('acme', 'large')});
 
 ask($ann, 'BEGIN');
 ask($ann, 'SAVEPOINT s');
@@ -104,6 +110,24 @@ is(allowance($ann, 'delta') . ' ' . allowance($ann, 'epsilon'), '50 100000', 'a 
 remembered($ann, 'epsilon');
 ask($bob, q{SELECT quota.forget('epsilon')});
 is(allowance($ann, 'epsilon'), '50', 'and forgotten');
+
+# Changed when one of the tables has been read, and the next one has not.
+value(q{SELECT quota.subscribe('half', 'small')});
+is(allowance($ann, 'half'), '1000', 'a subject that is asked for');
+ask($bob, q{BEGIN; LOCK quota_internal.subject_override});
+say_to($ann, q{SELECT allowance FROM quota.check('half', 'tokens')});
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}), 'and again, while its overrides cannot be read');
+value(q{UPDATE quota_internal.subscription SET plan_version_id = (SELECT plan_version_id FROM quota_internal.subscription WHERE subject = 'acme') WHERE subject = 'half'});
+ask($bob, 'COMMIT');
+is(answer($ann), '1000', 'has the plan of the beginning');
+is(allowance($ann, 'half'), allowance($ann, 'acme'), 'and the new one afterwards');
+
+foreach my $plan (qw(large large large large large small))
+{
+	value(qq{SELECT quota.subscribe('many', '$plan')});
+	value(q{SELECT quota.cancel('many', 'now')}) if $plan eq 'large';
+}
+is(allowance($ann, 'many'), '1000', 'the last of many subscriptions counts') foreach 1 .. 3;
 
 # ---- times and snapshots -----------------------------------------------------------
 
@@ -173,6 +197,19 @@ $node->command_ok(
 is(value('SELECT count(*) FROM quota.verify()'), '0', 'and the books are right');
 
 # ---- where nobody would tell -------------------------------------------------------
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+my $reader = session($standby);
+my $was = allowance($reader, 'beta');
+is(allowance($reader, 'beta'), $was, 'a standby') foreach 1 .. 2;
+ask($bob, q{SELECT quota.change_plan('beta', 'large')});
+$node->wait_for_catchup($standby);
+is(allowance($reader, 'beta'), '100000', 'shows a change that has come there');
+bye($reader);
+$standby->stop;
 
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 5');
 $node->restart;
