@@ -139,9 +139,17 @@ CREATE OR REPLACE FUNCTION quota_internal._take_entries(whom text, entries quota
 AS $$
 DECLARE
     taken bigint;
+    anothers bigint;
 BEGIN
-    IF EXISTS (SELECT FROM unnest(entries) e WHERE quota_internal._is_below(e.subject, whom) IS NOT TRUE) THEN
+    IF EXISTS (SELECT FROM unnest(entries) e WHERE (quota_internal._is_below(e.subject, whom) AND quota_internal._is_below(e.account, whom)) IS NOT TRUE) THEN
         PERFORM quota_internal._raise_others('ledger_entry', whom);
+    ELSIF EXISTS (SELECT FROM unnest(entries) e WHERE isfinite(e.at) IS NOT TRUE) THEN
+        PERFORM quota_internal._bad_document('An entry of the ledger has no time.');
+    END IF;
+    -- ids that were drawn before the sequences took steps
+    SELECT l.debit_id INTO anothers FROM quota_internal.ledger_entry l WHERE l.debit_id = ANY (ARRAY(SELECT DISTINCT e.debit_id FROM unnest(entries) e)) LIMIT 1;
+    IF anothers IS NOT NULL THEN
+        PERFORM quota_internal._bad_document(format('Its id %s is another subject''s here.', anothers), 'Ids that both databases drew before their sequences were set apart stay in the way.');
     END IF;
     PERFORM quota_internal._make_leaves_for(ARRAY(SELECT DISTINCT date_trunc('month', e.at) FROM unnest(entries) e));
     INSERT INTO quota_internal.ledger_entry
@@ -208,6 +216,9 @@ BEGIN
         IF drawn.relation = 'ledger_entry' THEN
             largest := last_entry;
         END IF;
+        IF largest > 1::bigint << 62 THEN
+            PERFORM quota_internal._bad_document(format('It has the id %s, which would leave few to be drawn.', largest));
+        END IF;
         EXECUTE format('SELECT s.last_value FROM %s s', drawn.sequence) INTO last;
         IF largest >= last THEN
             PERFORM setval(drawn.sequence, largest - largest % spacing.step + spacing.rest + spacing.step * 10000);
@@ -240,6 +251,9 @@ BEGIN
             DETAIL = 'There are subscriptions, counters, ledger entries, events or other rows of that subject, or below it.',
             HINT = 'Two histories cannot be put together; quota.forget() erases one.';
     END IF;
+    IF dropped > quota_internal._now() THEN
+        PERFORM quota_internal._bad_document(format('It says that the ledger has been dropped up to %s.', dropped));
+    END IF;
     features := quota_internal._features_here(import_subject.document -> 'features');
     versions := quota_internal._versions_here(import_subject.document -> 'plan_versions');
     -- grants and API keys before their uses
@@ -249,7 +263,7 @@ BEGIN
     PERFORM quota_internal._require_rows('ledger_entry', rows -> 'ledger_entry', 'string');
     entries := ARRAY(SELECT v.value::quota_internal.ledger_entry FROM jsonb_array_elements_text(rows -> 'ledger_entry') v);
     taken := quota_internal._take_entries(whom, entries, features);
-    PERFORM quota_internal._pass_ids(rows, (SELECT max(e.id) FROM unnest(entries) e));
+    PERFORM quota_internal._pass_ids(rows, (SELECT max(greatest(e.id, e.debit_id)) FROM unnest(entries) e));
     -- of a time before, the ledger says as little as it did there
     UPDATE quota_internal.posting p SET dropped_before = dropped WHERE dropped > coalesce(p.dropped_before, '-infinity');
     RETURN taken;

@@ -165,6 +165,17 @@ SELECT pg_temp.try('{rows,ledger_entry}', '[7]');
 SELECT pg_temp.try('{rows,ledger_entry}', '7');
 SELECT pg_temp.try('{rows,ledger_entry}', '["7"]');
 SELECT pg_temp.try('{rows,ledger_entry}', (SELECT jsonb_agg(e::text) FROM quota_internal.ledger_entry e WHERE e.subject = 'acme2')) FROM travel;
+CREATE FUNCTION pg_temp.try_entry(changed jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.try('{rows,ledger_entry,0}', to_jsonb(jsonb_populate_record((document #>> '{rows,ledger_entry,0}')::quota_internal.ledger_entry, changed)::text)) FROM travel
+$$;
+SELECT pg_temp.try_entry('{"account": "acme2"}');
+SELECT pg_temp.try_entry('{"at": null}');
+SELECT pg_temp.try_entry('{"at": "infinity"}');
+SELECT replace(pg_temp.try_entry(jsonb_build_object('debit_id', :other_id)), :'other_id', 'N');
+SELECT pg_temp.try_entry('{"id": 9223372036854775807}');
+SELECT pg_temp.try_entry('{"debit_id": 9223372036854775807}');
+SELECT pg_temp.try('{rows,subscription,0,source_id}', '9223372036854775807');
+SELECT pg_temp.try('{dropped_before}', '"infinity"');
 SELECT pg_temp.try('{rows,bucket,0,used}', '"x"');
 SELECT pg_temp.try('{rows,bucket,0,used}', '-1');
 SELECT pg_temp.try('{rows,api_key,0,subject}', '"acme2"');
