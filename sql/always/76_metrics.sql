@@ -99,6 +99,9 @@ SELECT m.name, '{}', CASE m.name WHEN 'quota_oldest_snapshot_age_seconds' THEN h
 FROM (VALUES ('quota_oldest_snapshot_age_seconds'), ('quota_oldest_snapshot_age_transactions')) m(name)
     CROSS JOIN quota_internal._snapshots_held() h
 UNION ALL
+SELECT 'quota_update_waiting', '{}', (e.extversion <> quota_internal._library_version())::int
+FROM pg_extension e WHERE e.extname = 'quota'
+UNION ALL
 SELECT m.name, '{}', m.value
 FROM quota_internal._shared() s
     CROSS JOIN LATERAL (VALUES ('quota_memory_accounts', s.accounts), ('quota_memory_leases', s.leases),
@@ -123,6 +126,7 @@ quota_api_keys{state}: valid, or ended
 quota_table_bytes{table}: each of our tables, its indexes and TOAST included; the ledger with its months
 quota_oldest_snapshot_age_seconds: since when a transaction has kept VACUUM from our dead rows
 quota_oldest_snapshot_age_transactions: the same by transactions begun since, replication slots included
+quota_update_waiting: 1 from the loading of a newer library until ALTER EXTENSION quota UPDATE, else 0
 quota_memory_accounts: accounts whose rate is in shared memory
 quota_memory_leases: leases that accounts in memory have
 quota_memory_takes_total: charges taken from a lease

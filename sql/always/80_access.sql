@@ -91,6 +91,7 @@ AS $$
         ('function', '_shared',         '{reader,admin}'),
         ('function', '_leases',         '{admin}'),
         ('function', '_snapshots_held', '{reader,admin}'),
+        ('function', '_library_version', '{reader,admin}'),
         ('view',     'periods',         '{reader,admin}'),
         ('view',     'holds',           '{reader,admin}'),
         ('view',     'gates',           '{admin}'),

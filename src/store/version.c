@@ -33,6 +33,8 @@
 
 #define QUOTA_OLDEST_VERSION	"1.0"
 
+PG_FUNCTION_INFO_V1(quota_sql_library_version);
+
 /* The version that pg_extension says now, whatever the transaction's snapshot; NULL: none. */
 static char *
 installed_version(void)
@@ -92,4 +94,11 @@ quota_require_version(void)
 				 ? errhint("This session has loaded the library before it was upgraded. Connect again; if shared_preload_libraries has quota, restart the server.")
 				 : errhint("Run ALTER EXTENSION quota UPDATE in this database.")));
 	pfree(installed);
+}
+
+/* quota_internal._library_version() -> text: as quota.library_version, which is there only once the library is */
+Datum
+quota_sql_library_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(QUOTA_VERSION));
 }

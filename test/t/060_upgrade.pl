@@ -341,6 +341,7 @@ is(run_in($node, 'shop', q{SELECT count(*) > 0 FROM quota.maintain(); SELECT max
 books('shop', 'pg_upgrade');
 run_in($node, 'shop', "ALTER EXTENSION quota UPDATE TO '1.00'");
 is(given('shop'), $rights, 'the next update touches no rights');
+is(run_in($node, 'shop', q{SELECT value FROM quota.metrics WHERE name = 'quota_update_waiting'}), '1', 'a metric tells that the library is newer');
 restored('from_upgraded');
 
 done_testing();
