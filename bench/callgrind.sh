@@ -3,6 +3,7 @@
 # are not in it.
 # shellcheck shell=bash
 # needs: packaging/setup/lib.sh sourced, $state with a stopped cluster in data, its environment set
+# shellcheck disable=SC2154
 counts=$state/callgrind
 
 # start_valgrind SETTING...
