@@ -15,7 +15,7 @@ start_valgrind() {
 	as_owner rm -rf "$counts"
 	as_owner mkdir "$counts"
 	# the postmaster under valgrind; each backend writes its counts when it ends
-	cd "$state"
+	cd "$state" || die "there is no $state"
 	as_owner valgrind --tool=callgrind --callgrind-out-file="$counts/%p" "$(command -v postgres)" -D data \
 		"${options[@]}" >"$counts/log" 2>&1 &
 	server=$!
