@@ -17,9 +17,10 @@ SELECT id AS debit, remaining FROM quota.debit('acme/alice', 'pages', 48, key =>
 SELECT * FROM quota.debit('acme/alice', 'pages', 48, key => 'upload-1');
 SELECT id AS hold, reserved FROM quota.reserve('acme/alice', 'pages', 20) \gset acme_
 SELECT * FROM quota.debit('dora', 'pages', 5);
+\echo A refusal comes through: dora has 100 pages, and asks for 500
 SELECT * FROM quota.debit('dora', 'pages', 500);
 
-\echo Shard 1 is down: its tenants hear it, the others go on
+\echo Shard 1 is down: its tenants get an error, the others go on
 \! eval "set -- $SERVERS"; "$1" stop "$2" shard1
 SELECT * FROM quota.debit('acme/alice', 'pages', 3, key => 'upload-2');
 SELECT * FROM quota.debit('dora', 'pages', 5);
@@ -40,7 +41,7 @@ SELECT * FROM quota.settle(:acme_hold, 12);
 SELECT * FROM quota.refund(:acme_debit, 8);
 SELECT id, at::date, subject, kind, amount, running FROM quota.statement('acme', 'pages');
 
-\echo The shard that it left refuses whoever still comes there
+\echo The shard that it left refuses a call that still goes there
 SELECT * FROM fleet_call.debit(1, 'acme', 'pages', 1, NULL, NULL);
 
 \echo A report over all

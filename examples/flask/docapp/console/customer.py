@@ -11,7 +11,7 @@ from .queries import features as catalog
 from .use import chart_of, subject_asked
 
 ENTRIES, EVENTS, HOLDS, MEMBERS = 20, 20, 50, 50
-USAGES = {"keep": "keep what was used", "reset": "begin anew", "prorate": "a share of both allowances"}
+USAGES = {"keep": "keep what was used", "reset": "start from zero", "prorate": "a share of both allowances"}
 
 
 def _asked_amount():
