@@ -32,6 +32,11 @@ BEGIN
         WHERE jsonb_typeof(_require_document.document -> k.key) IS DISTINCT FROM 'object';
     IF jsonb_typeof(_require_document.document -> 'subject') IS DISTINCT FROM 'string' OR missing IS NOT NULL THEN
         PERFORM quota_internal._bad_document(format('It lacks %s.', coalesce(missing, 'subject')));
+    ELSIF EXISTS (SELECT FROM jsonb_each(_require_document.document -> 'features') f
+                  WHERE f.key !~ '^[0-9]{1,9}$' OR jsonb_typeof(f.value -> 'name') IS DISTINCT FROM 'string')
+          OR EXISTS (SELECT FROM jsonb_each(_require_document.document -> 'plan_versions') v
+                     WHERE v.key !~ '^[0-9]{1,9}$' OR jsonb_typeof(v.value -> 'plan') IS DISTINCT FROM 'string' OR (v.value ->> 'version' ~ '^[0-9]{1,9}$') IS NOT TRUE) THEN
+        PERFORM quota_internal._bad_document('It does not say what its features and versions of plans are called.');
     ELSIF there ->> 'version' IS DISTINCT FROM here ->> 'version' THEN
         PERFORM quota_internal._bad_document(format('It comes from version %s of the extension, this is %s.', there ->> 'version', here ->> 'version'),
                                              'Update the older one first.');
