@@ -1,5 +1,6 @@
 -- What every page of this folder begins with: a paid feature, two plans, and a table of the application's own.
--- The free plan, which everybody has who has no other, includes 2 summaries a month.
+-- The free plan, which everybody has who has no other, includes 2 summaries a month.  It is counted
+-- at the first segment: acme/ann and acme/bob share acme's two, and a refusal is blocked_by acme.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS quota CASCADE;
 SELECT count(*) AS changes FROM quota.apply_catalog('{
