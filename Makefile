@@ -12,7 +12,7 @@
 # The second group works before PostgreSQL is installed: see packaging/setup.
 
 .DEFAULT_GOAL := all
-SETUP_GOALS := deb demo demo-stop dist doctor fleet-demo test test-asserts test-leases test-matrix test-preload try
+SETUP_GOALS := deb demo demo-stop dist doctor fleet-demo test test-asserts test-leases test-matrix test-mutants test-preload try
 .PHONY: $(SETUP_GOALS) lint typedefs
 
 try:
@@ -47,6 +47,11 @@ test-matrix:
 # Against a PostgreSQL with assertions, built for it; takes its time the first time.
 test-asserts:
 	@test/asserts $(SUITES)
+
+# Mistakes planted in the code, which some test has to notice; takes its time.
+# MUTANTS="given.c drain" is a part of it.
+test-mutants:
+	@test/mutants/run $(MUTANTS)
 
 # Everything below needs pg_config, so it is skipped when only those are asked for.
 ifneq ($(filter-out $(SETUP_GOALS),$(or $(MAKECMDGOALS),all)),)

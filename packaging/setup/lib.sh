@@ -24,7 +24,7 @@ python=/usr/bin/python3				# another python3 may come first on PATH
 # Whatever points the caller's psql to a server must not lead us there.
 for name in $(compgen -v PG); do
 	case $name in
-		PG_MAJOR | PG_CONFIG) ;;
+		PG_MAJOR | PG_CONFIG | PG_TEST_TIMEOUT_DEFAULT) ;;
 		*) unset "$name" ;;
 	esac
 done

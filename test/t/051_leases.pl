@@ -70,6 +70,19 @@ is(used('acme'), '141', 'the rest is charged');
 cmp_ok(metric('takes_total'), '>=', 5, 'memory gave it');
 books();
 
+lease('own', 100);
+ask($ann, q{BEGIN; SET LOCAL quota.leases = off});
+debit($ann, 'own', 50);
+ask($ann, 'SET LOCAL quota.leases = on');
+is(debit($ann, 'own', 10), '840', 'what a transaction has written of the row counts when it takes from the lease');
+ask($ann, 'COMMIT');
+my $leases = metric('leases');
+ask($ann, q{BEGIN; SET LOCAL quota.eager_leases = on});
+debit($ann, 'undone', 10);
+is(metric('leases'), $leases + 1, 'a lease that is not committed');
+ask($ann, 'ROLLBACK');
+is(metric('leases'), $leases, 'leaves nothing');
+
 # ---- near the limit --------------------------------------------------------------------
 
 lease('edge', 250);
@@ -171,6 +184,20 @@ ask($ann, 'COMMIT');
 is(value(q{SELECT overage FROM quota.periods WHERE subject = 'beyond'}), '22', 'and overage, where nothing comes before it');
 books();
 
+# One that may not wait takes of a grant while others have taken: that goes back to the grant.
+lease('kinds', 100);
+ask($ann, 'BEGIN');
+debit($ann, 'kinds', 50);
+value(q{SELECT quota.credit('kinds', 'tokens', 70)});
+ask($bob, 'BEGIN');
+debit($bob, 'back', 1);
+my $granted = ask($bob, q{SELECT id FROM quota.debit('kinds', 'tokens', 880)});
+ask($_, 'COMMIT') foreach $ann, $bob;
+is(value(q{SELECT used FROM quota_internal.grant_use}), '30', 'a charge has taken of a grant beside a lease');
+is(ask($bob, "SELECT refunded FROM quota.refund($granted, 30)"), '30', 'it is given back');
+is(value(q{SELECT used FROM quota_internal.grant_use}), '0', 'to the grant');
+books();
+
 # ---- thresholds --------------------------------------------------------------------------
 
 value(q{SELECT quota.subscribe('told', 'told')});
@@ -182,6 +209,21 @@ waits($bob, $pid{$bob});
 ask($ann, 'COMMIT');
 is(answer($bob), '450', 'who could pass a threshold waits for those who have taken');
 is(value(q{SELECT data ->> 'percent', data ->> 'used' FROM quota.events WHERE subject = 'told' AND type = 'threshold_reached'}), '50|550', 'and it is told of once');
+
+sub told { my ($who) = @_; return value("SELECT string_agg((data ->> 'percent') || ' at ' || (data ->> 'used'), ', ' ORDER BY id) FROM quota.events WHERE subject = '$who' AND type = 'threshold_reached'") }
+value(q{SELECT quota.subscribe(s, 'told') FROM unnest('{over,under,straddle}'::text[]) s});
+lease('over', 200);
+is(debit($ann, 'over', 350), '450', 'a lease of twice the amount would reach over a threshold');
+is(told('over'), '50 at 550', 'and does not');
+my $first = value(q{SELECT id FROM quota.debit('under', 'tokens', 510)});
+lease('under', 20);
+is(ask($ann, "SELECT refunded FROM quota.refund($first, 40)"), '40', 'a refund of what was charged before the lease goes below a threshold');
+is(debit($ann, 'under', 15), '495', 'the next charge passes it again');
+is(told('under'), '50 at 510, 50 at 505', 'which is told');
+value(q{SELECT quota.reserve('straddle', 'tokens', 600)});
+value(q{SET quota.eager_leases = on; SELECT quota.debit('straddle', 'tokens', 10)});
+is(leases('straddle'), '0', 'there is no lease where a threshold lies between use with holds and without');
+books();
 
 # ---- limits that change by themselves -------------------------------------------------------
 
@@ -231,8 +273,12 @@ is(ask($cy, q{SELECT used FROM quota_internal.window_use WHERE subject = 'mixed'
 ask($ann, 'COMMIT');
 is(ask($cy, q{SELECT used FROM quota_internal.window_use WHERE subject = 'mixed'}), '120', 'and no later one');
 ask($cy, 'COMMIT');
-ask($bob, 'RESET quota.leases');
 is(used('mixed'), '130', 'all count');
+lease('apart', 100);
+my $kept = ask($ann, q{SELECT id FROM quota.reserve('apart', 'tokens', 40)});
+is(ask($bob, "SELECT charged FROM quota.settle($kept, 15)"), '15', 'it settles a hold that was taken from a lease');
+is(value(q{SELECT used, reserved FROM quota.status('apart') WHERE feature = 'tokens'}), '115|0', 'of which nothing is reserved then');
+ask($bob, 'RESET quota.leases');
 books();
 
 # ---- memory and tables of two times ------------------------------------------------------
@@ -271,6 +317,11 @@ books();
 
 lease('crash', 100);
 debit($ann, 'crash', 20);
+foreach my $who (qw(hold1 hold2 hold3))
+{
+	lease($who, 100);
+	value("SELECT quota.reserve('$who', 'tokens', 5)");
+}
 lease('twice', 100);
 ask($ann, 'BEGIN');
 debit($ann, 'twice', 30);
@@ -284,6 +335,9 @@ is(used('crash'), '120', 'what was committed stays, what was not is gone');
 is(value(q{SELECT taken FROM quota.leases WHERE subject = 'crash'}), '', 'memory does not know the lease');
 is(debit($ann, 'crash', 1), '879', 'the next charge adds up what it had given');
 is(leases('crash'), '0', 'and ends it');
+debit($ann, 'hold1', 1);
+is(value(q{SELECT quota_internal._close_leases('{hold2,hold3}')}), '2', 'administration ends two together');
+is(value(q{SELECT string_agg(reserved::text, ' ') FROM quota_internal.bucket WHERE subject ~ '^hold[123]$'}), '5 5 5', 'their rows have the holds that were taken from leases');
 is(debit($ann, 'twice', 600), '100', 'beside a prepared transaction there is all that is not leased');
 say_to($ann, q{SELECT allowed FROM quota.try_debit('twice', 'tokens', 150)});
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'try_debit.*150'}), 'for more one waits');

@@ -1,0 +1,107 @@
+"""Mistakes that the code can be made to have, each with the cheapest test that notices it.
+
+Those of a lease's arithmetic are in test/c/mutants.  A test is SUITE:WHICH as test/run takes
+it; eager:WHICH is regress:WHICH where every charge opens a lease.
+"""
+
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+TAKE, DRAW, GIVE = "src/engine/lease_take.c", "src/engine/lease_draw.c", "src/engine/lease_give.c"
+ROW, END, ORPHAN = "src/engine/lease_row.c", "src/engine/lease_end.c", "src/engine/lease_orphan.c"
+ROW_TAKE, ROW_GIVE, PREPARE = "src/engine/row_take.c", "src/engine/row_give.c", "src/engine/row_prepare.c"
+MEMORY, LOCK, CHANGES = "src/shared/leases.c", "src/shared/lease_lock.c", "src/shared/changes.c"
+GIVEN, LEDGER = "src/decide/given.c", "src/store/lease.c"
+
+LEASES, REMEMBERED, LATE = "tap:051_leases", "tap:052_given", "tap:053_late"
+
+MISTAKES = [
+    # ---- taking ----
+    Mistake("takes without the lock of the lease", TAKE,
+            "&rows->draws) || !quota_lease_share(&meter->key))", "&rows->draws))", LEASES),
+    Mistake("lets the lock go before the end", TAKE,
+            "\trows->lease = entry.lease;", "\tquota_lease_unshare(&meter->key);\n\trows->lease = entry.lease;", LEASES),
+    Mistake("does not look whether the row bears the lease", TAKE,
+            "if (row.tuple == NULL || row.state.lease_id != lease)", "if (row.tuple == NULL)", LEASES),
+    Mistake("takes with an id from before the lease", TAKE,
+            "if (entry->closing || (meter->early_id != 0 && meter->early_id <= entry->row.lease_since))",
+            "if (entry->closing)", LEASES),
+    Mistake("takes under other terms", TAKE,
+            "quota_same_lease_terms(&terms, &rows->lease_terms) &&", "quota_same_lease_terms(&terms, &terms) &&", LEASES),
+    Mistake("takes before what has expired is given back", TAKE,
+            "return !rows->expired && meter->amount > 0 &&", "return meter->amount > 0 &&", "eager:holds_expiry"),
+    Mistake("does not return what a call has not come to use", ROW_TAKE,
+            "\tif (result != QUOTA_TAKEN)\n\t\tquota_leases_return(meters, rows, nmeters);\n\treturn result;", "\treturn result;", LEASES),
+
+    # ---- drawing ----
+    Mistake("leases a window with caps", DRAW,
+            "!meter->limits.overdraw_only && meter->balance.ncaps == 0 &&", "!meter->limits.overdraw_only &&", "eager:caps"),
+
+    # ---- the row ----
+    Mistake("reads nothing over", MEMORY,
+            "if (found && !is_mine(here->writer) && !quota_lease_read_over(here, row))",
+            "if (found && !is_mine(here->writer) && here->lease != row->lease_id)", LATE),
+    Mistake("reads its own writes over", MEMORY,
+            "if (found && !is_mine(here->writer) && !", "if (found && (!is_mine(here->writer) || true) && !", LATE),
+    Mistake("rolls over what a lease has not used", PREPARE,
+            "lock_unmoved(buckets, before, snapshot) && !quota_lease_end(buckets, before, true);", "lock_unmoved(buckets, before, snapshot);", "eager:rollover"),
+
+    # ---- giving back ----
+    Mistake("gives without the lock of the lease", GIVE,
+            " || !quota_lease_share(&part->key))", ")", LATE),
+
+    # ---- its end, administration ----
+    Mistake("administration ends no lease", END,
+            "\tnended = end_all(buckets, locked, nlocked, wait);", "\tnended = end_all(buckets, locked, 0 * nlocked, wait);", "regress:leases_rows"),
+    Mistake("administration writes what its snapshot has not seen", END,
+            "if (IsolationUsesXactSnapshot() && !ItemPointerEquals", "if (IsolationUsesXactSnapshot() && seen == NULL && !ItemPointerEquals", "isolation:lease_orphan"),
+
+    # ---- orphans ----
+    Mistake("an orphan counts as unused", LEDGER,
+            "quota_add(*count - state->leased, taken, \"use\")", "quota_add(*count - state->leased, 0 * taken, \"use\")", "isolation:lease_orphan"),
+    Mistake("an orphan counts as used", LEDGER,
+            "quota_add(*count - state->leased, taken, \"use\")", "quota_add(*count, 0 * taken, \"use\")", "isolation:lease_orphan"),
+    Mistake("an orphan is summed by a scan of whole months", LEDGER,
+            "\tswitch_off(\"enable_seqscan\");\n", "", "regress:leases_rows"),
+    Mistake("a lease begins after its first entries", LEDGER,
+            "CASE WHEN is_called THEN 0 ELSE 1 END FROM", "CASE WHEN is_called THEN -100 ELSE 1 END FROM", LATE),
+
+    # ---- what sessions remember ----
+    Mistake("the state is read after the snapshot", GIVEN,
+            "\tgiven->state = state;\n", "\tgiven->state = state ? quota_changes_state(given->hash) : 0;\n", REMEMBERED),
+    Mistake("remembers for a snapshot from before", GIVEN,
+            "\tif (given->asked_by == self)\n\t\treturn NULL;\n", "", REMEMBERED),
+    Mistake("remembers where nobody tells", GIVEN,
+            "\tif (!quota_tells_changes(QUOTA_SUBSCRIPTION) || !quota_tells_changes(QUOTA_SUBJECT_OVERRIDE) ||\n"
+            "\t\t!quota_tells_changes(QUOTA_CREDIT_GRANT))\n\t\treturn;\n", "", REMEMBERED),
+    Mistake("remembers of other tables", GIVEN,
+            " && given->generation == generation())", ")", REMEMBERED),
+    Mistake("remembers under SERIALIZABLE", GIVEN,
+            " || IsInParallelMode() || IsolationIsSerializable())", " || IsInParallelMode())", REMEMBERED),
+    Mistake("remembers whatever has changed", GIVEN,
+            "is_of(given, subject, level) && given->state == state &&", "is_of(given, subject, level) &&", REMEMBERED),
+    Mistake("remembers the first of many rows", GIVEN,
+            "if (given == NULL || given->nrows > MOST_ROWS)", "if (given == NULL)", REMEMBERED),
+    Mistake("remembers where transactions can be prepared", CHANGES,
+            "slots == NULL || max_prepared_xacts > 0 || RecoveryInProgress()", "slots == NULL || RecoveryInProgress()", REMEMBERED),
+    Mistake("remembers on a standby", CHANGES,
+            "slots == NULL || max_prepared_xacts > 0 || RecoveryInProgress()", "slots == NULL || max_prepared_xacts > 0", REMEMBERED),
+    Mistake("remembers while somebody is at it", CHANGES,
+            "return state < UNDER_WAY ? state : 0;", "return state % UNDER_WAY;", LATE),
+    Mistake("a change counts as ended before it is", CHANGES,
+            "return state < UNDER_WAY ? state : 0;", "return state % UNDER_WAY + state / UNDER_WAY;", REMEMBERED),
+    Mistake("a change that has ended is not counted", CHANGES,
+            "ENDED - UNDER_WAY);", "0 - UNDER_WAY);", REMEMBERED),
+    Mistake("a change that is rolled back never ends", CHANGES,
+            "\tfor (int i = 0; i < NSLOTS; i++)\n\t{\n\t\tif (changes->slots", "\tfor (int i = 0; i < NSLOTS && end != QUOTA_ABORTED; i++)\n\t{\n\t\tif (changes->slots", REMEMBERED),
+    Mistake("a change is told twice", CHANGES,
+            "\tif (changes->slots[slot / 64] & bit)\n\t\treturn;\n", "", REMEMBERED),
+]
