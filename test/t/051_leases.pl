@@ -118,12 +118,20 @@ value(q{SELECT quota.override('team', 'tokens', '{"allowance": 1000}'), quota.ov
 lease('team', 100);
 debit($ann, 'team/m', 10);
 ask($ann, 'BEGIN');
-debit($ann, 'team/m', 60);
+my $member = ask($ann, q{SELECT id FROM quota.debit('team/m', 'tokens', 60)});
 say_to($bob, q{SELECT debited FROM quota.try_debit('team/m', 'tokens', 50, up_to => true)});
 waits($bob, $pid{$bob});
 ask($ann, 'COMMIT');
 is(answer($bob), '30', 'who finds less in the row than before');
 is(used('team'), '200', 'takes no more from the lease');
+ask($ann, "SELECT quota.refund($member, 20)");
+ask($ann, 'BEGIN');
+ask($ann, "SELECT quota.refund($member, 40)");
+say_to($bob, q{SELECT debited FROM quota.try_debit('team/m', 'tokens', 50, up_to => true)});
+waits($bob, $pid{$bob});
+ask($ann, 'COMMIT');
+is(answer($bob), '50', 'who finds more there');
+is(used('team'), '190', 'takes all of that');
 books();
 
 # ---- giving back, holds ------------------------------------------------------------------
@@ -364,12 +372,13 @@ is(leases('crash'), '0', 'and ends it');
 debit($ann, 'hold1', 1);
 is(value(q{SELECT quota_internal._close_leases('{hold2,hold3}')}), '2', 'administration ends two together');
 is(value(q{SELECT string_agg(reserved::text, ' ') FROM quota_internal.window_use WHERE subject ~ '^hold[123]$'}), '5 5 5', 'their rows have the holds that were taken from leases');
-is(debit($ann, 'twice', 600), '100', 'beside a prepared transaction there is all that is not leased');
+is(value(q{SET quota.eager_leases = on; SELECT remaining FROM quota.debit('twice', 'tokens', 1)}), '699', 'beside a prepared transaction no lease is opened');
+is(debit($ann, 'twice', 600), '99', 'and there is all that is not leased');
 say_to($ann, q{SELECT allowed FROM quota.try_debit('twice', 'tokens', 150)});
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'try_debit.*150'}), 'for more one waits');
 ask($bob, q{ROLLBACK PREPARED 'q'});
 is(answer($ann), 't', 'until it ends');
-is(used('twice'), '850', 'nothing is lost');
+is(used('twice'), '851', 'nothing is lost');
 books();
 
 # ---- a standby ---------------------------------------------------------------------------
