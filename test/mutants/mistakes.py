@@ -42,6 +42,8 @@ MISTAKES = [
             "\tif (result != QUOTA_TAKEN)\n\t\tquota_leases_return(meters, rows, nmeters);\n\treturn result;", "\treturn result;", LEASES),
     Mistake("keeps more than it charges", ROW_TAKE,
             "\tquota_leases_trim(meters, rows, nmeters);\n", "", LEASES),
+    Mistake("takes from a lease where less was found than is asked for", ROW_TAKE,
+            "if (fits && meters[0].amount == asked)", "if (fits)", LEASES),
     Mistake("forgets what the transaction has written of the row", TAKE,
             "written ? written : &entry.row", "written && entry.lease == 0 ? written : &entry.row", LEASES),
     Mistake("retires never", MEMORY,
