@@ -136,7 +136,9 @@ compare(const QuotaSubscription *one, const QuotaSubscription *other)
 				 one->paused_until == other->paused_until && one->ends_at == other->ends_at &&
 				 one->anchor_at == other->anchor_at && one->trial_ends_at == other->trial_ends_at &&
 				 one->past_due_since == other->past_due_since && one->cancelled == other->cancelled &&
-				 one->due == other->due));
+				 one->starts_at == other->starts_at && (one->paused_from == NULL) == (other->paused_from == NULL) &&
+				 one->due == other->due && one->due_at == other->due_at && one->due_from == other->due_from &&
+				 one->due_resets == other->due_resets && one->due_prorates == other->due_prorates));
 }
 
 QuotaSubscription *

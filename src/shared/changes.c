@@ -3,8 +3,8 @@
  * changes.c
  *		Who changes what is stored for a subject: subscription, overrides, grants.
  *
- * A slot for some thousand prefixes each says how many transactions are changing one of
- * them, and how many have ended.  A transaction is counted before its commit can be seen, and
+ * Each of a thousand slots, which prefixes share by their hash, says how many transactions
+ * are changing one of its prefixes, and how many have ended.  A transaction is counted before its commit can be seen, and
  * no longer once it can: so whoever finds the same number before a snapshot and after
  * another, and nobody at it, knows that both show the same.  test/model/given checks it.
  *
@@ -91,11 +91,12 @@ quota_changes_tell(uint64 hash)
 {
 	int			slot = hash % NSLOTS;
 	uint64		bit = UINT64CONST(1) << (slot % 64);
-	Changes    *changes = (Changes *) quota_noted_last(end_changes);
 	Changes		none = {0};
+	Changes    *changes;
 
 	if (slots == NULL)
 		return;
+	changes = (Changes *) quota_noted_last(end_changes);
 	if (changes == NULL)
 		changes = (Changes *) quota_at_end(end_changes, &none, sizeof(none));
 	if (changes->slots[slot / 64] & bit)

@@ -111,9 +111,7 @@ quota_subject_has_grant(const QuotaSubject *subject, int level, Snapshot snapsho
 
 	quota_scan_init(&scan, rel);
 	quota_scan_text(&scan, Anum_credit_grant_subject, subject->text, subject->prefix_len[level]);
-	quota_scan_begin(&scan, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), snapshot);
-	has = quota_scan_next(&scan) != NULL;
-	quota_scan_end(&scan);
+	has = quota_scan_one(&scan, quota_relid(QUOTA_CREDIT_GRANT_SUBJECT), snapshot) != NULL;
 	table_close(rel, AccessShareLock);
 	return has;
 }

@@ -264,9 +264,7 @@ quota_has_override(const QuotaSubject *subject, int level, Snapshot snapshot)
 
 	quota_scan_init(&scan, rel);
 	quota_scan_text(&scan, Anum_subject_override_subject, subject->text, subject->prefix_len[level]);
-	quota_scan_begin(&scan, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), snapshot);
-	has = quota_scan_next(&scan) != NULL;
-	quota_scan_end(&scan);
+	has = quota_scan_one(&scan, quota_relid(QUOTA_SUBJECT_OVERRIDE_PKEY), snapshot) != NULL;
 	table_close(rel, AccessShareLock);
 	return has;
 }
